@@ -1,0 +1,27 @@
+package main
+
+import (
+	"context"
+
+	"slipway/ci/internal/dagger"
+)
+
+// Applications generates the Argo CD objects that make the cluster follow the
+// GitOps repository: an Application for each overlay below gitops/apps, and the
+// AppProject that bounds them. Generate and commit them after a new app or
+// environment, or another GitOps remote.
+//
+// Example: dagger call applications export --path gitops/argocd
+func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	out := dag.Gitops().Applications(s.Source.Directory("gitops"), c.GitOps.Remote, dagger.GitopsApplicationsOpts{
+		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+	})
+	if err := decode(ctx, out, nil); err != nil {
+		return nil, err
+	}
+	return out.Directory("argocd"), nil
+}

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+
+	"slipway/step"
+)
+
+// HostPort returns host:port of a URL, or of a registry reference written as
+// //host[:port]/path. A missing port is the scheme's.
+func HostPort(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return "", step.Input(stage, fmt.Sprintf("address %q", address), "has no host", "give a URL or host[:port]/path")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+		if u.Scheme == "http" {
+			port = "80"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// Local reports whether an address is this machine's own: the embedded parts
+// are, and only they may be spoken to without TLS.
+func Local(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if u.Hostname() == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(u.Hostname())
+	return ip != nil && ip.IsLoopback()
+}
+
+// SameHost reports whether two addresses are on the same host and port.
+func SameHost(a, b string) bool {
+	x, errX := HostPort(a)
+	y, errY := HostPort(b)
+	return errX == nil && errY == nil && x == y
+}

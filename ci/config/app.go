@@ -1,0 +1,119 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"slipway/step"
+)
+
+// AppFile is the name of an app's descriptor inside its folder.
+const AppFile = "app.yaml"
+
+// App is the content of app.yaml: what is built from an app's folder and how
+// its image is described.
+type App struct {
+	// Name is the folder's name, the image's and the GitOps folder's.
+	Name string `yaml:"name"`
+	// Description is one line for people.
+	Description string `yaml:"description"`
+	// Build says how the image is made.
+	Build Build `yaml:"build"`
+	// Port is the TCP port that the app listens on.
+	Port int `yaml:"port"`
+	// Annotations are further OCI annotations, by their full key.
+	Annotations map[string]string `yaml:"annotations"`
+}
+
+// Kind is how an app becomes an image.
+type Kind string
+
+const (
+	// KindGo compiles a Go main package into a static, non-root image.
+	KindGo Kind = "go"
+	// KindDockerfile builds the app's Dockerfile; its base images must be
+	// pinned by digest.
+	KindDockerfile Kind = "dockerfile"
+)
+
+// Build is an app's recipe.
+type Build struct {
+	Kind Kind `yaml:"kind"`
+	// Package is the main package of a Go app, such as ./cmd/hello. A
+	// Dockerfile app that names one finds it compiled as bin/<arch>/<name> in
+	// its build context.
+	Package string `yaml:"package"`
+	// File is the Dockerfile of a Dockerfile app, relative to its folder.
+	File string `yaml:"file"`
+}
+
+// ParseApp reads and checks an app's descriptor; name is its folder's.
+func ParseApp(name string, data []byte) (*App, error) {
+	where := "apps/" + name + "/" + AppFile
+	a := &App{}
+	if err := decode(where, data, a); err != nil {
+		return nil, err
+	}
+	if a.Name != name {
+		return nil, step.Input(stage, fmt.Sprintf("%s: name %q", where, a.Name), "is not the folder's name", "write name: "+name)
+	}
+	if a.Port < 1 || a.Port > 65535 {
+		return nil, step.Input(stage, fmt.Sprintf("%s: port %d", where, a.Port), "is not a TCP port", "give the port that the app listens on, 1 to 65535")
+	}
+	switch a.Build.Kind {
+	case KindGo:
+		if a.Build.Package == "" {
+			return nil, a.badPackage(where)
+		}
+	case KindDockerfile:
+		if a.Build.File == "" {
+			a.Build.File = "Dockerfile"
+		}
+		if !inside(a.Build.File) {
+			return nil, step.Input(stage, fmt.Sprintf("%s: build.file %q", where, a.Build.File), "is not a file of the app", "give a path inside the app's folder")
+		}
+	default:
+		return nil, step.Input(stage, fmt.Sprintf("%s: build.kind %q", where, a.Build.Kind), "is not a kind of build", "use go or dockerfile")
+	}
+	if p := a.Build.Package; p != "" && (!strings.HasPrefix(p, "./") || !inside(p)) {
+		return nil, a.badPackage(where)
+	}
+	for key, value := range a.Annotations {
+		if key == "" || strings.ContainsAny(key, "= \t\r\n") || strings.ContainsAny(value, "\r\n") {
+			return nil, step.Input(stage, fmt.Sprintf("%s: annotations: %q", where, key), "is not an annotation", "use a key without spaces or =, and a value on one line")
+		}
+	}
+	return a, nil
+}
+
+func (a *App) badPackage(where string) error {
+	return step.Input(stage, fmt.Sprintf("%s: build.package %q", where, a.Build.Package), "is not a package of the app", "give a path such as ./cmd/"+a.Name)
+}
+
+// inside reports whether a relative path stays inside its folder and can't be
+// read as an option.
+func inside(p string) bool {
+	c := path.Clean(p)
+	return p != "" && pathPattern.MatchString(c)
+}
+
+// Labels returns the app's OCI annotations as key=value, in order: the title,
+// the description, and what the descriptor adds.
+func (a *App) Labels() []string {
+	all := map[string]string{
+		"org.opencontainers.image.title":       a.Name,
+		"org.opencontainers.image.description": a.Description,
+	}
+	maps.Copy(all, a.Annotations)
+	labels := make([]string, 0, len(all))
+	for key, value := range all {
+		if value != "" {
+			labels = append(labels, key+"="+value)
+		}
+	}
+	slices.Sort(labels)
+	return labels
+}

@@ -1,0 +1,232 @@
+// Package config reads slipway.yaml, the one configuration file of a platform,
+// and app.yaml, the descriptor of one app. Both are strict: an unknown key, a
+// wrong type or a missing value is a fault that names the place in the file.
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// File is the name of the configuration at the repository's root.
+const File = "slipway.yaml"
+
+const stage = "config"
+
+// Config is the content of slipway.yaml.
+type Config struct {
+	Registry     Registry               `yaml:"registry"`
+	GitOps       GitOps                 `yaml:"gitops"`
+	Signing      Signing                `yaml:"signing"`
+	Infra        Infra                  `yaml:"infra"`
+	Environments map[string]Environment `yaml:"environments"`
+	Scan         Scan                   `yaml:"scan"`
+}
+
+// Registry says where images go.
+type Registry struct {
+	// Repository is the prefix of every image: <host>[:port][/path]. An app's
+	// image is <prefix>/<app>.
+	Repository string `yaml:"repository"`
+	// Username is who pushes; empty for an anonymous registry. The password
+	// is an argument, never a part of this file.
+	Username string `yaml:"username"`
+}
+
+// GitOps says where releases go.
+type GitOps struct {
+	// Remote is the http(s) URL of the GitOps repository.
+	Remote string `yaml:"remote"`
+	// Branch is the branch that Argo CD follows.
+	Branch string `yaml:"branch"`
+	// Root is the folder of the GitOps tree inside the repository, "." for
+	// its root.
+	Root string `yaml:"root"`
+	// Author signs the release commits.
+	Author Author `yaml:"author"`
+	// Username is who pushes; the token is an argument.
+	Username string `yaml:"username"`
+}
+
+// Author is a Git author.
+type Author struct {
+	Name  string `yaml:"name"`
+	Email string `yaml:"email"`
+}
+
+// Signing says which key releases are verified with.
+type Signing struct {
+	// PublicKey is the path, from the repository's root, of the PEM public
+	// key that a signature must match. Empty means: the key given as an
+	// argument, or the public half of the signing key.
+	PublicKey string `yaml:"publicKey"`
+}
+
+// Infra says which Terraform configuration belongs to an environment and
+// where its state is.
+type Infra struct {
+	// Code is the folder below infra/.
+	Code string `yaml:"code"`
+	// State is the base URL of Terraform's http state backend; the state of
+	// an environment is <state>/<code>/<environment>.
+	State string `yaml:"state"`
+	// Username is who reads and writes the state; the password is an argument.
+	Username string `yaml:"username"`
+}
+
+// Environment is one place that apps are released to.
+type Environment struct {
+	// AllowDestroy lets a plan that destroys or replaces resources pass its
+	// check without the explicit argument.
+	AllowDestroy bool `yaml:"allowDestroy"`
+}
+
+// Scan is the scan's database and its policy.
+type Scan struct {
+	Database Database `yaml:"database"`
+	// Policy decides what the findings mean.
+	Policy policy.Policy `yaml:"policy"`
+}
+
+// Database is the vulnerability database: an OCI artifact in Trivy's format.
+type Database struct {
+	// Repository is <host>[:port]/<path> of the artifact, without a tag.
+	Repository string `yaml:"repository"`
+	// Tag is the schema version that Trivy asks for; Trivy 0.74 reads "2".
+	Tag string `yaml:"tag"`
+	// MaxAge is the oldest database that may still decide, in Go's notation
+	// ("48h").
+	MaxAge time.Duration `yaml:"maxAge"`
+}
+
+var (
+	repositoryPattern = regexp.MustCompile(`\A[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\z`)
+	pathPattern       = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\z`)
+	branchPattern     = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._/-]*\z`)
+	tagPattern        = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\z`)
+)
+
+// Parse reads and checks slipway.yaml.
+func Parse(data []byte) (*Config, error) {
+	c := &Config{GitOps: GitOps{Branch: "main", Root: "."}, Scan: Scan{Database: Database{Tag: "2"}}}
+	if err := decode(File, data, c); err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Validate checks every value of the configuration.
+func (c *Config) Validate() error {
+	checks := []struct {
+		key, value, reason, mend string
+		ok                       bool
+	}{
+		{"registry.repository", c.Registry.Repository, "is not a registry prefix", "give host[:port][/path], in lower case, without a scheme or a tag", repositoryPattern.MatchString(c.Registry.Repository)},
+		{"gitops.remote", c.GitOps.Remote, "is not an http(s) URL without credentials", "give the GitOps repository's URL, such as https://github.com/acme/platform.git; tokens are arguments", cleanURL(c.GitOps.Remote)},
+		{"gitops.branch", c.GitOps.Branch, "is not a branch name", "give the branch that Argo CD follows", goodBranch(c.GitOps.Branch)},
+		{"gitops.root", c.GitOps.Root, "is not a folder inside the repository", "give a relative path, or . for the repository's root", c.GitOps.Root == "." || pathPattern.MatchString(c.GitOps.Root)},
+		{"gitops.author.name", c.GitOps.Author.Name, "is not an author name", "give the name that release commits carry", goodAuthor(c.GitOps.Author.Name)},
+		{"gitops.author.email", c.GitOps.Author.Email, "is not an e-mail address", "give the address that release commits carry", goodEmail(c.GitOps.Author.Email)},
+		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
+		{"infra.state", c.Infra.State, "is not an http(s) URL without credentials", "give the state backend's base URL; its password is an argument", cleanURL(c.Infra.State)},
+		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
+		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
+		{"scan.database.maxAge", c.Scan.Database.MaxAge.String(), "is not a positive duration", "give how old the database may be, such as 48h", c.Scan.Database.MaxAge > 0},
+	}
+	for _, k := range checks {
+		if !k.ok {
+			return step.Input(stage, fmt.Sprintf("%s: %s %q", File, k.key, k.value), k.reason, k.mend)
+		}
+	}
+	if err := step.Name(stage, File+": infra.code", c.Infra.Code); err != nil {
+		return err
+	}
+	if len(c.Environments) == 0 {
+		return step.Input(stage, File+": environments", "is empty", "name at least one environment, such as dev: {}")
+	}
+	for _, name := range c.EnvironmentNames() {
+		if err := step.Name(stage, File+": environments", name); err != nil {
+			return err
+		}
+	}
+	return c.Scan.Policy.Validate(File + ": scan.policy")
+}
+
+// EnvironmentNames returns the environments in order.
+func (c *Config) EnvironmentNames() []string {
+	names := make([]string, 0, len(c.Environments))
+	for name := range c.Environments {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Environment returns the named environment; a name that is not valid or not
+// configured is a fault of the given stage.
+func (c *Config) Environment(stage, name string) (Environment, error) {
+	if err := step.Name(stage, "environment", name); err != nil {
+		return Environment{}, err
+	}
+	env, ok := c.Environments[name]
+	if !ok {
+		return Environment{}, step.Input(stage, fmt.Sprintf("environment %q", name), "is not configured",
+			fmt.Sprintf("use one of %s, or add it to environments in %s", strings.Join(c.EnvironmentNames(), ", "), File))
+	}
+	return env, nil
+}
+
+// Image returns the repository of an app's image.
+func (c *Config) Image(app string) string { return c.Registry.Repository + "/" + app }
+
+// decode reads exactly one strict YAML document.
+func decode(name string, data []byte, into any) error {
+	d := yaml.NewDecoder(bytes.NewReader(data))
+	d.KnownFields(true)
+	if err := d.Decode(into); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = errors.New("the file is empty")
+		}
+		return step.Input(stage, name, strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", ""), "yaml: "),
+			"mend the named line").Because(err)
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return step.Input(stage, name, "holds more than one YAML document", "keep one document")
+	}
+	return nil
+}
+
+func cleanURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
+		u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(s, " \t\r\n")
+}
+
+func goodBranch(s string) bool {
+	return branchPattern.MatchString(s) && !strings.Contains(s, "..") && !strings.Contains(s, "//") &&
+		!strings.HasSuffix(s, "/") && !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, ".lock")
+}
+
+func goodAuthor(s string) bool {
+	return s != "" && len(s) <= 100 && !strings.ContainsAny(s, "<>\r\n\x00")
+}
+
+func goodEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Address == s
+}

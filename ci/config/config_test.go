@@ -1,0 +1,123 @@
+package config_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+func shipped(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../" + config.File)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func TestTheShippedConfigurationIsValid(t *testing.T) {
+	c, err := config.Parse([]byte(shipped(t)))
+	require.NoError(t, err)
+	assert.Equal(t, "localhost:5000/hello", c.Image("hello"))
+	assert.Equal(t, []string{"dev", "production", "staging"}, c.EnvironmentNames())
+	assert.Equal(t, 48*time.Hour, c.Scan.Database.MaxAge)
+	assert.Equal(t, policy.High, c.Scan.Policy.Threshold)
+}
+
+func TestConfigurationFaultsNameThePlace(t *testing.T) {
+	for name, tc := range map[string]struct{ old, new, input, reason string }{
+		"unknown key":         {"  branch: main", "  brnach: main", "slipway.yaml", "brnach"},
+		"wrong type":          {"maxAge: 48h", "maxAge: soon", "slipway.yaml", "line"},
+		"repository scheme":   {"repository: localhost:5000\n", "repository: https://localhost\n", `slipway.yaml: registry.repository "https://localhost"`, "is not a registry prefix"},
+		"repository option":   {"repository: localhost:5000\n", "repository: --insecure\n", `slipway.yaml: registry.repository "--insecure"`, "is not a registry prefix"},
+		"token in the remote": {"http://localhost:5000/gitops.git", "https://u:p@example.test/x.git", `slipway.yaml: gitops.remote "https://u:p@example.test/x.git"`, "is not an http(s) URL without credentials"},
+		"ssh remote":          {"http://localhost:5000/gitops.git", "git@example.test:x.git", `slipway.yaml: gitops.remote "git@example.test:x.git"`, "is not an http(s) URL without credentials"},
+		"root outside":        {"root: gitops", "root: ../gitops", `slipway.yaml: gitops.root "../gitops"`, "is not a folder inside the repository"},
+		"branch option":       {"branch: main", "branch: --upload-pack=x", `slipway.yaml: gitops.branch "--upload-pack=x"`, "is not a branch name"},
+		"author":              {"name: Slipway", `name: "a\nb"`, `slipway.yaml: gitops.author.name "a\nb"`, "is not an author name"},
+		"e-mail":              {"slipway@localhost", "nobody", `slipway.yaml: gitops.author.email "nobody"`, "is not an e-mail address"},
+		"key outside":         {`publicKey: ""`, "publicKey: ../key", `slipway.yaml: signing.publicKey "../key"`, "is not a path inside the repository"},
+		"environment name":    {"staging: {}", "../staging: {}", `slipway.yaml: environments "../staging"`, "is not a valid name"},
+		"database tag":        {`tag: "2"`, `tag: "../2"`, `slipway.yaml: scan.database.tag "../2"`, "is not a tag"},
+		"no age":              {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
+		"policy":              {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},
+		"second document":     {"# The platform's", "--- \na: b\n---\n#", "slipway.yaml", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := shipped(t)
+			require.Contains(t, text, tc.old)
+			_, err := config.Parse([]byte(strings.Replace(text, tc.old, tc.new, 1)))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Equal(t, tc.input, f.Input)
+			assert.Contains(t, f.Reason, tc.reason)
+			assert.NotEmpty(t, f.Mend)
+		})
+	}
+	_, err := config.Parse(nil)
+	require.ErrorContains(t, err, "the file is empty")
+}
+
+func TestEnvironmentRefusesHostileAndUnknownNames(t *testing.T) {
+	c, err := config.Parse([]byte(shipped(t)))
+	require.NoError(t, err)
+	_, err = c.Environment("release", "dev")
+	require.NoError(t, err)
+	for _, name := range []string{"../dev", "a b", "$(id)", "-dev", "dev\n", "", strings.Repeat("a", 300), "qa"} {
+		_, err := c.Environment("release", name)
+		f, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, step.KindInput, f.Kind)
+		assert.Equal(t, "release", f.Stage)
+	}
+}
+
+const goodApp = "name: hello\ndescription: says hello\nbuild: {kind: go, package: ./cmd/hello}\nport: 8080\n"
+
+func TestAppDescriptor(t *testing.T) {
+	a, err := config.ParseApp("hello", []byte(goodApp))
+	require.NoError(t, err)
+	assert.Equal(t, config.KindGo, a.Build.Kind)
+
+	for name, tc := range map[string]struct{ old, new, input string }{
+		"another name": {"name: hello", "name: other", `apps/hello/app.yaml: name "other"`},
+		"no port":      {"8080", "0", "apps/hello/app.yaml: port 0"},
+		"kind":         {"kind: go", "kind: nix", `apps/hello/app.yaml: build.kind "nix"`},
+		"package":      {"./cmd/hello", "./../other", `apps/hello/app.yaml: build.package "./../other"`},
+		"option":       {"./cmd/hello", "-toolexec=x", `apps/hello/app.yaml: build.package "-toolexec=x"`},
+		"annotation":   {"port: 8080", "port: 8080\nannotations: {\"a b\": c}", `apps/hello/app.yaml: annotations: "a b"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.ParseApp("hello", []byte(strings.Replace(goodApp, tc.old, tc.new, 1)))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.Equal(t, tc.input, f.Input)
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]struct {
+		hostPort string
+		local    bool
+	}{
+		"http://localhost:5000/gitops.git": {"localhost:5000", true},
+		"//localhost:5000":                 {"localhost:5000", true},
+		"//registry.example.test/acme":     {"registry.example.test:443", false},
+		"http://127.0.0.1/x":               {"127.0.0.1:80", true},
+		"https://localhost.example.test":   {"localhost.example.test:443", false},
+	} {
+		got, err := config.HostPort(address)
+		require.NoError(t, err, address)
+		assert.Equal(t, want.hostPort, got)
+		assert.Equal(t, want.local, config.Local(address), address)
+	}
+	_, err := config.HostPort("/no/host")
+	require.ErrorContains(t, err, "has no host")
+}

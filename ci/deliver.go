@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Deliver is the whole journey in one call: build, scan, publish, sign, plan,
+// check, apply, release. Nothing is pushed before the scan has passed, and
+// nothing is applied or released before the image is signed and the plan
+// checked.
+//
+// Example: dagger call deliver --app hello --env dev json
+//
+// +cache="never"
+func (s *Slipway) Deliver(
+	ctx context.Context,
+	// The app's folder below apps/.
+	app string,
+	// The environment to deliver to.
+	env string,
+	// Let the infrastructure plan destroy and replace resources.
+	// +optional
+	allowDestroy bool,
+) (*Receipt, error) {
+	infra, err := s.Infra(env)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		scanned *ScannedImage
+		checked *CheckedPlan
+	)
+	gates, gatesCtx := errgroup.WithContext(ctx)
+	gates.Go(func() error {
+		a, err := s.App(gatesCtx, app)
+		if err != nil {
+			return err
+		}
+		image, err := a.Build(gatesCtx)
+		if err != nil {
+			return err
+		}
+		scanned, err = image.Scan(gatesCtx)
+		return err
+	})
+	gates.Go(func() error {
+		plan, err := infra.Plan(gatesCtx)
+		if err != nil {
+			return err
+		}
+		checked, err = plan.Check(gatesCtx, allowDestroy)
+		return err
+	})
+	if err := gates.Wait(); err != nil {
+		return nil, err
+	}
+	published, err := scanned.Publish(ctx)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := published.Sign(ctx)
+	if err != nil {
+		return nil, err
+	}
+	changes := "no changes"
+	if checked.Plan.Changes {
+		if _, err := checked.Apply(ctx); err != nil {
+			return nil, err
+		}
+		changes = "applied"
+	}
+	release, err := signed.Release(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	receipt := release.Receipt()
+	receipt.SourceTree = scanned.Image.Tree
+	receipt.Verdict = published.Verdict
+	receipt.Plan = checked.Sha256
+	receipt.PlanChanges = changes
+	return receipt, nil
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// Image is a built image that nothing has judged yet: an OCI layout that no
+// registry has seen.
+type Image struct {
+	// Digest of the image index.
+	Digest string
+	// Tree is the Git tree id of the app's folder that the image was built from.
+	Tree string
+	// +private
+	App *App
+	// +private
+	Layout *dagger.Directory
+}
+
+// OciLayout is the image as an OCI image layout.
+//
+// Example: dagger call app --name hello build oci-layout export --path ./hello.oci
+func (i *Image) OciLayout() *dagger.Directory { return i.Layout }
+
+// Format is the form of a scan report.
+type Format string
+
+const (
+	// Table is for people.
+	Table Format = "TABLE"
+	// Json is the normalised findings.
+	Json Format = "JSON"
+	// Sarif is for code scanning services.
+	Sarif Format = "SARIF"
+)
+
+// Report is what the scanner found, without a decision: also for an image that
+// the policy refuses.
+//
+// Example: dagger call app --name legacy build report --format TABLE contents
+//
+// +cache="never"
+func (i *Image) Report(
+	ctx context.Context,
+	// TABLE, JSON or SARIF.
+	// +default="TABLE"
+	format Format,
+) (*dagger.File, error) {
+	out, _, err := i.findings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name, ok := map[Format]string{Table: "report.txt", Json: "findings.json", Sarif: "report.sarif"}[format]
+	if !ok {
+		return nil, step.Input("scan", fmt.Sprintf("format %q", format), "is not a report format", "use TABLE, JSON or SARIF")
+	}
+	return out.File(name), nil
+}
+
+// Scan looks for vulnerabilities in the image, secrets in the app's source and
+// misconfigurations in the app's manifests and in infra/, and refuses what the
+// policy of slipway.yaml does not let pass.
+//
+// Example: dagger call app --name hello build scan verdict
+//
+// +cache="never"
+func (i *Image) Scan(ctx context.Context) (*ScannedImage, error) {
+	out, found, err := i.findings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scanned := &ScannedImage{Digest: i.Digest, Image: i, Out: out}
+	scanned.Verdict, err = i.judge(found)
+	if err != nil {
+		return nil, err
+	}
+	return scanned, nil
+}
+
+// judge decides over findings now and returns the verdict's JSON.
+func (i *Image) judge(found *policy.Findings) (string, error) {
+	c, err := i.App.Slipway.config()
+	if err != nil {
+		return "", err
+	}
+	verdict, err := c.Scan.Policy.Evaluate(policy.Input{
+		App: i.App.Name, Digest: i.Digest, Findings: *found, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
+	})
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(verdict)
+	return string(data), err
+}
+
+// findings runs the scanner. Its work is kept by content: the same image,
+// source, manifests and database are looked at once.
+func (i *Image) findings(ctx context.Context) (*dagger.Directory, *policy.Findings, error) {
+	s := i.App.Slipway
+	database, err := s.database(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings, err := s.settings(ctx, i.App.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	opts := dagger.ScanReportOpts{}
+	if settings.Build.Kind == config.KindGo {
+		opts.Expect = "gobinary"
+	}
+	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
+	out := dag.Scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
+	var found policy.Findings
+	if err := decode(ctx, out, nil); err != nil {
+		return nil, nil, err
+	}
+	text, err := out.File("findings.json").Contents(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return nil, nil, fmt.Errorf("decode findings: %w", err)
+	}
+	return out, &found, nil
+}
+
+// PublishDatabase builds the vulnerability database of the advisories that this
+// repository carries and pushes it to where slipway.yaml looks for it. It is
+// for the embedded default and for tests; platforms use the official database
+// or a mirror of it.
+//
+// Example: dagger call publish-database
+//
+// +cache="never"
+func (s *Slipway) PublishDatabase(
+	ctx context.Context,
+	// When the advisories were taken, RFC 3339; now by default.
+	// +optional
+	updatedAt string,
+) (string, error) {
+	c, err := s.config()
+	if err != nil {
+		return "", err
+	}
+	at := time.Now().UTC()
+	if updatedAt != "" {
+		if at, err = time.Parse(time.RFC3339, updatedAt); err != nil {
+			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339").Because(err)
+		}
+	}
+	registry := s.databaseRegistry(c)
+	connect, err := registry.connect(ctx, "scan", "//"+c.Scan.Database.Repository, registryAlias)
+	if err != nil {
+		return "", err
+	}
+	var pushed struct {
+		Repository string `json:"repository"`
+		Digest     string `json:"digest"`
+	}
+	text, err := dag.Scan().PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag,
+		at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339), dagger.ScanPublishDatabaseOpts{
+			Username: registry.Username, Password: registry.Password, Service: registry.Service, Address: connect,
+		})
+	if err := decodeText(text, err, &pushed); err != nil {
+		return "", err
+	}
+	return pushed.Repository + "@" + pushed.Digest, nil
+}
+
+// databaseRegistry is how the vulnerability database is reached: as the images
+// are, when it lies beside them, and anonymously elsewhere.
+func (s *Slipway) databaseRegistry(c *config.Config) *Endpoint {
+	if config.SameHost("//"+c.Scan.Database.Repository, "//"+c.Registry.Repository) {
+		return s.Registry
+	}
+	return &Endpoint{}
+}
+
+// database resolves the vulnerability database's digest now and fetches that
+// very artifact, once for each digest.
+func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	registry := s.databaseRegistry(c)
+	connect, err := registry.connect(ctx, "scan", "//"+c.Scan.Database.Repository, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	var resolved struct {
+		Digest string `json:"digest"`
+	}
+	text, err := dag.Scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
+		Service: registry.Service, Address: connect,
+	})
+	if err := decodeText(text, err, &resolved); err != nil {
+		return nil, err
+	}
+	database := dag.Scan().Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts{
+		Service: registry.Service, Address: connect,
+	})
+	return database, decode(ctx, database, nil)
+}

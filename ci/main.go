@@ -1,0 +1,250 @@
+// Slipway delivers an app: build, scan, publish, sign, provision, release.
+//
+// Each stage is a function of the type that the stage before it returns, so the
+// order can be read from the types and can't be walked around: only a scanned
+// image can be published, only a published one signed, only a signed one
+// released. Each stage checks again what it relies on.
+//
+// Examples:
+//
+//	dagger call deliver --app hello --env dev
+//	dagger call app --name hello build scan publish sign release --env dev receipt
+//	dagger call infra --env dev plan check apply
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/step"
+)
+
+// Slipway is one platform: its source, its configuration, and the key and
+// services that this call may use.
+type Slipway struct {
+	// +private
+	Source *dagger.Directory
+	// +private
+	Settings string
+	// +private
+	Revision string
+	// +private
+	Key *dagger.Secret
+	// +private
+	KeyPassword *dagger.Secret
+	// +private
+	PublicKey *dagger.File
+	// +private
+	Terraform *dagger.File
+	// +private
+	Registry *Endpoint
+	// +private
+	GitOps *Endpoint
+	// +private
+	State *Endpoint
+}
+
+// New reads and checks slipway.yaml.
+func New(
+	ctx context.Context,
+	// The platform's repository.
+	// +defaultPath="/"
+	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "**/.terraform", "**/*.tfstate*"]
+	source *dagger.Directory,
+	// The Git repository of the source. The id of its head goes into the release
+	// and the receipt, with -dirty behind it when there are uncommitted changes.
+	// +defaultPath="/"
+	repository *dagger.GitRepository,
+	// The signing key, in cosign's encrypted format. Example: file:cosign.key
+	// +optional
+	key *dagger.Secret,
+	// The signing key's password. Example: env:COSIGN_PASSWORD
+	// +optional
+	keyPassword *dagger.Secret,
+	// The terraform executable, for linux/amd64. Example: /usr/local/bin/terraform
+	// +optional
+	terraform *dagger.File,
+	// A service that stands in for every localhost address of the
+	// configuration: the embedded registry, Git remote and Terraform state.
+	// Example: tcp://localhost:5000
+	// +optional
+	sandbox *dagger.Service,
+) (*Slipway, error) {
+	text, err := source.File(config.File).Contents(ctx)
+	if err != nil {
+		return nil, step.Input("config", config.File, "is missing from the source", "add it at the repository's root").Because(err)
+	}
+	c, err := config.Parse([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	revision, err := repository.Head().Commit(ctx)
+	if err != nil {
+		return nil, step.Input("config", "repository", "has no commit", "commit the work that is to be delivered").Because(err)
+	}
+	clean, err := repository.Uncommitted().IsEmpty(ctx)
+	if err != nil {
+		return nil, step.Input("config", "repository", "does not tell its uncommitted changes", "give a checkout").Because(err)
+	}
+	if !clean {
+		revision += "-dirty"
+	}
+	s := &Slipway{
+		Source: source, Revision: revision, Key: key, KeyPassword: keyPassword, Terraform: terraform,
+		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
+		State: &Endpoint{Username: c.Infra.Username},
+	}
+	if sandbox != nil {
+		for _, e := range []struct {
+			endpoint *Endpoint
+			address  string
+		}{{s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
+			if config.Local(e.address) {
+				e.endpoint.Service = sandbox
+			}
+		}
+	}
+	return s.configured(c)
+}
+
+// configured returns s with its settings replaced, after checking them.
+func (s *Slipway) configured(c *config.Config) (*Slipway, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode settings: %w", err)
+	}
+	next := *s
+	next.Settings = string(data)
+	return &next, nil
+}
+
+func (s *Slipway) config() (*config.Config, error) {
+	c := &config.Config{}
+	if err := json.Unmarshal([]byte(s.Settings), c); err != nil {
+		return nil, fmt.Errorf("decode settings: %w", err)
+	}
+	return c, nil
+}
+
+// WithRegistry sends images to another registry.
+//
+// Example: dagger call with-registry --repository ghcr.io/acme --username bot --password env:TOKEN deliver --app hello --env dev
+func (s *Slipway) WithRegistry(
+	// Prefix of every image: host[:port][/path].
+	// +optional
+	repository string,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password or token.
+	// +optional
+	password *dagger.Secret,
+	// A service that answers for the repository's host.
+	// +optional
+	service *dagger.Service,
+) (*Slipway, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	c.Registry.Repository = or(repository, c.Registry.Repository)
+	next := *s
+	next.Registry = s.Registry.with(username, password, service, repository != "")
+	return next.configured(c)
+}
+
+// WithGitops releases into another GitOps repository.
+//
+// Example: dagger call with-gitops --remote https://github.com/acme/platform.git --username bot --token env:TOKEN deliver --app hello --env dev
+func (s *Slipway) WithGitops(
+	// The repository's http(s) URL.
+	// +optional
+	remote string,
+	// The branch that Argo CD follows.
+	// +optional
+	branch string,
+	// Who pushes.
+	// +optional
+	username string,
+	// The token or password of who pushes.
+	// +optional
+	token *dagger.Secret,
+	// A service that answers for the remote's host.
+	// +optional
+	service *dagger.Service,
+) (*Slipway, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	c.GitOps.Remote = or(remote, c.GitOps.Remote)
+	c.GitOps.Branch = or(branch, c.GitOps.Branch)
+	next := *s
+	next.GitOps = s.GitOps.with(username, token, service, remote != "")
+	return next.configured(c)
+}
+
+// WithState keeps the Terraform state in another http backend.
+func (s *Slipway) WithState(
+	// The backend's base URL.
+	// +optional
+	address string,
+	// Who reads and writes the state.
+	// +optional
+	username string,
+	// The backend's password.
+	// +optional
+	password *dagger.Secret,
+	// A service that answers for the address's host.
+	// +optional
+	service *dagger.Service,
+) (*Slipway, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	c.Infra.State = or(address, c.Infra.State)
+	next := *s
+	next.State = s.State.with(username, password, service, address != "")
+	return next.configured(c)
+}
+
+// WithDatabase scans with another vulnerability database.
+//
+// Example: dagger call with-database --repository ghcr.io/aquasecurity/trivy-db deliver --app hello --env dev
+func (s *Slipway) WithDatabase(
+	// The OCI artifact's repository, without a tag.
+	repository string,
+) (*Slipway, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	c.Scan.Database.Repository = repository
+	return s.configured(c)
+}
+
+// WithPublicKey verifies signatures with this key instead of the configured
+// one.
+func (s *Slipway) WithPublicKey(
+	// A PEM public key.
+	key *dagger.File,
+) *Slipway {
+	next := *s
+	next.PublicKey = key
+	return &next
+}
+
+func or(value, otherwise string) string {
+	if value != "" {
+		return value
+	}
+	return otherwise
+}

@@ -1,0 +1,102 @@
+// Package policy decides what the findings of a scan mean. It is pure: the
+// same findings, policy and clock give the same verdict. What it can't decide
+// it refuses.
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway/step"
+)
+
+// Severity is how bad a finding is, in Trivy's five steps.
+type Severity string
+
+// The severities, from the one that says nothing to the worst.
+const (
+	Unknown  Severity = "UNKNOWN"
+	Low      Severity = "LOW"
+	Medium   Severity = "MEDIUM"
+	High     Severity = "HIGH"
+	Critical Severity = "CRITICAL"
+)
+
+// rank orders the severities; an unlisted one has no rank.
+var rank = map[Severity]int{Unknown: 0, Low: 1, Medium: 2, High: 3, Critical: 4}
+
+// Action is what a policy does about a class of findings.
+type Action string
+
+const (
+	// Refuse stops the pipeline.
+	Refuse Action = "refuse"
+	// Report lets the pipeline go on and lists the finding in the verdict.
+	Report Action = "report"
+)
+
+// Policy is the scan's policy.
+type Policy struct {
+	// Threshold is the lowest severity that refuses.
+	Threshold Severity `yaml:"threshold" json:"threshold"`
+	// Unfixed is what to do about a vulnerability at or above the threshold
+	// for which no fixed version exists.
+	Unfixed Action `yaml:"unfixed" json:"unfixed"`
+	// Unknown is what to do about a finding without a severity.
+	Unknown Action `yaml:"unknown" json:"unknown"`
+	// Exceptions let single findings pass, for a time.
+	Exceptions []Exception `yaml:"exceptions" json:"exceptions,omitempty"`
+}
+
+// Exception lets one finding pass until a day.
+type Exception struct {
+	// ID is the finding's: a CVE, GHSA or GO id, or a misconfiguration check.
+	ID string `yaml:"id" json:"id"`
+	// App limits the exception to one app; empty means every app.
+	App string `yaml:"app" json:"app,omitempty"`
+	// Reason says why the finding is no danger here.
+	Reason string `yaml:"reason" json:"reason"`
+	// Owner is who answers for it.
+	Owner string `yaml:"owner" json:"owner"`
+	// Expires is the last day, UTC, on which it holds: YYYY-MM-DD.
+	Expires string `yaml:"expires" json:"expires"`
+}
+
+// Validate checks the policy itself; where names it in faults. It does not
+// look at the clock: an expired exception is Evaluate's to refuse.
+func (p Policy) Validate(where string) error {
+	if n, ok := rank[p.Threshold]; !ok || n == 0 {
+		return step.Input("config", fmt.Sprintf("%s.threshold %q", where, p.Threshold), "is not a severity", "use LOW, MEDIUM, HIGH or CRITICAL")
+	}
+	for _, a := range []struct {
+		key   string
+		value Action
+	}{{"unfixed", p.Unfixed}, {"unknown", p.Unknown}} {
+		if a.value != Refuse && a.value != Report {
+			return step.Input("config", fmt.Sprintf("%s.%s %q", where, a.key, a.value), "is not an action", "use refuse or report")
+		}
+	}
+	seen := map[string]bool{}
+	for i, e := range p.Exceptions {
+		at := fmt.Sprintf("%s.exceptions[%d]", where, i)
+		for _, f := range []struct{ key, value string }{{"id", e.ID}, {"reason", e.Reason}, {"owner", e.Owner}, {"expires", e.Expires}} {
+			if strings.TrimSpace(f.value) == "" {
+				return step.Input("config", fmt.Sprintf("%s.%s", at, f.key), "is missing", "every exception needs id, reason, owner and expires")
+			}
+		}
+		if _, err := e.lastMoment(); err != nil {
+			return step.Input("config", fmt.Sprintf("%s.expires %q", at, e.Expires), "is not a day", "write YYYY-MM-DD").Because(err)
+		}
+		if seen[e.ID+"\x00"+e.App] {
+			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id and app")
+		}
+		seen[e.ID+"\x00"+e.App] = true
+	}
+	return nil
+}
+
+func (e Exception) lastMoment() (time.Time, error) {
+	day, err := time.ParseInLocation(time.DateOnly, e.Expires, time.UTC)
+	return day.AddDate(0, 0, 1), err
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+const registryAlias = "registry"
+
+// ScannedImage is an image that the scan's policy let pass.
+type ScannedImage struct {
+	// Digest of the image index.
+	Digest string
+	// Verdict is the decision, as JSON: the policy's and the database's
+	// digests, what was reported and which exceptions were needed.
+	Verdict string
+	// +private
+	Image *Image
+	// +private
+	Out *dagger.Directory
+}
+
+// Report is what the scanner found.
+//
+// Example: dagger call app --name hello build scan report --format SARIF export --path hello.sarif
+//
+// +cache="never"
+func (i *ScannedImage) Report(
+	ctx context.Context,
+	// TABLE, JSON or SARIF.
+	// +default="TABLE"
+	format Format,
+) (*dagger.File, error) {
+	return i.Image.Report(ctx, format)
+}
+
+// Publish pushes exactly the scanned bytes, by digest. It judges the findings
+// again first. Publishing twice moves nothing the second time.
+//
+// Example: dagger call app --name hello build scan publish reference
+//
+// +cache="never"
+func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
+	s := i.Image.App.Slipway
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	text, err := i.Out.File("findings.json").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found policy.Findings
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return nil, fmt.Errorf("decode findings: %w", err)
+	}
+	verdict, err := i.Image.judge(&found)
+	if err != nil {
+		return nil, err
+	}
+	repository := c.Image(i.Image.App.Name)
+	connect, err := s.Registry.connect(ctx, "publish", "//"+repository, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	var pushed struct {
+		Reference     string `json:"reference"`
+		Pushed        bool   `json:"pushed"`
+		UploadedBlobs int    `json:"uploadedBlobs"`
+	}
+	text, err = dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, &pushed); err != nil {
+		return nil, err
+	}
+	return &PublishedImage{
+		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Slipway: s,
+	}, nil
+}
+
+// PublishedImage is a scanned image in the registry.
+type PublishedImage struct {
+	// Reference is repository@digest.
+	Reference string
+	// Moved says whether this publish had to push anything.
+	Moved bool
+	// +private
+	App string
+	// +private
+	Verdict string
+	// +private
+	Slipway *Slipway
+}
+
+// Sign signs the image's digest and attests the scan's verdict, both as
+// Sigstore bundles beside the image. It needs the key and its password.
+//
+// Example: dagger call --key file:cosign.key --key-password env:COSIGN_PASSWORD app --name hello build scan publish sign reference
+//
+// +cache="never"
+func (i *PublishedImage) Sign(ctx context.Context) (*SignedImage, error) {
+	s := i.Slipway
+	if s.Key == nil || s.KeyPassword == nil {
+		return nil, step.Input("sign", "signing key", "key or password is not given",
+			"give --key and --key-password; go tool task demo makes a pair for the embedded default")
+	}
+	connect, err := s.Registry.connect(ctx, "sign", "//"+i.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	text, err := dag.Sign().Sign(ctx, i.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, nil); err != nil {
+		return nil, err
+	}
+	predicate, err := i.predicate()
+	if err != nil {
+		return nil, err
+	}
+	text, err = dag.Sign().Attest(ctx, i.Reference, predicate, policy.PredicateType, s.Key, s.KeyPassword, dagger.SignAttestOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, nil); err != nil {
+		return nil, err
+	}
+	return &SignedImage{Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s}, nil
+}
+
+// predicate is the verification summary that is attested.
+func (i *PublishedImage) predicate() (string, error) {
+	var v policy.Verdict
+	if err := json.Unmarshal([]byte(i.Verdict), &v); err != nil {
+		return "", fmt.Errorf("decode verdict: %w", err)
+	}
+	data, err := json.Marshal(policy.Summarise(i.Reference, v))
+	return string(data), err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"slipway/ci/policy"
+)
+
+// Release is a commit in the GitOps repository.
+type Release struct {
+	// Commit is the GitOps repository's commit that holds the release.
+	Commit string
+	// Created is false when the repository already held this release.
+	Created bool
+	// Attempts is how often the commit was pushed until it landed.
+	Attempts int
+	// Path is the file that holds the digest.
+	Path string
+	// Environment is where the app is released to.
+	Environment string
+	// Reference is repository@digest.
+	Reference string
+	// +private
+	Moved bool
+	// +private
+	App string
+	// +private
+	Slipway *Slipway
+}
+
+// Receipt is what was done, for the record.
+//
+// Example: dagger call app --name hello build scan publish sign release --env dev receipt json
+func (r *Release) Receipt() *Receipt {
+	return &Receipt{
+		App: r.App, Environment: r.Environment, SourceRevision: r.Slipway.Revision, Image: r.Reference,
+		ImagePushed:  r.Moved,
+		GitopsCommit: r.Commit, GitopsPath: r.Path, ReleaseCreated: r.Created,
+	}
+}
+
+// Receipt is the record of one delivery: what came from which commit, what it
+// was judged by, and where it went.
+type Receipt struct {
+	// App that was delivered.
+	App string `json:"app"`
+	// Environment it was delivered to.
+	Environment string `json:"environment"`
+	// SourceRevision is the commit it was delivered from.
+	SourceRevision string `json:"sourceRevision"`
+	// SourceTree is the Git tree id of the app's folder.
+	SourceTree string `json:"sourceTree,omitempty"`
+	// Image is repository@digest.
+	Image string `json:"image"`
+	// ImagePushed is false when the registry already held the image.
+	ImagePushed bool `json:"imagePushed"`
+	// Verdict is the scan's decision, as JSON.
+	Verdict string `json:"verdict"`
+	// Plan is the sha256 of the applied or unchanged infrastructure plan.
+	Plan string `json:"plan,omitempty"`
+	// PlanChanges says in a few words what the plan changed.
+	PlanChanges string `json:"planChanges,omitempty"`
+	// GitopsCommit is the commit in the GitOps repository.
+	GitopsCommit string `json:"gitopsCommit"`
+	// GitopsPath is the file that holds the digest.
+	GitopsPath string `json:"gitopsPath"`
+	// ReleaseCreated is false when the GitOps repository already held the release.
+	ReleaseCreated bool `json:"releaseCreated"`
+}
+
+// Json is the whole receipt as JSON.
+func (r *Receipt) Json() (string, error) {
+	// The plain type has none of the methods that Dagger generates.
+	type plain Receipt
+	data, err := json.MarshalIndent(struct {
+		*plain
+		Verdict json.RawMessage `json:"verdict,omitempty"`
+	}{(*plain)(r), json.RawMessage(r.Verdict)}, "", "  ")
+	return string(data) + "\n", err
+}
+
+// verdict is the scan's decision in a few words.
+func (r *Receipt) verdict() string {
+	var v policy.Verdict
+	if r.Verdict == "" || json.Unmarshal([]byte(r.Verdict), &v) != nil {
+		return ""
+	}
+	return fmt.Sprintf("passed: %d targets, %d findings reported, %d excepted, database %s", v.Scanned, len(v.Reported), len(v.Excepted), v.DatabaseDigest)
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// SignedImage is an image that can be released. Holding one proves nothing:
+// verify and release look at the registry.
+type SignedImage struct {
+	// Reference is repository@digest.
+	Reference string
+	// +private
+	Moved bool
+	// +private
+	App string
+	// +private
+	Slipway *Slipway
+}
+
+// Signed names an image that an earlier run signed, to verify or release it.
+//
+// Example: dagger call signed --app hello --digest sha256:… release --env staging
+func (s *Slipway) Signed(
+	// The app.
+	app string,
+	// The image index's digest, sha256:….
+	digest string,
+) (*SignedImage, error) {
+	if err := step.Name("verify", "app", app); err != nil {
+		return nil, err
+	}
+	if err := step.Digest("verify", "digest", digest); err != nil {
+		return nil, err
+	}
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	return &SignedImage{Reference: c.Image(app) + "@" + digest, App: app, Slipway: s}, nil
+}
+
+// publicKey is the key that signatures must match: the argument, the committed
+// one, or the signing key's public half.
+func (s *Slipway) publicKey(ctx context.Context, stage string) (*dagger.File, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case s.PublicKey != nil:
+		return s.PublicKey, nil
+	case c.Signing.PublicKey != "":
+		return s.Source.File(c.Signing.PublicKey), nil
+	case s.Key != nil && s.KeyPassword != nil:
+		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
+		return out.File("cosign.pub"), decode(ctx, out, nil)
+	}
+	return nil, step.Input(stage, "public key", "is not given", "commit one and name it as signing.publicKey in "+config.File+", or use with-public-key")
+}
+
+// Verify reads the image back from the registry and checks every blob against
+// its digest, the signature against the public key, and the attested scan
+// verdict against the current policy.
+//
+// Example: dagger call signed --app hello --digest sha256:… verify reference
+//
+// +cache="never"
+func (i *SignedImage) Verify(ctx context.Context) (*SignedImage, error) {
+	return i, i.verify(ctx, "verify")
+}
+
+func (i *SignedImage) verify(ctx context.Context, stage string) error {
+	s := i.Slipway
+	c, err := s.config()
+	if err != nil {
+		return err
+	}
+	key, err := s.publicKey(ctx, stage)
+	if err != nil {
+		return err
+	}
+	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	if err != nil {
+		return err
+	}
+	var attested struct {
+		Predicates []json.RawMessage `json:"predicates"`
+	}
+	// Side by side, but always refused in this order: what is wrong with an
+	// image must not depend on which answer comes first.
+	checks := []func() error{
+		func() error {
+			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
+				Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+			})
+			return decodeText(text, err, nil)
+		},
+		func() error { return i.verifyStatement(ctx, key, connect, "", nil) },
+		func() error { return i.verifyStatement(ctx, key, connect, policy.PredicateType, &attested) },
+	}
+	refusals := make([]error, len(checks))
+	var done sync.WaitGroup
+	for n, check := range checks {
+		done.Go(func() { refusals[n] = check() })
+	}
+	done.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return err
+		}
+	}
+	return c.Scan.Policy.AcceptAny(stage, i.Reference, attested.Predicates, time.Now())
+}
+
+// verifyStatement checks the image's signature, or its attestations of one
+// type, and decodes what the step found.
+func (i *SignedImage) verifyStatement(ctx context.Context, key *dagger.File, connect, predicateType string, into any) error {
+	registry := i.Slipway.Registry
+	text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
+		PredicateType: predicateType,
+		Username:      registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
+	})
+	return decodeText(text, err, into)
+}
+
+// Release verifies the image again and then sets its digest in the GitOps
+// repository, as one commit. Releasing the same image twice makes one commit.
+//
+// Example: dagger call signed --app hello --digest sha256:… release --env dev commit
+//
+// +cache="never"
+func (i *SignedImage) Release(
+	ctx context.Context,
+	// The environment to release to.
+	env string,
+) (*Release, error) {
+	s := i.Slipway
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Environment("release", env); err != nil {
+		return nil, err
+	}
+	if err := i.verify(ctx, "release"); err != nil {
+		return nil, err
+	}
+	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
+	if err != nil {
+		return nil, err
+	}
+	repository, digest, _ := strings.Cut(i.Reference, "@")
+	var done struct {
+		Commit   string `json:"commit"`
+		Created  bool   `json:"created"`
+		Attempts int    `json:"attempts"`
+		Path     string `json:"path"`
+	}
+	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, s.Revision, dagger.GitopsReleaseOpts{
+		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
+		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, &done); err != nil {
+		return nil, err
+	}
+	if done.Commit == "" {
+		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
+	}
+	return &Release{
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path,
+		Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+	}, nil
+}
+
+const gitAlias = "git"

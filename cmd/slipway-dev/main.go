@@ -1,0 +1,92 @@
+// Command slipway-dev sets a machine up for Slipway and runs its Dagger
+// engine:
+//
+//	slipway-dev up              set up and start the embedded default
+//	slipway-dev down            stop it; data and caches stay
+//	slipway-dev demo            set up, then release apps/hello to dev
+//	slipway-dev check           formatting, vet and lint of every Go module
+//	slipway-dev test unit       vet and test every Go module, without an engine
+//	slipway-dev test module     test engine and Dagger modules on the engine
+//	slipway-dev test e2e        test the whole pipeline over real parts
+//	slipway-dev bench           measure the pipeline beside the raw tools
+//	slipway-dev environ         print the environment of the dagger CLI
+//	slipway-dev setup           install what the system must provide
+//	slipway-dev engine build    build the engine, the CLI and the Go SDK image
+//	slipway-dev engine up       build what is missing, start, write .slipway/env
+//	slipway-dev engine down     stop; the caches stay
+//	slipway-dev engine status   say what runs; exit status 3 when nothing does
+//	slipway-dev engine reset    stop and remove the caches
+//	slipway-dev engine env      print what .slipway/env holds
+//
+// Where Docker's daemon answers or _EXPERIMENTAL_DAGGER_RUNNER_HOST names an
+// engine, that engine is used, and only the CLI is built.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"slipway/engine"
+)
+
+// exitDown is the exit status of a status command when nothing runs.
+const exitDown = 3
+
+const usage = "usage: slipway-dev up|down|demo|check|environ|bench | test unit|module|e2e | setup | engine build|up|down|status|reset|env"
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
+		fail(engine.Enter(os.Args[2]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	fail(run(ctx, os.Args[1:]))
+}
+
+func fail(err error) {
+	if err == nil {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "slipway-dev:", err)
+	if errors.Is(err, engine.ErrDown) {
+		os.Exit(exitDown)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string) error {
+	progress := engine.NewProgress(os.Stderr)
+	launcher, err := engine.NewLauncher(".", progress)
+	if err != nil {
+		return err
+	}
+	verb := strings.Join(args, " ")
+	if ok, err := task(ctx, launcher, progress, verb); ok {
+		return err
+	}
+	switch verb {
+	case "setup":
+		return launcher.Setup(ctx)
+	case "engine build":
+		return launcher.Build(ctx)
+	case "engine up":
+		return launcher.Up(ctx)
+	case "engine down":
+		return launcher.Down(ctx)
+	case "engine reset":
+		return launcher.Reset(ctx)
+	case "engine status":
+		status, err := launcher.Status(ctx)
+		fmt.Print(status)
+		return err
+	case "engine env":
+		fmt.Print(launcher.Env(ctx))
+		return nil
+	}
+	return errors.New(usage)
+}

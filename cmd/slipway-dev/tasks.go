@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"slipway/embedded"
+	"slipway/engine"
+)
+
+// task runs a verb about the checkout as a whole; ok is false for another verb.
+func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progress, verb string) (ok bool, err error) {
+	platform := &embedded.Platform{Launcher: launcher, Progress: progress}
+	switch verb {
+	case "up":
+		return true, platform.Up(ctx)
+	case "down":
+		return true, platform.Down(ctx)
+	case "demo":
+		return true, platform.Demo(ctx, os.Stdout)
+	case "environ":
+		for _, line := range launcher.Environ(ctx) {
+			fmt.Println(line)
+		}
+		return true, nil
+	case "check":
+		return true, check(ctx, launcher.Repo, progress)
+	case "test unit":
+		return true, everyModule(ctx, launcher.Repo, func(dir string, packages []string) error {
+			if err := goRun(ctx, dir, nil, append([]string{"vet"}, packages...)...); err != nil {
+				return err
+			}
+			return goRun(ctx, dir, nil, append([]string{"test"}, packages...)...)
+		})
+	case "test module":
+		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
+	case "test e2e":
+		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
+	case "bench":
+		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
+	}
+	return false, nil
+}
+
+// toolModules hold only pins of tools: there is nothing of ours to test.
+var toolModules = []string{"engine/dist", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
+
+// everyModule runs work in every Go module of the checkout. The main packages
+// of Dagger modules need generated code and are left to the engine.
+func everyModule(ctx context.Context, repo string, work func(dir string, packages []string) error) error {
+	list, err := gitFiles(ctx, repo, "*go.mod")
+	if err != nil {
+		return fmt.Errorf("list the Go modules: %w", err)
+	}
+	passed, failed := 0, []string{}
+	for _, file := range list {
+		folder := filepath.Dir(file)
+		if slices.Contains(toolModules, folder) || strings.HasPrefix(folder, "engine/dist/") {
+			continue
+		}
+		packages, err := testable(ctx, repo, folder)
+		if err != nil {
+			return err
+		}
+		if len(packages) == 0 {
+			continue
+		}
+		fmt.Println("==", folder)
+		err = work(filepath.Join(repo, folder), packages)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			failed = append(failed, folder)
+		} else {
+			passed++
+		}
+	}
+	fmt.Printf("%d passed, %d failed\n", passed, len(failed))
+	if len(failed) > 0 {
+		return fmt.Errorf("Go modules that failed: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// testable lists the packages of a Go module that need no generated code.
+func testable(ctx context.Context, repo, folder string) ([]string, error) {
+	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-f", "{{.Dir}}", "./...")
+	cmd.Dir = filepath.Join(repo, folder)
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("list the packages of %s: %w", folder, err)
+	}
+	_, statErr := os.Stat(filepath.Join(repo, folder, "dagger.json"))
+	generated := statErr == nil || folder == "ci"
+	var packages []string
+	for _, dir := range strings.Fields(string(out)) {
+		rel, err := filepath.Rel(cmd.Dir, dir)
+		if err != nil {
+			return nil, err
+		}
+		if generated && (rel == "." || rel == "internal" || strings.HasPrefix(rel, "internal"+string(filepath.Separator))) && folder != "." {
+			continue
+		}
+		packages = append(packages, "./"+filepath.ToSlash(rel))
+	}
+	return packages, nil
+}
+
+func goRun(ctx context.Context, dir string, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), env...)
+	return cmd.Run()
+}

@@ -1,0 +1,302 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The benchmarks measure and report; no figure passes or fails. What is checked
+// is that the measured work was really done. Run them with
+//
+//	go tool task bench
+//
+// A wholly cold set-up compiles the engine and Trivy and would make every other
+// figure wait for it: it is measured by hand, on a machine with nothing in its
+// cache folder, as XDG_CACHE_HOME=/an/empty/folder go tool task demo, which says
+// how long each part took.
+
+// watch measures a number of pieces of work by name.
+type watch map[string]time.Duration
+
+func (w watch) time(name string, work func()) {
+	began := time.Now()
+	work()
+	w[name] += time.Since(began)
+}
+
+// report gives each piece's mean in seconds, in place of the mean of them all.
+func (w watch) report(b *testing.B) {
+	b.Helper()
+	for name, total := range w {
+		b.ReportMetric(total.Seconds()/float64(b.N), name+"-s/op")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// raw is the work of a deliver by the tools themselves: see raw.sh.
+type raw struct {
+	script string
+	env    []string
+}
+
+// rawEnvironment and rawRepository keep the script's work apart from the
+// pipeline's, so that neither finds done what it has to do itself.
+const (
+	rawEnvironment = "staging"
+	rawRepository  = "raw"
+)
+
+// newRaw gets the script's tools ready: Trivy as the pipeline compiled it, and
+// the step programs where there is no stock tool at hand.
+func newRaw(b *testing.B, p *platform, source string) *raw {
+	b.Helper()
+	tools, cache := p.file("tools"), p.file("trivy-cache")
+	if _, err := os.Stat(tools); err != nil {
+		require.NoError(b, os.MkdirAll(tools, 0o755))
+		stepProgram(b, "build", filepath.Join(tools, "build"))
+		stepProgram(b, "sign", filepath.Join(tools, "sign"))
+		_, err := p.run(p.repo, "-m", "modules/scan", "call", "trivy", "export", "--path", filepath.Join(tools, "trivy"))
+		require.NoError(b, err)
+		out, err := exec.Command(filepath.Join(tools, "trivy"), "image", "--download-db-only", "--cache-dir", cache,
+			"--db-repository", p.sandbox+"/slipway/trivy-db:2", "--quiet", "--skip-version-check", "--disable-telemetry").CombinedOutput()
+		require.NoError(b, err, "%s", out)
+	}
+	return &raw{
+		script: filepath.Join(p.repo, "e2e", "raw.sh"),
+		env: append(os.Environ(),
+			"RAW_TOOLS="+tools,
+			"RAW_WORK="+b.TempDir(),
+			"RAW_SOURCE="+source,
+			"RAW_APP=hello",
+			"RAW_ENV="+rawEnvironment,
+			"RAW_REGISTRY="+p.sandbox+"/"+rawRepository,
+			"RAW_IMAGE=localhost:5000/hello",
+			"RAW_REMOTE=http://"+p.sandbox+"/gitops.git",
+			"RAW_STATE=http://"+p.sandbox+"/state/raw/"+rawEnvironment,
+			"RAW_KEY="+p.file("keys/cosign.key"),
+			"RAW_PASSWORD_FILE="+p.file("password"),
+			"RAW_CACHE="+cache,
+		),
+	}
+}
+
+// deliver runs the script and returns the digest that it released.
+func (r *raw) deliver(b *testing.B) string {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), r.script)
+	cmd.Env = r.env
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	require.NoError(b, cmd.Run(), log.String())
+	return strings.TrimSpace(out.String())
+}
+
+// beside delivers by the pipeline and by the script in turn, before each pair
+// change is called, and reports both and their ratio.
+func beside(b *testing.B, change func(dir string)) {
+	p := shared
+	dir := source(b, nil)
+	tools := newRaw(b, p, dir)
+	deliver(b, p, dir, "hello", "dev")
+	tools.deliver(b)
+
+	const pipeline, script = "deliver", "raw"
+	times := watch{}
+	for b.Loop() {
+		before := git(b, p.remote(b), "rev-parse", "HEAD")
+		change(dir)
+
+		var byPipeline receipt
+		var byScript string
+		times.time(pipeline, func() { byPipeline = deliver(b, p, dir, "hello", "dev") })
+		times.time(script, func() { byScript = tools.deliver(b) })
+
+		clone := p.remote(b)
+		changed := git(b, dir, "rev-list", "--count", "HEAD") != "1"
+		commits := "0"
+		if changed {
+			commits = "2"
+		}
+		assert.Equal(b, commits, git(b, clone, "rev-list", "--count", before+"..HEAD"), "a commit by each for a change, none without")
+		assert.Equal(b, changed, byPipeline.ImagePushed)
+		_, digest, _ := strings.Cut(byPipeline.Image, "@")
+		for env, want := range map[string]string{"dev": digest, rawEnvironment: byScript} {
+			assert.Contains(b, read(b, clone+"/gitops/apps/hello/overlays/"+env+"/kustomization.yaml"), "digest: "+want+"\n")
+		}
+	}
+	b.ReportMetric(times[pipeline].Seconds()/times[script].Seconds(), pipeline+"/"+script)
+	times.report(b)
+}
+
+func BenchmarkDeliverUnchanged(b *testing.B) {
+	beside(b, func(string) {})
+}
+
+func BenchmarkDeliverOneLine(b *testing.B) {
+	beside(b, func(dir string) {
+		file := dir + "/apps/hello/greeting/greeting.go"
+		const first = "\t{language.English, \"Hello\"},\n"
+		text := read(b, file)
+		require.Contains(b, text, first)
+		// Code, not a comment: the program must be compiled and linked again.
+		line := fmt.Sprintf("\t{language.Swedish, \"Hej %s\"},\n", unseen())
+		write(b, file, strings.Replace(text, first, first+line, 1))
+		git(b, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "one line")
+	})
+}
+
+// race reports how long a crowd took, and how often its members had to try.
+func race(b *testing.B, digests []string, release func(c *crowd, i int, env string) (attempts int, err error)) {
+	times, tries, most, landed := watch{}, 0, 0, 0
+	for b.Loop() {
+		c := newCrowd(b, shared)
+		attempts := make([]int, crowdSize)
+		var err error
+		times.time("all", func() {
+			err = c.race(func(i int, env string) (err error) {
+				attempts[i], err = release(c, i, env)
+				return err
+			})
+		})
+		require.NoError(b, err)
+		landed += len(c.landed(b, digests))
+		for _, n := range attempts {
+			tries += n
+			most = max(most, n)
+		}
+	}
+	b.ReportMetric(crowdSize, "releases/op")
+	b.ReportMetric(float64(landed)/float64(b.N), "landed/op")
+	b.ReportMetric(float64(tries)/float64(b.N*crowdSize), "attempts/release")
+	b.ReportMetric(float64(most), "attempts-most")
+	times.report(b)
+}
+
+// BenchmarkConcurrentStep races 12 processes of the release stage's program,
+// each with a digest and an environment of its own.
+func BenchmarkConcurrentStep(b *testing.B) {
+	program := stepProgram(b, "gitops", filepath.Join(b.TempDir(), "gitops"))
+	digests := crowdDigests()
+	race(b, digests, func(c *crowd, i int, env string) (int, error) {
+		result, err := c.release(context.Background(), program, env, digests[i])
+		return result.Attempts, err
+	})
+}
+
+// BenchmarkConcurrentCall races 12 dagger calls that verify one signed image and
+// release it, each to an environment of its own.
+func BenchmarkConcurrentCall(b *testing.B) {
+	p := shared
+	_, digest, _ := strings.Cut(deliver(b, p, p.repo, "hello", "dev").Image, "@")
+	digests := make([]string, crowdSize)
+	var environments strings.Builder
+	for i := range digests {
+		digests[i] = digest
+		fmt.Fprintf(&environments, "  crowd-%02d: {}\n", i)
+	}
+	const last = "  production: {}\n"
+	settings := read(b, p.repo+"/slipway.yaml")
+	require.Contains(b, settings, last)
+	dir := source(b, map[string]string{"slipway.yaml": strings.Replace(settings, last, last+environments.String(), 1)})
+
+	race(b, digests, func(c *crowd, _ int, env string) (int, error) {
+		out, err := p.call(dir, p.options(), "with-gitops", "--branch", c.branch,
+			"signed", "--app", "hello", "--digest", digest, "release", "--env", env, "attempts")
+		if err != nil {
+			return 0, err
+		}
+		return strconv.Atoi(strings.TrimSpace(out))
+	})
+}
+
+// BenchmarkSetUp sets up a new clone on a machine that has the engine, and then
+// once more.
+func BenchmarkSetUp(b *testing.B) {
+	times := watch{}
+	for b.Loop() {
+		dir := source(b, nil)
+		build := exec.Command("go", "build", "-o", ".slipway/bin/slipway-dev", "./cmd/slipway-dev")
+		build.Dir = dir
+		out, err := build.CombinedOutput()
+		require.NoError(b, err, "%s", out)
+		up := func() {
+			cmd := exec.CommandContext(b.Context(), filepath.Join(dir, ".slipway/bin/slipway-dev"), "up")
+			cmd.Dir = dir
+			out, err := cmd.CombinedOutput()
+			require.NoError(b, err, "%s", out)
+		}
+		// Not the launcher's down: the engine is everybody's.
+		b.Cleanup(func() {
+			sandbox := filepath.Join(dir, ".slipway/bin/slipway-sandbox")
+			if !isExecutable(sandbox) {
+				return // the set-up failed before there was one
+			}
+			out, err := exec.Command(sandbox, "down", "--state-dir", filepath.Join(dir, ".slipway/sandbox")).CombinedOutput()
+			assert.NoError(b, err, "%s", out)
+		})
+		times.time("clone", up)
+		times.time("warm", up)
+		assert.FileExists(b, dir+"/.slipway/keys/cosign.key")
+		assert.FileExists(b, dir+"/.slipway/sandbox/database")
+	}
+	times.report(b)
+}
+
+// BenchmarkLoad measures how long the pipeline takes to answer what it can do:
+// after a change of its code, and unchanged. Beside it stands what it is made
+// of, since every user compiles that.
+func BenchmarkLoad(b *testing.B) {
+	p := shared
+	dir := source(b, nil)
+	functions := func() {
+		out, err := p.run(dir, "functions")
+		require.NoError(b, err)
+		assert.Contains(b, out, "deliver")
+	}
+	functions()
+	code := read(b, dir+"/ci/main.go")
+	times := watch{}
+	for b.Loop() {
+		write(b, dir+"/ci/main.go", fmt.Sprintf("%s\nvar _ = %q\n", code, unseen()))
+		times.time("changed", functions)
+		times.time("warm", functions)
+	}
+	write(b, dir+"/ci/main.go", code)
+	packages, modules := dependencies(b, p, dir)
+	b.ReportMetric(float64(packages), "packages")
+	b.ReportMetric(float64(modules), "requires")
+	times.report(b)
+}
+
+// dependencies counts the packages outside the standard library that ci is
+// compiled from, and the modules that its go.mod requires.
+func dependencies(b *testing.B, p *platform, dir string) (packages, modules int) {
+	b.Helper()
+	_, err := p.run(dir, "develop")
+	require.NoError(b, err)
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".")
+	list.Dir = dir + "/ci"
+	out, err := list.Output()
+	require.NoError(b, err)
+	edit := exec.Command("go", "mod", "edit", "-json")
+	edit.Dir = list.Dir
+	data, err := edit.Output()
+	require.NoError(b, err)
+	var mod struct{ Require []json.RawMessage }
+	require.NoError(b, json.Unmarshal(data, &mod))
+	return len(strings.Fields(string(out))), len(mod.Require)
+}

@@ -1,0 +1,129 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type receipt struct {
+	App            string `json:"app"`
+	Environment    string `json:"environment"`
+	SourceRevision string `json:"sourceRevision"`
+	SourceTree     string `json:"sourceTree"`
+	Image          string `json:"image"`
+	ImagePushed    bool   `json:"imagePushed"`
+	Plan           string `json:"plan"`
+	GitopsCommit   string `json:"gitopsCommit"`
+	GitopsPath     string `json:"gitopsPath"`
+	ReleaseCreated bool   `json:"releaseCreated"`
+	Verdict        struct {
+		Digest         string `json:"digest"`
+		DatabaseDigest string `json:"databaseDigest"`
+	} `json:"verdict"`
+}
+
+func deliver(t testing.TB, p *platform, dir, app, env string) receipt {
+	t.Helper()
+	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", app, "--env", env, "json")
+	require.NoError(t, err)
+	var r receipt
+	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	return r
+}
+
+// fetch reads from the platform's registry.
+func fetch(t testing.TB, p *platform, path, accept string) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.sandbox+path, nil)
+	require.NoError(t, err)
+	req.Header.Set("Accept", accept)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	return resp.StatusCode, data
+}
+
+const indexType = "application/vnd.oci.image.index.v1+json"
+
+func TestDeliver(t *testing.T) {
+	p := shared
+	first := deliver(t, p, p.repo, "hello", "dev")
+	// A developer's checkout may hold uncommitted changes, and then says so.
+	assert.Equal(t, git(t, p.repo, "rev-parse", "HEAD"), strings.TrimSuffix(first.SourceRevision, "-dirty"))
+	repository, digest, ok := strings.Cut(first.Image, "@")
+	require.True(t, ok, first.Image)
+	assert.Equal(t, "localhost:5000/hello", repository)
+	assert.Equal(t, digest, first.Verdict.Digest, "the verdict is about the released image")
+	assert.NotEmpty(t, first.Verdict.DatabaseDigest)
+	assert.NotEmpty(t, first.Plan)
+
+	t.Run("the registry holds exactly the scanned bytes", func(t *testing.T) {
+		status, manifest := fetch(t, p, "/v2/hello/manifests/"+digest, indexType)
+		require.Equal(t, http.StatusOK, status)
+		sum := sha256.Sum256(manifest)
+		assert.Equal(t, digest, "sha256:"+hex.EncodeToString(sum[:]))
+		var index struct {
+			Manifests []struct {
+				Platform struct{ OS, Architecture string } `json:"platform"`
+			} `json:"manifests"`
+		}
+		require.NoError(t, json.Unmarshal(manifest, &index))
+		var platforms []string
+		for _, m := range index.Manifests {
+			platforms = append(platforms, m.Platform.OS+"/"+m.Platform.Architecture)
+		}
+		assert.ElementsMatch(t, []string{"linux/amd64", "linux/arm64"}, platforms)
+	})
+
+	t.Run("the commit holds the digest and says where it came from", func(t *testing.T) {
+		clone := p.remote(t)
+		assert.Equal(t, first.GitopsCommit, git(t, clone, "log", "-1", "--format=%H", "--", first.GitopsPath))
+		assert.Contains(t, read(t, clone+"/"+first.GitopsPath), digest)
+		trailers := git(t, clone, "log", "-1", "--format=%(trailers:only,unfold)", first.GitopsCommit)
+		assert.Contains(t, trailers, "App: hello")
+		assert.Contains(t, trailers, "Environment: dev")
+		assert.Contains(t, trailers, digest)
+		assert.Contains(t, trailers, first.SourceRevision)
+	})
+
+	t.Run("the same release twice makes one commit and moves nothing", func(t *testing.T) {
+		before := git(t, p.remote(t), "rev-list", "--count", "HEAD")
+		second := deliver(t, p, p.repo, "hello", "dev")
+		assert.Equal(t, first.Image, second.Image)
+		assert.False(t, second.ImagePushed)
+		assert.False(t, second.ReleaseCreated)
+		assert.Equal(t, first.GitopsCommit, second.GitopsCommit)
+		assert.Equal(t, before, git(t, p.remote(t), "rev-list", "--count", "HEAD"))
+	})
+
+	t.Run("a change behind the pipeline's back is noticed", func(t *testing.T) {
+		clone := p.remote(t)
+		path := clone + "/" + first.GitopsPath
+		write(t, path, strings.ReplaceAll(read(t, path), digest, "sha256:"+strings.Repeat("0", 64)))
+		git(t, clone, "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-qam", "somebody else's change")
+		git(t, clone, "push", "-q", "origin", "HEAD:main")
+
+		again := deliver(t, p, p.repo, "hello", "dev")
+		assert.True(t, again.ReleaseCreated)
+		assert.NotEqual(t, first.GitopsCommit, again.GitopsCommit)
+		assert.Contains(t, read(t, p.remote(t)+"/"+first.GitopsPath), digest)
+	})
+
+	t.Run("the signed image can be released elsewhere by its digest alone", func(t *testing.T) {
+		out, err := p.call(p.repo, p.options(), "signed", "--app", "hello", "--digest", digest, "release", "--env", "staging", "commit")
+		require.NoError(t, err)
+		assert.Regexp(t, `^[0-9a-f]{40}$`, strings.TrimSpace(out))
+	})
+}

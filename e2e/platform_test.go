@@ -1,0 +1,244 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// platform is one private set of services and keys.
+type platform struct {
+	repo     string // the repository under test
+	dir      string // this platform's own folder
+	sandbox  string // host:port of registry, Git remote and state
+	env      []string
+	password string
+}
+
+// repository is the checkout's root.
+func repository() string {
+	out, err := exec.Command("git", "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		panic(fmt.Errorf("find the repository: %w", err))
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// shared is the platform of the tests that don't break anything.
+var shared *platform
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "slipway-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		p, stop, err := start(dir)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "start the platform:", err)
+			return 1
+		}
+		defer stop()
+		shared = p
+		return m.Run()
+	}())
+}
+
+// start runs a sandbox of its own, makes a key pair and publishes the
+// vulnerability database.
+func start(dir string) (*platform, func(), error) {
+	repo := repository()
+	p := &platform{repo: repo, dir: dir, password: "correct horse battery staple"}
+	env, err := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-dev"), "environ").Output()
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask the launcher for the engine: %w", err)
+	}
+	p.env = append(os.Environ(), strings.Split(strings.TrimSpace(string(env)), "\n")...)
+	server, address, err := serve(repo, filepath.Join(dir, "sandbox"))
+	if err != nil {
+		return nil, nil, err
+	}
+	p.sandbox = address
+	stop := func() {
+		_ = server.Process.Signal(os.Interrupt)
+		_ = server.Wait()
+	}
+	if err := os.WriteFile(p.file("password"), []byte(p.password), 0o600); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	for _, args := range [][]string{
+		{"-m", "modules/sign", "call", "keygen", "--password", "file:" + p.file("password"), "export", "--path", p.file("keys")},
+		{"call", "--sandbox", "tcp://" + address, "publish-database"},
+	} {
+		if out, err := p.run(repo, args...); err != nil {
+			stop()
+			return nil, nil, fmt.Errorf("dagger %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+	seed := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "seed", "--gitops", filepath.Join(repo, "gitops"), "--url", "http://"+address+"/gitops.git")
+	if out, err := seed.CombinedOutput(); err != nil {
+		stop()
+		return nil, nil, fmt.Errorf("seed: %w\n%s", err, out)
+	}
+	return p, stop, nil
+}
+
+// serve starts a sandbox on a free port.
+func serve(repo, data string) (*exec.Cmd, string, error) {
+	ready := data + ".ready"
+	cmd := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready)
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var state struct {
+			Address string `json:"address"`
+		}
+		if data, err := os.ReadFile(ready); err == nil && json.Unmarshal(data, &state) == nil && state.Address != "" {
+			_, port, _ := strings.Cut(state.Address, ":")
+			return cmd, "localhost:" + port, nil
+		}
+		select {
+		case <-ctx.Done():
+			_ = cmd.Process.Kill()
+			return nil, "", fmt.Errorf("the sandbox is not ready: %s", log.String())
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *platform) file(name string) string { return filepath.Join(p.dir, name) }
+
+// run runs the dagger CLI in a folder and returns its standard output; an
+// error holds what it printed to standard error.
+func (p *platform) run(dir string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	dagger, err := p.look("dagger")
+	if err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, dagger, append([]string{"--progress=plain"}, args...)...)
+	cmd.Dir, cmd.Env = dir, p.env
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	if err := cmd.Run(); err != nil {
+		return out.String(), errors.New(err.Error() + "\n" + log.String())
+	}
+	return out.String(), nil
+}
+
+func (p *platform) look(name string) (string, error) {
+	for i := len(p.env) - 1; i >= 0; i-- {
+		if path, ok := strings.CutPrefix(p.env[i], "PATH="); ok {
+			for _, dir := range filepath.SplitList(path) {
+				if candidate := filepath.Join(dir, name); isExecutable(candidate) {
+					return candidate, nil
+				}
+			}
+			break
+		}
+	}
+	return "", fmt.Errorf("%s is not on the engine's PATH", name)
+}
+
+func isExecutable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// options are the constructor's arguments for this platform.
+func (p *platform) options() []string {
+	return []string{
+		"--sandbox", "tcp://" + p.sandbox,
+		"--key", "file:" + p.file("keys/cosign.key"),
+		"--key-password", "file:" + p.file("password"),
+	}
+}
+
+func (p *platform) terraform(t testing.TB) []string {
+	t.Helper()
+	path, err := exec.LookPath("terraform")
+	require.NoError(t, err, "the tests of infra drive the terraform executable of this machine")
+	return []string{"--terraform", path}
+}
+
+// call runs a pipeline call of the repository in dir with this platform.
+func (p *platform) call(dir string, options []string, args ...string) (string, error) {
+	return p.run(dir, append(append([]string{"call"}, options...), args...)...)
+}
+
+// source copies the files that Git knows of or would add into a repository of
+// its own, for a test to spoil.
+func source(t testing.TB, spoil map[string]string) string {
+	t.Helper()
+	repo, dir := repository(), t.TempDir()
+	list, err := exec.Command("git", "-C", repo, "ls-files", "-co", "--exclude-standard", "-z").Output()
+	require.NoError(t, err)
+	for _, name := range strings.Split(strings.Trim(string(list), "\x00"), "\x00") {
+		info, err := os.Lstat(filepath.Join(repo, name))
+		if errors.Is(err, os.ErrNotExist) || (err == nil && !info.Mode().IsRegular()) {
+			continue
+		}
+		require.NoError(t, err)
+		data, err := os.ReadFile(filepath.Join(repo, name))
+		require.NoError(t, err)
+		write(t, filepath.Join(dir, name), string(data))
+	}
+	for name, text := range spoil {
+		write(t, filepath.Join(dir, name), text)
+	}
+	git(t, dir, "init", "-q", "-b", "main")
+	git(t, dir, "add", "-A")
+	git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "test source")
+	return dir
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+}
+
+func read(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func git(t testing.TB, dir string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("git", append([]string{"-C", dir}, args...)...).CombinedOutput()
+	require.NoError(t, err, "git %v: %s", args, out)
+	return strings.TrimSpace(string(out))
+}
+
+// remote clones the platform's GitOps repository.
+func (p *platform) remote(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	git(t, dir, "clone", "-q", "http://"+p.sandbox+"/gitops.git", "clone")
+	return filepath.Join(dir, "clone")
+}

@@ -1,0 +1,280 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// refused wants an error that holds every text, and nothing of the app in the
+// registry or of a release on the remote.
+func refused(t *testing.T, err error, texts ...string) {
+	t.Helper()
+	require.Error(t, err)
+	for _, text := range texts {
+		assert.ErrorContains(t, err, text)
+	}
+	assert.ErrorContains(t, err, "mend: ")
+}
+
+func (p *platform) pushed(t *testing.T, app string) bool {
+	t.Helper()
+	status, _ := fetch(t, p, "/v2/"+app+"/tags/list", "application/json")
+	return status == http.StatusOK
+}
+
+func TestVulnerableAppIsRefusedAndNothingIsPushed(t *testing.T) {
+	p := shared
+	before := git(t, p.remote(t), "rev-parse", "HEAD")
+	_, err := p.call(p.repo, append(p.options(), p.terraform(t)...), "deliver", "--app", "legacy", "--env", "dev", "json")
+	refused(t, err, "scan: refused by policy: app legacy", "CVE-2022-32149", "golang.org/x/text v0.3.7")
+	assert.False(t, p.pushed(t, "legacy"))
+	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"))
+}
+
+// The key is made here, so that no secret is ever in the repository.
+func TestCommittedSecretIsRefused(t *testing.T) {
+	p := shared
+	token := "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36]
+	dir := source(t, map[string]string{"apps/hello/deploy.env": "GITHUB_TOKEN=" + token + "\n"})
+	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
+	refused(t, err, "scan: refused by policy: app hello", "secret: ", "deploy.env:1")
+	assert.NotContains(t, err.Error(), token, "the secret itself must not be printed")
+}
+
+func TestPrivilegedPodIsRefused(t *testing.T) {
+	p := shared
+	const name = "gitops/apps/hello/base/deployment.yaml"
+	text := read(t, p.repo+"/"+name)
+	const harmless = "privileged: false"
+	require.Contains(t, text, harmless)
+	dir := source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true", 1)})
+	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
+	refused(t, err, "scan: refused by policy: app hello", "deployment.yaml:", "rivileged")
+
+	// The scanner would leave a manifest out that it can't parse.
+	dir = source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true\n            "+harmless, 1)})
+	_, err = p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
+	refused(t, err, "scan: refused by policy: manifest gitops/apps/hello/base/deployment.yaml: can't be parsed", "privileged")
+}
+
+func TestExpiredExceptionIsRefused(t *testing.T) {
+	p := shared
+	text := strings.Replace(read(t, p.repo+"/slipway.yaml"), "exceptions: []",
+		`exceptions: [{id: CVE-2022-32149, reason: not reachable, owner: team-a, expires: "2026-01-31"}]`, 1)
+	dir := source(t, map[string]string{"slipway.yaml": text})
+	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
+	refused(t, err, "scan: refused by policy: exception CVE-2022-32149 of team-a: expired on 2026-01-31")
+}
+
+func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
+	p := shared
+	scan := []string{"app", "--name", "hello", "build", "scan", "digest"}
+	t.Run("missing", func(t *testing.T) {
+		_, err := p.call(p.repo, p.options(), append([]string{"with-database", "--repository", "localhost:5000/no/such-db"}, scan...)...)
+		refused(t, err, "scan: ", "localhost:5000/no/such-db")
+	})
+	t.Run("unreachable", func(t *testing.T) {
+		dead := httptest.NewServer(http.NotFoundHandler())
+		address := dead.Listener.Addr().String()
+		dead.Close()
+		_, err := p.call(p.repo, p.options(), append([]string{"with-registry", "--service", "tcp://" + address}, scan...)...)
+		refused(t, err, "scan: infrastructure failure", "trivy-db")
+	})
+	t.Run("stale", func(t *testing.T) {
+		const stale = "localhost:5000/test/stale-db"
+		_, err := p.call(p.repo, p.options(), "with-database", "--repository", stale, "publish-database", "--updated-at", "2026-01-01T00:00:00Z")
+		require.NoError(t, err)
+		_, err = p.call(p.repo, p.options(), append([]string{"with-database", "--repository", stale}, scan...)...)
+		refused(t, err, "scan: refused by policy: vulnerability database", "is stale: made at 2026-01-01T00:00:00Z")
+	})
+}
+
+func TestUnpinnedBaseImageIsRefused(t *testing.T) {
+	p := shared
+	dir := source(t, map[string]string{"apps/pages/Dockerfile": "FROM docker.io/library/nginx:1.29\nUSER 65532\n"})
+	_, err := p.call(dir, p.options(), "app", "--name", "pages", "build", "digest")
+	refused(t, err, "build: ", "Dockerfile:1", "nginx:1.29")
+}
+
+func TestHostileNamesAreRefused(t *testing.T) {
+	p := shared
+	for label, name := range map[string]string{
+		"path": "../hello", "space": "he llo", "shell": "$(id)", "dash": "-hello", "newline": "hello\n", "long": strings.Repeat("a", 300),
+	} {
+		t.Run(label, func(t *testing.T) {
+			_, err := p.call(p.repo, p.options(), "app", "--name="+name, "build", "digest")
+			refused(t, err, "app: bad input: app ", "is not a valid name")
+			_, err = p.call(p.repo, p.options(), "infra", "--env="+name, "plan", "sha-256")
+			refused(t, err, "plan: bad input: environment ", "is not a valid name")
+		})
+	}
+	_, err := p.call(p.repo, p.options(), "signed", "--app", "hello", "--digest", "latest", "release", "--env", "dev", "commit")
+	refused(t, err, `digest "latest"`, "is not a sha256 digest")
+}
+
+// published delivers hello and returns its digest.
+func published(t *testing.T, p *platform) string {
+	t.Helper()
+	_, digest, ok := strings.Cut(deliver(t, p, p.repo, "hello", "dev").Image, "@")
+	require.True(t, ok)
+	return digest
+}
+
+func TestSignaturesAreVerifiedAtRelease(t *testing.T) {
+	p := shared
+	digest := published(t, p)
+	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "commit"}
+	before := git(t, p.remote(t), "rev-parse", "HEAD")
+
+	t.Run("wrong key", func(t *testing.T) {
+		_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+p.file("password"), "export", "--path", p.file("other"))
+		require.NoError(t, err)
+		_, err = p.call(p.repo, p.options(), append([]string{"with-public-key", "--key", p.file("other/cosign.pub")}, release...)...)
+		refused(t, err, "refused by policy", digest)
+	})
+	t.Run("missing signature", func(t *testing.T) {
+		copyUnsigned(t, p, digest, indexType)
+		_, err := p.call(p.repo, p.options(), append([]string{"with-registry", "--repository", "localhost:5000/unsigned", "--service", "tcp://" + p.sandbox}, release...)...)
+		refused(t, err, "refused by policy", "no signature")
+	})
+	t.Run("a key without its password", func(t *testing.T) {
+		require.NoError(t, os.WriteFile(p.file("wrong-password"), []byte("wrong"), 0o600))
+		_, err := p.call(p.repo, []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + p.file("keys/cosign.key"), "--key-password", "file:" + p.file("wrong-password")}, release...)
+		refused(t, err, "bad input", "password")
+		// A checkout without the set-up's .env, which would give the password.
+		_, err = p.call(source(t, nil), []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + p.file("keys/cosign.key")},
+			"app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
+		refused(t, err, "sign: bad input: signing key", "password is not given")
+	})
+	t.Run("a flipped byte in a blob", func(t *testing.T) {
+		proxy := newProxy(t, p, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+			if !strings.Contains(r.URL.Path, "/hello/blobs/sha256:") {
+				forward.ServeHTTP(w, r)
+				return
+			}
+			recorder := httptest.NewRecorder()
+			forward.ServeHTTP(recorder, r)
+			body := recorder.Body.Bytes()
+			if len(body) > 0 {
+				body[len(body)/2] ^= 1
+			}
+			for key, values := range recorder.Header() {
+				w.Header()[key] = values
+			}
+			w.WriteHeader(recorder.Code)
+			_, _ = w.Write(body)
+		})
+		_, err := p.call(p.repo, p.options(), append([]string{"with-registry", "--service", "tcp://" + proxy}, release...)...)
+		refused(t, err, "refused by policy", "sha256:")
+	})
+	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"), "no refused release may leave a commit")
+}
+
+// copyUnsigned copies hello's index and all below it, but no referrers, into
+// the repository unsigned/hello.
+func copyUnsigned(t *testing.T, p *platform, digest, mediaType string) {
+	t.Helper()
+	status, manifest := fetch(t, p, "/v2/hello/manifests/"+digest, mediaType)
+	require.Equal(t, http.StatusOK, status)
+	var content struct {
+		Manifests, Layers []struct{ MediaType, Digest string }
+		Config            struct{ Digest string }
+	}
+	require.NoError(t, json.Unmarshal(manifest, &content))
+	for _, child := range content.Manifests {
+		copyUnsigned(t, p, child.Digest, child.MediaType)
+	}
+	blobs := []string{content.Config.Digest}
+	for _, layer := range content.Layers {
+		blobs = append(blobs, layer.Digest)
+	}
+	for _, blob := range blobs {
+		if blob != "" {
+			send(t, p, http.MethodPost, "/v2/unsigned/hello/blobs/uploads/?mount="+blob+"&from=hello", "", nil)
+		}
+	}
+	send(t, p, http.MethodPut, "/v2/unsigned/hello/manifests/"+digest, mediaType, manifest)
+}
+
+func send(t *testing.T, p *platform, method, path, contentType string, body []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.sandbox+path, bytes.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", contentType)
+	resp, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	require.Equal(t, http.StatusCreated, resp.StatusCode, path)
+}
+
+// newProxy forwards to the platform's sandbox through a handler and returns
+// its address.
+func newProxy(t *testing.T, p *platform, handle func(http.ResponseWriter, *http.Request, http.Handler)) string {
+	t.Helper()
+	target, err := url.Parse("http://" + p.sandbox)
+	require.NoError(t, err)
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handle(w, r, forward) }))
+	t.Cleanup(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	require.NoError(t, err)
+	return "localhost:" + port
+}
+
+func TestRegistryThatAnswers500IsRetriedAndThenNamed(t *testing.T) {
+	p := shared
+	published(t, p) // build, scan and database are known, so that only publishing asks
+	var asked atomic.Int32
+	proxy := newProxy(t, p, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+		if strings.HasPrefix(r.URL.Path, "/v2/hello/") {
+			asked.Add(1)
+			http.Error(w, "out of order", http.StatusInternalServerError)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	})
+	_, err := p.call(p.repo, p.options(), "with-registry", "--service", "tcp://"+proxy, "app", "--name", "hello", "build", "scan", "publish", "reference")
+	refused(t, err, "publish: infrastructure failure", "localhost:5000/hello")
+	assert.Greater(t, asked.Load(), int32(1), "a 500 is tried again")
+	assert.Less(t, asked.Load(), int32(20), "but not for ever")
+}
+
+func TestRemoteThatRejectsThePushIsNamed(t *testing.T) {
+	p := shared
+	digest := published(t, p)
+	before := git(t, p.remote(t), "rev-parse", "HEAD")
+	proxy := newProxy(t, p, func(w http.ResponseWriter, r *http.Request, forward http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "/git-receive-pack") {
+			http.Error(w, "this branch is protected", http.StatusForbidden)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	})
+	_, err := p.call(p.repo, p.options(), "with-gitops", "--service", "tcp://"+proxy, "signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "commit")
+	refused(t, err, "release: ", "gitops.git")
+	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"))
+}
+
+func TestTerraformIsNeeded(t *testing.T) {
+	p := shared
+	// A checkout without the set-up's .env, which would name the executable.
+	_, err := p.call(source(t, nil), p.options(), "infra", "--env", "dev", "plan", "sha-256")
+	refused(t, err, "plan: bad input: terraform: the executable is not given")
+}

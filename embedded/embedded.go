@@ -1,0 +1,172 @@
+// Package embedded sets up the embedded default of a checkout: an engine, a
+// registry, a Git remote and a Terraform state backend on this machine, a
+// signing key and a vulnerability database. Everything is made once, kept below
+// .slipway, and found again by the next run.
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway/engine"
+)
+
+// databaseAge is how old the demo's vulnerability database gets before it is
+// made again; the pipeline refuses one older than slipway.yaml says.
+const databaseAge = 12 * time.Hour
+
+// Platform is the embedded default of one checkout.
+type Platform struct {
+	Launcher *engine.Launcher
+	Progress *engine.Progress
+}
+
+func (p *Platform) path(parts ...string) string {
+	return filepath.Join(append([]string{p.Launcher.Repo, ".slipway"}, parts...)...)
+}
+
+// Sandbox is the program that serves registry, Git remote and state.
+func (p *Platform) Sandbox() string { return p.path("bin", "slipway-sandbox") }
+
+// Up sets up what is missing and starts what does not run.
+func (p *Platform) Up(ctx context.Context) error {
+	if err := p.Launcher.Setup(ctx); err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.Launcher.Up(groupCtx) })
+	var address string
+	group.Go(func() error {
+		if err := p.buildSandbox(groupCtx); err != nil {
+			return err
+		}
+		var err error
+		address, err = p.startSandbox(groupCtx)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := p.key(ctx); err != nil {
+		return err
+	}
+	if err := p.defaults(address); err != nil {
+		return err
+	}
+	return p.database(ctx, address)
+}
+
+// Down stops the sandbox and the engine; data and caches stay.
+func (p *Platform) Down(ctx context.Context) error {
+	var sandbox error
+	if _, err := os.Stat(p.Sandbox()); err == nil {
+		_, sandbox = p.output(ctx, p.Sandbox(), "down", "--state-dir", p.path("sandbox"))
+	}
+	return errors.Join(sandbox, p.Launcher.Down(ctx))
+}
+
+// buildSandbox compiles the sandbox; unchanged, that takes a moment.
+func (p *Platform) buildSandbox(ctx context.Context) error {
+	build := func() error {
+		_, err := p.output(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
+		return err
+	}
+	if _, err := os.Stat(p.Sandbox()); err == nil {
+		return build()
+	}
+	return p.Progress.Do("compile the registry and Git server", build)
+}
+
+// startSandbox starts the services unless they run, fills an empty Git remote,
+// and returns where they are.
+func (p *Platform) startSandbox(ctx context.Context) (string, error) {
+	out, err := p.output(ctx, p.Sandbox(), "up", "--state-dir", p.path("sandbox"))
+	if err != nil {
+		return "", err
+	}
+	var status struct {
+		Address string `json:"address"`
+	}
+	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Address == "" {
+		return "", fmt.Errorf("the sandbox did not say where it listens: %q", out)
+	}
+	_, port, _ := strings.Cut(status.Address, ":")
+	address := "localhost:" + port
+	_, err = p.output(ctx, p.Sandbox(), "seed", "--gitops", filepath.Join(p.Launcher.Repo, "gitops"), "--url", "http://"+address+"/gitops.git")
+	return address, err
+}
+
+// key makes the demo's key pair, once.
+func (p *Platform) key(ctx context.Context) error {
+	if _, err := os.Stat(p.path("keys", "cosign.key")); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(p.path("keys"), 0o700); err != nil {
+		return err
+	}
+	password := p.path("keys", "password")
+	if _, err := os.Stat(password); errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(password, []byte(rand.Text()), 0o600); err != nil {
+			return err
+		}
+	}
+	return p.Progress.Do("make the demo's signing key", func() error {
+		return p.Dagger(ctx, nil, "-m", "modules/sign", "call", "keygen", "--password", "file:"+password, "export", "--path", p.path("keys"))
+	})
+}
+
+// defaults writes .env, from which the dagger CLI takes arguments that are not
+// given. A file that somebody else wrote is left alone.
+func (p *Platform) defaults(address string) error {
+	const mark = "# Made by the set-up of the embedded default; arguments of dagger call win.\n"
+	file := filepath.Join(p.Launcher.Repo, ".env")
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err == nil && !strings.HasPrefix(string(old), mark) {
+		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s", address)
+		return nil
+	}
+	var b strings.Builder
+	b.WriteString(mark)
+	fmt.Fprintf(&b, "SLIPWAY_SANDBOX=tcp://%s\n", address)
+	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
+	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
+	if terraform, err := exec.LookPath("terraform"); err == nil {
+		fmt.Fprintf(&b, "SLIPWAY_TERRAFORM=%s\n", terraform)
+	} else {
+		p.Progress.Say("no terraform on PATH: infra and deliver need --terraform")
+	}
+	if b.String() == string(old) {
+		return nil
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o600)
+}
+
+// database publishes the demo's vulnerability database when the registry's is
+// older than databaseAge, or was never made.
+func (p *Platform) database(ctx context.Context, address string) error {
+	mark := p.path("sandbox", "database")
+	if info, err := os.Stat(mark); err == nil && time.Since(info.ModTime()) < databaseAge {
+		return nil
+	}
+	err := p.Progress.Do("build and publish the demo's vulnerability database", func() error {
+		return p.Dagger(ctx, nil, "call", "--sandbox", "tcp://"+address, "publish-database")
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(mark, nil, 0o644)
+}

@@ -1,0 +1,58 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// output runs a program and returns its standard output; its standard error
+// goes to this process's.
+func (p *Platform) output(ctx context.Context, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir, cmd.Stderr = p.Launcher.Repo, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", filepath.Base(name), strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}
+
+// Dagger runs the dagger CLI on the checkout's engine. Its standard output goes
+// to out; what it says while it works is kept and shown only when it fails.
+func (p *Platform) Dagger(ctx context.Context, out io.Writer, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.Launcher.Dirs.CLI(), "dagger"), append([]string{"--progress=plain"}, args...)...)
+	cmd.Dir = p.Launcher.Repo
+	cmd.Env = append(os.Environ(), p.Launcher.Environ(ctx)...)
+	// A clean end lets the engine forget the session at once.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	var log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = out, &log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("dagger %s: %w\n%s", strings.Join(args, " "), err, log.String())
+	}
+	return nil
+}
+
+// Demo releases the app hello to dev and shows the receipt.
+func (p *Platform) Demo(ctx context.Context, out io.Writer) error {
+	if err := p.Up(ctx); err != nil {
+		return err
+	}
+	var receipt bytes.Buffer
+	err := p.Progress.Do("dagger call deliver --app hello --env dev text", func() error {
+		return p.Dagger(ctx, &receipt, "call", "deliver", "--app", "hello", "--env", "dev", "text")
+	})
+	if err != nil {
+		return err
+	}
+	_, err = receipt.WriteTo(out)
+	return err
+}

@@ -1,0 +1,312 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// How long an engine may take.
+const (
+	startTimeout = 2 * time.Minute
+	// stopTimeout is longer than the five minutes that the engine gives itself
+	// to write its caches.
+	stopTimeout = 6 * time.Minute
+)
+
+// Running is what is known of the machine's engine while it runs.
+type Running struct {
+	PID     int       `json:"pid"`
+	Key     string    `json:"key"`
+	State   string    `json:"state"`
+	Started time.Time `json:"started"`
+}
+
+func (l *Launcher) key() string          { return filepath.Base(l.Dirs.Cache) }
+func (l *Launcher) engineLock() string   { return filepath.Join(l.Dirs.Run, "engine.lock") }
+func (l *Launcher) launcherLock() string { return filepath.Join(l.Dirs.Run, "launcher.lock") }
+func (l *Launcher) record() string       { return filepath.Join(l.Dirs.Run, "running.json") }
+
+// running says whether the machine's engine runs: it holds its lock.
+func (l *Launcher) running() bool {
+	if !exists(l.engineLock()) {
+		return false
+	}
+	file, err := tryLock(l.engineLock())
+	if file != nil {
+		file.Close()
+	}
+	return err == nil && file == nil
+}
+
+func (l *Launcher) readRecord() (Running, error) {
+	var r Running
+	content, err := os.ReadFile(l.record())
+	if err == nil {
+		err = json.Unmarshal(content, &r)
+	}
+	return r, err
+}
+
+// exclusive runs work while no other launcher starts or stops the engine.
+func (l *Launcher) exclusive(ctx context.Context, work func() error) error {
+	if os.Geteuid() != 0 {
+		return errors.New("a native engine needs root: run this as root, start Docker, or name an engine in " + runnerVariable)
+	}
+	if err := os.MkdirAll(l.Dirs.Run, 0o700); err != nil {
+		return err
+	}
+	unlock, err := lockFile(ctx, l.launcherLock(), func() { l.Progress.Say("another launcher is at work: waiting for it") })
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return work()
+}
+
+// Up makes sure that an engine is there: it builds what is missing, starts the
+// native engine if that is the one to use, and writes .slipway/env.
+func (l *Launcher) Up(ctx context.Context) error {
+	if l.runner(ctx) != RunnerNative {
+		if err := l.Build(ctx); err != nil {
+			return err
+		}
+		return WriteEnv(l.Repo, l.Env(ctx))
+	}
+	return l.exclusive(ctx, func() error {
+		if err := l.upNative(ctx); err != nil {
+			return err
+		}
+		return WriteEnv(l.Repo, EnvFile(l.Dirs.CLI(), l.Dirs.RunnerHost()))
+	})
+}
+
+func (l *Launcher) upNative(ctx context.Context) error {
+	if l.running() {
+		r, err := l.readRecord()
+		if err != nil {
+			return fmt.Errorf("an engine runs, but its record can't be read (end the process dagger-engine by hand): %w", err)
+		}
+		if r.Key != l.key() {
+			return fmt.Errorf("an engine with other pins (%s, this checkout has %s) runs on this machine: end it with engine down, then try again", r.Key, l.key())
+		}
+		if !l.Dirs.Built() {
+			return fmt.Errorf("the engine runs, but parts of it are gone from %s: engine down, then up builds them", l.Dirs.Cache)
+		}
+		if err := dial(l.Dirs.Socket()); err != nil {
+			return l.await(ctx, nil)
+		}
+		return nil
+	}
+	if err := Setup(ctx, l.Progress, true); err != nil {
+		return err
+	}
+	if !l.Dirs.Built() {
+		if err := l.builder().All(ctx); err != nil {
+			return err
+		}
+	}
+	return l.Progress.Do("start the engine", func() error { return l.start(ctx) })
+}
+
+// EnterCommand is the hidden command of the launcher that Enter is.
+const EnterCommand = "enter-engine-root"
+
+// cleanUp removes what the last engine left, whichever key it had, and makes
+// the folders of the next one.
+func (l *Launcher) cleanUp() error {
+	states := []string{l.Dirs.State}
+	if last, err := l.readRecord(); err == nil && last.State != l.Dirs.State && filepath.IsAbs(last.State) {
+		states = append(states, last.State)
+	}
+	for _, state := range states {
+		if err := clean(state, l.Network); err != nil {
+			return err
+		}
+	}
+	socket := filepath.Dir(l.Dirs.Socket())
+	for _, dir := range []string{socket, filepath.Join(l.Dirs.State, "tmp")} {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	for _, dir := range []string{socket, filepath.Join(l.Dirs.State, "lib"), filepath.Join(l.Dirs.State, "root")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	tmp := filepath.Join(l.Dirs.State, "tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(tmp, 0o777|fs.ModeSticky)
+}
+
+// engineEnv is the engine's environment: the machine's proxies and what the Go
+// SDK needs, nothing else of the caller's.
+func engineEnv(getenv func(string) string, sdkDigest, goproxy string) []string {
+	env := []string{
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME=/root",
+		"TMPDIR=/tmp",
+		"DO_NOT_TRACK=1",
+		"DAGGER_GO_SDK_MANIFEST_DIGEST=" + sdkDigest,
+		"_DAGGER_ENGINE_SYSTEMENV_GOPROXY=" + GoProxy(goproxy),
+	}
+	for _, name := range passedOn {
+		if value := getenv(name); value != "" && strings.HasSuffix(strings.ToUpper(name), "_PROXY") {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// rotate keeps the last engine's log beside the next one's.
+func rotate(log string) error {
+	err := os.Rename(log, log+".old")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func dial(socket string) error {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// await waits until the engine answers. ended tells that it ended; nil when
+// the engine is not this process's child.
+func (l *Launcher) await(ctx context.Context, ended <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		select {
+		case err := <-ended:
+			return fmt.Errorf("the engine ended at once (%v): the end of %s is:\n%s", err, l.Dirs.Log(), l.logEnd())
+		default:
+		}
+		if dial(l.Dirs.Socket()) == nil {
+			return nil
+		}
+		if err := pause(ctx, lockPoll/2); err != nil {
+			return fmt.Errorf("the engine does not answer on %s: %w; the end of %s is:\n%s", l.Dirs.Socket(), err, l.Dirs.Log(), l.logEnd())
+		}
+	}
+}
+
+func (l *Launcher) logEnd() string {
+	content, err := os.ReadFile(l.Dirs.Log())
+	if err != nil {
+		return err.Error()
+	}
+	return lastLines(string(content), 15)
+}
+
+// Down ends the machine's engine and waits until its caches are written.
+func (l *Launcher) Down(ctx context.Context) error {
+	if !l.running() {
+		l.Progress.Say("no native engine runs")
+		return nil
+	}
+	return l.exclusive(ctx, func() error { return l.down(ctx) })
+}
+
+func (l *Launcher) down(ctx context.Context) error {
+	if !l.running() {
+		return nil
+	}
+	r, err := l.readRecord()
+	if err != nil {
+		return fmt.Errorf("an engine runs, but its record can't be read (end the process dagger-engine by hand): %w", err)
+	}
+	return l.Progress.Do("stop the engine", func() error {
+		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+		lock, err := l.awaitEnd(ctx, stopTimeout)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			l.Progress.Say("the engine did not end in %s: killing it; it will start with empty caches", stopTimeout)
+			if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+				return err
+			}
+			lock, err = l.awaitEnd(ctx, startTimeout)
+		}
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		if err := clean(r.State, l.Network); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(filepath.Dir(l.Dirs.Socket())); err != nil {
+			return err
+		}
+		return os.Remove(l.record())
+	})
+}
+
+// awaitEnd waits for the engine's lock, which it gives back by ending.
+func (l *Launcher) awaitEnd(ctx context.Context, limit time.Duration) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		lock, err := tryLock(l.engineLock())
+		if lock != nil || err != nil {
+			return lock, err
+		}
+		if err := pause(ctx, lockPoll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// Reset ends the engine and removes its state; what was built stays.
+func (l *Launcher) Reset(ctx context.Context) error {
+	return l.exclusive(ctx, func() error {
+		if err := l.down(ctx); err != nil {
+			return err
+		}
+		if !exists(l.Dirs.State) {
+			return nil
+		}
+		return l.Progress.Do("remove the engine's state", func() error { return os.RemoveAll(l.Dirs.State) })
+	})
+}
+
+// ErrDown is the error of Status when no native engine runs.
+var ErrDown = errors.New("no native engine runs: start it with engine up")
+
+// Status returns a few lines about the engine that is used.
+func (l *Launcher) Status(ctx context.Context) (string, error) {
+	switch l.runner(ctx) {
+	case RunnerGiven:
+		return "engine: " + l.Getenv(runnerVariable) + " (from " + runnerVariable + ")\n", nil
+	case RunnerDocker:
+		return "engine: Docker's, started by the dagger CLI\n", nil
+	}
+	if !l.running() {
+		return "", ErrDown
+	}
+	r, err := l.readRecord()
+	if err != nil {
+		return "", err
+	}
+	answers := "yes"
+	if err := dial(l.Dirs.Socket()); err != nil {
+		answers = "no: " + err.Error()
+	}
+	return fmt.Sprintf("engine:   Dagger %s, native, process %d, up since %s\nanswers:  %s\naddress:  %s\npins:     %s (this checkout: %s)\nstate:    %s\nlog:      %s\n",
+		DaggerVersion, r.PID, r.Started.Local().Format(time.DateTime), answers, l.Dirs.RunnerHost(), r.Key, l.key(), r.State, filepath.Join(r.State, "engine.log")), nil
+}

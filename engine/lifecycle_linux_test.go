@@ -1,0 +1,177 @@
+//go:build engine
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestMain lets the test program be the launcher's hidden command, as its own
+// program is.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == EnterCommand {
+		fmt.Fprintln(os.Stderr, Enter(os.Args[2]))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// insideVariable marks the test process that runs inside a network namespace.
+const insideVariable = "SLIPWAY_TEST_INSIDE"
+
+// inOwnNetwork runs a test again in a network namespace of its own, where an
+// engine disturbs neither the user's nor the machine's network. It returns
+// whether this process is the one inside.
+func inOwnNetwork(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(insideVariable) != "" {
+		require.NoError(t, setInterface("lo", syscall.IFF_UP))
+		return true
+	}
+	inside := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
+	inside.Env = append(os.Environ(), insideVariable+"=1")
+	inside.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	out, err := inside.CombinedOutput()
+	t.Logf("inside:\n%s", out)
+	require.NoError(t, err)
+	require.Contains(t, string(out), "--- PASS: "+t.Name()+" (")
+	return false
+}
+
+// ownLauncher is a launcher of an engine beside the user's: same programs, own
+// state, own locks, own network.
+func ownLauncher(t *testing.T) *Launcher {
+	t.Helper()
+	user, err := NewLauncher(".", NewProgress(os.Stderr))
+	require.NoError(t, err)
+	require.True(t, user.Dirs.Built(), "run engine build before these tests")
+	repo := t.TempDir()
+	own := &Launcher{
+		Repo:     repo,
+		Dirs:     Dirs{Cache: user.Dirs.Cache, State: filepath.Join(t.TempDir(), "state"), Run: filepath.Join(t.TempDir(), "run")},
+		Network:  Network{Name: "slipwaytest", Prefix: "10.86."},
+		Progress: NewProgress(os.Stderr),
+		Getenv: func(name string) string {
+			if name == runnerVariable || strings.HasPrefix(name, "DOCKER_") || name == "HOME" {
+				return ""
+			}
+			return os.Getenv(name)
+		},
+	}
+	t.Cleanup(func() { assert.NoError(t, own.Reset(context.Background())) })
+	return own
+}
+
+// machine is what an engine must leave as it is.
+func machine(t *testing.T) map[string]string {
+	t.Helper()
+	state := map[string]string{}
+	resolv, err := os.ReadFile("/etc/resolv.conf")
+	require.NoError(t, err)
+	state["/etc/resolv.conf"] = string(resolv)
+	for _, pattern := range []string{"/usr/sbin/ip*tables*", "/usr/bin/ip*tables*", "/etc/alternatives/ip*tables*", "/usr/bin/xtables*", "/usr/local/bin/runc", "/usr/local/bin/dagger-*"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			info, err := os.Lstat(file)
+			require.NoError(t, err)
+			target, _ := os.Readlink(file)
+			state[file] = info.Mode().String() + " " + target + " " + info.ModTime().String()
+		}
+	}
+	return state
+}
+
+// inContainer runs a program in a scratch container of the launcher's engine,
+// without any module: their code generation may ask the network.
+func (l *Launcher) inContainer(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	c := cli{env: append(os.Environ(), l.Environ(t.Context())...), dir: t.TempDir()}
+	stdout, _ := c.must(t, "core", "-s", "container",
+		"with-file", "--path=/web", "--source="+program, "--permissions=493",
+		"with-exec", "--args="+strings.Join(append([]string{"/web"}, args...), ","), "stdout")
+	return strings.TrimSpace(stdout)
+}
+
+func TestLifecycle(t *testing.T) {
+	if !inOwnNetwork(t) {
+		return
+	}
+	l := ownLauncher(t)
+	ctx := t.Context()
+	before := machine(t)
+	program := buildWeb(t)
+
+	require.NoError(t, l.Up(ctx))
+	env, err := os.ReadFile(filepath.Join(l.Repo, ".slipway", "env"))
+	require.NoError(t, err)
+	assert.Contains(t, string(env), l.Dirs.RunnerHost())
+	first, err := l.readRecord()
+	require.NoError(t, err)
+	stamp := l.inContainer(t, program, "time", "now")
+	require.Regexp(t, `\A\d+\z`, stamp)
+
+	t.Run("up twice is one engine", func(t *testing.T) {
+		var said bytes.Buffer
+		second := *l
+		second.Progress = NewProgress(&said)
+		require.NoError(t, second.Up(ctx))
+		again, err := l.readRecord()
+		require.NoError(t, err)
+		assert.Equal(t, first, again)
+		assert.Empty(t, said.String(), "nothing was done")
+	})
+	t.Run("other pins are refused while it runs", func(t *testing.T) {
+		other := *l
+		other.Dirs.Cache = filepath.Join(t.TempDir(), "0123456789abcdef")
+		require.ErrorContains(t, other.Up(ctx), "an engine with other pins")
+	})
+	t.Run("a second engine on its lock is refused", func(t *testing.T) {
+		require.ErrorContains(t, l.start(ctx), "an engine has just been started by other means")
+	})
+	t.Run("status names it", func(t *testing.T) {
+		status, err := l.Status(ctx)
+		require.NoError(t, err)
+		assert.Contains(t, status, "Dagger v0.21.7, native")
+		assert.Contains(t, status, "answers:  yes")
+	})
+	t.Run("caches survive down and up", func(t *testing.T) {
+		require.NoError(t, l.Down(ctx))
+		_, err := l.Status(ctx)
+		require.ErrorIs(t, err, ErrDown)
+		_, err = net.InterfaceByName(l.Network.bridge())
+		require.Error(t, err, "the bridge is gone")
+		require.NoError(t, l.Up(ctx))
+		assert.Equal(t, stamp, l.inContainer(t, program, "time", "now"))
+	})
+	t.Run("up cleans up after kill -9", func(t *testing.T) {
+		killed, err := l.readRecord()
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
+		lock, err := l.awaitEnd(ctx, startTimeout)
+		require.NoError(t, err)
+		require.NoError(t, lock.Close())
+		_, err = net.InterfaceByName(l.Network.bridge())
+		require.NoError(t, err, "the kill left the bridge")
+		require.NoError(t, l.Up(ctx))
+		assert.Contains(t, l.inContainer(t, program, "cat", "/etc/resolv.conf"), "nameserver "+l.Network.Prefix+"0.1")
+	})
+	t.Run("reset removes the state", func(t *testing.T) {
+		require.NoError(t, l.Reset(ctx))
+		assert.NoDirExists(t, l.Dirs.State)
+		assert.False(t, l.running())
+	})
+	assert.Equal(t, before, machine(t), "the machine's own files are as before")
+}

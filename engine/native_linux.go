@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// start starts the engine. The lock goes to it, so it lasts as long as it.
+func (l *Launcher) start(ctx context.Context) error {
+	lock, err := tryLock(l.engineLock())
+	if err != nil {
+		return err
+	}
+	if lock == nil {
+		return errors.New("an engine has just been started by other means: end it, then try again")
+	}
+	defer lock.Close()
+	if err := l.cleanUp(); err != nil {
+		return err
+	}
+	spec, err := l.spec(ctx)
+	if err != nil {
+		return err
+	}
+	argument, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	if err := rotate(l.Dirs.Log()); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(l.Dirs.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command("/proc/self/exe", EnterCommand, string(argument))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{lock}
+	cmd.Env, cmd.Dir = []string{}, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start the engine in its namespaces: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	record, err := json.Marshal(Running{PID: cmd.Process.Pid, Key: l.key(), State: l.Dirs.State, Started: time.Now().UTC()})
+	if err == nil {
+		err = writeFile(l.record(), record, 0o600)
+	}
+	if err == nil {
+		err = l.await(ctx, ended)
+	}
+	if err != nil {
+		// Killing process 1 of a PID namespace ends all of it.
+		return errors.Join(err, ignoreDone(cmd.Process.Kill()))
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	return err
+}
+
+// spec describes the engine's root.
+func (l *Launcher) spec(ctx context.Context) (RootSpec, error) {
+	total, err := diskSize(l.Dirs.State)
+	if err != nil {
+		return RootSpec{}, err
+	}
+	config, err := Config(SizeGC(total))
+	if err != nil {
+		return RootSpec{}, err
+	}
+	digest, err := layoutDigest(l.Dirs.SDK())
+	if err != nil {
+		return RootSpec{}, fmt.Errorf("read the Go SDK image: %w", err)
+	}
+	proxy, err := goEnv(ctx, "GOPROXY")
+	if err != nil {
+		return RootSpec{}, fmt.Errorf("ask go for GOPROXY: %w", err)
+	}
+	return RootSpec{
+		Dir: filepath.Join(l.Dirs.State, "root"), Programs: l.Dirs.Programs(), SDK: l.Dirs.SDK(),
+		State: l.Dirs.State, Socket: filepath.Dir(l.Dirs.Socket()), Config: config, Network: l.Network,
+		Env: engineEnv(l.Getenv, digest, proxy),
+	}, nil
+}
+
+// diskSize returns the size of the file system that holds a folder, in bytes.
+func diskSize(dir string) (int64, error) {
+	var found syscall.Statfs_t
+	if err := syscall.Statfs(dir, &found); err != nil {
+		return 0, fmt.Errorf("measure the disk of %s: %w", dir, err)
+	}
+	return int64(found.Blocks) * int64(found.Bsize), nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"debug/elf"
+	"encoding/json"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	fake "github.com/google/go-containerregistry/pkg/registry"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/build/step/internal/testinput"
+	"slipway/step"
+)
+
+// run does what main does, without the exit, and reads result.json back.
+func run(t *testing.T, args ...string) (map[string]any, string, error) {
+	t.Helper()
+	progress = io.Discard
+	out := t.TempDir()
+	where, work, err := parse(append(args, "--out", out))
+	require.NoError(t, err)
+	require.Equal(t, out, where)
+	value, err := work(t.Context())
+	require.NoError(t, step.Write(out, value, err))
+	data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+	require.NoError(t, err)
+	var got map[string]any
+	return got, out, step.Decode(data, &got)
+}
+
+func keys(m map[string]any) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	return out
+}
+
+func TestFromBinariesToRegistryAndBack(t *testing.T) {
+	server := httptest.NewUnstartedServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Start()
+	defer server.Close()
+	connect := "localhost:5000=" + server.Listener.Addr().String()
+
+	built, out, err := run(t, "assemble",
+		"--binary", "linux/amd64="+testinput.Static(t, elf.EM_X86_64), "--binary", "linux/arm64="+testinput.Static(t, elf.EM_AARCH64),
+		"--zoneinfo", testinput.Zoneinfo(t), "--port", "8080", "--label", "org.opencontainers.image.title=hello", "--tree", testinput.Tree(t))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"digest", "platforms", "revision"}, keys(built))
+	platforms := built["platforms"].([]any)
+	require.Len(t, platforms, 2)
+	assert.ElementsMatch(t, []string{"platform", "digest", "size", "user"}, keys(platforms[0].(map[string]any)))
+	digest := built["digest"].(string)
+
+	layout := filepath.Join(out, "layout")
+	published, _, err := run(t, "publish", "--layout", layout, "--digest", digest, "--repository", "localhost:5000/hello", "--connect", connect)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{
+		"reference": "localhost:5000/hello@" + digest, "digest": digest, "pushed": true, "uploadedBlobs": 5.0, "uploadedManifests": 3.0,
+	}, published)
+
+	verified, _, err := run(t, "fetch-verify", "--reference", "localhost:5000/hello@"+digest, "--connect", connect)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"reference", "digest", "manifests", "blobs", "bytes"}, keys(verified))
+	assert.Equal(t, 5.0, verified["blobs"])
+
+	// The platform's image can be made normal again from the index.
+	again, _, err := run(t, "normalize", "--image", "linux/amd64="+layout, "--tree", testinput.Tree(t))
+	require.NoError(t, err)
+	assert.Equal(t, "65532:65532", again["platforms"].([]any)[0].(map[string]any)["user"])
+}
+
+func TestDockerfileCheck(t *testing.T) {
+	const pin = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	file := testinput.File(t, "Dockerfile", []byte("ARG TAG\nFROM golang:${TAG}"+pin+"\n"))
+	got, _, err := run(t, "dockerfile-check", "--file", file, "--build-arg", "TAG=1.26")
+	require.NoError(t, err)
+	data, err := json.Marshal(got)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"bases":[{"line":2,"instruction":"FROM","reference":"golang:1.26`+pin+`","kind":"image"}]}`, string(data))
+
+	file = testinput.File(t, "Dockerfile", []byte("FROM golang:1.26\n"))
+	_, _, err = run(t, "dockerfile-check", "--file", file, "--display", "apps/web/Dockerfile")
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, []any{step.KindPolicy, "build", "apps/web/Dockerfile:1"}, []any{f.Kind, f.Stage, f.Input})
+}
+
+func TestWrongFlagValuesAreInputFaults(t *testing.T) {
+	for _, tc := range []struct {
+		args  []string
+		stage string
+		input string
+	}{
+		{[]string{"assemble", "--binary", "x"}, "build", `--binary "x"`},
+		{[]string{"assemble", "--label", "x"}, "build", `--label "x"`},
+		{[]string{"assemble"}, "build", "--binary"},
+		{[]string{"normalize", "--image", "x"}, "build", `--image "x"`},
+		{[]string{"normalize", "--label", "x"}, "build", `--label "x"`},
+		{[]string{"normalize"}, "build", "--image"},
+		{[]string{"dockerfile-check", "--file", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
+		{[]string{"dockerfile-check", "--build-arg", "x"}, "build", `--build-arg "x"`},
+		{[]string{"publish", "--repository", "$(id)"}, "publish", `--repository "$(id)"`},
+		{[]string{"publish", "--repository", "localhost:5000/a", "--connect", "x"}, "publish", `--connect "x"`},
+		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --password-file"},
+		{[]string{"publish", "--repository", "localhost:5000/a"}, "publish", `--digest ""`},
+		{[]string{"fetch-verify", "--reference", "localhost:5000/a:v1"}, "verify", `--reference "localhost:5000/a:v1"`},
+	} {
+		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
+			_, _, err := run(t, tc.args...)
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, []any{step.KindInput, tc.stage, tc.input}, []any{f.Kind, f.Stage, f.Input})
+			assert.NotEmpty(t, f.Mend)
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|publish [flags]"},
+		{[]string{"deploy"}, "usage: "},
+		{[]string{"publish"}, "--out is missing"},
+		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},
+	} {
+		_, _, err := parse(tc.args)
+		assert.ErrorContains(t, err, tc.want)
+	}
+}

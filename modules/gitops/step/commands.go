@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"slipway/gitops/step/overlay"
+	"slipway/gitops/step/release"
+	"slipway/gitops/step/remote"
+	"slipway/step"
+)
+
+// remoteFlags are the flags of every subcommand that reads the remote.
+type remoteFlags struct {
+	options   remote.Options
+	root      string
+	tokenFile string
+	// bad is the first --connect that is not valid; it becomes a Fault
+	// rather than a usage error.
+	bad error
+}
+
+func addRemote(flags *flag.FlagSet) *remoteFlags {
+	f := &remoteFlags{options: remote.Options{Connect: remote.Connect{}}}
+	flags.StringVar(&f.options.URL, "remote", "", "logical `URL` of the GitOps repository")
+	flags.StringVar(&f.options.Branch, "branch", "main", "`branch` that the cluster follows")
+	flags.StringVar(&f.root, "root", ".", "`path` of the GitOps folder inside the repository")
+	flags.StringVar(&f.options.Username, "username", "", "user `name` for the remote (default git, when there is a token)")
+	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the remote's token or password; absent is anonymous")
+	flags.Func("connect", "`LOGICAL=ACTUAL`: reach host:port LOGICAL at host:port ACTUAL; may be repeated", func(value string) error {
+		if err := f.options.Connect.ParseConnect(value); err != nil && f.bad == nil {
+			f.bad = err
+		}
+		return nil
+	})
+	return f
+}
+
+// open reads the token and checks the options.
+func (f *remoteFlags) open() (*remote.Remote, error) {
+	if f.bad != nil {
+		return nil, f.bad
+	}
+	if f.tokenFile != "" {
+		data, err := os.ReadFile(f.tokenFile)
+		if err != nil {
+			return nil, step.Input(release.Stage, "token-file", "can't be read", "give a readable file").Because(err)
+		}
+		f.options.Token = strings.TrimRight(string(data), "\r\n")
+		if f.options.Token == "" {
+			return nil, step.Input(release.Stage, "token-file", "is empty",
+				"put the remote's token into it, or leave the flag out for an anonymous remote")
+		}
+	}
+	return remote.Open(f.options)
+}
+
+func releaseCommand(flags *flag.FlagSet) work {
+	f := addRemote(flags)
+	var q release.Request
+	flags.StringVar(&q.App, "app", "", "`name` of the app")
+	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
+	flags.StringVar(&q.Repository, "repository", "", "image `repository`, such as localhost:5000/hello")
+	flags.StringVar(&q.Digest, "digest", "", "image `digest`, sha256:<64 hex>")
+	flags.StringVar(&q.SourceRevision, "source-revision", "", "`commit` that the image was built from")
+	flags.StringVar(&q.AuthorName, "author-name", "", "commit author's `name`")
+	flags.StringVar(&q.AuthorEmail, "author-email", "", "commit author's `address`")
+	when := flags.String("time", "", "commit `time`, RFC 3339 (default now)")
+	attempts := flags.Int("attempts", 20, "how `many` times to read, edit and push while others push too (1 to 100)")
+	return func(ctx context.Context) (any, error) {
+		now := time.Now
+		if *when != "" {
+			at, err := time.Parse(time.RFC3339, *when)
+			if err != nil {
+				return nil, step.Input(release.Stage, fmt.Sprintf("time %.80q", *when), "is not an RFC 3339 time",
+					"give a time such as 2006-01-02T15:04:05Z").Because(err)
+			}
+			now = func() time.Time { return at }
+		}
+		r := &release.Releaser{
+			Branch: f.options.Branch, Root: f.root, Attempts: *attempts,
+			Now: now, Sleep: remote.Sleep, Log: os.Stderr,
+		}
+		if err := r.Check(q); err != nil {
+			return nil, err
+		}
+		var err error
+		if r.Remote, err = f.open(); err != nil {
+			return nil, err
+		}
+		return r.Release(ctx, q)
+	}
+}
+
+func showCommand(flags *flag.FlagSet) work {
+	f := addRemote(flags)
+	app := flags.String("app", "", "`name` of the app")
+	env := flags.String("env", "", "`name` of the environment")
+	repository := flags.String("repository", "", "image `repository`, where the overlay has more than one images entry")
+	return func(ctx context.Context) (any, error) {
+		from, err := f.open()
+		if err != nil {
+			return nil, err
+		}
+		return release.Show(ctx, from, f.options.Branch, f.root, *app, *env, *repository)
+	}
+}
+
+// rendered is the result of render.
+type rendered struct {
+	// File is the manifests' file name, below --out.
+	File string `json:"file"`
+	// Path is the overlay, relative to the GitOps folder.
+	Path string `json:"path"`
+}
+
+func renderCommand(flags *flag.FlagSet, out *string) work {
+	dir := flags.String("dir", "", "GitOps `folder`")
+	app := flags.String("app", "", "`name` of the app")
+	env := flags.String("env", "", "`name` of the environment")
+	return func(context.Context) (any, error) {
+		if err := step.Name(release.Stage, "app", *app); err != nil {
+			return nil, err
+		}
+		if err := step.Name(release.Stage, "environment", *env); err != nil {
+			return nil, err
+		}
+		tree, err := overlay.ReadDir(*dir)
+		if err != nil {
+			return nil, err
+		}
+		manifests, err := overlay.Render(tree, *app, *env)
+		if err != nil {
+			return nil, err
+		}
+		const file = "manifests.yaml"
+		if err := os.MkdirAll(*out, 0o755); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(*out, file), manifests, 0o644); err != nil {
+			return nil, err
+		}
+		return rendered{File: file, Path: overlay.Folder(*app, *env)}, nil
+	}
+}

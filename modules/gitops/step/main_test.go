@@ -1,0 +1,234 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/gitops/step/internal/githost"
+	"slipway/gitops/step/release"
+	"slipway/step"
+)
+
+// asStep makes the test binary behave as the step program, so that tests can
+// run many of it as processes.
+const asStep = "SLIPWAY_TEST_AS_STEP"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asStep) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// run starts the step program and returns its exit code and result.
+func run(t *testing.T, value any, args ...string) (int, error) {
+	t.Helper()
+	out := t.TempDir()
+	cmd := exec.Command(os.Args[0], append(args, "--out", out)...)
+	cmd.Env = []string{asStep + "=1"} // and no HOME, PATH or git settings
+	cmd.Dir = out
+	log, err := cmd.CombinedOutput()
+	t.Logf("%s", log)
+	if code := cmd.ProcessState.ExitCode(); code != 0 {
+		return code, err
+	}
+	data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+	require.NoError(t, err)
+	return 0, step.Decode(data, value)
+}
+
+func digest(n int) string { return fmt.Sprintf("sha256:%064x", n) }
+
+func releaseArgs(url, env, digest string) []string {
+	return []string{
+		"release", "--remote", url, "--root", "gitops", "--app", "hello", "--env", env,
+		"--repository", "localhost:5000/hello", "--digest", digest, "--source-revision", "0123abcd",
+		"--author-name", "Slipway", "--author-email", "slipway@example.com", "--time", "2026-01-02T03:04:05Z",
+	}
+}
+
+func TestReleaseTwiceMakesOneCommit(t *testing.T) {
+	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
+
+	var first, again release.Result
+	_, err := run(t, &first, releaseArgs(host.URL, "dev", digest(7))...)
+	require.NoError(t, err)
+	host.Commit("Something else", map[string]string{"README": "hello"})
+	_, err = run(t, &again, releaseArgs(host.URL, "dev", digest(7))...)
+	require.NoError(t, err)
+
+	path := "gitops/apps/hello/overlays/dev/kustomization.yaml"
+	assert.Equal(t, release.Result{
+		Commit: host.Git("rev-parse", "main~1"), Created: true, Attempts: 1, Path: path, Branch: "main",
+		Image: "localhost:5000/hello@" + digest(7), Containers: 2,
+	}, first)
+	assert.False(t, again.Created)
+	assert.Equal(t, first.Commit, again.Commit, "the commit that set the digest, not the head")
+	assert.Equal(t, "3", host.Git("rev-list", "--count", "main"))
+
+	assert.Equal(t, "1\t1\t"+path, host.Git("show", "--numstat", "--format=", "main~1"), "one line changes")
+	assert.Equal(t, strings.TrimSpace(strings.Replace(githost.Kustomization, githost.Unset, digest(7), 1)),
+		host.Git("show", "main:"+path), "comments and order stay")
+	assert.Equal(t, "Slipway <slipway@example.com> 2026-01-02T03:04:05+00:00",
+		host.Git("show", "-s", "--format=%an <%ae> %cI", "main~1"))
+
+	trailers := exec.Command("git", "interpret-trailers", "--parse")
+	trailers.Stdin = strings.NewReader(host.Git("show", "-s", "--format=%B", "main~1"))
+	parsed, err := trailers.Output()
+	require.NoError(t, err)
+	assert.Equal(t, "App: hello\nEnvironment: dev\nImage-Digest: "+digest(7)+"\nSource-Revision: 0123abcd\n", string(parsed))
+	host.Git("fsck", "--strict")
+}
+
+func TestConcurrentReleasesAllLand(t *testing.T) {
+	const processes = 12
+	files := map[string]string{}
+	for i := range processes {
+		files[fmt.Sprintf("apps/hello/overlays/e%d/kustomization.yaml", i)] = githost.Kustomization
+	}
+	host := githost.Start(t, githost.Sample("gitops/", files), nil)
+
+	var wg sync.WaitGroup
+	results := make([]release.Result, processes)
+	failures := make([]error, processes)
+	for i := range processes {
+		wg.Go(func() {
+			_, failures[i] = run(t, &results[i], releaseArgs(host.URL, fmt.Sprintf("e%d", i), digest(100+i))...)
+		})
+	}
+	wg.Wait()
+
+	log := strings.Fields(host.Git("log", "--format=%H", "main"))
+	assert.Len(t, log, processes+1)
+	for i, r := range results {
+		require.NoErrorf(t, failures[i], "release %d", i)
+		assert.Truef(t, r.Created, "release %d", i)
+		assert.Containsf(t, log, r.Commit, "release %d", i)
+		assert.Containsf(t, host.Git("show", "main:"+r.Path), digest(100+i), "release %d", i)
+		t.Logf("release %d: %d attempts", i, r.Attempts)
+	}
+	host.Git("fsck", "--strict")
+}
+
+func TestConcurrentReleasesOfTheSameMakeOneCommit(t *testing.T) {
+	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
+	var wg sync.WaitGroup
+	results := make([]release.Result, 4)
+	failures := make([]error, len(results))
+	for i := range results {
+		wg.Go(func() { _, failures[i] = run(t, &results[i], releaseArgs(host.URL, "dev", digest(9))...) })
+	}
+	wg.Wait()
+	for i, r := range results {
+		require.NoError(t, failures[i])
+		assert.Equal(t, host.Git("rev-parse", "main"), r.Commit)
+	}
+	assert.Equal(t, "2", host.Git("rev-list", "--count", "main"))
+}
+
+func TestConnectAndShow(t *testing.T) {
+	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
+	actual, err := url.Parse(host.URL)
+	require.NoError(t, err)
+	logical := "http://localhost:3000/gitops.git"
+	connect := []string{"--connect", "localhost:3000=" + actual.Host}
+
+	show := append([]string{"show", "--remote", logical, "--root", "gitops", "--app", "hello", "--env", "dev"}, connect...)
+	var before, after release.State
+	_, err = run(t, &before, show...)
+	require.NoError(t, err)
+	assert.False(t, before.Released)
+	assert.Equal(t, githost.Unset, before.Digest)
+
+	var made release.Result
+	_, err = run(t, &made, append(releaseArgs(logical, "dev", digest(3)), connect...)...)
+	require.NoError(t, err)
+	head := host.Commit("Later", map[string]string{"README": "later"})
+	_, err = run(t, &after, show...)
+	require.NoError(t, err)
+	assert.Equal(t, release.State{
+		App: "hello", Env: "dev", Repository: "localhost:5000/hello", Digest: digest(3), Released: true,
+		Commit: made.Commit, Head: head, Path: made.Path, Branch: "main",
+	}, after)
+}
+
+func TestRenderOfTheCommittedOverlays(t *testing.T) {
+	gitops := "../../../gitops"
+	for _, app := range []string{"hello", "legacy", "pages"} {
+		for _, env := range []string{"dev", "staging", "production"} {
+			out := t.TempDir()
+			name, do, err := command([]string{"render", "--dir", gitops, "--app", app, "--env", env, "--out", out})
+			require.NoError(t, err)
+			assert.Equal(t, out, name)
+			value, err := do(t.Context())
+			require.NoError(t, err)
+			shape, err := json.Marshal(value)
+			require.NoError(t, err)
+			assert.JSONEq(t, `{"file":"manifests.yaml","path":"apps/`+app+`/overlays/`+env+`"}`, string(shape))
+			manifests, err := os.ReadFile(filepath.Join(out, "manifests.yaml"))
+			require.NoError(t, err)
+			assert.Contains(t, string(manifests), "image: localhost:5000/"+app+"@sha256:")
+			assert.Contains(t, string(manifests), "namespace: "+app+"-"+env)
+		}
+	}
+}
+
+func TestHostileArguments(t *testing.T) {
+	for _, bad := range []string{"../etc", "a b", "$(id)", "-rf", "a\nb", strings.Repeat("a", 300), "", "A", "a/b", "."} {
+		for flag, stands := range map[string]string{"--app": "app", "--env": "environment"} {
+			_, err := run(t, nil, append(releaseArgs("http://localhost:1/gitops.git", "dev", digest(1)), flag+"="+bad)...)
+			fault, ok := step.AsFault(err)
+			require.Truef(t, ok, "%s %q: %v", flag, bad, err)
+			assert.Equal(t, step.KindInput, fault.Kind)
+			assert.Equal(t, "release", fault.Stage)
+			assert.Contains(t, fault.Input, stands)
+			assert.NotEmpty(t, fault.Mend)
+			assert.NotContains(t, fault.Input, "\n")
+			assert.Less(t, len(fault.Input), 200)
+		}
+	}
+	for flag, bad := range map[string][]string{
+		"--digest":          {"", "sha256:abc", "latest", "sha512:" + digest(1)[7:], githost.Unset, digest(1) + "\n"},
+		"--repository":      {"", "hello", "localhost:5000/hello:v1", "localhost:5000/hello@" + digest(1), "localhost:5000/../x", "localhost:5000/He llo", "-x/y"},
+		"--source-revision": {"", "a\nApp: other", "-x", "a b"},
+		"--author-name":     {"", "a\nb", "A <b>", " a"},
+		"--author-email":    {"", "a", "a@b>\nApp: x", "<a@b>"},
+		"--root":            {"", "..", "../x", "/etc", "a/../b", "a//b", "-x", "a b", "./a"},
+		"--branch":          {"", "-x", "a b", "a..b", "a\nb", "x/", "x.lock"},
+		"--attempts":        {"0", "101"},
+		"--time":            {"yesterday"},
+		"--remote":          {"", "x", "ftp://h/x", "http://git.example.com/x.git", "https://u:p@h/x.git", "https://h", "http://127.0.0.1.example.com/x"},
+		"--connect":         {"", "a", "a=b", "a:1=b", "=a:1"},
+		"--token-file":      {"/does/not/exist", "/dev/null"},
+	} {
+		for _, value := range bad {
+			_, err := run(t, nil, append(releaseArgs("http://localhost:1/gitops.git", "dev", digest(1)), flag+"="+value)...)
+			fault, ok := step.AsFault(err)
+			if assert.Truef(t, ok, "%s=%q: %v", flag, value, err) {
+				assert.Equalf(t, step.KindInput, fault.Kind, "%s=%q", flag, value)
+				assert.NotEmpty(t, fault.Mend)
+				assert.NotContains(t, fault.Error(), "u:p@")
+			}
+		}
+	}
+}
+
+func TestUsageErrorsAreNotResults(t *testing.T) {
+	for _, args := range [][]string{{}, {"deploy"}, {"show"}, {"show", "--nonsense", "--out", "x"}, {"show", "--out", "x", "more"}} {
+		_, _, err := command(args)
+		assert.Errorf(t, err, "%q", args)
+	}
+	code, _ := run(t, nil, "deploy")
+	assert.Equal(t, 2, code)
+}

@@ -1,0 +1,148 @@
+package overlay
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/gitops/step/internal/githost"
+	"slipway/step"
+)
+
+func sample(changes map[string]string) Tree {
+	tree := Tree{Files: map[string][]byte{}}
+	for name, content := range githost.Sample("", changes) {
+		tree.Files[name] = []byte(content)
+	}
+	return tree
+}
+
+func faultOf(t *testing.T, err error) *step.Fault {
+	t.Helper()
+	fault, ok := step.AsFault(err)
+	require.Truef(t, ok, "%v", err)
+	assert.Equal(t, "release", fault.Stage)
+	assert.NotEmpty(t, fault.Mend)
+	return fault
+}
+
+func TestRender(t *testing.T) {
+	got, err := Render(sample(nil), "hello", "dev")
+	require.NoError(t, err)
+	assert.Equal(t, 2, strings.Count(string(got), "image: localhost:5000/hello@"+Unreleased))
+	assert.Contains(t, string(got), "image: localhost:5000/proxy@"+"sha256:1111")
+}
+
+func TestRenderRefuses(t *testing.T) {
+	dev := "apps/hello/overlays/dev/kustomization.yaml"
+	for name, c := range map[string]struct {
+		kustomization string
+		reason        string
+	}{
+		"a remote base":       {"resources: ['https://example.com/base?ref=main']\n", "is not in the GitOps folder"},
+		"a remote file":       {"resources: ['https://example.com/x.yaml']\n", "is not in the GitOps folder"},
+		"a git remote":        {"resources: ['git@example.com:x/y']\n", "is not in the GitOps folder"},
+		"a missing file":      {"resources: [gone.yaml]\n", "is not in the GitOps folder"},
+		"an absolute path":    {"resources: [/etc/passwd]\n", "is not in the GitOps folder"},
+		"outside the folder":  {"resources: [../../../../../etc]\n", "is not in the GitOps folder"},
+		"a remote component":  {"components: [example.com/x]\n", "is not in the GitOps folder"},
+		"a remote generator":  {"resources: [../../base]\ngenerators: ['https://example.com/g']\n", "is not in the GitOps folder"},
+		"a remote patch":      {"resources: [../../base]\npatches: [{path: 'http://localhost:1/p.yaml'}]\n", "does not build with kustomize"},
+		"a Helm chart":        {"helmCharts: [{name: x, repo: 'https://example.com'}]\n", "does not build with kustomize"},
+		"an unknown field":    {"resources: [../../base]\nresorces: [x]\n", "does not build with kustomize"},
+		"no mapping, in YAML": {"- a\n", "does not build with kustomize"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			saved := http.DefaultTransport
+			http.DefaultTransport = Offline{}
+			defer func() { http.DefaultTransport = saved }()
+			_, err := Render(sample(map[string]string{dev: c.kustomization}), "hello", "dev")
+			fault := faultOf(t, err)
+			assert.Equal(t, step.KindInput, fault.Kind)
+			assert.Contains(t, fault.Input, "apps/hello/overlays/dev")
+			assert.Contains(t, fault.Reason, c.reason)
+		})
+	}
+}
+
+func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
+	_, err := Render(sample(nil), "hello", "qa")
+	fault := faultOf(t, err)
+	assert.Equal(t, step.KindInput, fault.Kind)
+	assert.Equal(t, "apps/hello/overlays/qa/kustomization.yaml", fault.Input)
+	assert.Equal(t, []string{"known: hello in dev", "known: hello in production"}, fault.Details)
+
+	dir := t.TempDir()
+	secret := filepath.Join(t.TempDir(), KustomizationFile)
+	require.NoError(t, os.WriteFile(secret, []byte("resources: []\n"), 0o600))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "apps/hello/overlays"), 0o755))
+	require.NoError(t, os.Symlink(filepath.Dir(secret), filepath.Join(dir, "apps/hello/overlays/dev")))
+	tree, err := ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, tree.Files)
+	_, err = Render(tree, "hello", "dev")
+	fault = faultOf(t, err)
+	assert.Equal(t, "apps/hello/overlays/dev", fault.Input)
+	assert.Contains(t, fault.Reason, "symbolic link")
+
+	_, err = ReadDir(filepath.Join(dir, "gone"))
+	assert.Equal(t, step.KindInput, faultOf(t, err).Kind)
+}
+
+func TestProve(t *testing.T) {
+	render := func(tree Tree) []byte {
+		out, err := Render(tree, "hello", "dev")
+		require.NoError(t, err)
+		return out
+	}
+	edited := strings.Replace(githost.Kustomization, Unreleased, sum(7), 1)
+	dev := "apps/hello/overlays/dev/kustomization.yaml"
+	before, after := render(sample(nil)), render(sample(map[string]string{dev: edited}))
+
+	count, err := Prove("x", before, after, repo, sum(7))
+	require.NoError(t, err)
+	assert.Equal(t, 2, count)
+	count, err = Prove("x", after, after, repo, sum(7))
+	require.NoError(t, err)
+	assert.Equal(t, 2, count)
+
+	swap := func(old, fresh string) []byte {
+		require.Contains(t, string(after), old)
+		return []byte(strings.Replace(string(after), old, fresh, 1))
+	}
+	for name, c := range map[string]struct {
+		after  []byte
+		repo   string
+		reason string
+		detail string
+	}{
+		"nothing changed":      {before, repo, "a container would not run", "0.spec.template.spec.containers.0.image is " + repo + "@" + Unreleased},
+		"another digest":       {swap(sum(7), sum(8)), repo, "a container would not run", sum(8)},
+		"a tag beside it":      {swap(repo+"@", repo+":v1@"), repo, "a container would not run", ":v1@"},
+		"another image":        {swap("proxy@sha256:1", "proxy@sha256:2"), repo, "change more than", "0.spec.template.spec.containers.1.image"},
+		"another repository":   {swap(repo+"@", "evil/hello@"), repo, "change more than", "image would change"},
+		"another field":        {swap("name: proxy", "name: porxy"), repo, "change more than", "containers.1.name would change"},
+		"a field more":         {swap("kind: Deployment", "kind: Deployment\nx: 1"), repo, "change more than", "0 would change"},
+		"a resource more":      {append([]byte("kind: Pod\n---\n"), after...), repo, "change more than", " would change"},
+		"nobody uses it":       {before, "localhost:5000/other", "no container uses localhost:5000/other", ""},
+		"only a prefix of it":  {before, "localhost:5000/hell", "no container uses", ""},
+		"an annotation of it":  {[]byte("metadata: {annotations: {image: " + repo + "}}"), repo, "change more than", ""},
+		"a container replaced": {swap("image: localhost:5000/proxy@", "image: "+repo+"@"), repo, "change more than", "containers.1.image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Prove("apps/hello/overlays/dev", before, c.after, c.repo, sum(7))
+			fault := faultOf(t, err)
+			assert.Equal(t, step.KindPolicy, fault.Kind)
+			assert.Equal(t, "apps/hello/overlays/dev", fault.Input)
+			assert.Contains(t, fault.Reason, c.reason)
+			assert.Contains(t, strings.Join(fault.Details, "\n"), c.detail)
+		})
+	}
+	_, err = Prove("x", before, []byte("a: ["), repo, sum(7))
+	assert.Equal(t, step.KindInput, faultOf(t, err).Kind)
+}

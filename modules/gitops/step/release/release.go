@@ -1,0 +1,334 @@
+// Package release puts a digest into an overlay on the GitOps remote, whoever
+// else is pushing there at the same time.
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"path"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"slipway/gitops/step/overlay"
+	"slipway/gitops/step/remote"
+	"slipway/step"
+)
+
+// Stage is the stage named by this package's faults.
+const Stage = "release"
+
+// patience bounds how often a push may fail while the branch stays where it
+// was. A remote may refuse a push only because another one holds the branch's
+// lock at that moment, so one refusal is no proof.
+const patience = 3
+
+// Result says what a release did.
+type Result struct {
+	// Commit is the commit that set the digest: the one that was pushed, or
+	// the earlier one when the digest was already there.
+	Commit string `json:"commit"`
+	// Created says whether this run made the commit.
+	Created bool `json:"created"`
+	// Attempts counts the rounds of read, edit and push; 1 when nobody was in
+	// the way.
+	Attempts int `json:"attempts"`
+	// Path is the changed file, inside the repository.
+	Path string `json:"path"`
+	// Branch is the branch's short name.
+	Branch string `json:"branch"`
+	// Image is what the overlay's containers run: repository@digest.
+	Image string `json:"image"`
+	// Containers counts the containers of the rendered overlay that run it.
+	Containers int `json:"containers"`
+}
+
+// Releaser releases to one GitOps folder.
+type Releaser struct {
+	// Remote is the branch.
+	Remote *remote.Remote
+	// Branch is its short name, for the result.
+	Branch string
+	// Root is the GitOps folder's path inside the repository, or ".".
+	Root string
+	// Attempts bounds the rounds of read, edit and push.
+	Attempts int
+	// Now gives the commits' time.
+	Now func() time.Time
+	// Sleep waits between rounds.
+	Sleep func(context.Context, time.Duration) error
+	// Log takes a line per step for people; it may be io.Discard.
+	Log io.Writer
+}
+
+// Check validates everything about a release that needs no network.
+func (r *Releaser) Check(q Request) error {
+	checks := []error{
+		step.Name(Stage, "app", q.App),
+		step.Name(Stage, "environment", q.Env),
+		overlay.Repository(q.Repository),
+		step.Digest(Stage, "digest", q.Digest),
+		q.checkIdentity(),
+		CheckRoot(r.Root),
+	}
+	for _, err := range checks {
+		if err != nil {
+			return err
+		}
+	}
+	if q.Digest == overlay.Unreleased {
+		return step.Input(Stage, "digest "+q.Digest, "stands for an overlay that was never released",
+			"give the digest of a published image")
+	}
+	if r.Attempts < 1 || r.Attempts > 100 {
+		return step.Input(Stage, fmt.Sprintf("attempts %d", r.Attempts), "is out of range", "give 1 to 100")
+	}
+	return nil
+}
+
+// CheckRoot refuses a root that is not a clean path inside the repository.
+func CheckRoot(root string) error {
+	if len(root) > 200 || !fsValid(root) {
+		return step.Input(Stage, fmt.Sprintf("root %.80q", root), "is not a clean path inside the repository",
+			`give a path such as gitops, or "." for the whole repository`)
+	}
+	return nil
+}
+
+// Release sets the digest and returns when the branch holds it. A push that
+// loses a race is made again on the new head, from the edit on; what became of
+// a failed push is decided by looking at the branch, never by the error.
+func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
+	if err := r.Check(q); err != nil {
+		return nil, err
+	}
+	failures := 0
+	for attempt := 1; ; attempt++ {
+		began := time.Now()
+		base, err := r.Remote.Snapshot(ctx, 1)
+		if err != nil {
+			return nil, err
+		}
+		result, change, err := r.prepare(base, q)
+		if err != nil {
+			return nil, err
+		}
+		result.Attempts = attempt
+		if change == nil {
+			setter, err := LastSet(ctx, r.Remote, result.Path, q.Repository)
+			if err != nil {
+				return nil, err
+			}
+			if setter.Image.Digest != q.Digest { // changed since: look again
+				if attempt == r.Attempts {
+					return nil, r.outrun(attempt, nil)
+				}
+				continue
+			}
+			result.Commit = setter.Commit
+			r.logf("%s already has %s, since commit %s", result.Path, q.Digest, setter.Commit)
+			return result, nil
+		}
+		result.Commit, result.Created = change.Commit.String(), true
+		pushErr := r.Remote.Push(ctx, change)
+		if pushErr == nil {
+			r.logf("pushed commit %s", result.Commit)
+			return result, nil
+		}
+		head, landed, err := r.Remote.Contains(ctx, base, change.Commit)
+		if err != nil {
+			return nil, err
+		}
+		if landed {
+			r.logf("pushed commit %s, although the remote's answer was: %v", result.Commit, pushErr)
+			return result, nil
+		}
+		if f, ok := step.AsFault(pushErr); ok {
+			return nil, f
+		}
+		if moved := head != base.Head(); moved {
+			failures = 0
+			r.logf("attempt %d: the branch moved to %s first", attempt, head)
+			if attempt == r.Attempts {
+				return nil, r.outrun(attempt, pushErr)
+			}
+		} else {
+			failures++
+			r.logf("attempt %d: not accepted: %v", attempt, pushErr)
+			if failures == patience || attempt == r.Attempts {
+				return nil, r.refused(pushErr, failures)
+			}
+		}
+		if err := r.Sleep(ctx, backoff(attempt, time.Since(began))); err != nil {
+			return nil, step.Infrastructure(Stage, r.Remote.Name(), "stopped while waiting to push again: "+err.Error(),
+				"run the release again").Because(err)
+		}
+	}
+}
+
+// prepare edits, renders and proves on one snapshot. The change is nil when
+// the digest is already there.
+func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.Change, error) {
+	tree, err := base.Tree(r.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := tree.Lookup(q.App, q.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	file := overlay.File(q.App, q.Env)
+	edited, err := overlay.SetDigest(file, source, q.Repository, q.Digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err := overlay.Render(tree, q.App, q.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	tree.Files[file] = edited
+	after, err := overlay.Render(tree, q.App, q.Env)
+	if err != nil {
+		return nil, nil, err
+	}
+	count, err := overlay.Prove(overlay.Folder(q.App, q.Env), before, after, q.Repository, q.Digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	result := &Result{
+		Path: path.Join(r.Root, file), Branch: r.Branch,
+		Image: q.Repository + "@" + q.Digest, Containers: count,
+	}
+	if string(edited) == string(source) {
+		return result, nil, nil
+	}
+	change, err := base.Replace(result.Path, edited, q.Message(),
+		remote.Author{Name: q.AuthorName, Email: q.AuthorEmail, When: r.Now()})
+	if err != nil {
+		return nil, nil, err
+	}
+	return result, change, nil
+}
+
+// outrun is the Fault of a release that others were faster than, every time.
+func (r *Releaser) outrun(attempts int, err error) error {
+	return step.Infrastructure(Stage, r.Remote.Name(),
+		fmt.Sprintf("the branch moved during each of %d attempts", attempts),
+		"run the release again, or raise --attempts").Because(err)
+}
+
+// refused is the Fault of a push that did not land on a branch that did not
+// move either.
+func (r *Releaser) refused(err error, times int) error {
+	var rejected *remote.Rejected
+	if errors.As(err, &rejected) {
+		return step.Policy(Stage, r.Remote.Name(),
+			fmt.Sprintf("the remote rejected the push (%d times): %s", times, rejected.Reason),
+			"do what the remote says, or give credentials that may push this branch",
+			rejected.Messages...).Because(err)
+	}
+	return step.Infrastructure(Stage, r.Remote.Name(),
+		fmt.Sprintf("the push did not arrive (%d times): %v", times, err),
+		"see that the Git remote is up and reachable, then run the release again: it makes no second commit").Because(err)
+}
+
+// backoff is a random wait. Its bound doubles from round to round and is
+// measured in rounds, which are slow where many compete: those who lost the
+// same race must not meet again.
+func backoff(attempt int, round time.Duration) time.Duration {
+	bound := max(round, 100*time.Millisecond) << min(attempt-1, 3)
+	return rand.N(min(bound, 20*time.Second))
+}
+
+func (r *Releaser) logf(format string, args ...any) {
+	fmt.Fprintf(r.Log, "release: "+format+"\n", args...)
+}
+
+// Setter is the commit that gave an overlay the digest it has.
+type Setter struct {
+	// Commit is that commit, and Head the branch's newest one.
+	Commit string
+	Head   string
+	// Image is the overlay's images entry.
+	Image overlay.Image
+}
+
+// LastSet finds the commit that gave the images entry of repository, in the
+// kustomization file of the branch's head, its present digest. An empty
+// repository means the only entry there is.
+func LastSet(ctx context.Context, from *remote.Remote, file, repository string) (*Setter, error) {
+	// Releases are usually near the head; the whole history is the last resort.
+	for _, depth := range []int{50, 1000, 0} {
+		snapshot, err := from.Snapshot(ctx, depth)
+		if err != nil {
+			return nil, err
+		}
+		setter, complete, err := lastSet(snapshot, file, repository)
+		if err != nil {
+			return nil, err
+		}
+		if complete {
+			return setter, nil
+		}
+	}
+	return nil, step.Infrastructure(Stage, from.Name(), "does not give its whole history",
+		"use a full clone as the remote, not a shallow one")
+}
+
+func lastSet(snapshot *remote.Snapshot, file, repository string) (*Setter, bool, error) {
+	image, err := imageAt(snapshot, snapshot.Head(), file, repository)
+	if err != nil {
+		return nil, false, err
+	}
+	at := snapshot.Head()
+	for {
+		parents, complete, err := snapshot.Parents(at)
+		if err != nil {
+			return nil, false, fmt.Errorf("read commit %s: %w", at, err)
+		}
+		if !complete {
+			return nil, false, nil
+		}
+		next := plumbing.ZeroHash
+		for _, parent := range parents {
+			// A parent whose file is missing or unreadable did not have the
+			// digest yet.
+			if was, err := imageAt(snapshot, parent, file, repository); err == nil && was.Digest == image.Digest {
+				next = parent
+				break
+			}
+		}
+		if next.IsZero() {
+			return &Setter{Commit: at.String(), Head: snapshot.Head().String(), Image: image}, true, nil
+		}
+		at = next
+	}
+}
+
+func imageAt(snapshot *remote.Snapshot, commit plumbing.Hash, file, repository string) (overlay.Image, error) {
+	source, err := snapshot.File(commit, file)
+	if err != nil {
+		return overlay.Image{}, fmt.Errorf("read %s of commit %s: %w", file, commit, err)
+	}
+	return overlay.Find(file, source, repository)
+}
+
+// fsValid says whether root is a clean, relative path without a dot-dot or an
+// empty part.
+func fsValid(root string) bool {
+	if root == "." {
+		return true
+	}
+	if root == "" || path.IsAbs(root) || path.Clean(root) != root || root == ".." || root[0] == '-' {
+		return false
+	}
+	for _, c := range root {
+		if c <= ' ' || c == 0x7f || c == '\\' || c == '$' {
+			return false
+		}
+	}
+	return len(root) < 3 || root[:3] != "../"
+}

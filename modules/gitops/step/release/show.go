@@ -1,0 +1,64 @@
+package release
+
+import (
+	"context"
+	"path"
+
+	"slipway/gitops/step/overlay"
+	"slipway/gitops/step/remote"
+	"slipway/step"
+)
+
+// State is what an overlay on the remote says.
+type State struct {
+	App string `json:"app"`
+	Env string `json:"env"`
+	// Repository and Digest are the image that the overlay runs.
+	Repository string `json:"repository"`
+	Digest     string `json:"digest"`
+	// Released is false before the first release.
+	Released bool `json:"released"`
+	// Commit is the commit that set the digest.
+	Commit string `json:"commit"`
+	// Head is the branch's newest commit.
+	Head string `json:"head"`
+	// Path is the overlay's kustomization.yaml, inside the repository.
+	Path string `json:"path"`
+	// Branch is the branch's short name.
+	Branch string `json:"branch"`
+}
+
+// Show reads the state of the overlay of app in env. An empty repository means
+// the overlay's only images entry.
+func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repository string) (*State, error) {
+	checks := []error{step.Name(Stage, "app", app), step.Name(Stage, "environment", env), CheckRoot(root)}
+	if repository != "" {
+		checks = append(checks, overlay.Repository(repository))
+	}
+	for _, err := range checks {
+		if err != nil {
+			return nil, err
+		}
+	}
+	snapshot, err := from.Snapshot(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := snapshot.Tree(root)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tree.Lookup(app, env); err != nil {
+		return nil, err
+	}
+	file := path.Join(root, overlay.File(app, env))
+	setter, err := LastSet(ctx, from, file, repository)
+	if err != nil {
+		return nil, err
+	}
+	return &State{
+		App: app, Env: env, Repository: setter.Image.Repository(), Digest: setter.Image.Digest,
+		Released: setter.Image.Digest != "" && setter.Image.Digest != overlay.Unreleased,
+		Commit:   setter.Commit, Head: setter.Head, Path: file, Branch: branch,
+	}, nil
+}

@@ -1,0 +1,166 @@
+package backend
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/step"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "backend.json")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func TestReadFillsInTheDefaults(t *testing.T) {
+	c, err := Read("plan", write(t, `{"address": "http://localhost:3333/state/local/dev", "username": "ci"}`))
+	require.NoError(t, err)
+	assert.Equal(t, Config{
+		Address:       "http://localhost:3333/state/local/dev",
+		LockAddress:   "http://localhost:3333/state/local/dev",
+		UnlockAddress: "http://localhost:3333/state/local/dev",
+		UpdateMethod:  "POST", LockMethod: "LOCK", UnlockMethod: "UNLOCK",
+		Username: "ci",
+	}, c)
+}
+
+func TestReadRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ text, input, reason string }{
+		"nothing":          {``, "backend.json", "EOF"},
+		"no object":        {`[]`, "backend.json", "cannot unmarshal"},
+		"no address":       {`{}`, "address", "is missing"},
+		"a password":       {`{"address":"https://s.example/x","password":"p"}`, "backend.json", `unknown field "password"`},
+		"credentials":      {`{"address":"https://u:p@s.example/x"}`, "address", "holds credentials"},
+		"remote http":      {`{"address":"http://s.example/x"}`, "address", "plain HTTP"},
+		"remote http lock": {`{"address":"https://s.example/x","lock_address":"http://s.example/x"}`, "lock_address", "plain HTTP"},
+		"another scheme":   {`{"address":"file:///etc/passwd"}`, "address", "not a URL of a state"},
+		"ftp":              {`{"address":"ftp://s.example/x"}`, "address", "neither https nor http"},
+		"two objects":      {`{"address":"https://s.example/x"}{}`, "backend.json", "after its object"},
+		"a method":         {`{"address":"https://s.example/x","lock_method":"LO CK"}`, "lock_method", "not an HTTP method"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Read("plan", write(t, c.text))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Equal(t, "plan", f.Stage)
+			assert.Contains(t, f.Input, c.input)
+			assert.Contains(t, f.Reason, c.reason)
+			assert.NotEmpty(t, f.Mend)
+		})
+	}
+	_, err := Read("apply", filepath.Join(t.TempDir(), "none"))
+	f, ok := step.AsFault(err)
+	require.True(t, ok)
+	assert.Equal(t, "can't be read", f.Reason)
+}
+
+func TestConnections(t *testing.T) {
+	c := Connections{}
+	require.NoError(t, c.Set("localhost:3333=state:8080"))
+	require.NoError(t, c.Set("localhost:3333=state:8080"))
+	require.NoError(t, c.Set("localhost:80=web:8000"))
+	for _, bad := range []string{"", "a", "a=b", "localhost:1=", "=b:1", "a:1=b:1/x", "a:1=u@b:1", "localhost:3333=other:1", "a:1=b :1"} {
+		assert.Error(t, c.Set(bad), bad)
+	}
+	for address, want := range map[string]string{
+		"http://localhost:3333/state/a/b?x=y": "http://state:8080/state/a/b?x=y",
+		"http://localhost/x":                  "http://web:8000/x",
+		"http://localhost:33/x":               "http://localhost:33/x",
+		"https://s.example/x":                 "https://s.example/x",
+	} {
+		got, err := c.Dial("plan", address)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+	require.NoError(t, c.Set("s.example:443=elsewhere:1"))
+	_, err := c.Dial("plan", "https://s.example/x")
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "a TLS name can't be reached elsewhere")
+	assert.Equal(t, step.KindInput, f.Kind)
+}
+
+func TestEnvHoldsTheActualAddressAndThePassword(t *testing.T) {
+	config, err := Read("plan", write(t, `{"address":"http://localhost:3333/s","lock_address":"http://localhost:3333/l","username":"ci"}`))
+	require.NoError(t, err)
+	env, err := Endpoint{Config: config, Connect: Connections{"localhost:3333": "state:80"}, Password: "pw"}.Env("plan")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{
+		"TF_HTTP_ADDRESS":        "http://state:80/s",
+		"TF_HTTP_LOCK_ADDRESS":   "http://state:80/l",
+		"TF_HTTP_UNLOCK_ADDRESS": "http://state:80/l",
+		"TF_HTTP_UPDATE_METHOD":  "POST",
+		"TF_HTTP_LOCK_METHOD":    "LOCK",
+		"TF_HTTP_UNLOCK_METHOD":  "UNLOCK",
+		"TF_HTTP_USERNAME":       "ci",
+		"TF_HTTP_PASSWORD":       "pw",
+		"TF_HTTP_RETRY_MAX":      "2",
+		"TF_HTTP_RETRY_WAIT_MIN": "1",
+		"TF_HTTP_RETRY_WAIT_MAX": "3",
+	}, env)
+}
+
+func TestUnlock(t *testing.T) {
+	usual := backoff
+	backoff = 0
+	t.Cleanup(func() { backoff = usual })
+	var requests atomic.Int32
+	statuses := []int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := int(requests.Add(1))
+		assert.Equal(t, "UNLOCK", r.Method)
+		assert.Equal(t, "/s", r.URL.Path)
+		user, password, _ := r.BasicAuth()
+		assert.Equal(t, "ci:pw", user+":"+password)
+		body, _ := io.ReadAll(r.Body)
+		assert.JSONEq(t, `{"ID":"abc"}`, string(body))
+		w.WriteHeader(statuses[min(n, len(statuses))-1])
+	}))
+	defer server.Close()
+	e := Endpoint{
+		Config:   Config{UnlockAddress: "http://localhost:3333/s", UnlockMethod: "UNLOCK", Username: "ci"},
+		Connect:  Connections{"localhost:3333": strings.TrimPrefix(server.URL, "http://")},
+		Password: "pw",
+	}
+	for name, c := range map[string]struct {
+		statuses []int
+		requests int
+		kind     step.Kind
+		reason   string
+	}{
+		"given back":        {[]int{200}, 1, "", ""},
+		"after one failure": {[]int{503, 200}, 2, "", ""},
+		"another's lock":    {[]int{409}, 1, step.KindPolicy, "is not the one that is held"},
+		"always failing":    {[]int{500}, 3, step.KindInfrastructure, "failed 3 times, last: status 500"},
+		"not allowed":       {[]int{401}, 1, step.KindInfrastructure, "answered 401"},
+		"a redirect":        {[]int{307}, 1, step.KindInfrastructure, "answered 307"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests.Store(0)
+			statuses = c.statuses
+			err := e.Unlock(context.Background(), "unlock", "abc")
+			assert.EqualValues(t, c.requests, requests.Load())
+			if c.kind == "" {
+				require.NoError(t, err)
+				return
+			}
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, c.kind, f.Kind)
+			assert.Contains(t, f.Reason, c.reason)
+			assert.NotContains(t, f.Error(), "pw")
+		})
+	}
+}

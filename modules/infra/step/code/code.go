@@ -1,0 +1,123 @@
+// Package code hashes and copies a Terraform root: the folder whose content a
+// plan is bound to.
+package code
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"slipway/step"
+)
+
+// Terraform's own leavings in a root: neither copied nor hashed.
+func leaving(name string) bool {
+	return name == ".terraform" || name == ".terraform.tfstate.lock.info" || name == "crash.log" ||
+		name == "errored.tfstate" || strings.HasPrefix(name, "terraform.tfstate")
+}
+
+// files lists a root's regular files, slash-separated and in lexical order.
+// Links and devices are refused: what they point to is not in the hash.
+func files(stage, dir string) ([]string, error) {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() {
+		return nil, step.Input(stage, "code "+dir, "is not a folder", "give the folder of the Terraform root").Because(err)
+	}
+	var list []string
+	terraform := false
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		if leaving(d.Name()) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if d.IsDir() {
+			return nil
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		if !d.Type().IsRegular() {
+			return step.Input(stage, "code "+rel, "is not a regular file",
+				"keep the root self-contained: no symbolic links, no devices")
+		}
+		if strings.ContainsAny(rel, "\n\r") {
+			return step.Input(stage, fmt.Sprintf("code %q", rel), "has a line break in its name", "rename the file")
+		}
+		if !strings.Contains(rel, "/") && (strings.HasSuffix(rel, ".tf") || strings.HasSuffix(rel, ".tf.json")) {
+			terraform = true
+		}
+		list = append(list, rel)
+		return nil
+	})
+	if err != nil {
+		if f, ok := step.AsFault(err); ok {
+			return nil, f
+		}
+		return nil, step.Input(stage, "code "+dir, "can't be read", "see that every file below it can be read").Because(err)
+	}
+	if !terraform {
+		return nil, step.Input(stage, "code "+dir, "holds no Terraform file", "give the folder of the Terraform root")
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// Copy copies a root to the new folder to and returns the digest
+// ("sha256:<hex>") of what it copied: the SHA-256 of one line for each file in
+// lexical order, "<hex sha256 of its content>  <slash-separated path>\n".
+// File modes and times are not part of it.
+func Copy(stage, dir, to string) (digest string, err error) {
+	list, err := files(stage, dir)
+	if err != nil {
+		return "", err
+	}
+	all := sha256.New()
+	for _, rel := range list {
+		sum, err := copyFile(filepath.Join(dir, filepath.FromSlash(rel)), filepath.Join(to, filepath.FromSlash(rel)))
+		if err != nil {
+			return "", fmt.Errorf("copy %s: %w", rel, err)
+		}
+		fmt.Fprintf(all, "%s  %s\n", sum, rel)
+	}
+	return "sha256:" + hex.EncodeToString(all.Sum(nil)), nil
+}
+
+func copyFile(from, to string) (sum string, err error) {
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return "", err
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	_, err = io.Copy(io.MultiWriter(out, hash), in)
+	if closed := out.Close(); err == nil {
+		err = closed
+	}
+	return hex.EncodeToString(hash.Sum(nil)), err
+}
+
+// Digest returns the "sha256:<hex>" of data.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

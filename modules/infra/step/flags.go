@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"time"
+
+	"slipway/infra/step/backend"
+	"slipway/infra/step/stage"
+)
+
+// lockTimeout is how long a stage waits for another run's lock by default.
+const lockTimeout = 30 * time.Second
+
+type command func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error)
+
+var commands = map[string]command{
+	"plan": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.PlanOptions
+		common(fs, &o.Common)
+		remote(fs, &o.Remote)
+		fs.Var((*files)(&o.VarFiles), "var-file", "file of variables, .tfvars or .tfvars.json; repeatable, later ones win")
+		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
+			return stage.Plan(ctx, o)
+		}
+	},
+	"check": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.CheckOptions
+		common(fs, &o.Common)
+		fs.StringVar(&o.Plan, "plan", "", "plan file")
+		fs.StringVar(&o.Binding, "binding", "", "plan's binding file")
+		fs.StringVar(&o.Misconfig, "misconfig", "", "JSON list of misconfigurations: id, severity, file, line, title")
+		fs.StringVar(&o.Severity, "severity", "HIGH", "lowest severity that refuses: LOW, MEDIUM, HIGH or CRITICAL")
+		fs.BoolVar(&o.AllowDestroy, "allow-destroy", false, "let the plan destroy, replace or forget existing resources")
+		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
+			return stage.Check(ctx, o)
+		}
+	},
+	"apply": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.ApplyOptions
+		common(fs, &o.Common)
+		remote(fs, &o.Remote)
+		fs.StringVar(&o.Plan, "plan", "", "plan file")
+		fs.StringVar(&o.Binding, "binding", "", "plan's binding file")
+		fs.StringVar(&o.Checked, "checked", "", "check's verdict file")
+		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
+			return stage.Apply(ctx, o)
+		}
+	},
+	"output": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.OutputOptions
+		common(fs, &o.Common)
+		remote(fs, &o.Remote)
+		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
+			return stage.ReadOutputs(ctx, o)
+		}
+	},
+	"unlock": func(fs *flag.FlagSet, _ *string, _ io.Writer) func(context.Context) (any, error) {
+		var o stage.UnlockOptions
+		remote(fs, &o.Remote)
+		fs.StringVar(&o.ID, "id", "", "ID of the lock to give back")
+		return func(ctx context.Context) (any, error) {
+			return stage.Unlock(ctx, o)
+		}
+	},
+}
+
+func common(fs *flag.FlagSet, c *stage.Common) {
+	fs.StringVar(&c.Terraform, "terraform", "", "path of the terraform executable")
+	fs.StringVar(&c.Code, "code", "", "folder of the Terraform root")
+	fs.StringVar(&c.Environment, "env", "", "name of the environment")
+	fs.StringVar(&c.Temp, "temp", "/tmp", "folder for the working copy")
+}
+
+func remote(fs *flag.FlagSet, r *stage.Remote) {
+	r.Connect = backend.Connections{}
+	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the http backend: address, lock_address, unlock_address, username, …")
+	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the backend's password")
+	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name at; repeatable")
+	fs.DurationVar(&r.LockTimeout, "lock-timeout", lockTimeout, "how long to wait for the state's lock")
+}
+
+// files is a repeatable flag.
+type files []string
+
+// String renders nothing: the flag has no default.
+func (files) String() string { return "" }
+
+// Set adds one file.
+func (f *files) Set(value string) error {
+	*f = append(*f, value)
+	return nil
+}

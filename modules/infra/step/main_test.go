@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/step"
+)
+
+func TestCommandLineRefusals(t *testing.T) {
+	for name, c := range map[string]struct {
+		args          []string
+		out           string
+		input, reason string
+	}{
+		"nothing":        {nil, "", "command line", "names no stage"},
+		"no stage":       {[]string{"destroy"}, "", `stage "destroy"`, "is not one"},
+		"no folder":      {[]string{"plan"}, "", "--out", "is missing"},
+		"unknown flag":   {[]string{"plan", "--out", "o", "--force"}, "o", "plan command line", "not defined: -force"},
+		"argument":       {[]string{"check", "--out", "o", "now"}, "o", "check command line", `argument too many: "now"`},
+		"bad connection": {[]string{"apply", "--out", "o", "--connect", "x"}, "o", "apply command line", "LOGICAL=ACTUAL"},
+		"bad duration":   {[]string{"output", "--out", "o", "--lock-timeout", "x"}, "o", "output command line", "lock-timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var progress bytes.Buffer
+			out, work := parse(c.args, &progress)
+			assert.Equal(t, c.out, out)
+			_, err := work(context.Background())
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Equal(t, c.input, f.Input)
+			assert.Contains(t, f.Reason, c.reason)
+		})
+	}
+}
+
+func TestEachStageRefusesAHostileName(t *testing.T) {
+	for _, stage := range []string{"plan", "check", "apply", "output"} {
+		for _, env := range []string{"", "../x", "a b", "$(id)", "-x", "a\nb", "Dev"} {
+			out, work := parse([]string{stage, "--out", t.TempDir(), "--env", env}, &bytes.Buffer{})
+			require.NotEmpty(t, out)
+			_, err := work(context.Background())
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, stage, f.Stage)
+			assert.Equal(t, "is not a valid name", f.Reason)
+		}
+	}
+	_, work := parse([]string{"unlock", "--out", t.TempDir(), "--id", "a b"}, &bytes.Buffer{})
+	_, err := work(context.Background())
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "is not a lock's ID", f.Reason)
+}

@@ -1,0 +1,190 @@
+package plan
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/infra/step/code"
+	"slipway/step"
+)
+
+func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
+	t.Helper()
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, kind, f.Kind)
+	assert.Equal(t, "apply", f.Stage)
+	assert.NotEmpty(t, f.Mend)
+	return f
+}
+
+func binding() Binding {
+	return Binding{
+		PlanSHA256: code.Digest([]byte("plan")), CodeSHA256: code.Digest([]byte("code")), Environment: "dev",
+		StateAddress: "http://localhost:3333/state/local/dev", TerraformVersion: "1.11.4", Lineage: "l", Serial: 3,
+	}
+}
+
+func TestBindingRefusesWhatItWasNotMadeFor(t *testing.T) {
+	b := binding()
+	file := filepath.Join(t.TempDir(), File)
+	require.NoError(t, os.WriteFile(file, []byte("plan"), 0o600))
+	data, err := b.ReadPlan("apply", file)
+	require.NoError(t, err)
+	assert.Equal(t, "plan", string(data))
+
+	require.NoError(t, os.WriteFile(file, []byte("plaN"), 0o600))
+	_, err = b.ReadPlan("apply", file)
+	f := fault(t, err, step.KindPolicy)
+	assert.Contains(t, f.Reason, b.PlanSHA256)
+	_, err = b.ReadPlan("apply", file+"x")
+	fault(t, err, step.KindInput)
+	_, err = Binding{PlanSHA256: "sha256:x"}.ReadPlan("apply", file)
+	fault(t, err, step.KindInput)
+
+	assert.NoError(t, b.CheckCode("apply", b.CodeSHA256))
+	fault(t, b.CheckCode("apply", b.PlanSHA256), step.KindPolicy)
+	assert.NoError(t, b.CheckEnvironment("apply", "dev"))
+	fault(t, b.CheckEnvironment("apply", "production"), step.KindPolicy)
+
+	assert.NoError(t, b.CheckState("apply", b.StateAddress, "l", 3))
+	assert.Contains(t, fault(t, b.CheckState("apply", "http://localhost:3333/state/local/staging", "l", 3), step.KindPolicy).Reason, "not the state")
+	assert.Contains(t, fault(t, b.CheckState("apply", b.StateAddress, "l", 4), step.KindPolicy).Reason, "has changed")
+	assert.Contains(t, fault(t, b.CheckState("apply", b.StateAddress, "m", 3), step.KindPolicy).Reason, "has changed")
+}
+
+func TestCheckedIsAboutOneBinding(t *testing.T) {
+	b := binding()
+	good := Checked{PlanSHA256: b.PlanSHA256, CodeSHA256: b.CodeSHA256, Environment: b.Environment, StateAddress: b.StateAddress}
+	assert.NoError(t, good.Check("apply", b))
+	for name, spoil := range map[string]func(*Checked){
+		"plan":        func(c *Checked) { c.PlanSHA256 = b.CodeSHA256 },
+		"code":        func(c *Checked) { c.CodeSHA256 = b.PlanSHA256 },
+		"environment": func(c *Checked) { c.Environment = "staging" },
+		"state":       func(c *Checked) { c.StateAddress = "https://other.example/" },
+		"everything":  func(c *Checked) { *c = Checked{} },
+	} {
+		c := good
+		spoil(&c)
+		assert.Equal(t, "is not what was checked: ", fault(t, c.Check("apply", b), step.KindPolicy).Reason[:25], name)
+	}
+}
+
+func TestReadIsStrict(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "binding.json")
+	for _, text := range []string{"", "[]", `{"planSha256":"x","more":1}`, `{}{}`} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		var b Binding
+		fault(t, Read("apply", "binding", file, &b), step.KindInput)
+	}
+	var b Binding
+	fault(t, Read("apply", "binding", file+"x", &b), step.KindInput)
+}
+
+const document = `{
+  "format_version": "1.2", "terraform_version": "1.11.4", "complete": true,
+  "variables": {"secret": {"value": "hunter2"}, "environment": {"value": "dev"}, "pin": {"value": 4711}},
+  "configuration": {"root_module": {"variables": {"secret": {"default": "older-secret", "sensitive": true}, "pin": {"sensitive": true}, "environment": {}}}},
+  "resource_changes": [
+    {"address": "terraform_data.c", "type": "terraform_data", "change": {"actions": ["create"], "before": null,
+      "after": {"input": {"p": "hunter2", "q": "open"}, "set": ["s1", "s2"], "url": "https://u:hunter2@example/", "n": 4711, "old": "older-secret"},
+      "after_sensitive": {"input": {"p": true}, "set": [true]}, "before_sensitive": false}},
+    {"address": "terraform_data.u", "type": "terraform_data", "change": {"actions": ["update"], "before": {"output": "hunter2"}, "after": {"output": "new"}, "before_sensitive": {}, "after_sensitive": {}}},
+    {"address": "terraform_data.d", "type": "terraform_data", "deposed": "1234", "change": {"actions": ["delete"], "before": {"a": 1}, "after": null}},
+    {"address": "terraform_data.r", "type": "terraform_data", "change": {"actions": ["create", "delete"], "before": {}, "after": {}}},
+    {"address": "terraform_data.f", "type": "terraform_data", "change": {"actions": ["forget"], "before": {}, "after": null}},
+    {"address": "data.x.y", "type": "x", "change": {"actions": ["read"], "before": null, "after": {}}},
+    {"address": "terraform_data.i", "type": "terraform_data", "change": {"actions": ["no-op"], "importing": {"id": "i-1"}, "before": {}, "after": {}}},
+    {"address": "terraform_data.m", "previous_address": "terraform_data.old", "type": "terraform_data", "change": {"actions": ["no-op"], "before": {}, "after": {}}},
+    {"address": "terraform_data.n", "type": "terraform_data", "change": {"actions": ["no-op"], "before": {}, "after": {}}}
+  ],
+  "resource_drift": [{"address": "terraform_data.u", "type": "terraform_data", "change": {"actions": ["update"], "before": {"output": "hunter2"}, "after": {"output": "drifted"}, "after_sensitive": {"output": true}}}],
+  "output_changes": {
+    "open": {"actions": ["create"], "before": null, "after": "https://example", "before_sensitive": false, "after_sensitive": false},
+    "shut": {"actions": ["update"], "before": "shut-before", "after": "shut-after", "before_sensitive": true, "after_sensitive": true},
+    "same": {"actions": ["no-op"], "before": 1, "after": 1}
+  },
+  "prior_state": {"format_version": "1.0", "values": {"root_module": {"resources": [{"address": "terraform_data.u", "values": {"output": "hunter2"}}]}}}
+}`
+
+func parse(t *testing.T, text string) *tfjson.Plan {
+	t.Helper()
+	var p tfjson.Plan
+	p.UseJSONNumber(true)
+	require.NoError(t, json.Unmarshal([]byte(text), &p))
+	return &p
+}
+
+func TestRedactLeavesNoSecret(t *testing.T) {
+	p := parse(t, document)
+	data, err := json.Marshal(Redact(p))
+	require.NoError(t, err)
+	for _, secret := range []string{"hunter2", "older-secret", "4711", `"s1"`, `"s2"`, "drifted", "shut-before", "shut-after"} {
+		assert.NotContains(t, string(data), secret)
+	}
+	for _, open := range []string{`"q":"open"`, "https://example", `"address":"terraform_data.u"`} {
+		assert.Contains(t, string(data), open)
+	}
+	whole, err := json.Marshal(p)
+	require.NoError(t, err)
+	assert.Contains(t, string(whole), "hunter2", "the plan that was given stays as it is")
+}
+
+func TestSummarize(t *testing.T) {
+	s, err := Summarize("apply", Redact(parse(t, document)))
+	require.NoError(t, err)
+	assert.Equal(t, []int{1, 1, 1, 1, 1, 1, 3}, []int{s.Create, s.Update, s.Delete, s.Replace, s.Read, s.Forget, s.NoOp})
+	assert.Equal(t, []string{
+		"terraform_data.d (deposed 1234) (delete)", "terraform_data.f (forget)", "terraform_data.r (create, delete)",
+	}, s.Destroys())
+	var addresses []string
+	byAddress := map[string]Resource{}
+	for _, r := range s.Resources {
+		addresses = append(addresses, r.Address)
+		byAddress[r.Address] = r
+	}
+	assert.Equal(t, []string{
+		"data.x.y", "terraform_data.c", "terraform_data.d (deposed 1234)", "terraform_data.f",
+		"terraform_data.i", "terraform_data.m", "terraform_data.r", "terraform_data.u",
+	}, addresses)
+	assert.True(t, byAddress["terraform_data.i"].Importing)
+	assert.Equal(t, "terraform_data.old", byAddress["terraform_data.m"].MovedFrom)
+	assert.Equal(t, map[string]any{
+		"input": map[string]any{"p": Redacted, "q": "open"}, "set": Redacted, "url": Redacted, "n": Redacted, "old": Redacted,
+	}, byAddress["terraform_data.c"].After)
+	assert.Equal(t, []Output{
+		{Name: "open", Actions: []string{"create"}, After: "https://example"},
+		{Name: "shut", Actions: []string{"update"}, Sensitive: true},
+	}, s.Outputs)
+	assert.Equal(t, []string{"terraform_data.u"}, s.Drift)
+	assert.True(t, s.Any())
+}
+
+func TestSummarizeRefusesWhatItCanNotJudge(t *testing.T) {
+	for name, text := range map[string]string{
+		"an action":       `{"format_version":"1.2","resource_changes":[{"address":"a.b","change":{"actions":["explode"]}}]}`,
+		"no action":       `{"format_version":"1.2","resource_changes":[{"address":"a.b","change":{"actions":[]}}]}`,
+		"no change":       `{"format_version":"1.2","resource_changes":[{"address":"a.b"}]}`,
+		"deferred":        `{"format_version":"1.2","deferred_changes":[{"reason":"x"}]}`,
+		"provider action": `{"format_version":"1.2","action_invocations":[{"address":"action.x.y"}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Summarize("apply", Redact(parse(t, text)))
+			fault(t, err, step.KindInfrastructure)
+		})
+	}
+}
+
+func TestCheckVariable(t *testing.T) {
+	p := parse(t, document)
+	assert.NoError(t, CheckVariable("apply", p, "dev"))
+	f := fault(t, CheckVariable("apply", p, "production"), step.KindPolicy)
+	assert.Contains(t, f.Reason, `"dev"`)
+	assert.NoError(t, CheckVariable("apply", &tfjson.Plan{}, "production"), "code without that variable")
+}

@@ -1,0 +1,181 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	tfjson "github.com/hashicorp/terraform-json"
+
+	"slipway/step"
+)
+
+// Summary is what a plan would do. It holds no sensitive value.
+type Summary struct {
+	// Changes is false when applying the plan would change nothing.
+	Changes bool `json:"changes"`
+	// The counts are of resource instances; each is in exactly one of them.
+	Create  int `json:"create"`
+	Update  int `json:"update"`
+	Delete  int `json:"delete"`
+	Replace int `json:"replace"`
+	Read    int `json:"read"`
+	Forget  int `json:"forget"`
+	NoOp    int `json:"noop"`
+	// Resources are the instances that change, in the order of their address.
+	Resources []Resource `json:"resources"`
+	// Outputs are the outputs that change, in the order of their name.
+	Outputs []Output `json:"outputs"`
+	// Drift are the addresses of what was changed outside of Terraform.
+	Drift []string `json:"drift"`
+	// Warnings are Terraform's, one line each.
+	Warnings []string `json:"warnings"`
+}
+
+// Resource is one instance that a plan changes.
+type Resource struct {
+	Address string `json:"address"`
+	Type    string `json:"type"`
+	// Actions are Terraform's: no-op, create, read, update, delete, forget;
+	// a replacement is delete and create in the order in which they happen.
+	Actions []string `json:"actions"`
+	// Importing is true when an existing object is taken over.
+	Importing bool `json:"importing,omitempty"`
+	// MovedFrom is the instance's address before, when that changed.
+	MovedFrom string `json:"movedFrom,omitempty"`
+	// Before and After are the instance's values, with each sensitive one
+	// replaced by Redacted. After lacks what is known only after apply.
+	Before any `json:"before,omitempty"`
+	After  any `json:"after,omitempty"`
+}
+
+// Output is one root output that a plan changes.
+type Output struct {
+	Name    string   `json:"name"`
+	Actions []string `json:"actions"`
+	// Sensitive outputs have neither Before nor After.
+	Sensitive bool `json:"sensitive,omitempty"`
+	Before    any  `json:"before,omitempty"`
+	After     any  `json:"after,omitempty"`
+}
+
+// Summarize makes the summary of a plan that Redact has been through. A plan
+// with an action that it doesn't know, or with changes that Terraform put off,
+// can't be judged and is an infrastructure Fault of stage.
+func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
+	s := Summary{Resources: []Resource{}, Outputs: []Output{}, Drift: []string{}, Warnings: []string{}}
+	if len(p.DeferredChanges) > 0 || len(p.ActionInvocations) > 0 {
+		return s, step.Infrastructure(stage, "terraform plan", "holds deferred changes or provider actions",
+			"plan without them: this step can't judge them")
+	}
+	for _, rc := range p.ResourceChanges {
+		if rc.Change == nil {
+			return s, unknownAction(stage, rc.Address, nil)
+		}
+		a := rc.Change.Actions
+		switch {
+		case a.NoOp():
+			s.NoOp++
+		case a.Create():
+			s.Create++
+		case a.Update():
+			s.Update++
+		case a.Delete():
+			s.Delete++
+		case a.Replace():
+			s.Replace++
+		case a.Read():
+			s.Read++
+		case a.Forget():
+			s.Forget++
+		default:
+			return s, unknownAction(stage, rc.Address, a)
+		}
+		moved := rc.PreviousAddress != "" && rc.PreviousAddress != rc.Address
+		if a.NoOp() && rc.Change.Importing == nil && !moved {
+			continue
+		}
+		r := Resource{
+			Address: address(rc), Type: rc.Type, Actions: actions(a), Importing: rc.Change.Importing != nil,
+			Before: rc.Change.Before, After: rc.Change.After,
+		}
+		if moved {
+			r.MovedFrom = rc.PreviousAddress
+		}
+		s.Resources = append(s.Resources, r)
+	}
+	for name, c := range p.OutputChanges {
+		if c == nil || c.Actions.NoOp() {
+			continue
+		}
+		o := Output{Name: name, Actions: actions(c.Actions), Sensitive: sensitive(c.BeforeSensitive) || sensitive(c.AfterSensitive)}
+		if !o.Sensitive {
+			o.Before, o.After = c.Before, c.After
+		}
+		s.Outputs = append(s.Outputs, o)
+	}
+	for _, rc := range p.ResourceDrift {
+		s.Drift = append(s.Drift, address(rc))
+	}
+	slices.SortStableFunc(s.Resources, func(a, b Resource) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(s.Outputs, func(a, b Output) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(s.Drift)
+	return s, nil
+}
+
+// Destroys lists the addresses at which the plan ends or abandons an existing
+// object: deletes, replacements and forgets.
+func (s Summary) Destroys() []string {
+	list := []string{}
+	for _, r := range s.Resources {
+		if slices.Contains(r.Actions, string(tfjson.ActionDelete)) || slices.Contains(r.Actions, string(tfjson.ActionForget)) {
+			list = append(list, r.Address+" ("+strings.Join(r.Actions, ", ")+")")
+		}
+	}
+	return list
+}
+
+// CheckVariable refuses a plan whose own variable named environment, when it
+// has one, is set to another environment than the plan is made for.
+func CheckVariable(stage string, p *tfjson.Plan, env string) error {
+	v, ok := p.Variables["environment"]
+	if !ok || v == nil {
+		return nil
+	}
+	if v.Value != env {
+		return step.Policy(stage, "environment "+env, fmt.Sprintf("but the plan's variable environment is %q", fmt.Sprint(v.Value)),
+			"give the variable file of "+env)
+	}
+	return nil
+}
+
+func unknownAction(stage, address string, a tfjson.Actions) *step.Fault {
+	return step.Infrastructure(stage, address, fmt.Sprintf("has an action that this step doesn't know: %q", actions(a)),
+		"use a Terraform version that the step supports")
+}
+
+func address(rc *tfjson.ResourceChange) string {
+	if rc.DeposedKey != "" {
+		return rc.Address + " (deposed " + rc.DeposedKey + ")"
+	}
+	return rc.Address
+}
+
+func actions(a tfjson.Actions) []string {
+	list := make([]string, len(a))
+	for i, action := range a {
+		list[i] = string(action)
+	}
+	return list
+}
+
+// Any reports whether any instance or output changes. A read is not a change:
+// it has no effect of its own.
+func (s Summary) Any() bool {
+	for _, r := range s.Resources {
+		if !slices.Equal(r.Actions, []string{string(tfjson.ActionRead)}) {
+			return true
+		}
+	}
+	return len(s.Outputs) > 0
+}

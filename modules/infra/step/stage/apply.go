@@ -1,0 +1,122 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"slipway/infra/step/plan"
+	"slipway/infra/step/policy"
+	"slipway/infra/step/terraform"
+	"slipway/step"
+)
+
+// ApplyOptions are the apply stage's inputs.
+type ApplyOptions struct {
+	Common
+	Remote
+	// Plan, Binding and Checked are the files of the stages before.
+	Plan, Binding, Checked string
+}
+
+// ApplyResult is the apply stage's value.
+type ApplyResult struct {
+	Environment string `json:"environment"`
+	PlanSHA256  string `json:"planSha256"`
+	// Summary is of the plan that was applied.
+	Summary plan.Summary `json:"summary"`
+	// Outputs are the state's after the apply, by name.
+	Outputs map[string]terraform.Output `json:"outputs"`
+	// Lineage and Serial are the state's after the apply.
+	Lineage string `json:"lineage"`
+	Serial  uint64 `json:"serial"`
+}
+
+// Apply applies exactly the plan that was checked. It verifies again that
+// plan, binding, verdict, code, environment, Terraform and state belong
+// together, and that the plan destroys nothing that wasn't allowed.
+//
+// After a kill it can be run again: where the plan had begun to take effect,
+// it is refused as stale, and a new plan holds what is left to do. A killed
+// run may leave the state locked; see Unlock.
+func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
+	if err := o.validate(StageApply); err != nil {
+		return nil, err
+	}
+	endpoint, err := o.endpoint(StageApply)
+	if err != nil {
+		return nil, err
+	}
+	env, err := endpoint.Env(StageApply)
+	if err != nil {
+		return nil, err
+	}
+	binding, data, err := bound(StageApply, o.Common, o.Binding, o.Plan)
+	if err != nil {
+		return nil, err
+	}
+	var checked plan.Checked
+	if err := plan.Read(StageApply, "checked", o.Checked, &checked); err != nil {
+		return nil, err
+	}
+	if err := checked.Check(StageApply, binding); err != nil {
+		return nil, err
+	}
+	w, err := o.open(ctx, StageApply, env, func(digest string) error { return binding.CheckCode(StageApply, digest) })
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	fmt.Fprintf(o.Progress, "apply the checked plan for %s\n", o.Environment)
+	if err := sameVersion(StageApply, w, binding); err != nil {
+		return nil, err
+	}
+	if err := w.Init(ctx, true); err != nil {
+		return nil, err
+	}
+	lineage, serial, err := w.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := binding.CheckState(StageApply, endpoint.Config.Address, lineage, serial); err != nil {
+		return nil, err
+	}
+	file, err := w.put(data)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := w.judge(ctx, StageApply, file, o.Environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := policy.Destroys(StageApply, summary.Destroys(), checked.AllowDestroy); err != nil {
+		return nil, err
+	}
+	if err := o.apply(ctx, w, file, binding); err != nil {
+		return nil, err
+	}
+	result := &ApplyResult{Environment: o.Environment, PlanSHA256: binding.PlanSHA256, Summary: summary}
+	if result.Outputs, err = w.Outputs(ctx); err != nil {
+		return nil, err
+	}
+	result.Lineage, result.Serial, err = w.State(ctx)
+	return result, err
+}
+
+func (o ApplyOptions) apply(ctx context.Context, w *workspace, file string, binding plan.Binding) error {
+	err := w.Apply(ctx, file, o.LockTimeout)
+	if err == nil {
+		return nil
+	}
+	kept, keepErr := w.keep(terraform.ErrorStateFile, o.Out)
+	if keepErr != nil {
+		return keepErr
+	}
+	if kept {
+		return step.Infrastructure(StageApply, "state "+binding.StateAddress, "could not be stored after the apply",
+			"push "+terraform.ErrorStateFile+" from the output folder with terraform state push, before anything else").Because(err)
+	}
+	if terraform.IsStale(err) {
+		return plan.Stale(StageApply, binding.StateAddress).Because(err)
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/infra/step/plan"
+	"slipway/infra/step/policy"
+	"slipway/step"
+)
+
+// CheckOptions are the check stage's inputs.
+type CheckOptions struct {
+	Common
+	// Plan and Binding are the plan stage's files.
+	Plan, Binding string
+	// Misconfig is the findings file; see policy.ReadFindings.
+	Misconfig string
+	// Severity is the threshold for findings; see policy.Severities.
+	Severity string
+	// AllowDestroy is the explicit yes to destroys, replacements and forgets.
+	AllowDestroy bool
+}
+
+// CheckResult is the check stage's value.
+type CheckResult struct {
+	Checked plan.Checked `json:"checked"`
+	Summary plan.Summary `json:"summary"`
+}
+
+// Check decides whether a plan may be applied. It reads the actions from the
+// plan file itself, not from what was said about it. When it may be, it writes
+// plan.CheckedFile to the output folder.
+func Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
+	// A verdict of an earlier run must not outlive a refusal.
+	if err := os.RemoveAll(filepath.Join(o.Out, plan.CheckedFile)); err != nil {
+		return nil, err
+	}
+	if err := o.validate(StageCheck); err != nil {
+		return nil, err
+	}
+	if err := policy.Severity(StageCheck, o.Severity); err != nil {
+		return nil, err
+	}
+	findings, err := policy.ReadFindings(StageCheck, o.Misconfig)
+	if err != nil {
+		return nil, err
+	}
+	binding, data, err := bound(StageCheck, o.Common, o.Binding, o.Plan)
+	if err != nil {
+		return nil, err
+	}
+	w, err := o.open(ctx, StageCheck, nil, func(digest string) error { return binding.CheckCode(StageCheck, digest) })
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	fmt.Fprintf(o.Progress, "check the plan for %s\n", o.Environment)
+	if err := sameVersion(StageCheck, w, binding); err != nil {
+		return nil, err
+	}
+	if err := w.Init(ctx, false); err != nil {
+		return nil, err
+	}
+	file, err := w.put(data)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := w.judge(ctx, StageCheck, file, o.Environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := policy.Misconfigurations(StageCheck, findings, o.Severity); err != nil {
+		return nil, err
+	}
+	if err := policy.Destroys(StageCheck, summary.Destroys(), o.AllowDestroy); err != nil {
+		return nil, err
+	}
+	result := &CheckResult{
+		Checked: plan.Checked{
+			PlanSHA256: binding.PlanSHA256, CodeSHA256: binding.CodeSHA256, Environment: binding.Environment,
+			StateAddress: binding.StateAddress, AllowDestroy: o.AllowDestroy, Destroys: summary.Destroys(), Severity: o.Severity,
+		},
+		Summary: summary,
+	}
+	return result, writeJSON(o.Out, plan.CheckedFile, result.Checked)
+}
+
+// bound reads a plan and its binding, and proves that they belong to each
+// other and to the environment.
+func bound(stage string, c Common, bindingFile, planFile string) (plan.Binding, []byte, error) {
+	var b plan.Binding
+	if err := plan.Read(stage, "binding", bindingFile, &b); err != nil {
+		return b, nil, err
+	}
+	if err := b.CheckEnvironment(stage, c.Environment); err != nil {
+		return b, nil, err
+	}
+	data, err := b.ReadPlan(stage, planFile)
+	return b, data, err
+}
+
+// judge summarizes a plan file from its own bytes.
+func (w *workspace) judge(ctx context.Context, stage, file, env string) (plan.Summary, error) {
+	full, err := w.Show(ctx, file)
+	if err != nil {
+		return plan.Summary{}, err
+	}
+	if err := plan.CheckVariable(stage, full, env); err != nil {
+		return plan.Summary{}, err
+	}
+	summary, err := plan.Summarize(stage, plan.Redact(full))
+	if err != nil {
+		return plan.Summary{}, err
+	}
+	summary.Changes = summary.Any()
+	return summary, nil
+}
+
+// sameVersion refuses early what Terraform would refuse late: a saved plan is
+// for the version that made it.
+func sameVersion(stage string, w *workspace, b plan.Binding) error {
+	if w.Version == b.TerraformVersion {
+		return nil
+	}
+	return step.Input(stage, "Terraform "+w.Version, "is not the version that planned: "+b.TerraformVersion,
+		"use one version for plan, check and apply")
+}

@@ -1,0 +1,57 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+
+	"slipway/infra/step/terraform"
+	"slipway/step"
+)
+
+// OutputOptions are the output stage's inputs.
+type OutputOptions struct {
+	Common
+	Remote
+}
+
+// OutputResult is the output stage's value.
+type OutputResult struct {
+	Environment string                      `json:"environment"`
+	Outputs     map[string]terraform.Output `json:"outputs"`
+	Lineage     string                      `json:"lineage"`
+	Serial      uint64                      `json:"serial"`
+}
+
+// ReadOutputs reads the state's outputs. A state that does not exist yet is an
+// input Fault: nothing was applied.
+func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
+	if err := o.validate(StageOutput); err != nil {
+		return nil, err
+	}
+	endpoint, err := o.endpoint(StageOutput)
+	if err != nil {
+		return nil, err
+	}
+	env, err := endpoint.Env(StageOutput)
+	if err != nil {
+		return nil, err
+	}
+	w, err := o.open(ctx, StageOutput, env, anyCode)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	fmt.Fprintf(o.Progress, "read the outputs of %s\n", o.Environment)
+	if err := w.Init(ctx, true); err != nil {
+		return nil, err
+	}
+	result := &OutputResult{Environment: o.Environment}
+	if result.Lineage, result.Serial, err = w.State(ctx); err != nil {
+		return nil, err
+	}
+	if result.Lineage == "" {
+		return nil, step.Input(StageOutput, "state "+endpoint.Config.Address, "does not exist yet", "plan, check and apply first")
+	}
+	result.Outputs, err = w.Outputs(ctx)
+	return result, err
+}

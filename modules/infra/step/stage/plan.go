@@ -1,0 +1,118 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/infra/step/code"
+	"slipway/infra/step/plan"
+	"slipway/step"
+)
+
+// PlanOptions are the plan stage's inputs.
+type PlanOptions struct {
+	Common
+	Remote
+	// VarFiles are .tfvars or .tfvars.json files; later ones win.
+	VarFiles []string
+}
+
+// PlanResult is the plan stage's value.
+type PlanResult struct {
+	Binding plan.Binding `json:"binding"`
+	Summary plan.Summary `json:"summary"`
+}
+
+// Plan validates the code and plans it against the state. It writes
+// plan.File, plan.JSONFile and plan.BindingFile to the output folder, and
+// changes nothing else.
+func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
+	if err := o.validate(StagePlan); err != nil {
+		return nil, err
+	}
+	varFiles, err := absolute(o.VarFiles)
+	if err != nil {
+		return nil, err
+	}
+	endpoint, err := o.endpoint(StagePlan)
+	if err != nil {
+		return nil, err
+	}
+	env, err := endpoint.Env(StagePlan)
+	if err != nil {
+		return nil, err
+	}
+	w, err := o.open(ctx, StagePlan, env, anyCode)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	fmt.Fprintf(o.Progress, "plan %s with Terraform %s\n", o.Environment, w.Version)
+	if err := w.Init(ctx, true); err != nil {
+		return nil, err
+	}
+	if err := w.Validate(ctx); err != nil {
+		return nil, err
+	}
+	// Before the plan: should the state change between the two, the binding
+	// names the older one, and the plan is refused later.
+	lineage, serial, err := w.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(w.root, plan.File)
+	changes, warnings, err := w.Plan(ctx, file, varFiles, o.LockTimeout)
+	if err != nil {
+		return nil, err
+	}
+	full, err := w.Show(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.CheckVariable(StagePlan, full, o.Environment); err != nil {
+		return nil, err
+	}
+	redacted := plan.Redact(full)
+	summary, err := plan.Summarize(StagePlan, redacted)
+	if err != nil {
+		return nil, err
+	}
+	summary.Changes, summary.Warnings = changes, warnings
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	result := &PlanResult{
+		Binding: plan.Binding{
+			PlanSHA256: code.Digest(data), CodeSHA256: w.digest, Environment: o.Environment,
+			StateAddress: endpoint.Config.Address, TerraformVersion: w.Version, Lineage: lineage, Serial: serial,
+		},
+		Summary: summary,
+	}
+	if err := writeFile(o.Out, plan.File, data); err != nil {
+		return nil, err
+	}
+	if err := writeJSON(o.Out, plan.JSONFile, redacted); err != nil {
+		return nil, err
+	}
+	return result, writeJSON(o.Out, plan.BindingFile, result.Binding)
+}
+
+// absolute makes the variable files independent of the folder that Terraform
+// runs in, and refuses those that aren't there.
+func absolute(files []string) ([]string, error) {
+	list := make([]string, len(files))
+	for i, file := range files {
+		path, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			return nil, step.Input(StagePlan, "--var-file "+file, "is not a file", "give a .tfvars or .tfvars.json file").Because(err)
+		}
+		list[i] = path
+	}
+	return list, nil
+}

@@ -1,0 +1,138 @@
+package terraform
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	tfjson "github.com/hashicorp/terraform-json"
+
+	"slipway/step"
+)
+
+// Terraform's diagnostics have no codes; these are their summaries, the same
+// through all supported versions.
+var (
+	staleSummaries = []string{
+		"Saved plan is stale",
+		"Saved plan does not match the given state",
+	}
+	policySummaries = []string{
+		"Instance cannot be destroyed",
+		"Resource precondition failed",
+		"Resource postcondition failed",
+		"Module output value precondition failed",
+	}
+	providerSummaries = []string{
+		"Failed to query available provider packages",
+		"Inconsistent dependency lock file",
+		"Provider dependency changes detected",
+		"Provider requirements cannot be satisfied by locked dependencies",
+		"Failed to install provider",
+	}
+)
+
+const lockSummary = "Error acquiring the state lock"
+
+var holderID = regexp.MustCompile(`already locked: ID=(\S+)`)
+
+// IsStale reports whether err is Terraform's refusal of a plan whose state has
+// moved on, or is another one.
+func IsStale(err error) bool {
+	f, ok := step.AsFault(err)
+	return ok && slices.Contains(staleSummaries, f.Reason)
+}
+
+// fault turns a failed command's error diagnostics into the Fault they mean.
+// With none, the command broke off, and err is all there is.
+func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
+	what := "terraform " + command
+	errs := onlyErrors(all)
+	if len(errs) == 0 {
+		return step.Infrastructure(stage, what, "failed: "+lastLine(err.Error()), "see the reason, then try again").Because(err)
+	}
+	details := lines(errs)
+	for _, d := range errs {
+		switch {
+		case d.Summary == lockSummary:
+			return lockFault(stage, d, details).Because(err)
+		case slices.Contains(staleSummaries, d.Summary):
+			return step.Policy(stage, what, d.Summary, "plan again, and check that plan", details...).Because(err)
+		}
+	}
+	for _, d := range errs {
+		if slices.Contains(policySummaries, d.Summary) {
+			return step.Policy(stage, at(d, what), d.Summary, "change the code or its variables so that the condition holds", details...).Because(err)
+		}
+	}
+	// What points at code but at no resource is an error of the code or its
+	// variables; a resource's error is mostly its provider's.
+	code := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
+	resource := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Address != "" })
+	if command != "apply" && code >= 0 && !resource {
+		return step.Input(stage, at(errs[code], what), oneLine(firstLine(errs[code].Summary)), "mend the code or its variables", details...).Because(err)
+	}
+	mend := "see the reason, then try again"
+	if command == "apply" {
+		mend = "see the reason, then plan again: a part may have been applied"
+	}
+	return step.Infrastructure(stage, at(errs[0], what), oneLine(firstLine(errs[0].Summary)), mend, details...).Because(err)
+}
+
+func validateFault(stage string, all []tfjson.Diagnostic) error {
+	errs := onlyErrors(all)
+	if len(errs) == 0 {
+		return step.Input(stage, "terraform validate", "the code is not valid", "run terraform validate on it")
+	}
+	return step.Input(stage, at(errs[0], "terraform validate"), oneLine(firstLine(errs[0].Summary)), "mend the code", lines(errs)...)
+}
+
+func initFault(stage string, all []tfjson.Diagnostic, locked bool, err error) error {
+	errs := onlyErrors(all)
+	i := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return slices.Contains(providerSummaries, d.Summary) })
+	if i < 0 {
+		return fault(stage, "init", all, err)
+	}
+	const mend = "run terraform providers lock, and commit " + lockFile
+	if !locked {
+		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", mend, lines(errs)...).Because(err)
+	}
+	aboutLock := strings.Contains(errs[i].Detail, "locked provider") || strings.Contains(errs[i].Detail, "checksums")
+	if strings.HasPrefix(errs[i].Summary, "Failed to ") && !aboutLock {
+		return step.Infrastructure(stage, "terraform init", errs[i].Summary, "see that the provider registry can be reached, then try again", lines(errs)...).Because(err)
+	}
+	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", mend, lines(errs)...).Because(err)
+}
+
+func lockFault(stage string, d tfjson.Diagnostic, details []string) *step.Fault {
+	if m := holderID.FindStringSubmatch(d.Detail); m != nil {
+		return step.Infrastructure(stage, "state lock "+m[1], "is held by another run",
+			"wait for that run; if it was killed, give the lock back: unlock --id "+m[1])
+	}
+	return step.Infrastructure(stage, "state lock", "can't be taken", "see that the state backend runs, then try again", details...)
+}
+
+func onlyErrors(all []tfjson.Diagnostic) []tfjson.Diagnostic {
+	var errs []tfjson.Diagnostic
+	for _, d := range all {
+		if d.Severity != tfjson.DiagnosticSeverityWarning {
+			errs = append(errs, d)
+		}
+	}
+	return errs
+}
+
+func lines(all []tfjson.Diagnostic) []string {
+	list := make([]string, len(all))
+	for i, d := range all {
+		list[i] = line(d)
+	}
+	return list
+}
+
+func at(d tfjson.Diagnostic, otherwise string) string {
+	if p := place(d); p != "" {
+		return p
+	}
+	return otherwise
+}

@@ -1,0 +1,150 @@
+//go:build engine
+
+package modules
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/engine"
+)
+
+// dagger runs the CLI on the module in a folder of modules/.
+func dagger(t *testing.T, module string, args ...string) (string, error) {
+	t.Helper()
+	launcher, err := engine.NewLauncher(".", engine.NewProgress(os.Stderr))
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(launcher.Dirs.CLI(), "dagger"), append([]string{"--progress=plain", "-m", module}, args...)...)
+	cmd.Env = append(os.Environ(), launcher.Environ(t.Context())...)
+	var out, log bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &log
+	err = cmd.Run()
+	if err != nil {
+		t.Log(log.String())
+	}
+	return out.String(), err
+}
+
+func must(t *testing.T, module string, args ...string) string {
+	t.Helper()
+	out, err := dagger(t, module, args...)
+	require.NoError(t, err)
+	return out
+}
+
+func TestEveryFunctionHasHelp(t *testing.T) {
+	for module, functions := range map[string][]string{
+		"toolchain": {"go"},
+		"toolbox":   {"binary", "go", "runner", "scratch", "step", "test", "zoneinfo"},
+		"build":     {"assemble", "check-dockerfile", "normalize", "publish", "verify"},
+		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
+		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
+		"infra":     {"apply", "check", "plan"},
+		"gitops":    {"release", "render"},
+	} {
+		t.Run(module, func(t *testing.T) {
+			listed := map[string]string{}
+			for _, line := range strings.Split(must(t, module, "functions", "-s"), "\n") {
+				if name, help, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+					listed[name] = strings.TrimSpace(help)
+				}
+			}
+			for _, name := range functions {
+				assert.NotEmpty(t, listed[name], "%s has no help", name)
+				assert.NotEqual(t, "-", listed[name], "%s has no help", name)
+			}
+		})
+	}
+}
+
+func TestToolchainIsThePinnedOne(t *testing.T) {
+	assert.Contains(t, must(t, "toolchain", "call", "go", "file", "--path", "VERSION", "contents"), "go1.26.8\n")
+}
+
+func TestToolboxBuildsTheSameBytesTwice(t *testing.T) {
+	module := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":  "module probe\n\ngo 1.26.0\n",
+		"main.go": "package main\n\nfunc main() { println(\"probe\") }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
+	}
+	a, b := filepath.Join(module, "a"), filepath.Join(module, "b")
+	must(t, "toolbox", "call", "binary", "--source", module, "--pkg", ".", "export", "--path", a)
+	// A new file beside the source makes the second a new compilation.
+	require.NoError(t, os.WriteFile(filepath.Join(module, "note.txt"), []byte("another"), 0o644))
+	must(t, "toolbox", "call", "binary", "--source", module, "--pkg", ".", "export", "--path", b)
+	first, err := os.ReadFile(a)
+	require.NoError(t, err)
+	second, err := os.ReadFile(b)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(first, second), "the same source gave other bytes")
+	out, err := exec.Command(a).CombinedOutput()
+	require.NoError(t, err)
+	assert.Equal(t, "probe\n", string(out))
+}
+
+func TestToolboxTestFailsWithTheAppsTests(t *testing.T) {
+	module := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":       "module probe\n\ngo 1.26.0\n",
+		"probe.go":     "package probe\n",
+		"note_test.go": "package probe\n\nimport \"testing\"\n\nfunc TestNote(t *testing.T) { t.Fatal(\"this app is broken\") }\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
+	}
+	_, err := dagger(t, "toolbox", "call", "test", "--source", module)
+	require.Error(t, err)
+}
+
+func TestKeygenProtectsTheKey(t *testing.T) {
+	dir := t.TempDir()
+	password := filepath.Join(dir, "password")
+	require.NoError(t, os.WriteFile(password, []byte("a test's password"), 0o600))
+	must(t, "sign", "call", "keygen", "--password", "file:"+password, "export", "--path", filepath.Join(dir, "keys"))
+	private, err := os.ReadFile(filepath.Join(dir, "keys", "cosign.key"))
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(private), "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----"))
+	public, err := os.ReadFile(filepath.Join(dir, "keys", "cosign.pub"))
+	require.NoError(t, err)
+
+	again := must(t, "sign", "call", "public-key", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "file", "--path", "cosign.pub", "contents")
+	assert.Equal(t, strings.TrimSpace(string(public)), strings.TrimSpace(again))
+
+	require.NoError(t, os.WriteFile(password, []byte("another"), 0o600))
+	refusal := must(t, "sign", "call", "public-key", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "file", "--path", "result.json", "contents")
+	var result struct {
+		Fault struct{ Kind, Stage, Mend string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(refusal), &result))
+	assert.Equal(t, "input", result.Fault.Kind)
+	assert.Contains(t, result.Fault.Mend, "password")
+}
+
+func TestRenderShowsTheOverlay(t *testing.T) {
+	out := must(t, "gitops", "call", "render", "--tree", "../gitops", "--app", "hello", "--env", "dev", "file", "--path", "manifests.yaml", "contents")
+	assert.Contains(t, out, "kind: Deployment")
+	assert.Contains(t, out, "image: localhost:5000/hello@sha256:")
+	assert.Contains(t, out, "runAsNonRoot: true")
+}
+
+func TestDockerfileCheckNamesTheLine(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nFROM alpine:3.23\n"), 0o644))
+	out := must(t, "build", "call", "check-dockerfile", "--source", dir, "--file", "Dockerfile", "file", "--path", "result.json", "contents")
+	var result struct {
+		Fault struct{ Kind, Stage, Input, Reason string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &result))
+	assert.Equal(t, "policy", result.Fault.Kind)
+	assert.Equal(t, "build", result.Fault.Stage)
+	assert.Contains(t, result.Fault.Input, "Dockerfile:2")
+}

@@ -1,0 +1,20 @@
+// Command slipway-sandbox is the embedded default of what a real platform has
+// elsewhere: an OCI registry, a Git remote and a Terraform state backend, on
+// this machine only. See package command for its command line.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"slipway/sandbox/command"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,202 @@
+// Package command is the command line of slipway-sandbox.
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"path/filepath"
+
+	"slipway/sandbox/daemon"
+	"slipway/sandbox/gitserver"
+	"slipway/sandbox/server"
+)
+
+// The exit codes.
+const (
+	// ExitOK says that it was done.
+	ExitOK = 0
+	// ExitFailed says that it was not; the reason is on stderr.
+	ExitFailed = 1
+	// ExitUsage says that the command line is wrong.
+	ExitUsage = 2
+	// ExitNotRunning is status' answer when nothing runs.
+	ExitNotRunning = 3
+)
+
+// firstInherited is the file descriptor after stdin, stdout and stderr.
+const firstInherited = 3
+
+const usage = `slipway-sandbox runs a registry, a Git remote and a Terraform state backend on this machine.
+
+  slipway-sandbox up --state-dir DIR         start it in the background, print where it listens as JSON
+  slipway-sandbox status --state-dir DIR     print whether it runs, and where; exit code 3 if it doesn't
+  slipway-sandbox down --state-dir DIR       stop it; its data stays
+  slipway-sandbox seed --gitops DIR --url URL  fill an empty Git remote with a GitOps tree
+  slipway-sandbox serve --data DIR           run it in the foreground
+
+Each command explains its flags with -h.
+`
+
+// Run runs one command line without the program's name, and returns the exit
+// code. What the command answers is JSON on stdout; all else goes to stderr.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) (int, error){
+		"serve": serve, "up": up, "down": down, "status": status, "seed": seed,
+	}
+	if len(args) == 0 || commands[args[0]] == nil {
+		fmt.Fprint(stderr, usage)
+		return ExitUsage
+	}
+	flags := flag.NewFlagSet("slipway-sandbox "+args[0], flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	code, err := commands[args[0]](ctx, flags, args[1:], stdout)
+	if errors.Is(err, flag.ErrHelp) {
+		return ExitOK
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "sandbox:", err)
+	}
+	return code
+}
+
+// parse parses flags, and refuses further arguments and the absence of a
+// required flag.
+func parse(flags *flag.FlagSet, args []string, required ...string) error {
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is not a flag of %s", flags.Arg(0), flags.Name())
+	}
+	for _, name := range required {
+		if flags.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("%s needs -%s", flags.Name(), name)
+		}
+	}
+	return nil
+}
+
+func listenFlag(flags *flag.FlagSet) *string {
+	return flags.String("listen", server.DefaultAddress, "`host:port` to listen on; port 0 takes a free one")
+}
+
+func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer) (int, error) {
+	data := flags.String("data", "", "`folder` of what the parts keep (required)")
+	ready := flags.String("ready-file", "", "`file` to write the endpoint to, as JSON, once it listens")
+	inherit := flags.Bool("inherit", false, "take the socket as file descriptor 3 instead of opening it")
+	address := listenFlag(flags)
+	if err := parse(flags, args, "data"); err != nil {
+		return ExitUsage, err
+	}
+	open := func() (net.Listener, error) { return server.Listen(*address) }
+	if *inherit {
+		open = func() (net.Listener, error) { return server.Inherit(firstInherited) }
+	}
+	listener, err := open()
+	if err != nil {
+		return ExitFailed, err
+	}
+	log.Printf("registry %[1]s, git http://%[1]s/%[2]s, state http://%[1]s/state/, process %[3]d", listener.Addr(), gitserver.Repository, os.Getpid())
+	if err := server.Serve(ctx, *data, listener, *ready); err != nil {
+		return ExitFailed, err
+	}
+	log.Print("stopped")
+	return ExitOK, nil
+}
+
+// daemonFlags parses the flags of a command about a daemon.
+func daemonFlags(flags *flag.FlagSet, args []string) (*daemon.Daemon, error) {
+	dir := flags.String("state-dir", "", "`folder` of the sandbox: its data, log and endpoints (required)")
+	address := new(string)
+	if flags.Name() == "slipway-sandbox up" {
+		address = listenFlag(flags)
+	}
+	if err := parse(flags, args, "state-dir"); err != nil {
+		return nil, err
+	}
+	absolute, err := filepath.Abs(*dir)
+	if err != nil {
+		return nil, err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return &daemon.Daemon{
+		Dir: absolute, Program: program, Prefer: *address,
+		Notice: func(line string) { fmt.Fprintln(flags.Output(), "sandbox:", line) },
+	}, nil
+}
+
+func up(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
+	d, err := daemonFlags(flags, args)
+	if err != nil {
+		return ExitUsage, err
+	}
+	s, err := d.Up(ctx)
+	if err != nil {
+		return ExitFailed, err
+	}
+	return respond(stdout, s)
+}
+
+func down(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
+	d, err := daemonFlags(flags, args)
+	if err != nil {
+		return ExitUsage, err
+	}
+	stopped, err := d.Down(ctx)
+	if err != nil {
+		return ExitFailed, err
+	}
+	return respond(stdout, struct {
+		Stopped bool `json:"stopped"`
+	}{stopped})
+}
+
+func status(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
+	d, err := daemonFlags(flags, args)
+	if err != nil {
+		return ExitUsage, err
+	}
+	s, err := d.Status(ctx)
+	if err != nil {
+		return ExitFailed, err
+	}
+	code, err := respond(stdout, s)
+	if err == nil && !s.Running {
+		code = ExitNotRunning
+	}
+	return code, err
+}
+
+func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
+	tree := flags.String("gitops", "", "`folder` of the GitOps tree (required)")
+	url := flags.String("url", "", "`URL` of the Git remote to fill (required)")
+	root := flags.String("root", "gitops", "`folder` of the tree inside the repository")
+	if err := parse(flags, args, "gitops", "url"); err != nil {
+		return ExitUsage, err
+	}
+	s, err := gitserver.Seed(ctx, *url, *tree, *root)
+	if err != nil {
+		return ExitFailed, err
+	}
+	if !s.Seeded {
+		fmt.Fprintln(flags.Output(), "sandbox: the Git remote has a history already; left alone")
+	}
+	return respond(stdout, s)
+}
+
+func respond(w io.Writer, value any) (int, error) {
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		return ExitFailed, err
+	}
+	return ExitOK, nil
+}

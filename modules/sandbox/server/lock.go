@@ -1,0 +1,74 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// ErrInUse says that a running server holds a data folder.
+var ErrInUse = errors.New("a running sandbox uses this data folder")
+
+const lockFile = "lock"
+
+// Lock takes the data folder for this process and writes its process id into
+// the lock file, or returns ErrInUse. The kernel gives the lock back when the
+// process ends, however it ends: unlike a process id in a file, it never
+// outlives its holder.
+func Lock(data string) (*os.File, error) {
+	f, err := flock(data)
+	if err != nil {
+		return nil, err
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", data, err)
+	}
+	return f, nil
+}
+
+// Holder returns the process id of the server that holds the data folder, or 0
+// when none does. A process id left behind by a killed server, or reused by
+// another program, is not returned.
+func Holder(data string) (int, error) {
+	f, err := flock(data)
+	switch {
+	case err == nil:
+		return 0, f.Close()
+	case errors.Is(err, os.ErrNotExist):
+		return 0, nil
+	case !errors.Is(err, ErrInUse):
+		return 0, err
+	}
+	content, err := os.ReadFile(filepath.Join(data, lockFile))
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("%w, but its lock file doesn't say which: %s", ErrInUse, data)
+	}
+	return pid, nil
+}
+
+func flock(data string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(data, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%w: %s", ErrInUse, data)
+		}
+		return nil, fmt.Errorf("lock %s: %w", data, err)
+	}
+	return f, nil
+}

@@ -1,0 +1,123 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/sandbox/server"
+)
+
+// patience and tick bound the wait for what another goroutine does.
+const (
+	patience = 30 * time.Second
+	tick     = 5 * time.Millisecond
+)
+
+const free = "127.0.0.1:0"
+
+func TestTakenPortNamesPortAndFlag(t *testing.T) {
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer other.Close()
+	taken := other.Addr().String()
+	_, port, err := net.SplitHostPort(taken)
+	require.NoError(t, err)
+	_, err = server.Listen(taken)
+	require.ErrorContains(t, err, "port "+port+" is in use")
+	require.ErrorContains(t, err, "choose another address with -listen")
+
+	var notices []string
+	l, err := server.Prefer(taken, func(n string) { notices = append(notices, n) })
+	require.NoError(t, err)
+	defer l.Close()
+	assert.NotEqual(t, taken, l.Addr().String())
+	require.Len(t, notices, 1)
+	assert.Contains(t, notices[0], "port "+port+" is in use; taking "+l.Addr().String())
+}
+
+func TestBadAddressIsRefused(t *testing.T) {
+	for _, address := range []string{"nowhere", "127.0.0.1:99999", "192.0.2.1:0"} {
+		_, err := server.Prefer(address, func(string) {})
+		require.ErrorContains(t, err, "-listen")
+		require.ErrorContains(t, err, address)
+	}
+}
+
+func TestServe(t *testing.T) {
+	data, ready := t.TempDir(), filepath.Join(t.TempDir(), "ready.json")
+	l, err := server.Listen(free)
+	require.NoError(t, err)
+	want := server.Endpoint{Address: l.Addr().String(), PID: os.Getpid()}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, data, l, ready) }()
+	// The socket is open already: the first answer comes when it serves.
+	response, err := http.Get("http://" + want.Address + "/v2/")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	response, err = http.Get("http://" + want.Address + "/state/local/dev")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusNotFound, response.StatusCode)
+	response, err = http.Get("http://" + want.Address + "/gitops.git/info/refs?service=git-upload-pack")
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	assert.Equal(t, http.StatusOK, response.StatusCode)
+	for _, unclean := range []string{"/v2/../state/x/y", "//v2/", "/state/./x"} {
+		request, err := http.NewRequest(http.MethodGet, "http://"+want.Address, nil)
+		require.NoError(t, err)
+		request.URL.Path = unclean
+		response, err := http.DefaultTransport.RoundTrip(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, http.StatusNotFound, response.StatusCode, unclean)
+	}
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		content, err := os.ReadFile(ready)
+		require.NoError(c, err)
+		var got server.Endpoint
+		require.NoError(c, json.Unmarshal(content, &got))
+		assert.Equal(c, want, got)
+	}, patience, tick)
+
+	holder, err := server.Holder(data)
+	require.NoError(t, err)
+	assert.Equal(t, os.Getpid(), holder)
+	second, err := server.Listen(free)
+	require.NoError(t, err)
+	require.ErrorIs(t, server.Serve(ctx, data, second, ""), server.ErrInUse)
+
+	stop()
+	require.NoError(t, <-ended)
+	holder, err = server.Holder(data)
+	require.NoError(t, err)
+	assert.Zero(t, holder)
+	_, err = net.Dial("tcp", want.Address)
+	assert.Error(t, err)
+}
+
+func TestProcessIDLeftBehindIsNoHolder(t *testing.T) {
+	data := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(data, "lock"), []byte("1234\n"), 0o644))
+	holder, err := server.Holder(data)
+	require.NoError(t, err)
+	assert.Zero(t, holder)
+}
+
+func TestUnwritableReadyFileStopsTheServer(t *testing.T) {
+	l, err := server.Listen(free)
+	require.NoError(t, err)
+	err = server.Serve(t.Context(), t.TempDir(), l, filepath.Join(t.TempDir(), "absent", "ready.json"))
+	require.ErrorContains(t, err, "write the ready-file")
+	assert.ErrorContains(t, err, "absent")
+}

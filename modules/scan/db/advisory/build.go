@@ -1,0 +1,261 @@
+package advisory
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/aquasecurity/trivy-db/pkg/db"
+	"github.com/aquasecurity/trivy-db/pkg/metadata"
+	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/vulnerability"
+	bolt "go.etcd.io/bbolt"
+
+	"slipway/step"
+)
+
+const stage = "scan"
+
+// Names of the two files that a Trivy database consists of.
+const (
+	DatabaseFile = "trivy.db"
+	MetadataFile = "metadata.json"
+)
+
+// Input says what a database is built from.
+type Input struct {
+	// Advisories is a folder of graded advisories; see Own. May be empty
+	// when GoVulnDB is given.
+	Advisories string
+	// GoVulnDB is a folder of records of the Go vulnerability database;
+	// see GoVulnDB. May be empty.
+	GoVulnDB string
+	// UpdatedAt is when the advisories were taken, NextUpdate when newer
+	// ones are due. A scan judges a database's age by them.
+	UpdatedAt, NextUpdate time.Time
+}
+
+// Summary says what a database holds.
+type Summary struct {
+	// Advisories counts the files read, per source.
+	Advisories map[string]int `json:"advisories"`
+	// Vulnerabilities counts the ids stored.
+	Vulnerabilities int `json:"vulnerabilities"`
+	// UpdatedAt and NextUpdate are in RFC 3339, in UTC.
+	UpdatedAt  time.Time `json:"updatedAt"`
+	NextUpdate time.Time `json:"nextUpdate"`
+	// Version is trivy-db's schema version.
+	Version int `json:"version"`
+}
+
+// Build writes DatabaseFile and MetadataFile into out. The same input gives the
+// same bytes. An advisory that can't be read, or no advisory at all, is a fault:
+// a database that knows nothing would pass everything.
+func Build(in Input, out string) (*Summary, error) {
+	if in.UpdatedAt.IsZero() || !in.NextUpdate.After(in.UpdatedAt) {
+		return nil, step.Input(stage, "--next-update", "is not later than --updated-at",
+			"give two times in RFC 3339, the second one later")
+	}
+	summary := &Summary{
+		Advisories: map[string]int{},
+		UpdatedAt:  in.UpdatedAt.UTC(),
+		NextUpdate: in.NextUpdate.UTC(),
+		Version:    db.SchemaVersion,
+	}
+	work, err := os.MkdirTemp("", "advisories-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(work)
+	if err := db.Init(work); err != nil {
+		return nil, fmt.Errorf("open a new database: %w", err)
+	}
+	defer db.Close()
+
+	total := 0
+	for _, s := range []struct {
+		source source
+		folder string
+	}{{GoVulnDB, in.GoVulnDB}, {Own, in.Advisories}} {
+		if s.folder == "" {
+			continue
+		}
+		count, usable, err := check(s.folder)
+		if err != nil {
+			return nil, err
+		}
+		total += usable
+		if err := s.source.insert(s.folder); err != nil {
+			return nil, step.Input(stage, s.folder, "holds an advisory that can't be used: "+err.Error(),
+				"write advisories in the OSV format, with database_specific.severity").Because(err)
+		}
+		summary.Advisories[s.source.data.Name] = count
+	}
+	if total == 0 {
+		return nil, step.Input(stage, "advisories", "hold no vulnerability of a Go module",
+			"give a folder of OSV advisories for the ecosystem Go")
+	}
+	if summary.Vulnerabilities, err = settle(); err != nil {
+		return nil, err
+	}
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	if err := compact(db.Path(work), filepath.Join(out, DatabaseFile)); err != nil {
+		return nil, fmt.Errorf("write the database: %w", err)
+	}
+	data, err := json.Marshal(metadata.Metadata{
+		Version: summary.Version, UpdatedAt: summary.UpdatedAt, NextUpdate: summary.NextUpdate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return summary, os.WriteFile(filepath.Join(out, MetadataFile), append(data, '\n'), 0o644)
+}
+
+// check reads every advisory below folder as the OSV format asks for, since the
+// builder itself skips what it does not know. It counts them, and those of them
+// that are about Go and not withdrawn.
+func check(folder string) (count, usable int, err error) {
+	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() || filepath.Ext(path) != ".json" {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var advisory struct {
+			ID        string `json:"id"`
+			Withdrawn string `json:"withdrawn"`
+			Affected  []struct {
+				Package struct {
+					Ecosystem string `json:"ecosystem"`
+				} `json:"package"`
+			} `json:"affected"`
+		}
+		if err := json.Unmarshal(data, &advisory); err != nil {
+			return fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+		if advisory.ID == "" || len(advisory.Affected) == 0 {
+			return fmt.Errorf("%s: has no id or affects nothing", filepath.Base(path))
+		}
+		count++
+		for _, a := range advisory.Affected {
+			if advisory.Withdrawn == "" && strings.EqualFold(a.Package.Ecosystem, "Go") {
+				usable++
+				break
+			}
+		}
+		return nil
+	})
+	if err == nil && count == 0 {
+		err = fmt.Errorf("no file ends in .json")
+	}
+	if err != nil {
+		return 0, 0, step.Input(stage, folder, "is no folder of advisories: "+err.Error(),
+			"give a folder of .json files in the OSV format").Because(err)
+	}
+	return count, usable, nil
+}
+
+// settle turns the builder's working buckets into those that Trivy reads: the
+// advisories of each id, and its title and severity from all sources. It
+// returns the number of ids.
+func settle() (int, error) {
+	config := db.Config{}
+	normalizer := vulnerability.New(config)
+	count := 0
+	err := config.ForEachVulnerabilityID(func(tx *bolt.Tx, id string) error {
+		details := normalizer.GetDetails(id)
+		if len(details) == 0 || normalizer.IsRejected(details) {
+			return nil
+		}
+		if err := config.SaveAdvisoryDetails(tx, id); err != nil {
+			return err
+		}
+		count++
+		return config.PutVulnerability(tx, id, normalizer.Normalize(id, details))
+	})
+	if err != nil {
+		return 0, fmt.Errorf("collect the advisories: %w", err)
+	}
+	for _, drop := range []func() error{
+		config.DeleteVulnerabilityIDBucket,
+		config.DeleteVulnerabilityDetailBucket,
+		config.DeleteAdvisoryDetailBucket,
+	} {
+		if err := drop(); err != nil {
+			return 0, fmt.Errorf("drop a working bucket: %w", err)
+		}
+	}
+	return count, nil
+}
+
+// compact copies a database in key order, in one transaction, so that its bytes
+// depend on its content alone.
+func compact(from, to string) error {
+	source, err := bolt.Open(from, 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	target, err := bolt.Open(to, 0o644, &bolt.Options{FreelistType: bolt.FreelistArrayType, PageSize: 4096})
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	err = source.View(func(read *bolt.Tx) error {
+		return target.Update(func(write *bolt.Tx) error {
+			var names []string
+			if err := read.ForEach(func(name []byte, _ *bolt.Bucket) error {
+				names = append(names, string(name))
+				return nil
+			}); err != nil {
+				return err
+			}
+			sort.Strings(names)
+			for _, name := range names {
+				bucket, err := write.CreateBucket([]byte(name))
+				if err != nil {
+					return err
+				}
+				if err := copyBucket(read.Bucket([]byte(name)), bucket); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return target.Close()
+}
+
+func copyBucket(from, to *bolt.Bucket) error {
+	to.FillPercent = 0.9
+	return from.ForEach(func(key, value []byte) error {
+		if value != nil {
+			return to.Put(key, value)
+		}
+		bucket, err := to.CreateBucket(key)
+		if err != nil {
+			return err
+		}
+		return copyBucket(from.Bucket(key), bucket)
+	})
+}

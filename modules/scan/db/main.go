@@ -1,0 +1,154 @@
+// Command db builds a Trivy vulnerability database from advisories, and
+// publishes it as the OCI artifact that Trivy downloads.
+//
+//	db build --advisories advisories --updated-at 2026-01-02T03:04:05Z --next-update 2026-01-03T03:04:05Z --out out
+//	db push --layout out/layout --repository localhost:5000/slipway/trivy-db --tag 2 --out out
+//
+// How a run ended is in result.json below --out; see package step.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slipway/scan/db/advisory"
+	"slipway/scan/db/artifact"
+	"slipway/scan/db/registry"
+	"slipway/step"
+)
+
+const stage = "scan"
+
+func main() {
+	if len(os.Args) < 2 {
+		fail("usage: db build|push [flags]")
+	}
+	switch command, args := os.Args[1], os.Args[2:]; command {
+	case "build":
+		build(args)
+	case "push":
+		push(args)
+	default:
+		fail(fmt.Sprintf("unknown command %q: use build or push", command))
+	}
+}
+
+func fail(message string) {
+	fmt.Fprintln(os.Stderr, message)
+	os.Exit(2)
+}
+
+// Built is the result of build: the artifact's digest and what is in it.
+type Built struct {
+	Digest string `json:"digest"`
+	*advisory.Summary
+}
+
+func build(args []string) {
+	flags := flag.NewFlagSet("build", flag.ExitOnError)
+	advisories := flags.String("advisories", "", "folder of graded OSV advisories")
+	goVulnDB := flags.String("go-vulndb", "", "folder of records of the Go vulnerability database; no severities")
+	updatedAt := flags.String("updated-at", "", "when the advisories were taken, RFC 3339")
+	nextUpdate := flags.String("next-update", "", "when newer ones are due, RFC 3339")
+	out := flags.String("out", "", "output folder")
+	parse(flags, args, out)
+
+	step.Main(*out, func(context.Context) (any, error) {
+		in := advisory.Input{Advisories: *advisories, GoVulnDB: *goVulnDB}
+		var err error
+		if in.UpdatedAt, err = instant("--updated-at", *updatedAt); err != nil {
+			return nil, err
+		}
+		if in.NextUpdate, err = instant("--next-update", *nextUpdate); err != nil {
+			return nil, err
+		}
+		files := filepath.Join(*out, "db")
+		summary, err := advisory.Build(in, files)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(os.Stderr, "database: %d vulnerabilities\n", summary.Vulnerabilities)
+		archive, err := artifact.Archive(files, in.UpdatedAt)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(*out, artifact.ArchiveFile), archive, 0o644); err != nil {
+			return nil, err
+		}
+		digest, err := artifact.Layout(archive, in.UpdatedAt, filepath.Join(*out, "layout"))
+		if err != nil {
+			return nil, err
+		}
+		return Built{Digest: digest, Summary: summary}, nil
+	})
+}
+
+// Pushed is the result of push: where the artifact is now.
+type Pushed struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest"`
+}
+
+func push(args []string) {
+	flags := flag.NewFlagSet("push", flag.ExitOnError)
+	layout := flags.String("layout", "", "OCI layout that build wrote")
+	repository := flags.String("repository", "", "repository to push to, without a tag")
+	tag := flags.String("tag", "2", "tag: Trivy asks for its schema version, 2")
+	username := flags.String("username", "", "user of the registry; anonymous when empty")
+	passwordFile := flags.String("password-file", "", "file with the user's password")
+	var connect list
+	flags.Var(&connect, "connect", "LOGICAL=ACTUAL: dial ACTUAL for the host:port LOGICAL; repeatable")
+	out := flags.String("out", "", "output folder")
+	parse(flags, args, out)
+
+	step.Main(*out, func(ctx context.Context) (any, error) {
+		client := &registry.Client{Stage: stage, Username: *username}
+		var err error
+		if client.Connect, err = registry.ParseConnect(stage, connect); err != nil {
+			return nil, err
+		}
+		if client.Password, err = registry.ReadPassword(stage, *passwordFile); err != nil {
+			return nil, err
+		}
+		digest, err := artifact.Push(ctx, client, *layout, *repository, *tag)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(os.Stderr, "pushed %s@%s\n", *repository, digest)
+		return Pushed{Repository: *repository, Tag: *tag, Digest: digest}, nil
+	})
+}
+
+func instant(flag, value string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return t, step.Input(stage, fmt.Sprintf("%s %q", flag, value), "is not a time",
+			"give it in RFC 3339, such as 2026-01-02T03:04:05Z").Because(err)
+	}
+	return t, nil
+}
+
+// parse reads the flags; where to write the result is the one that no result
+// can be reported without.
+func parse(flags *flag.FlagSet, args []string, out *string) {
+	// ExitOnError: Parse ends the process on a bad flag.
+	_ = flags.Parse(args)
+	if *out == "" || flags.NArg() > 0 {
+		fail(flags.Name() + ": --out is missing, or an argument is not a flag")
+	}
+}
+
+// list is a flag that may be repeated.
+type list []string
+
+func (l *list) String() string { return fmt.Sprint([]string(*l)) }
+
+func (l *list) Set(value string) error {
+	*l = append(*l, value)
+	return nil
+}

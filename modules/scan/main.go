@@ -1,0 +1,197 @@
+// Trivy: compiled from source, run without a network, with a database that
+// comes through Trivy's own download.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+
+	"dagger/scan/internal/dagger"
+)
+
+// Scan finds; it does not decide.
+type Scan struct{}
+
+// Trivy's main package and what it calls itself; the version that is compiled
+// is the one in trivy/go.mod.
+const (
+	trivyTool    = "github.com/aquasecurity/trivy/cmd/trivy"
+	trivyVersion = "github.com/aquasecurity/trivy/pkg/version/app.ver=0.74.0"
+)
+
+// Trivy is the scanner's static binary for linux/amd64, compiled once.
+//
+// Example: dagger -m modules/scan call trivy export --path ./trivy
+func (*Scan) Trivy() *dagger.File {
+	return dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("trivy"), trivyTool,
+		dagger.ToolboxBinaryOpts{Experiment: "jsonv2", Define: trivyVersion})
+}
+
+func runner() *dagger.Container {
+	return dag.Toolbox().Runner("modules/scan/step", dag.CurrentModule().Source().Directory("step"))
+}
+
+// DatabaseDigest asks the registry which vulnerability database a tag names
+// now, and returns the step's result.
+//
+// +cache="never"
+func (*Scan) DatabaseDigest(
+	ctx context.Context,
+	// The database's repository, without a tag.
+	repository string,
+	// The schema version.
+	tag string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	address string,
+) (string, error) {
+	return connect(runner(), service, address,
+		"/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
+		File("/out/result.json").Contents(ctx)
+}
+
+// Database downloads the vulnerability database with this digest with Trivy
+// itself. The result's folder holds result.json and Trivy's cache folder.
+func (s *Scan) Database(
+	ctx context.Context,
+	// The database's repository, without a tag.
+	repository string,
+	// The artifact's digest.
+	digest string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	address string,
+) (*dagger.Directory, error) {
+	base, args := reach(runner().WithMountedFile("/trivy", s.Trivy()), service, address,
+		"/step", "database", "--out", "/out", "--trivy", "/trivy", "--repository", repository, "--digest", digest)
+	// The digest says what comes, so an earlier download may stand in.
+	out := base.WithExec(args).Directory("/out")
+	if service == nil {
+		return out, nil
+	}
+	// A service is another one in each session, and so is what is read through
+	// it. As plain files the database is known by its content again.
+	const files = "database"
+	if _, err := out.Export(ctx, files); err != nil {
+		return nil, err
+	}
+	return dag.CurrentModule().Workdir(files), nil
+}
+
+// Report scans an image's packages on every platform, an app's source for
+// secrets, and manifests and Terraform code for misconfigurations. It has no
+// network. The result's folder holds result.json, findings.json, report.txt
+// and report.sarif.
+func (s *Scan) Report(
+	// The OCI layout.
+	layout *dagger.Directory,
+	// The digest that the layout must have.
+	digest string,
+	// The app's folder.
+	source *dagger.Directory,
+	// The folder's path in the repository, for the report.
+	sourceName string,
+	// The app's manifests.
+	manifests *dagger.Directory,
+	// The Terraform code.
+	infra *dagger.Directory,
+	// What Database returned.
+	database *dagger.Directory,
+	// A package type that the image must hold, such as gobinary.
+	// +optional
+	expect string,
+) *dagger.Directory {
+	args := []string{
+		"/step", "report", "--out", "/out", "--trivy", "/trivy", "--layout", "/layout", "--digest", digest,
+		"--source", "/source", "--source-name", sourceName, "--manifests", "gitops/apps=/manifests", "--manifests", "infra=/infra", "--cache", "/database/cache",
+	}
+	if expect != "" {
+		args = append(args, "--expect", expect)
+	}
+	return runner().
+		WithMountedFile("/trivy", s.Trivy()).
+		WithMountedDirectory("/layout", layout).
+		WithMountedDirectory("/source", source).
+		WithMountedDirectory("/manifests", manifests).
+		WithMountedDirectory("/infra", infra).
+		WithMountedDirectory("/database", database).
+		WithExec(args).
+		Directory("/out")
+}
+
+// Config scans one folder of manifests or Terraform code for misconfigurations
+// and secrets. The result's folder holds result.json and findings.json.
+func (s *Scan) Config(
+	// The folder.
+	source *dagger.Directory,
+	// Its path in the repository.
+	name string,
+) *dagger.Directory {
+	return runner().
+		WithMountedFile("/trivy", s.Trivy()).
+		WithMountedDirectory("/source", source).
+		WithExec([]string{"/step", "config", "--out", "/out", "--trivy", "/trivy", "--manifests", name + "=/source"}).
+		Directory("/out")
+}
+
+// PublishDatabase builds the vulnerability database of the advisories that
+// this module carries and pushes it, for platforms without the official one.
+// It returns the step's result.
+//
+// +cache="never"
+func (*Scan) PublishDatabase(
+	ctx context.Context,
+	// The repository to push to, without a tag.
+	repository string,
+	// The schema version.
+	tag string,
+	// When the advisories were taken, RFC 3339.
+	updatedAt string,
+	// When newer ones are due, RFC 3339.
+	nextUpdate string,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	address string,
+) (string, error) {
+	source := dag.CurrentModule().Source().Directory("db")
+	base := dag.Toolbox().Runner("modules/scan/db", source).
+		WithMountedDirectory("/advisories", source.Directory("advisories")).
+		WithExec([]string{"/step", "build", "--out", "/database", "--advisories", "/advisories", "--updated-at", updatedAt, "--next-update", nextUpdate})
+	args := []string{"/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag}
+	if password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", password)
+		args = append(args, "--username", username, "--password-file", "/secrets/registry-password")
+	}
+	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
+}
+
+// reach adds to a command what it needs to reach an address that a service
+// answers for.
+func reach(base *dagger.Container, service *dagger.Service, address string, args ...string) (*dagger.Container, []string) {
+	if service == nil {
+		return base, args
+	}
+	return base.WithServiceBinding("registry", service), append(args, "--connect", address)
+}
+
+// connect runs a command now: its run id is new each time, so that no earlier
+// run's result stands in for this one.
+func connect(base *dagger.Container, service *dagger.Service, address string, args ...string) *dagger.Container {
+	base, args = reach(base, service, address, args...)
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
+}

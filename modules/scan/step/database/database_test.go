@@ -1,0 +1,392 @@
+package database
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
+	trivytypes "github.com/aquasecurity/trivy/pkg/types"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	client "slipway/scan/step/registry"
+	"slipway/scan/step/trivy"
+	"slipway/step"
+)
+
+// TestMain makes the test binary a stand-in for Trivy when it is called so: it
+// downloads the one layer of an artifact over plain HTTP and unpacks it.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "trivy" {
+		os.Exit(m.Run())
+	}
+	if err := standIn(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func standIn(args []string) error {
+	if args[0] == "version" {
+		fmt.Println(`{"Version":"0.74.0"}`)
+		return nil
+	}
+	values := map[string]string{}
+	for i := 0; i < len(args)-1; i++ {
+		values[args[i]] = args[i+1]
+	}
+	reference, err := name.NewDigest(values["--db-repository"])
+	if err != nil {
+		return err
+	}
+	image, err := remote.Image(reference)
+	if err != nil {
+		return err
+	}
+	layers, err := image.Layers()
+	if err != nil {
+		return err
+	}
+	content, err := layers[0].Compressed()
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	zip, err := gzip.NewReader(content)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Join(values["--cache-dir"], "db")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	archive := tar.NewReader(zip)
+	for {
+		header, err := archive.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(archive)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(header.Name)), data, 0o644); err != nil {
+			return err
+		}
+	}
+}
+
+const repository = "localhost:5000/slipway/trivy-db"
+
+// store is a registry behind the logical name localhost:5000.
+func store(t *testing.T, wrap func(http.Handler) http.Handler) *client.Client {
+	t.Helper()
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	if wrap != nil {
+		handler = wrap(handler)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return &client.Client{
+		Stage: "scan", Pause: time.Microsecond,
+		Connect: map[string]string{"localhost:5000": strings.TrimPrefix(server.URL, "http://")},
+	}
+}
+
+func publish(t *testing.T, c *client.Client, content []byte, media types.MediaType) string {
+	t.Helper()
+	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
+	image, err := mutate.Append(image, mutate.Addendum{
+		Layer: static.NewLayer(content, media), MediaType: media,
+		Annotations: map[string]string{"org.opencontainers.image.title": "db.tar.gz"},
+	})
+	require.NoError(t, err)
+	reference, err := name.NewTag(repository + ":2")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(reference, image, c.Options(context.Background())...))
+	digest, err := image.Digest()
+	require.NoError(t, err)
+	return digest.String()
+}
+
+// packed is a database artifact's layer, with sources as its buckets.
+func packed(t *testing.T, metadata string, sources ...string) []byte {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "trivy.db")
+	db, err := bolt.Open(file, 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		list, err := tx.CreateBucket([]byte("data-source"))
+		if err != nil {
+			return err
+		}
+		for _, source := range sources {
+			if _, err := tx.CreateBucket([]byte(source)); err != nil {
+				return err
+			}
+			if err := list.Put([]byte(source), []byte("{}")); err != nil {
+				return err
+			}
+		}
+		return list.Put([]byte("debian 13"), []byte("{}"))
+	}))
+	require.NoError(t, db.Close())
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	archive := tar.NewWriter(zip)
+	for name, content := range map[string][]byte{"trivy.db": data, "metadata.json": []byte(metadata)} {
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}))
+		_, err := archive.Write(content)
+		require.NoError(t, err)
+	}
+	require.NoError(t, archive.Close())
+	require.NoError(t, zip.Close())
+	return out.Bytes()
+}
+
+const good = `{"Version":2,"NextUpdate":"2026-01-03T03:04:05Z","UpdatedAt":"2026-01-02T03:04:05Z","DownloadedAt":"2026-01-02T09:09:09Z"}`
+
+func runner(t *testing.T) *trivy.Runner {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	work := t.TempDir()
+	require.NoError(t, os.Symlink(self, filepath.Join(work, "trivy")))
+	r, err := trivy.New(context.Background(), filepath.Join(work, "trivy"), work)
+	require.NoError(t, err)
+	return r
+}
+
+func TestFetch(t *testing.T) {
+	c := store(t, nil)
+	digest := publish(t, c, packed(t, good, "go::Sample", "debian 12"), layerMediaType)
+	resolved, err := Resolve(context.Background(), c, repository, "2")
+	require.NoError(t, err)
+	require.Equal(t, digest, resolved)
+
+	cache := t.TempDir()
+	info, err := Fetch(context.Background(), c, runner(t), repository, digest, cache)
+	require.NoError(t, err)
+	require.Equal(t, digest, info.Digest)
+	require.Equal(t, "2026-01-02 03:04:05 +0000 UTC", info.UpdatedAt.String())
+	require.Equal(t, "2026-01-03 03:04:05 +0000 UTC", info.NextUpdate.String())
+
+	loaded, coverage, err := Load(cache)
+	require.NoError(t, err)
+	require.Equal(t, info, loaded)
+	require.ElementsMatch(t, []string{"go::Sample", "debian 12"}, coverage.sources)
+	// The same artifact gives the same cache, whenever it was downloaded.
+	data, err := os.ReadFile(filepath.Join(cache, "db", "metadata.json"))
+	require.NoError(t, err)
+	require.NotContains(t, string(data), "09:09:09")
+}
+
+func TestFetchAuthenticatesForTrivy(t *testing.T) {
+	c := store(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user, password, ok := r.BasicAuth(); !ok || user != "robot" || password != "swordfish" {
+				w.Header().Set("WWW-Authenticate", `Basic realm="sample"`)
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	_, err := Resolve(context.Background(), c, repository, "2")
+	refused(t, err, step.KindInput, "refuses these credentials")
+
+	c.Username, c.Password = "robot", "swordfish"
+	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
+	_, err = Fetch(context.Background(), c, runner(t), repository, digest, t.TempDir())
+	require.NoError(t, err)
+}
+
+func TestResolveRefuses(t *testing.T) {
+	t.Run("a database that is not there", func(t *testing.T) {
+		_, err := Resolve(context.Background(), store(t, nil), repository, "2")
+		fault := refused(t, err, step.KindInfrastructure, "404")
+		require.Equal(t, "vulnerability database "+repository+":2", fault.Input)
+	})
+	t.Run("a registry that does not answer", func(t *testing.T) {
+		server := httptest.NewServer(http.NotFoundHandler())
+		address := strings.TrimPrefix(server.URL, "http://")
+		server.Close()
+		c := &client.Client{Stage: "scan", Pause: time.Microsecond, Connect: map[string]string{"localhost:5000": address}}
+		_, err := Resolve(context.Background(), c, repository, "2")
+		refused(t, err, step.KindInfrastructure, "can't be reached")
+	})
+	t.Run("a registry that is broken", func(t *testing.T) {
+		var asked atomic.Int32
+		c := store(t, func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v2/" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				asked.Add(1)
+				w.WriteHeader(http.StatusInternalServerError)
+			})
+		})
+		_, err := Resolve(context.Background(), c, repository, "2")
+		refused(t, err, step.KindInfrastructure, "answered 500")
+		require.EqualValues(t, 3, asked.Load())
+	})
+	t.Run("something that is no database", func(t *testing.T) {
+		c := store(t, nil)
+		publish(t, c, []byte("x"), types.OCILayer)
+		_, err := Resolve(context.Background(), c, repository, "2")
+		refused(t, err, step.KindInput, "is not a Trivy database")
+	})
+	t.Run("an index", func(t *testing.T) {
+		c := store(t, nil)
+		reference, err := name.NewTag(repository + ":2")
+		require.NoError(t, err)
+		require.NoError(t, remote.WriteIndex(reference, mutate.IndexMediaType(empty.Index, types.OCIImageIndex), c.Options(context.Background())...))
+		_, err = Resolve(context.Background(), c, repository, "2")
+		refused(t, err, step.KindInput, "not a database")
+	})
+	t.Run("names that are none", func(t *testing.T) {
+		c := store(t, nil)
+		for _, hostile := range []string{"", "../x", "localhost:5000/$(id)", "localhost:5000/db:2", "-x", "localhost:5000/a\nb"} {
+			_, err := Resolve(context.Background(), c, hostile, "2")
+			refused(t, err, step.KindInput, "is not the name of a repository")
+		}
+		_, err := Resolve(context.Background(), c, "192.168.0.1:5000/db", "2")
+		refused(t, err, step.KindInput, "plain HTTP")
+		for _, hostile := range []string{"", "../x", "a b", "-x", "a\nb", strings.Repeat("a", 300)} {
+			_, err := Resolve(context.Background(), c, repository, hostile)
+			refused(t, err, step.KindInput, "is not a valid tag")
+		}
+	})
+}
+
+func TestFetchRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		content []byte
+		reason  string
+	}{
+		"a layer that is no archive":        {[]byte("x"), "could not be downloaded or unpacked"},
+		"another schema version":            {packed(t, `{"Version":1,"UpdatedAt":"2026-01-02T03:04:05Z","NextUpdate":"2026-01-02T03:04:05Z"}`, "go::Sample"), "schema version 1"},
+		"an unknown age":                    {packed(t, `{"Version":2}`, "go::Sample"), "does not say how old it is"},
+		"metadata that is not JSON":         {packed(t, `x`, "go::Sample"), "is not JSON"},
+		"a database without any advisories": {packed(t, good), "empty vulnerability database"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := store(t, nil)
+			digest := publish(t, s, c.content, layerMediaType)
+			_, err := Fetch(context.Background(), s, runner(t), repository, digest, t.TempDir())
+			refused(t, err, step.KindInfrastructure, c.reason)
+		})
+	}
+}
+
+func TestLoadRefusesAFolderWithoutADatabase(t *testing.T) {
+	_, _, err := Load(t.TempDir())
+	refused(t, err, step.KindInfrastructure, "holds no vulnerability database")
+
+	cache := t.TempDir()
+	info := map[string]any{"digest": "sha256:" + strings.Repeat("1", 64), "updatedAt": "2026-01-02T03:04:05Z", "version": 2}
+	data, err := json.Marshal(info)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(cache, InfoFile), data, 0o644))
+	_, _, err = Load(cache)
+	refused(t, err, step.KindInfrastructure, "damaged vulnerability database")
+
+	require.NoError(t, os.WriteFile(filepath.Join(cache, InfoFile), []byte(`{}`), 0o644))
+	_, _, err = Load(cache)
+	refused(t, err, step.KindInfrastructure, "unknown age")
+}
+
+func TestTheGatewayServesOneRepositoryToRead(t *testing.T) {
+	c := store(t, nil)
+	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
+	repo, err := c.Repository(repository)
+	require.NoError(t, err)
+	g, err := open(context.Background(), c, repo)
+	require.NoError(t, err)
+	defer g.Close()
+	base := "http://" + g.listener.Addr().String()
+	for _, ask := range []struct {
+		method, path string
+		status       int
+	}{
+		{http.MethodGet, "/v2/", http.StatusOK},
+		{http.MethodGet, "/v2/slipway/trivy-db/manifests/" + digest, http.StatusOK},
+		{http.MethodGet, "/v2/other/manifests/2", http.StatusForbidden},
+		{http.MethodPut, "/v2/slipway/trivy-db/manifests/2", http.StatusForbidden},
+		{http.MethodDelete, "/v2/slipway/trivy-db/manifests/" + digest, http.StatusForbidden},
+	} {
+		request, err := http.NewRequest(ask.method, base+ask.path, nil)
+		require.NoError(t, err)
+		answer, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, ask.status, answer.StatusCode, "%s %s", ask.method, ask.path)
+	}
+}
+
+func TestCoverage(t *testing.T) {
+	c := &Coverage{sources: []string{"go::Sample", "debian 12", "alpine 3.20"}}
+	report := func(class trivytypes.ResultClass, kind ftypes.TargetType, os *ftypes.OS) *trivytypes.Report {
+		r := &trivytypes.Report{Results: trivytypes.Results{{
+			Target: "x", Class: class, Type: kind, Packages: []ftypes.Package{{Name: "p"}},
+		}}}
+		r.Metadata.OS = os
+		return r
+	}
+	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassLangPkg, ftypes.GoBinary, nil)))
+	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "12.5"})))
+	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassOSPkg, ftypes.Alpine, &ftypes.OS{Family: ftypes.Alpine, Name: "3.20.1"})))
+	for name, r := range map[string]*trivytypes.Report{
+		"a language without advisories":    report(trivytypes.ClassLangPkg, ftypes.NodePkg, nil),
+		"an unknown language":              report(trivytypes.ClassLangPkg, "cobol", nil),
+		"a release without advisories":     report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "13.1"}),
+		"an unknown operating system":      report(trivytypes.ClassOSPkg, "plan9", &ftypes.OS{Family: "plan9", Name: "4"}),
+		"no operating system":              report(trivytypes.ClassOSPkg, ftypes.Debian, nil),
+		"a release that is only a prefix":  report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "1"}),
+		"a language that is only a prefix": report(trivytypes.ClassLangPkg, "g", nil),
+	} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, c.Check("linux/amd64", r), step.KindInfrastructure, "has no advisories, so there is no verdict")
+		})
+	}
+}
+
+func refused(t *testing.T, err error, kind step.Kind, reason string) *step.Fault {
+	t.Helper()
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, kind, fault.Kind)
+	require.Equal(t, "scan", fault.Stage)
+	require.Contains(t, fault.Reason, reason)
+	require.NotEmpty(t, fault.Mend)
+	return fault
+}

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/stretchr/testify/require"
+
+	"slipway/scan/step/findings"
+	"slipway/scan/step/internal/sample"
+	"slipway/scan/step/scan"
+	"slipway/step"
+)
+
+// The real scanner takes a quarter of an hour to compile, so a test that needs
+// it runs where it is given:
+//
+//	go test . -trivy /path/to/trivy
+var trivyBinary = flag.String("trivy", "", "Trivy binary for the tests of the whole scan")
+
+// bench is this step's program, a registry and a database in it.
+type bench struct {
+	program, connect, cache string
+}
+
+const repository = "localhost:5000/slipway/trivy-db"
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	work := t.TempDir()
+	b := &bench{program: filepath.Join(work, "step")}
+	run(t, ".", nil, "go", "build", "-o", b.program, ".")
+	builder := filepath.Join(work, "db")
+	run(t, filepath.Join("..", "db"), nil, "go", "build", "-o", builder, ".")
+
+	server := httptest.NewServer(registry.New())
+	t.Cleanup(server.Close)
+	b.connect = "localhost:5000=" + strings.TrimPrefix(server.URL, "http://")
+
+	built := filepath.Join(work, "built")
+	run(t, ".", nil, builder, "build", "--advisories", filepath.Join("..", "db", "advisories"),
+		"--updated-at", "2026-01-02T03:04:05Z", "--next-update", "2026-01-03T03:04:05Z", "--out", built)
+	var made struct{ Digest string }
+	require.NoError(t, result(t, built, &made))
+	pushed := filepath.Join(work, "pushed")
+	run(t, ".", nil, builder, "push", "--layout", filepath.Join(built, "layout"),
+		"--repository", repository, "--tag", "2", "--connect", b.connect, "--out", pushed)
+	require.NoError(t, result(t, pushed, nil))
+
+	resolved := filepath.Join(work, "resolved")
+	run(t, ".", nil, b.program, "database-resolve", "--repository", repository, "--connect", b.connect, "--out", resolved)
+	var found Resolved
+	require.NoError(t, result(t, resolved, &found))
+	require.Equal(t, made.Digest, found.Digest)
+
+	fetched := filepath.Join(work, "fetched")
+	run(t, ".", nil, b.program, "database", "--trivy", *trivyBinary, "--repository", repository,
+		"--connect", b.connect, "--out", fetched)
+	var info findings.Database
+	require.NoError(t, result(t, fetched, &info))
+	require.Equal(t, findings.Database{
+		Digest: made.Digest, UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		NextUpdate: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC), Version: 2,
+	}, info)
+	b.cache = filepath.Join(fetched, "cache")
+	return b
+}
+
+// report runs the report subcommand and returns its output folder.
+func (b *bench) report(t *testing.T, layout, digest string, flags ...string) string {
+	t.Helper()
+	out := t.TempDir()
+	start := time.Now()
+	run(t, ".", nil, b.program, append([]string{"report", "--trivy", *trivyBinary, "--layout", layout,
+		"--digest", digest, "--cache", b.cache, "--out", out}, flags...)...)
+	t.Logf("report took %s", time.Since(start).Round(time.Millisecond))
+	return out
+}
+
+func run(t *testing.T, dir string, env []string, name string, args ...string) {
+	t.Helper()
+	command := exec.Command(name, args...)
+	command.Dir = dir
+	command.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s: %s", strings.Join(command.Args, " "), out)
+	t.Logf("%s", out)
+}
+
+func result(t *testing.T, out string, value any) error {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+	require.NoError(t, err)
+	return step.Decode(data, value)
+}
+
+func document(t *testing.T, out string) findings.Document {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(out, "findings.json"))
+	require.NoError(t, err)
+	var d findings.Document
+	require.NoError(t, json.Unmarshal(data, &d))
+	return d
+}
+
+// program compiles a Go program that parses a language tag, for an architecture.
+func program(t *testing.T, architecture, text string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text "+text+"\n")
+	write(t, dir, "main.go", "package main\n\nimport \"golang.org/x/text/language\"\n\nfunc main() { println(language.Make(\"en\").String()) }\n")
+	run(t, dir, nil, "go", "mod", "tidy")
+	run(t, dir, []string{"GOARCH=" + architecture}, "go", "build", "-ldflags", "-s -w", "-o", "app", ".")
+	data, err := os.ReadFile(filepath.Join(dir, "app"))
+	require.NoError(t, err)
+	return data
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
+}
+
+const pod = `apiVersion: v1
+kind: Pod
+metadata:
+  name: sample
+spec:
+  containers:
+    - name: sample
+      image: localhost:5000/sample@sha256:0000000000000000000000000000000000000000000000000000000000000000
+      securityContext:
+        privileged: true
+`
+
+func TestRealScanner(t *testing.T) {
+	if *trivyBinary == "" {
+		t.Skip("give the scanner with -trivy PATH")
+	}
+	b := newBench(t)
+	source := t.TempDir()
+	write(t, source, "main.go", "package main\n")
+	// The packages that a source names are the image's business.
+	write(t, source, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
+	code := t.TempDir()
+	write(t, code, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
+	write(t, code, "main.tf", "resource \"terraform_data\" \"sample\" {\n  input = \"x\"\n}\n")
+
+	docs := t.TempDir()
+	write(t, docs, "notes.txt", "nothing\n")
+	clean := program(t, "amd64", "v0.30.0")
+
+	t.Run("a clean image of two platforms", func(t *testing.T) {
+		index := sample.Index(t,
+			sample.Image(t, "amd64", "app", clean),
+			sample.Image(t, "arm64", "app", program(t, "arm64", "v0.30.0")))
+		layout, digest := sample.Layout(t, index)
+		out := b.report(t, layout, digest, "--source", source, "--expect", "gobinary")
+		require.NoError(t, result(t, out, nil))
+		d := document(t, out)
+		require.Empty(t, d.Vulnerabilities)
+		require.Empty(t, d.Secrets)
+		require.Empty(t, d.Misconfigurations)
+		require.Equal(t, []findings.Scanned{
+			{Target: "linux/amd64:app", Type: "gobinary", Packages: 3},
+			{Target: "linux/arm64:app", Type: "gobinary", Packages: 3},
+			{Target: "source", Type: "secret"},
+		}, d.Scanned)
+	})
+
+	t.Run("a vulnerable image, a secret and a privileged pod", func(t *testing.T) {
+		index := sample.Index(t,
+			sample.Image(t, "amd64", "app", program(t, "amd64", "v0.3.7")),
+			sample.Image(t, "arm64", "app", program(t, "arm64", "v0.3.7")))
+		layout, digest := sample.Layout(t, index)
+		// Put together here, so that this file holds no token.
+		token := "ghp_" + strings.Repeat("a1B2c3D4e5", 4)[:36]
+		dirty := t.TempDir()
+		write(t, dirty, "internal/config_test.go", "package config\n\nconst token = \""+token+"\"\n")
+		manifests := t.TempDir()
+		write(t, manifests, "base/pod.yaml", pod)
+		out := b.report(t, layout, digest, "--source", dirty, "--source-name", "apps/sample",
+			"--manifests", "gitops/apps/sample="+manifests, "--manifests", "infra/local="+code, "--expect", "gobinary")
+		var summary scan.Summary
+		require.NoError(t, result(t, out, &summary))
+		t.Logf("isolated: %v, misconfigurations: %v", summary.Isolated, summary.Misconfigurations)
+		d := document(t, out)
+		require.Equal(t, []findings.Vulnerability{{
+			ID: "CVE-2022-32149", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Severity: "HIGH",
+			Platforms: []string{"linux/amd64", "linux/arm64"}, Target: "app",
+			Title: "Slow Accept-Language parsing in golang.org/x/text/language",
+		}}, d.Vulnerabilities)
+		require.Equal(t, []findings.Secret{{
+			Rule: "github-pat", File: "apps/sample/internal/config_test.go", Line: 3, Severity: "CRITICAL", Title: "GitHub Personal Access Token",
+		}}, d.Secrets)
+		require.Contains(t, d.Misconfigurations, findings.Misconfiguration{
+			ID: "KSV-0017", File: "gitops/apps/sample/base/pod.yaml", Line: 7, Severity: "HIGH", Title: "Privileged",
+			Message: "Container 'sample' of Pod 'sample' should set 'securityContext.privileged' to false",
+		})
+		require.Contains(t, d.Scanned, findings.Scanned{Target: "infra/local", Type: "terraform"})
+		for _, file := range append(summary.Files, step.ResultFile) {
+			data, err := os.ReadFile(filepath.Join(out, file))
+			require.NoError(t, err)
+			require.NotContains(t, string(data), token[4:20], file)
+		}
+		table, err := os.ReadFile(filepath.Join(out, scan.TableFile))
+		require.NoError(t, err)
+		for _, want := range []string{"linux/amd64/app (gobinary)", "CVE-2022-32149", "github-pat", "KSV-0017"} {
+			require.Contains(t, string(table), want)
+		}
+		rules, places := sarif(t, out)
+		require.Subset(t, rules, []string{"CVE-2022-32149", "github-pat", "KSV-0017"})
+		require.Subset(t, places, []string{
+			"linux/amd64/app", "linux/arm64/app", "apps/sample/internal/config_test.go", "gitops/apps/sample/base/pod.yaml"})
+	})
+
+	t.Run("a comment that hides a finding", func(t *testing.T) {
+		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
+		hidden := t.TempDir()
+		write(t, hidden, "main.tf", "#trivy:ignore:*\nresource \"azurerm_storage_account\" \"a\" {\n  min_tls_version = \"TLS1_0\"\n}\n")
+		out := b.report(t, layout, digest, "--source", source, "--manifests", "infra/azure="+hidden)
+		require.NoError(t, result(t, out, nil))
+		require.Contains(t, document(t, out).Misconfigurations, findings.Misconfiguration{
+			ID: scan.SuppressionID, File: "infra/azure/main.tf", Line: 1, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+			Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
+		})
+		require.Contains(t, document(t, out).Scanned, findings.Scanned{Target: "infra/azure/main.tf", Type: "terraform"})
+	})
+
+	t.Run("two scans give the same bytes", func(t *testing.T) {
+		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
+		one := b.report(t, layout, digest, "--source", source, "--manifests", "infra/local="+code)
+		two := b.report(t, layout, digest, "--source", source, "--manifests", "infra/local="+code)
+		require.NoError(t, filepath.WalkDir(one, func(path string, entry os.DirEntry, err error) error {
+			require.NoError(t, err)
+			if entry.IsDir() {
+				return nil
+			}
+			relative, err := filepath.Rel(one, path)
+			require.NoError(t, err)
+			first, err := os.ReadFile(path)
+			require.NoError(t, err)
+			second, err := os.ReadFile(filepath.Join(two, relative))
+			require.NoError(t, err)
+			require.Equal(t, string(first), string(second), relative)
+			return nil
+		}))
+	})
+
+	for name, c := range map[string]struct {
+		content []byte
+		cache   string
+		flags   []string
+		kind    step.Kind
+		reason  string
+	}{
+		"an image that holds no Go program": {[]byte("#!/bin/sh\n"), b.cache, nil, step.KindPolicy, "holds no package"},
+		"no database":                       {clean, t.TempDir(), nil, step.KindInfrastructure, "holds no vulnerability database"},
+		"manifests of no known kind":        {clean, b.cache, []string{"--manifests", "docs=" + docs}, step.KindPolicy, "hold no file that Trivy can check"},
+	} {
+		t.Run("refused: "+name, func(t *testing.T) {
+			layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", c.content))
+			b := &bench{program: b.program, cache: c.cache}
+			out := b.report(t, layout, digest, append([]string{"--source", source, "--expect", "gobinary"}, c.flags...)...)
+			fault, ok := step.AsFault(result(t, out, nil))
+			require.True(t, ok)
+			require.Equal(t, c.kind, fault.Kind)
+			require.Contains(t, fault.Reason, c.reason)
+			require.NoFileExists(t, filepath.Join(out, scan.FindingsFile))
+		})
+	}
+}
+
+// sarif reads the rules and the places of a SARIF 2.1.0 log.
+func sarif(t *testing.T, out string) (rules, places []string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(out, scan.SARIFFile))
+	require.NoError(t, err)
+	var log struct {
+		Version string
+		Runs    []struct {
+			Results []struct {
+				RuleID    string
+				Locations []struct {
+					PhysicalLocation struct{ ArtifactLocation struct{ URI string } }
+				}
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &log))
+	require.Equal(t, "2.1.0", log.Version)
+	require.Len(t, log.Runs, 1)
+	for _, r := range log.Runs[0].Results {
+		rules = append(rules, r.RuleID)
+		for _, l := range r.Locations {
+			places = append(places, l.PhysicalLocation.ArtifactLocation.URI)
+		}
+	}
+	return rules, places
+}

@@ -1,0 +1,249 @@
+package findings
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/aquasecurity/trivy/pkg/types"
+
+	"slipway/step"
+)
+
+const stage = "scan"
+
+// Kind is what a report is about.
+type Kind int
+
+// The kinds of reports, and with them the result classes that they may hold.
+const (
+	// KindImage is the packages of one platform's image.
+	KindImage Kind = iota
+	// KindSource is the secrets of a source tree.
+	KindSource
+	// KindManifests is the misconfigurations and secrets of manifests.
+	KindManifests
+)
+
+// Part is one report that a Document is made of.
+type Part struct {
+	Kind Kind
+	// Name is the platform of an image, or the folder of a tree as the
+	// repository calls it.
+	Name string
+	// Trees are the folders, below the scanned one, that must each hold a
+	// file that was checked; for KindManifests only.
+	Trees []string
+	// Objects are the files, below the scanned folder, that hold Kubernetes
+	// objects: each must have been checked.
+	Objects []string
+	Report  *types.Report
+}
+
+// Merge makes the findings of all parts; extra are misconfigurations that were
+// found without Trivy. A result that it doesn't know, an image
+// without packages and manifests without a checked file are faults: there is no
+// verdict about what nobody looked at.
+func Merge(digest, version string, database Database, parts []Part, extra []Misconfiguration) (*Document, error) {
+	d := &Document{
+		Digest: digest, Database: database, TrivyVersion: version,
+		Vulnerabilities: []Vulnerability{}, Secrets: []Secret{},
+		Misconfigurations: []Misconfiguration{}, Scanned: []Scanned{},
+	}
+	vulnerabilities := map[identity]*Vulnerability{}
+	for _, part := range parts {
+		if err := d.add(part, vulnerabilities); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range vulnerabilities {
+		slices.Sort(v.Platforms)
+		v.Platforms = slices.Compact(v.Platforms)
+		d.Vulnerabilities = append(d.Vulnerabilities, *v)
+	}
+	d.Misconfigurations = append(d.Misconfigurations, extra...)
+	d.sort()
+	return d, nil
+}
+
+// identity is what makes a vulnerability the same on two platforms.
+type identity struct{ ID, Package, Installed, Target string }
+
+func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) error {
+	packages := 0
+	var checked []string
+	for _, result := range part.Report.Results {
+		if !expected(part.Kind, result.Class) {
+			return step.Infrastructure(stage, fmt.Sprintf("trivy result %q in %s", result.Target, part.Name),
+				fmt.Sprintf("is of class %q, which has no rule here, so there is no verdict", result.Class),
+				"use the Trivy that modules/scan/trivy pins, or teach the scan step this class")
+		}
+		if len(result.ModifiedFindings) > 0 {
+			return step.Infrastructure(stage, fmt.Sprintf("trivy result %q in %s", result.Target, part.Name),
+				"holds findings that Trivy was told to ignore", "remove the ignore file; exceptions belong in the scan policy")
+		}
+		target := part.path(result.Target)
+		switch result.Class {
+		case types.ClassOSPkg, types.ClassLangPkg:
+			packages += len(result.Packages)
+			d.Scanned = append(d.Scanned, Scanned{
+				Target: part.Name + ":" + result.Target, Type: string(result.Type), Packages: len(result.Packages)})
+		case types.ClassConfig:
+			checked = append(checked, target)
+			d.Scanned = append(d.Scanned, Scanned{Target: target, Type: string(result.Type)})
+		}
+		for _, v := range result.Vulnerabilities {
+			key := identity{v.VulnerabilityID, v.PkgName, v.InstalledVersion, place(v, result)}
+			if known := vulnerabilities[key]; known != nil {
+				known.Platforms = append(known.Platforms, part.Name)
+				continue
+			}
+			vulnerabilities[key] = &Vulnerability{
+				ID: v.VulnerabilityID, Package: v.PkgName, Installed: v.InstalledVersion, Fixed: v.FixedVersion,
+				Severity: severity(v.Severity), Platforms: []string{part.Name}, Target: key.Target, Title: line(v.Title),
+			}
+		}
+		for _, s := range result.Secrets {
+			d.Secrets = append(d.Secrets, Secret{
+				Rule: s.RuleID, File: target, Line: s.StartLine, Severity: severity(s.Severity), Title: line(s.Title)})
+		}
+		for _, m := range result.Misconfigurations {
+			if m.Status != types.MisconfStatusFailure {
+				continue
+			}
+			d.Misconfigurations = append(d.Misconfigurations, Misconfiguration{
+				ID: m.ID, File: target, Line: m.CauseMetadata.StartLine, Severity: severity(m.Severity),
+				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource})
+		}
+	}
+	switch {
+	case part.Kind == KindImage && packages == 0:
+		return step.Policy(stage, "image for "+part.Name,
+			"holds no package that Trivy knows, so nothing can be said about its vulnerabilities",
+			"build the app in a form that Trivy reads, such as a Go binary with build information")
+	case part.Kind == KindSource:
+		d.Scanned = append(d.Scanned, Scanned{Target: part.Name, Type: "secret"})
+	}
+	for _, file := range part.Objects {
+		if !slices.Contains(checked, file) {
+			return step.Policy(stage, "manifest "+file, "holds a Kubernetes object that Trivy did not check, so nothing can be said about it",
+				"mend it until trivy config lists it")
+		}
+	}
+	for _, tree := range part.Trees {
+		if !slices.ContainsFunc(checked, func(file string) bool { return strings.HasPrefix(file+"/", tree+"/") }) {
+			return step.Policy(stage, "manifests "+tree,
+				"hold no file that Trivy can check, so nothing can be said about their configuration",
+				"give a folder with Kubernetes, Terraform or Dockerfile manifests")
+		}
+	}
+	return nil
+}
+
+// path is where a result belongs: as it is in an image and among manifests,
+// below the tree's name in a source.
+func (p Part) path(target string) string {
+	if p.Kind == KindSource {
+		return path.Join(p.Name, target)
+	}
+	return target
+}
+
+// place is the file that a package is in: its own path where Trivy knows one.
+func place(v types.DetectedVulnerability, result types.Result) string {
+	return cmp.Or(v.PkgPath, result.Target)
+}
+
+func expected(kind Kind, class types.ResultClass) bool {
+	switch kind {
+	case KindImage:
+		return class == types.ClassOSPkg || class == types.ClassLangPkg
+	case KindSource:
+		return class == types.ClassSecret
+	default:
+		return class == types.ClassConfig || class == types.ClassSecret
+	}
+}
+
+// severity is one of Severities. What Trivy calls otherwise is unknown.
+func severity(value string) string {
+	value = strings.ToUpper(value)
+	if slices.Contains(Severities, value) {
+		return value
+	}
+	return Severities[0]
+}
+
+// line is text on one line.
+func line(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+func (d *Document) sort() {
+	slices.SortFunc(d.Vulnerabilities, func(a, b Vulnerability) int {
+		return cmp.Or(worse(a.Severity, b.Severity), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Package, b.Package),
+			cmp.Compare(a.Installed, b.Installed), cmp.Compare(a.Target, b.Target))
+	})
+	slices.SortFunc(d.Secrets, func(a, b Secret) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule))
+	})
+	slices.SortFunc(d.Misconfigurations, func(a, b Misconfiguration) int {
+		return cmp.Or(worse(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.ID, b.ID),
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Message, b.Message))
+	})
+	slices.SortFunc(d.Scanned, func(a, b Scanned) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type))
+	})
+}
+
+func worse(a, b string) int {
+	return cmp.Compare(slices.Index(Severities, b), slices.Index(Severities, a))
+}
+
+// Count counts findings by severity; a severity without any is left out.
+func Count[F any](list []F, severity func(F) string) map[string]int {
+	counts := map[string]int{}
+	for _, f := range list {
+		counts[severity(f)]++
+	}
+	return counts
+}
+
+// Combine makes one Trivy report of all parts, for Trivy itself to render. Each
+// target says where it belongs. extra are further misconfigurations, by file.
+func Combine(name string, parts []Part, extra []Misconfiguration) *types.Report {
+	all := &types.Report{
+		SchemaVersion: schemaVersion,
+		ArtifactName:  name,
+		ArtifactType:  ftypes.TypeFilesystem,
+	}
+	for _, part := range parts {
+		all.Trivy = part.Report.Trivy
+		for _, result := range part.Report.Results {
+			result.Target = part.path(result.Target)
+			if part.Kind == KindImage {
+				result.Target = path.Join(part.Name, result.Target)
+				// Trivy's SARIF prefers the package's path to the target.
+				result.Vulnerabilities = slices.Clone(result.Vulnerabilities)
+				for i := range result.Vulnerabilities {
+					if p := result.Vulnerabilities[i].PkgPath; p != "" {
+						result.Vulnerabilities[i].PkgPath = path.Join(part.Name, p)
+					}
+				}
+			}
+			all.Results = append(all.Results, result)
+		}
+	}
+	for _, m := range extra {
+		all.Results = append(all.Results, types.Result{
+			Target: m.File, Class: types.ClassConfig, Type: "text",
+			MisconfSummary: &types.MisconfSummary{Failures: 1},
+			Misconfigurations: []types.DetectedMisconfiguration{{
+				ID: m.ID, Title: m.Title, Message: m.Message, Severity: m.Severity, Status: types.MisconfStatusFailure,
+				CauseMetadata: ftypes.CauseMetadata{StartLine: m.Line, EndLine: m.Line},
+			}},
+		})
+	}
+	return all
+}

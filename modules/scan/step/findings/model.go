@@ -1,0 +1,87 @@
+// Package findings turns Trivy's reports into one list of findings: the same
+// input gives the same bytes, and no line of scanned source is in it.
+package findings
+
+import "time"
+
+// Document is findings.json.
+type Document struct {
+	// Digest is the scanned image or index, as sha256:….
+	Digest string `json:"digest"`
+	// Database says which vulnerability database was asked.
+	Database Database `json:"database"`
+	// TrivyVersion is what the scanner calls its version.
+	TrivyVersion string `json:"trivyVersion"`
+	// The findings, each list sorted; never null.
+	Vulnerabilities   []Vulnerability    `json:"vulnerabilities"`
+	Secrets           []Secret           `json:"secrets"`
+	Misconfigurations []Misconfiguration `json:"misconfigurations"`
+	// Scanned lists what was looked at, with or without findings.
+	Scanned []Scanned `json:"scanned"`
+}
+
+// Database identifies a vulnerability database and its age. Times are RFC 3339
+// in UTC.
+type Database struct {
+	// Digest is the manifest of the artifact that it was fetched as.
+	Digest string `json:"digest"`
+	// UpdatedAt is when its advisories were taken; NextUpdate is when its
+	// publisher promised newer ones.
+	UpdatedAt  time.Time `json:"updatedAt"`
+	NextUpdate time.Time `json:"nextUpdate"`
+	// Version is the schema version.
+	Version int `json:"version"`
+}
+
+// Vulnerability is a known vulnerability of one package at one place.
+type Vulnerability struct {
+	// ID is a CVE, or the advisory's own id where it has no CVE.
+	ID      string `json:"id"`
+	Package string `json:"package"`
+	// Installed is the version found; Fixed lists those that mend it, comma
+	// separated, and is empty when there is none.
+	Installed string `json:"installed"`
+	Fixed     string `json:"fixed"`
+	// Severity is CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN.
+	Severity string `json:"severity"`
+	// Platforms are those whose image has it, such as linux/amd64.
+	Platforms []string `json:"platforms"`
+	// Target is the file in the image, or the operating system, that it is in.
+	Target string `json:"target"`
+	Title  string `json:"title"`
+}
+
+// Secret is a credential in a file. The credential itself is never kept.
+type Secret struct {
+	Rule     string `json:"rule"`
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Severity string `json:"severity"`
+	Title    string `json:"title"`
+}
+
+// Misconfiguration is a failed check of a manifest.
+type Misconfiguration struct {
+	ID       string `json:"id"`
+	File     string `json:"file"`
+	Line     int    `json:"line"`
+	Severity string `json:"severity"`
+	Title    string `json:"title"`
+	// Message says which part of the manifest fails, and how.
+	Message string `json:"message"`
+	// Resource is what the manifest declares there; may be empty.
+	Resource string `json:"resource"`
+}
+
+// Scanned is one thing that Trivy looked at.
+type Scanned struct {
+	Target string `json:"target"`
+	// Type is Trivy's name of it, such as gobinary, debian or kubernetes;
+	// secret for a tree that was searched for secrets.
+	Type string `json:"type"`
+	// Packages counts the packages found in it.
+	Packages int `json:"packages"`
+}
+
+// Severities are the severities of a finding, lowest first.
+var Severities = []string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}

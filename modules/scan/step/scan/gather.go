@@ -1,0 +1,102 @@
+package scan
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+
+	"go.yaml.in/yaml/v3"
+
+	"slipway/scan/step/findings"
+	"slipway/step"
+)
+
+// SuppressionID is the finding for a comment that makes Trivy skip a check.
+const SuppressionID = "SLIPWAY-INLINE-IGNORE"
+
+// suppression matches the comments that Trivy obeys in manifests.
+var suppression = regexp.MustCompile(`(?i)(trivy|tfsec|cfsec):ignore:`)
+
+// gather copies the regular files of a tree of manifests below folder, under
+// the tree's name: Trivy compiles its checks anew in each run, which takes far
+// longer than one run over all trees. Symbolic links are left out, as Trivy
+// does.
+//
+// It returns the files that hold Kubernetes objects, and a finding for each comment that would make Trivy skip a check
+// without a trace in its report. An exception has a reason, an owner and an
+// expiry, in the policy; a comment has none.
+func gather(tree Tree, folder string) (objects []string, found []findings.Misconfiguration, err error) {
+	err = filepath.WalkDir(tree.Folder, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(tree.Folder, file)
+		if err != nil {
+			return err
+		}
+		name := path.Join(tree.Name, filepath.ToSlash(relative))
+		object, err := holdsObject(name, data)
+		if err != nil {
+			return err
+		}
+		if object {
+			objects = append(objects, name)
+		}
+		for number, line := range bytes.Split(data, []byte("\n")) {
+			if suppression.Match(line) {
+				found = append(found, findings.Misconfiguration{
+					ID: SuppressionID, File: name, Line: number + 1, Severity: "HIGH",
+					Title:   "A comment makes the scanner skip a check",
+					Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
+				})
+			}
+		}
+		target := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(target, data, 0o644)
+	})
+	if _, ok := step.AsFault(err); ok {
+		return nil, nil, err
+	}
+	if err != nil {
+		return nil, nil, step.Input(stage, "tree "+tree.Name, "can't be read whole, so there is no verdict",
+			"make every file readable").Because(err)
+	}
+	return objects, found, nil
+}
+
+// holdsObject reports whether a YAML file holds a Kubernetes object. A file that
+// can't be parsed, also for a key that is given twice, is refused: Trivy leaves
+// it out without a word, and what is not checked must not pass.
+func holdsObject(name string, data []byte) (bool, error) {
+	if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" {
+		return false, nil
+	}
+	object := false
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var document any
+		err := documents.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			return object, nil
+		}
+		if err != nil {
+			return false, step.Policy(stage, "manifest "+name, "can't be parsed, so it can't be checked: "+err.Error(),
+				"mend the YAML").Because(err)
+		}
+		if keys, ok := document.(map[string]any); ok && keys["apiVersion"] != nil && keys["kind"] != nil && keys["metadata"] != nil {
+			object = true
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package scan
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	bolt "go.etcd.io/bbolt"
+
+	"slipway/scan/step/findings"
+	"slipway/scan/step/internal/sample"
+	"slipway/scan/step/trivy"
+	"slipway/step"
+)
+
+// TestMain makes the test binary a stand-in for Trivy when it is called so: it
+// writes a report that was recorded, and notes its arguments.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) != "trivy" {
+		os.Exit(m.Run())
+	}
+	if err := standIn(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func standIn(args []string) error {
+	here := filepath.Dir(os.Args[0])
+	note, err := os.OpenFile(filepath.Join(here, "calls"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(note, strings.Join(args, " ")); err != nil {
+		return err
+	}
+	if err := note.Close(); err != nil {
+		return err
+	}
+	output, scanners := "", ""
+	for i, arg := range args {
+		switch arg {
+		case "--output":
+			output = args[i+1]
+		case "--scanners":
+			scanners = args[i+1]
+		}
+	}
+	recorded := map[string]string{"vuln": "image", "secret": "source", "misconfig,secret": "manifests"}[scanners]
+	switch {
+	case args[0] == "version":
+		fmt.Println(`{"Version":"0.74.0"}`)
+		return nil
+	case args[0] == "convert":
+		data, err := os.ReadFile(args[len(args)-1])
+		if err != nil {
+			return err
+		}
+		if args[2] == "sarif" {
+			data = []byte(`{"version":"2.1.0","runs":[{"originalUriBaseIds":{"ROOTPATH":{"uri":"file:///tmp/x/"}},"results":[]}]}`)
+		}
+		return os.WriteFile(output, data, 0o644)
+	}
+	data, err := os.ReadFile(filepath.Join(here, recorded+".json"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(output, data, 0o644)
+}
+
+// bench is an input whose scan passes, and where it goes.
+type bench struct {
+	in        Input
+	runner    *trivy.Runner
+	home      string
+	work, out string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{home: t.TempDir(), work: t.TempDir(), out: t.TempDir()}
+	for _, name := range []string{"image", "source", "manifests"} {
+		data, err := os.ReadFile(filepath.Join("..", "findings", "testdata", name+".json"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(b.home, name+".json"), data, 0o644))
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(self, filepath.Join(b.home, "trivy")))
+	b.runner, err = trivy.New(context.Background(), filepath.Join(b.home, "trivy"), t.TempDir())
+	require.NoError(t, err)
+
+	b.in.Layout, b.in.Digest = sample.Layout(t, sample.Index(t,
+		sample.Image(t, "amd64", "app", []byte("one")), sample.Image(t, "arm64", "app", []byte("two"))))
+	b.in.Cache = cache(t, "go::Sample")
+	b.in.Expect = []string{"gobinary"}
+	b.in.Source = tree(t, "apps/sample", "main.go", "package main\n")
+	b.in.Manifests = []Tree{
+		tree(t, "gitops/apps/sample", "base/pod.yaml", "kind: Pod\n"),
+		tree(t, "infra/local", "main.tf", "# nothing\n"),
+	}
+	return b
+}
+
+func cache(t *testing.T, source string) string {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "db"), 0o755))
+	db, err := bolt.Open(filepath.Join(folder, "db", "trivy.db"), 0o600, nil)
+	require.NoError(t, err)
+	require.NoError(t, db.Update(func(tx *bolt.Tx) error {
+		list, err := tx.CreateBucket([]byte("data-source"))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket([]byte(source)); err != nil {
+			return err
+		}
+		return list.Put([]byte(source), []byte("{}"))
+	}))
+	require.NoError(t, db.Close())
+	info := `{"digest":"sha256:` + strings.Repeat("2", 64) + `","updatedAt":"2026-01-02T03:04:05Z","nextUpdate":"2026-01-03T03:04:05Z","version":2}`
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "database.json"), []byte(info), 0o644))
+	return folder
+}
+
+func tree(t *testing.T, name, file, content string) Tree {
+	t.Helper()
+	folder := t.TempDir()
+	path := filepath.Join(folder, file)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+	return Tree{Name: name, Folder: folder}
+}
+
+func (b *bench) run() (*Summary, error) {
+	return Run(context.Background(), b.runner, b.in, b.work, b.out, func(string, ...any) {})
+}
+
+func TestRun(t *testing.T) {
+	b := newBench(t)
+	summary, err := b.run()
+	require.NoError(t, err)
+	require.Equal(t, b.in.Digest, summary.Digest)
+	require.Equal(t, "0.74.0", summary.TrivyVersion)
+	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, summary.Platforms)
+	require.Equal(t, map[string]int{"HIGH": 1}, summary.Vulnerabilities)
+	require.Equal(t, map[string]int{"CRITICAL": 1}, summary.Secrets)
+	require.Equal(t, map[string]int{"HIGH": 3, "LOW": 1}, summary.Misconfigurations)
+	require.Equal(t, []string{
+		"findings.json", "raw/image-linux-amd64.json", "raw/image-linux-arm64.json", "raw/manifests.json", "raw/source.json",
+		"report.sarif", "report.txt",
+	}, summary.Files)
+	for _, file := range summary.Files {
+		require.FileExists(t, filepath.Join(b.out, file))
+	}
+
+	log, err := os.ReadFile(filepath.Join(b.out, SARIFFile))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"version":"2.1.0","runs":[{"originalUriBaseIds":{"ROOTPATH":{"uri":"file:///"}},"results":[]}]}`, string(log))
+
+	data, err := os.ReadFile(filepath.Join(b.home, "calls"))
+	require.NoError(t, err)
+	calls := strings.Split(strings.TrimSpace(string(data)), "\n")
+	report, secret := filepath.Join(b.work, "report.json"), filepath.Join(b.work, "secret.yaml")
+	require.Equal(t, "version --format json", calls[0])
+	require.Equal(t, []string{
+		strings.Join(trivy.ImageArgs(b.in.Cache, filepath.Join(b.work, "view-linux-amd64"), report), " "),
+		strings.Join(trivy.ImageArgs(b.in.Cache, filepath.Join(b.work, "view-linux-arm64"), report), " "),
+		strings.Join(trivy.SourceArgs(b.in.Cache, secret, b.in.Source.Folder, report), " "),
+		strings.Join(trivy.ManifestArgs(b.in.Cache, secret, filepath.Join(b.work, "manifests"), report), " "),
+	}, calls[1:5])
+	require.ElementsMatch(t, []string{
+		strings.Join(trivy.ConvertArgs(b.in.Cache, "table", filepath.Join(b.work, "combined.json"), filepath.Join(b.out, TableFile)), " "),
+		strings.Join(trivy.ConvertArgs(b.in.Cache, "sarif", filepath.Join(b.work, "combined.json"), filepath.Join(b.out, SARIFFile)), " "),
+	}, calls[5:])
+	require.FileExists(t, filepath.Join(b.work, "manifests", "gitops", "apps", "sample", "base", "pod.yaml"))
+}
+
+func TestACommentThatSkipsACheckIsAFinding(t *testing.T) {
+	b := newBench(t)
+	b.in.Manifests[1] = tree(t, "infra/local", "main.tf", "# fine\n#trivy:ignore:AVD-AWS-0001\nresource \"x\" \"y\" {}\n")
+	_, err := b.run()
+	require.NoError(t, err)
+	data, err := os.ReadFile(filepath.Join(b.out, FindingsFile))
+	require.NoError(t, err)
+	var document findings.Document
+	require.NoError(t, json.Unmarshal(data, &document))
+	require.Contains(t, document.Misconfigurations, findings.Misconfiguration{
+		ID: SuppressionID, File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+		Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
+	})
+	data, err = os.ReadFile(filepath.Join(b.out, TableFile))
+	require.NoError(t, err)
+	require.Contains(t, string(data), SuppressionID)
+}
+
+func TestRunRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*testing.T, *bench)
+		kind   step.Kind
+		input  string
+		reason string
+	}{
+		"no database": {func(t *testing.T, b *bench) { b.in.Cache = t.TempDir() },
+			step.KindInfrastructure, "--cache", "holds no vulnerability database"},
+		"a database for another language": {func(t *testing.T, b *bench) { b.in.Cache = cache(t, "npm::Sample") },
+			step.KindInfrastructure, "linux/amd64:app", "has no advisories"},
+		"another digest": {func(_ *testing.T, b *bench) { b.in.Digest = "sha256:" + strings.Repeat("1", 64) },
+			step.KindInput, "layout blob", "is about another image"},
+		"no digest": {func(_ *testing.T, b *bench) { b.in.Digest = "" },
+			step.KindInput, "--digest", "is not a sha256 digest"},
+		"a flipped byte": {func(t *testing.T, b *bench) {
+			blobs := filepath.Join(b.in.Layout, "blobs", "sha256")
+			entries, err := os.ReadDir(blobs)
+			require.NoError(t, err)
+			path := filepath.Join(blobs, entries[0].Name())
+			data, err := os.ReadFile(path)
+			require.NoError(t, err)
+			data[0] ^= 1
+			require.NoError(t, os.WriteFile(path, data, 0o644))
+		}, step.KindInput, "layout blob", "a byte was changed"},
+		"an image without the expected packages": {func(_ *testing.T, b *bench) { b.in.Expect = []string{"node-pkg"} },
+			step.KindPolicy, "image for linux/amd64", "holds no package of type node-pkg"},
+		"manifests that can't be checked": {func(t *testing.T, b *bench) {
+			b.in.Manifests = append(b.in.Manifests, tree(t, "docs", "a.txt", "x"))
+		}, step.KindPolicy, "manifests docs", "hold no file that Trivy can check"},
+		"a scanner that fails": {func(t *testing.T, b *bench) { require.NoError(t, os.Remove(filepath.Join(b.home, "source.json"))) },
+			step.KindInfrastructure, "trivy source apps/sample", "the scanner failed"},
+		"a report of an unknown class": {func(t *testing.T, b *bench) {
+			require.NoError(t, os.WriteFile(filepath.Join(b.home, "source.json"), []byte(`{"SchemaVersion":2,"Results":[{"Target":"x","Class":"firmware"}]}`), 0o644))
+		}, step.KindInfrastructure, `trivy result "x"`, `is of class "firmware"`},
+		"an empty source": {func(t *testing.T, b *bench) { b.in.Source.Folder = t.TempDir() },
+			step.KindInput, "tree apps/sample", "is missing or empty"},
+		"a missing tree": {func(_ *testing.T, b *bench) { b.in.Manifests[0].Folder = "/nowhere" },
+			step.KindInput, "tree gitops/apps/sample", "is missing or empty"},
+		"a tree in another": {func(t *testing.T, b *bench) {
+			b.in.Manifests = append(b.in.Manifests, tree(t, "infra", "main.tf", "x"))
+		}, step.KindInput, "tree infra", "lies in another tree"},
+		"a tree that leads out": {func(_ *testing.T, b *bench) { b.in.Source.Name = "../apps" },
+			step.KindInput, "tree name", "is not a relative path"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			c.change(t, b)
+			_, err := b.run()
+			fault, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, c.kind, fault.Kind)
+			require.Equal(t, "scan", fault.Stage)
+			require.Contains(t, fault.Input, c.input)
+			require.Contains(t, fault.Reason, c.reason)
+			require.NotEmpty(t, fault.Mend)
+			require.NoFileExists(t, filepath.Join(b.out, FindingsFile))
+		})
+	}
+}
+
+func TestFilesWithKubernetesObjectsAreListed(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"pod.yaml":           "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n",
+		"second.yml":         "a: 1\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: b}\n",
+		"kustomization.yaml": "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n",
+		"values.yaml":        "a: 1\n",
+		"README.md":          "apiVersion, kind, metadata\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
+	}
+	objects, _, err := gather(Tree{Name: "gitops/apps", Folder: folder}, t.TempDir())
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"gitops/apps/pod.yaml", "gitops/apps/second.yml"}, objects)
+}
+
+func TestManifestThatCannotBeParsedIsRefused(t *testing.T) {
+	for name, text := range map[string]string{
+		"key twice": "a: 1\na: 2\n",
+		"no YAML":   "a: [\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "pod.yaml"), []byte(text), 0o644))
+			_, _, err := gather(Tree{Name: "gitops/apps", Folder: folder}, t.TempDir())
+			fault, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.Equal(t, step.KindPolicy, fault.Kind)
+			assert.Equal(t, "manifest gitops/apps/pod.yaml", fault.Input)
+			assert.Contains(t, fault.Reason, "can't be parsed, so it can't be checked")
+		})
+	}
+}

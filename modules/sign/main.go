@@ -1,0 +1,169 @@
+// Signatures and attestations as Sigstore bundles beside an image, made with a
+// cosign-format key.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+
+	"dagger/sign/internal/dagger"
+)
+
+// Sign signs and verifies images.
+type Sign struct{}
+
+func runner() *dagger.Container {
+	return dag.Toolbox().Runner("modules/sign/step", dag.CurrentModule().Source().Directory("step"))
+}
+
+const (
+	keyFile      = "/secrets/cosign.key"
+	passwordFile = "/secrets/password"
+)
+
+func withKey(base *dagger.Container, key, password *dagger.Secret) *dagger.Container {
+	return base.WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password)
+}
+
+// Keygen makes a key pair: cosign.key, protected by the password, and
+// cosign.pub.
+//
+// Example: dagger -m modules/sign call keygen --password env:COSIGN_PASSWORD export --path ./keys
+//
+// +cache="never"
+func (*Sign) Keygen(
+	// The password that protects the private key.
+	password *dagger.Secret,
+) *dagger.Directory {
+	return runner().
+		WithMountedSecret(passwordFile, password).
+		WithEnvVariable("SLIPWAY_RUN", rand.Text()).
+		WithExec([]string{"/step", "keygen", "--out", "/out", "--password-file", passwordFile}).
+		Directory("/out")
+}
+
+// PublicKey is the public half of a private key. The result's folder holds
+// result.json and cosign.pub.
+func (*Sign) PublicKey(
+	// The private key, in cosign's encrypted format.
+	key *dagger.Secret,
+	// The key's password.
+	password *dagger.Secret,
+) *dagger.Directory {
+	return withKey(runner(), key, password).
+		WithExec([]string{"/step", "public-key", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile}).
+		Directory("/out")
+}
+
+// Sign signs an image's digest, unless a valid signature by this key is there,
+// and returns the step's result.
+//
+// +cache="never"
+func (*Sign) Sign(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// The private key, in cosign's encrypted format.
+	key *dagger.Secret,
+	// The key's password.
+	keyPassword *dagger.Secret,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return registry(withKey(runner(), key, keyPassword), username, password, service, connect,
+		"/step", "sign", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference).
+		File("/out/result.json").Contents(ctx)
+}
+
+// Attest signs a statement about an image, unless this very statement by this
+// key is there, and returns the step's result.
+//
+// +cache="never"
+func (*Sign) Attest(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// The statement's predicate, as JSON.
+	predicate string,
+	// The predicate's type, a URI.
+	predicateType string,
+	// The private key, in cosign's encrypted format.
+	key *dagger.Secret,
+	// The key's password.
+	keyPassword *dagger.Secret,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return registry(withKey(runner(), key, keyPassword).WithNewFile("/predicate.json", predicate), username, password, service, connect,
+		"/step", "attest", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference,
+		"--predicate", "/predicate.json", "--predicate-type", predicateType).
+		File("/out/result.json").Contents(ctx)
+}
+
+// Verify checks an image's signature, or its attestations of one type, and
+// returns the step's result.
+//
+// +cache="never"
+func (*Sign) Verify(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// The PEM public key that must have signed.
+	publicKey *dagger.File,
+	// The predicate type of the attestations to check, instead of the signature.
+	// +optional
+	predicateType string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	args := []string{"/step", "verify", "--out", "/out", "--public-key", "/cosign.pub", "--reference", reference}
+	if predicateType != "" {
+		args = append(args, "--predicate-type", predicateType)
+	}
+	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect, args...).
+		File("/out/result.json").Contents(ctx)
+}
+
+// registry runs a command against a registry now: its run id is new each time,
+// so that no earlier run's result stands in for this one.
+func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
+	if service != nil {
+		base = base.WithServiceBinding("registry", service)
+		args = append(args, "--connect", connect)
+	}
+	if password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", password)
+		args = append(args, "--username", username, "--registry-password-file", "/secrets/registry-password")
+	}
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
+}

@@ -1,0 +1,136 @@
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/key"
+	"slipway/sign/step/registry"
+	"slipway/step"
+)
+
+// bundleType begins the media type of any version of a Sigstore bundle.
+const bundleType = "application/vnd.dev.sigstore.bundle"
+
+// found is one verified bundle.
+type found struct {
+	Referrer  v1.Hash
+	Statement *bundle.Statement
+}
+
+// survey is what the referrers of an image hold.
+type survey struct {
+	Image v1.Descriptor
+	// Verified are the bundles that the key signed, for any predicate type.
+	Verified []found
+	// Rejected are one line for each bundle that is not.
+	Rejected []string
+}
+
+// look reads an image's manifest and all its bundles.
+func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, public *key.Public) (*survey, error) {
+	image, _, err := client.Manifest(ctx, ref.Digest)
+	if err != nil {
+		return nil, registryFault(stage, ref, err)
+	}
+	referrers, err := client.Referrers(ctx, ref.Digest)
+	if err != nil {
+		return nil, registryFault(stage, ref, err)
+	}
+	s := &survey{Image: image}
+	seen := map[v1.Hash]bool{}
+	for _, descriptor := range referrers {
+		if !candidate(descriptor) || seen[descriptor.Digest] {
+			continue
+		}
+		seen[descriptor.Digest] = true
+		data, err := fetch(ctx, client, descriptor.Digest)
+		switch {
+		case errors.Is(err, errNoBundle) && !strings.HasPrefix(descriptor.ArtifactType, bundleType):
+			continue
+		case errors.Is(err, errNoBundle) || errors.Is(err, registry.ErrContent) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrTooLarge):
+			s.reject(descriptor.Digest, err)
+			continue
+		case err != nil:
+			return nil, registryFault(stage, ref, err)
+		}
+		statement, err := bundle.Verify(data, public, ref.Digest.String())
+		if err != nil {
+			s.reject(descriptor.Digest, err)
+			continue
+		}
+		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: statement})
+	}
+	return s, nil
+}
+
+func (s *survey) reject(digest v1.Hash, err error) {
+	s.Rejected = append(s.Rejected, fmt.Sprintf("%s: %s", digest, oneLine(err)))
+}
+
+// candidate leaves out what says it is something else, such as an SBOM. Not
+// every registry tells a referrer's artifact type, so that none is no answer.
+func candidate(d v1.Descriptor) bool {
+	return d.ArtifactType == "" || d.ArtifactType == registry.EmptyMediaType || strings.HasPrefix(d.ArtifactType, bundleType)
+}
+
+// errNoBundle means that a referrer is something else.
+var errNoBundle = errors.New("is not a bundle")
+
+// fetch reads a referrer's manifest and, when that says so, its bundle.
+func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte, error) {
+	_, data, err := client.Manifest(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	var manifest v1.Manifest
+	if err := json.Unmarshal(data, &manifest); err != nil || len(manifest.Layers) != 1 {
+		return nil, errNoBundle
+	}
+	layer := manifest.Layers[0]
+	if !strings.HasPrefix(string(layer.MediaType), bundleType) {
+		return nil, errNoBundle
+	}
+	return client.Blob(ctx, layer.Digest)
+}
+
+// registryFault says who has to act on a failed request.
+func registryFault(stage string, ref *Reference, err error) error {
+	registryName := ref.Repository.RegistryStr()
+	switch {
+	case errors.Is(err, registry.ErrContent):
+		return step.Policy(stage, ref.Text, "was changed: "+oneLine(err), "publish the image again; find out who can write to the registry's storage").Because(err)
+	case errors.Is(err, registry.ErrNotFound):
+		return step.Input(stage, ref.Text, oneLine(err), "publish the image first, and give its digest").Because(err)
+	case errors.Is(err, registry.ErrDenied):
+		return step.Input(stage, "credentials for "+registryName, oneLine(err), "give a user name and password that may use "+ref.Repository.Name()).Because(err)
+	case errors.Is(err, registry.ErrPlainHTTP):
+		return step.Input(stage, "registry "+registryName, oneLine(err), "serve the registry over HTTPS").Because(err)
+	}
+	return step.Infrastructure(stage, "registry "+registryName, oneLine(err), "see whether the registry runs and is reachable, then run the stage again").Because(err)
+}
+
+// oneLine renders an error for a fault's one-line fields, cut when long: parts
+// of it come from the registry.
+func oneLine(err error) string {
+	const most = 400
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+func quote(text string) string {
+	const most = 200
+	if len(text) > most {
+		return fmt.Sprintf("%q… (%d bytes)", text[:most], len(text))
+	}
+	return fmt.Sprintf("%q", text)
+}

@@ -1,0 +1,103 @@
+package attach
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/key"
+	"slipway/sign/step/registry"
+	"slipway/step"
+)
+
+// Wanted is what an image must carry.
+type Wanted struct {
+	// Stage names the stage in faults: verify.
+	Stage     string
+	Reference *Reference
+	// PredicateType is the type of the statements that count.
+	PredicateType string
+	// Annotations are claims that a statement must make, among others.
+	Annotations map[string]string
+}
+
+// Verified is what was found.
+type Verified struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+	KeyHint   string `json:"keyHint"`
+	// Verified is the number of statements that count: at least 1.
+	Verified      int    `json:"verified"`
+	PredicateType string `json:"predicateType"`
+	// Predicates and Annotations are those of each statement, in the order of
+	// the registry's list; Referrers are the manifests that hold them.
+	Predicates  []json.RawMessage   `json:"predicates"`
+	Annotations []map[string]string `json:"annotations"`
+	Referrers   []string            `json:"referrers"`
+	// Ignored is one line for each bundle that does not count.
+	Ignored []string `json:"ignored,omitempty"`
+}
+
+// Verify checks that the image carries at least one statement of the wanted
+// type that the key signed. One is enough: whoever can push can also attach
+// rubbish, which must not stop a release; what does not count is named.
+func Verify(ctx context.Context, client *registry.Client, public *key.Public, w Wanted) (*Verified, error) {
+	there, err := look(ctx, w.Stage, client, w.Reference, public)
+	if err != nil {
+		return nil, err
+	}
+	digest := w.Reference.Digest.String()
+	done := &Verified{
+		Reference: w.Reference.Text, Digest: digest, KeyHint: public.Hint(),
+		PredicateType: w.PredicateType, Ignored: there.Rejected,
+	}
+	var otherClaims []string
+	for _, f := range there.Verified {
+		if f.Statement.PredicateType != w.PredicateType {
+			continue
+		}
+		claims := f.Statement.Claims(digest)
+		if missing := lacks(claims, w.Annotations); missing != "" {
+			otherClaims = append(otherClaims, fmt.Sprintf("%s: does not claim %s", f.Referrer, missing))
+			continue
+		}
+		if claims == nil {
+			claims = map[string]string{}
+		}
+		done.Verified++
+		done.Predicates = append(done.Predicates, f.Statement.Predicate)
+		done.Annotations = append(done.Annotations, claims)
+		done.Referrers = append(done.Referrers, f.Referrer.String())
+	}
+	done.Ignored = append(done.Ignored, otherClaims...)
+	if done.Verified > 0 {
+		return done, nil
+	}
+	return nil, refuse(w, public, len(there.Rejected), len(otherClaims), done.Ignored)
+}
+
+func refuse(w Wanted, public *key.Public, rejected, otherClaims int, details []string) error {
+	what, mend := "signature", "sign the image with the key of this public key"
+	if w.PredicateType != bundle.SignPredicateType {
+		what, mend = "attestation "+w.PredicateType, "attest the image with the key of this public key"
+	}
+	reason := fmt.Sprintf("has no %s", what)
+	switch {
+	case rejected > 0:
+		reason = fmt.Sprintf("has no valid %s by key %s: %d bundles are attached that do not verify", what, public.Hint(), rejected)
+	case otherClaims > 0:
+		reason = fmt.Sprintf("has no %s with the wanted claims", what)
+	}
+	return step.Policy(w.Stage, w.Reference.Text, reason, mend, details...)
+}
+
+// lacks names the first wanted claim that is missing or different.
+func lacks(claims, wanted map[string]string) string {
+	for k, v := range wanted {
+		if got, ok := claims[k]; !ok || got != v {
+			return quote(k + "=" + v)
+		}
+	}
+	return ""
+}

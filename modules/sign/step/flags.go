@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+
+	"slipway/sign/step/attach"
+	"slipway/sign/step/key"
+	"slipway/sign/step/registry"
+	"slipway/step"
+)
+
+// pairs is a flag that can be repeated, each time as KEY=VALUE.
+type pairs map[string]string
+
+func (p pairs) String() string { return "" }
+
+func (p pairs) Set(text string) error {
+	k, v, ok := strings.Cut(text, "=")
+	if !ok || k == "" {
+		return errors.New("give it as KEY=VALUE")
+	}
+	if _, twice := p[k]; twice {
+		return fmt.Errorf("%s is given twice", k)
+	}
+	p[k] = v
+	return nil
+}
+
+// flags begins a subcommand's flag set with --out.
+func flags(name string) (*flag.FlagSet, *string) {
+	set := flag.NewFlagSet("sign "+name, flag.ContinueOnError)
+	return set, set.String("out", "", "folder for result.json and the result's files (required)")
+}
+
+// finish parses args; a step takes no arguments besides flags.
+func finish(set *flag.FlagSet, args []string, out *string) error {
+	if err := set.Parse(args); err != nil {
+		return err
+	}
+	if set.NArg() > 0 {
+		return fmt.Errorf("%s takes no argument: %q", set.Name(), set.Arg(0))
+	}
+	if *out == "" {
+		return fmt.Errorf("%s: --out is missing", set.Name())
+	}
+	return nil
+}
+
+// keyFlags are where the private key is.
+type keyFlags struct{ key, password *string }
+
+func addKey(set *flag.FlagSet) keyFlags {
+	return keyFlags{
+		key:      set.String("key-file", "", "private key, in cosign's encrypted PEM format (required)"),
+		password: set.String("password-file", "", "file with the key's password; one line end after it is left out (required)"),
+	}
+}
+
+// open reads the key; every failure is a fault that holds neither the key nor
+// the password.
+func (k keyFlags) open(stage string) (*key.Signer, error) {
+	data, err := read(stage, "--key-file", *k.key)
+	if err != nil {
+		return nil, err
+	}
+	password, err := readPassword(stage, *k.password)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := key.Open(data, password)
+	if err != nil {
+		return nil, keyFault(stage, *k.key, err)
+	}
+	return signer, nil
+}
+
+func keyFault(stage, file string, err error) error {
+	mend := "give a key that sign keygen or cosign generate-key-pair made"
+	switch {
+	case errors.Is(err, key.ErrNoPassword):
+		mend = "give the key's password with --password-file"
+	case errors.Is(err, key.ErrWrongPassword):
+		mend = "give the password that the key was made with"
+	case errors.Is(err, key.ErrNotEncrypted):
+		mend = "protect it: cosign import-key-pair --key FILE"
+	}
+	return step.Input(stage, "key "+file, err.Error(), mend).Because(err)
+}
+
+// registryFlags are how the registry is reached.
+type registryFlags struct {
+	reference          *string
+	connect            pairs
+	username, password *string
+}
+
+func addRegistry(set *flag.FlagSet) registryFlags {
+	r := registryFlags{
+		reference: set.String("reference", "", "the image: repository@sha256:… (required)"),
+		connect:   pairs{},
+		username:  set.String("username", "", "user name at the registry"),
+		password:  set.String("registry-password-file", "", "file with the registry's password or token"),
+	}
+	set.Var(r.connect, "connect", "host:port of the registry in references, and the one to dial: LOGICAL=ACTUAL; repeat for more")
+	return r
+}
+
+// dial checks the flags and makes a client; nothing is sent yet.
+func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *registry.Client, error) {
+	reference, err := attach.ParseReference(stage, *r.reference)
+	if err != nil {
+		return nil, nil, err
+	}
+	for logical, actual := range r.connect {
+		for _, address := range []string{logical, actual} {
+			if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+				return nil, nil, step.Input(stage, fmt.Sprintf("--connect %q", logical+"="+actual), "is not two host:port", "give it as localhost:5000=registry:5000")
+			}
+		}
+	}
+	options := registry.Options{Connect: r.connect, Username: *r.username, Push: push}
+	if (*r.username == "") != (*r.password == "") {
+		return nil, nil, step.Input(stage, "registry credentials", "user name or password is missing", "give --username and --registry-password-file, or neither")
+	}
+	if *r.password != "" {
+		data, err := read(stage, "--registry-password-file", *r.password)
+		if err != nil {
+			return nil, nil, err
+		}
+		options.Password = string(trimLine(data))
+	}
+	return reference, registry.New(reference.Repository, options), nil
+}
+
+func readPassword(stage, file string) ([]byte, error) {
+	if file == "" {
+		return nil, step.Input(stage, "--password-file", "is not given: the key is protected by a password", "give the key's password as a file")
+	}
+	data, err := read(stage, "--password-file", file)
+	if err != nil {
+		return nil, err
+	}
+	return trimLine(data), nil
+}
+
+// trimLine leaves out one line end: editors and echo add one, no password
+// means it.
+func trimLine(data []byte) []byte {
+	text := strings.TrimSuffix(string(data), "\n")
+	return []byte(strings.TrimSuffix(text, "\r"))
+}
+
+// read reads a small file that a flag names.
+func read(stage, flagName, file string) ([]byte, error) {
+	if file == "" {
+		return nil, step.Input(stage, flagName, "is not given", "give "+flagName)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		reason := err.Error()
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			reason = "can't be read: " + path.Err.Error()
+		}
+		return nil, step.Input(stage, flagName+" "+file, reason, "give a file that can be read").Because(err)
+	}
+	return data, nil
+}

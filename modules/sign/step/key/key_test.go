@@ -1,0 +1,92 @@
+package key_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"testing"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/sign/step/key"
+)
+
+const password = "correct horse battery"
+
+func TestGenerateMakesAKeyThatItsPasswordOpens(t *testing.T) {
+	pair, err := key.Generate([]byte(password))
+	require.NoError(t, err)
+	block, rest := pem.Decode(pair.Private)
+	require.NotNil(t, block)
+	assert.Empty(t, rest)
+	assert.Equal(t, "ENCRYPTED SIGSTORE PRIVATE KEY", block.Type)
+
+	signer, err := key.Open(pair.Private, []byte(password))
+	require.NoError(t, err)
+	assert.Equal(t, pair.Public, signer.Public().PEM())
+	assert.Equal(t, pair.Hint, signer.Public().Hint())
+
+	public, err := key.ParsePublic(pair.Public)
+	require.NoError(t, err)
+	assert.Equal(t, pair.Hint, public.Hint())
+	sig, _, err := signer.SignData(context.Background(), []byte("data"))
+	require.NoError(t, err)
+	assert.NoError(t, public.Verifier().VerifySignature(bytes.NewReader(sig), bytes.NewReader([]byte("data"))))
+	assert.Error(t, public.Verifier().VerifySignature(bytes.NewReader(sig), bytes.NewReader([]byte("date"))))
+}
+
+func TestGenerateRefusesNoPassword(t *testing.T) {
+	_, err := key.Generate(nil)
+	assert.ErrorIs(t, err, key.ErrNoPassword)
+}
+
+func TestOpenRefuses(t *testing.T) {
+	pair, err := key.Generate([]byte(password))
+	require.NoError(t, err)
+	private, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	p384, err := encrypted.Encrypt(der, []byte(password))
+	require.NoError(t, err)
+	rubbish, err := encrypted.Encrypt([]byte("rubbish"), []byte(password))
+	require.NoError(t, err)
+	seal := func(kind string, data []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}) }
+
+	for name, c := range map[string]struct {
+		data     []byte
+		password string
+		want     error
+	}{
+		"wrong password":  {pair.Private, "wrong horse", key.ErrWrongPassword},
+		"no password":     {pair.Private, "", key.ErrNoPassword},
+		"stored in clear": {seal("PRIVATE KEY", der), password, key.ErrNotEncrypted},
+		"not PEM":         {[]byte("hello"), password, key.ErrMalformed},
+		"empty":           {nil, password, key.ErrMalformed},
+		"public key":      {pair.Public, password, key.ErrMalformed},
+		"not sealed":      {seal(key.PEMType, []byte("hello")), password, key.ErrMalformed},
+		"other curve":     {seal(key.PEMType, p384), password, key.ErrMalformed},
+		"no key inside":   {seal(key.PEMType, rubbish), password, key.ErrMalformed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := key.Open(c.data, []byte(c.password))
+			require.ErrorIs(t, err, c.want)
+			assert.NotContains(t, err.Error(), "horse")
+		})
+	}
+}
+
+func TestParsePublicRefuses(t *testing.T) {
+	pair, err := key.Generate([]byte(password))
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{"empty": nil, "text": []byte("hello"), "private key": pair.Private} {
+		_, err := key.ParsePublic(data)
+		assert.ErrorIs(t, err, key.ErrMalformed, name)
+	}
+}

@@ -1,0 +1,188 @@
+// The Go toolchain and the programs that are compiled with it.
+//
+// Every step program and every tool of the pipeline is compiled here from
+// source whose checksums its go.sum pins, with a toolchain that is itself a
+// checksummed module. Nothing is pulled by tag.
+//
+// Example: dagger -m modules/toolbox call go file --path /usr/local/go/VERSION contents
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"dagger/toolbox/internal/dagger"
+)
+
+// The environment of every compilation: static binaries without build paths or
+// build ids, so that the same source gives the same bytes everywhere.
+const (
+	goRoot    = "/usr/local/go"
+	certsFile = "/etc/ssl/certs/ca-certificates.crt"
+	buildFlag = "-ldflags=-s -w -buildid="
+)
+
+// Toolbox compiles Go programs.
+type Toolbox struct {
+	// +private
+	Proxy string
+}
+
+// New makes a toolbox.
+func New(
+	// Module proxies, in GOPROXY's notation. By default the engine's own
+	// setting, without its file proxies, or Go's default.
+	// +optional
+	proxy string,
+) *Toolbox {
+	if proxy == "" {
+		var network []string
+		for _, p := range strings.Split(os.Getenv("GOPROXY"), ",") {
+			if p != "" && !strings.HasPrefix(p, "file://") {
+				network = append(network, p)
+			}
+		}
+		proxy = strings.Join(network, ",")
+	}
+	if proxy == "" {
+		proxy = "https://proxy.golang.org,direct"
+	}
+	return &Toolbox{Proxy: proxy}
+}
+
+// Scratch is the container that a step program runs in: a CA bundle and a
+// temporary folder, no shell, no package manager.
+func (t *Toolbox) Scratch() (*dagger.Container, error) {
+	certs, err := os.ReadFile(certsFile)
+	if err != nil {
+		return nil, err
+	}
+	return dag.Container().
+		WithNewFile(certsFile, string(certs)).
+		WithMountedTemp("/tmp").
+		WithWorkdir("/"), nil
+}
+
+// Go is a container with the pinned Go toolchain, a module cache and a build
+// cache, for amd64.
+func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
+	scratch, err := t.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	return scratch.
+		WithDirectory(goRoot, dag.Toolchain().Go()).
+		WithEnvVariable("PATH", goRoot+"/bin").
+		WithEnvVariable("HOME", "/root").
+		WithEnvVariable("GOPATH", "/go").
+		WithEnvVariable("GOTOOLCHAIN", "local").
+		WithEnvVariable("GOPROXY", t.Proxy).
+		WithEnvVariable("GOFLAGS", "-buildvcs=false").
+		WithEnvVariable("CGO_ENABLED", "0").
+		WithMountedCache("/go/pkg/mod", dag.CacheVolume("slipway-go-mod")).
+		WithMountedCache("/root/.cache/go-build", dag.CacheVolume("slipway-go-build")), nil
+}
+
+// Binary compiles one main package of a Go module for a platform.
+//
+// Example: dagger -m modules/toolbox call binary --source apps/hello --pkg ./cmd/hello
+func (t *Toolbox) Binary(
+	ctx context.Context,
+	// The Go module: the folder of its go.mod.
+	source *dagger.Directory,
+	// The main package: a path such as ./cmd/hello, or the import path of a
+	// tool that go.mod lists.
+	pkg string,
+	// The architecture to compile for; the operating system is always linux.
+	// +default="amd64"
+	arch string,
+	// Experiments of the toolchain that the program needs, as in GOEXPERIMENT.
+	// +optional
+	experiment string,
+	// A variable to set at link time: importpath.name=value.
+	// +optional
+	define string,
+) (*dagger.File, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return nil, err
+	}
+	flags := buildFlag
+	if define != "" {
+		flags += " -X " + define
+	}
+	return base.
+		WithDirectory("/src", source).
+		WithWorkdir("/src").
+		WithEnvVariable("GOOS", "linux").
+		WithEnvVariable("GOARCH", arch).
+		WithEnvVariable("GOEXPERIMENT", experiment).
+		WithExec([]string{"go", "build", "-trimpath", flags, "-o", "/out/program", pkg}).
+		File("/out/program"), nil
+}
+
+// Step compiles a step program: a Go module that stands on the step protocol,
+// which lies beside it in the repository.
+func (t *Toolbox) Step(
+	ctx context.Context,
+	// The program's folder in the repository, such as modules/scan/step.
+	folder string,
+	// The program's Go module.
+	source *dagger.Directory,
+) (*dagger.File, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return base.
+		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
+		WithDirectory("/src/"+folder, source).
+		WithWorkdir("/src/" + folder).
+		WithExec([]string{"go", "build", "-trimpath", buildFlag, "-o", "/out/step", "."}).
+		File("/out/step"), nil
+}
+
+// Runner is the container of a step program: Scratch with the program at /step.
+func (t *Toolbox) Runner(
+	ctx context.Context,
+	// The program's folder in the repository, such as modules/scan/step.
+	folder string,
+	// The program's Go module.
+	source *dagger.Directory,
+) (*dagger.Container, error) {
+	scratch, err := t.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	program, err := t.Step(ctx, folder, source)
+	if err != nil {
+		return nil, err
+	}
+	return scratch.WithFile("/step", program), nil
+}
+
+// Test runs a Go module's own vet checks and tests, and returns what they
+// printed.
+func (t *Toolbox) Test(
+	ctx context.Context,
+	// The Go module: the folder of its go.mod.
+	source *dagger.Directory,
+) (string, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return "", err
+	}
+	return base.
+		WithDirectory("/src", source).
+		WithWorkdir("/src").
+		WithExec([]string{"go", "vet", "./..."}).
+		WithExec([]string{"go", "test", "./..."}).
+		Stdout(ctx)
+}
+
+// Zoneinfo is the time zone database of the toolchain, as the zip file that Go
+// programs read.
+func (t *Toolbox) Zoneinfo() *dagger.File {
+	return dag.Toolchain().Go().File("lib/time/zoneinfo.zip")
+}

@@ -1,0 +1,3 @@
+module slipway/step
+
+go 1.26.0
