@@ -3,10 +3,14 @@ package slipway_test
 
 import (
 	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,39 +136,69 @@ func TestDaggerModulesStayLean(t *testing.T) {
 	}
 }
 
-// An effect without this annotation is kept for days and silently does
-// nothing. Every function that touches a remote takes a service or ends in
-// one of these names.
-func TestEffectsAreNeverCached(t *testing.T) {
+// A function without a cache policy is kept for days: an effect would silently
+// do nothing. So every function states its policy, and whoever adds one decides.
+func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
+	const kept, never = `+cache="168h"`, `+cache="never"`
 	effects := map[string][]string{
-		"ci/image.go":           {"Scan(", "Report(", "PublishDatabase("},
-		"ci/published.go":       {"Publish(", "Sign("},
-		"ci/signed.go":          {"Verify(", "Release("},
-		"ci/infra.go":           {"Plan(", "Check(", "Apply("},
-		"ci/deliver.go":         {"Deliver("},
-		"modules/build/main.go": {"Publish(", "Verify("},
-		"modules/scan/main.go":  {"DatabaseDigest(", "PublishDatabase("},
-		"modules/sign/main.go":  {"Keygen(", "Sign(", "Attest(", "Verify("},
-		"modules/infra/main.go": {"Plan(", "Check(", "Apply("},
-		"modules/gitops/main.go": {
-			"Release(",
-		},
+		"ci":             {"Image.Scan", "Image.Report", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver"},
+		"modules/build":  {"Build.Publish", "Build.Verify"},
+		"modules/scan":   {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
+		"modules/sign":   {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify"},
+		"modules/infra":  {"Terraform.Plan", "Terraform.Check", "Terraform.Apply"},
+		"modules/gitops": {"Gitops.Release"},
 	}
-	for file, names := range effects {
-		data, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for _, name := range names {
-			found := false
-			lines := strings.Split(string(data), "\n")
-			for i, line := range lines {
-				if strings.HasPrefix(line, "func (") && strings.Contains(line, ") "+name) {
-					found = true
-					assert.Equal(t, `// +cache="never"`, lines[i-1], "%s: %s", file, name)
-				}
-			}
-			assert.True(t, found, "%s has no function %s", file, name)
+	for _, file := range find(t, "dagger.json") {
+		folder := filepath.Dir(file)
+		if folder == "." {
+			folder = "ci"
+		}
+		if strings.Contains(folder, "testdata") {
+			continue
+		}
+		policies := cachePolicies(t, folder)
+		for _, effect := range effects[folder] {
+			assert.Equal(t, never, policies[effect], "%s: %s", folder, effect)
+		}
+		for name, policy := range policies {
+			assert.Contains(t, []string{kept, never}, policy, "%s: %s", folder, name)
+			assert.Equal(t, slices.Contains(effects[folder], name), policy == never, "%s: %s is listed here as an effect, or is none", folder, name)
 		}
 	}
+}
+
+// cachePolicies returns the last line of the documentation of every function
+// that Dagger sees in a module: Type.Method, and New.
+func cachePolicies(t *testing.T, folder string) map[string]string {
+	t.Helper()
+	sources, err := filepath.Glob(filepath.Join(folder, "*.go"))
+	require.NoError(t, err)
+	policies := map[string]string{}
+	for _, source := range sources {
+		if strings.HasSuffix(source, "dagger.gen.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), source, nil, parser.ParseComments)
+		require.NoError(t, err)
+		for _, declaration := range parsed.Decls {
+			function, ok := declaration.(*ast.FuncDecl)
+			if !ok || !function.Name.IsExported() {
+				continue
+			}
+			name := function.Name.Name
+			if function.Recv != nil {
+				receiver := function.Recv.List[0].Type
+				if pointer, ok := receiver.(*ast.StarExpr); ok {
+					receiver = pointer.X
+				}
+				name = receiver.(*ast.Ident).Name + "." + name
+			}
+			lines := strings.Split(strings.TrimSpace(function.Doc.Text()), "\n")
+			policies[name] = lines[len(lines)-1]
+		}
+	}
+	require.NotEmpty(t, policies, folder)
+	return policies
 }
 
 // A shell between the pipeline and its tools would read names as code.

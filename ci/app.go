@@ -21,6 +21,8 @@ type App struct {
 }
 
 // Apps lists the apps that can be delivered.
+//
+// +cache="168h"
 func (s *Slipway) Apps(ctx context.Context) ([]string, error) {
 	files, err := s.Source.Glob(ctx, "apps/*/"+config.AppFile)
 	if err != nil {
@@ -37,6 +39,8 @@ func (s *Slipway) Apps(ctx context.Context) ([]string, error) {
 // App is the app in a folder of apps/.
 //
 // Example: dagger call app --name hello test
+//
+// +cache="168h"
 func (s *Slipway) App(
 	ctx context.Context,
 	// The app's folder below apps/.
@@ -75,6 +79,8 @@ func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("ap
 // app without Go code is its build.
 //
 // Example: dagger call app --name hello test
+//
+// +cache="168h"
 func (a *App) Test(ctx context.Context) (string, error) {
 	settings, err := a.Slipway.settings(ctx, a.Name)
 	if err != nil {
@@ -94,6 +100,8 @@ func (a *App) Test(ctx context.Context) (string, error) {
 // gives the same digest on every engine.
 //
 // Example: dagger call app --name hello build digest
+//
+// +cache="168h"
 func (a *App) Build(ctx context.Context) (*Image, error) {
 	settings, err := a.Slipway.settings(ctx, a.Name)
 	if err != nil {

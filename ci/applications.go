@@ -12,6 +12,8 @@ import (
 // environment, or another GitOps remote.
 //
 // Example: dagger call applications export --path gitops/argocd
+//
+// +cache="168h"
 func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
 	c, err := s.config()
 	if err != nil {

@@ -29,6 +29,8 @@ type Image struct {
 // OciLayout is the image as an OCI image layout.
 //
 // Example: dagger call app --name hello build oci-layout export --path ./hello.oci
+//
+// +cache="168h"
 func (i *Image) OciLayout() *dagger.Directory { return i.Layout }
 
 // Format is the form of a scan report.

@@ -25,6 +25,8 @@ type Infra struct {
 // infra/<code>, and the environment's state.
 //
 // Example: dagger call infra --env dev plan summary
+//
+// +cache="168h"
 func (s *Slipway) Infra(
 	// The environment.
 	env string,

@@ -49,6 +49,8 @@ type Slipway struct {
 }
 
 // New reads and checks slipway.yaml.
+//
+// +cache="168h"
 func New(
 	ctx context.Context,
 	// The platform's repository.
@@ -136,6 +138,8 @@ func (s *Slipway) config() (*config.Config, error) {
 // WithRegistry sends images to another registry.
 //
 // Example: dagger call with-registry --repository ghcr.io/acme --username bot --password env:TOKEN deliver --app hello --env dev
+//
+// +cache="168h"
 func (s *Slipway) WithRegistry(
 	// Prefix of every image: host[:port][/path].
 	// +optional
@@ -163,6 +167,8 @@ func (s *Slipway) WithRegistry(
 // WithGitops releases into another GitOps repository.
 //
 // Example: dagger call with-gitops --remote https://github.com/acme/platform.git --username bot --token env:TOKEN deliver --app hello --env dev
+//
+// +cache="168h"
 func (s *Slipway) WithGitops(
 	// The repository's http(s) URL.
 	// +optional
@@ -192,6 +198,8 @@ func (s *Slipway) WithGitops(
 }
 
 // WithState keeps the Terraform state in another http backend.
+//
+// +cache="168h"
 func (s *Slipway) WithState(
 	// The backend's base URL.
 	// +optional
@@ -219,6 +227,8 @@ func (s *Slipway) WithState(
 // WithDatabase scans with another vulnerability database.
 //
 // Example: dagger call with-database --repository ghcr.io/aquasecurity/trivy-db deliver --app hello --env dev
+//
+// +cache="168h"
 func (s *Slipway) WithDatabase(
 	// The OCI artifact's repository, without a tag.
 	repository string,
@@ -233,6 +243,8 @@ func (s *Slipway) WithDatabase(
 
 // WithPublicKey verifies signatures with this key instead of the configured
 // one.
+//
+// +cache="168h"
 func (s *Slipway) WithPublicKey(
 	// A PEM public key.
 	key *dagger.File,

@@ -115,17 +115,12 @@ func (i *PublishedImage) Sign(ctx context.Context) (*SignedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Sign().Sign(ctx, i.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-	})
-	if err := decodeText(text, err, nil); err != nil {
-		return nil, err
-	}
 	predicate, err := i.predicate()
 	if err != nil {
 		return nil, err
 	}
-	text, err = dag.Sign().Attest(ctx, i.Reference, predicate, policy.PredicateType, s.Key, s.KeyPassword, dagger.SignAttestOpts{
+	text, err := dag.Sign().Sign(ctx, i.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
+		Predicate: predicate, PredicateType: policy.PredicateType,
 		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, nil); err != nil {

@@ -32,6 +32,8 @@ type Release struct {
 // Receipt is what was done, for the record.
 //
 // Example: dagger call app --name hello build scan publish sign release --env dev receipt json
+//
+// +cache="168h"
 func (r *Release) Receipt() *Receipt {
 	return &Receipt{
 		App: r.App, Environment: r.Environment, SourceRevision: r.Slipway.Revision, Image: r.Reference,
@@ -70,6 +72,8 @@ type Receipt struct {
 }
 
 // Json is the whole receipt as JSON.
+//
+// +cache="168h"
 func (r *Receipt) Json() (string, error) {
 	// The plain type has none of the methods that Dagger generates.
 	type plain Receipt

@@ -31,6 +31,8 @@ type SignedImage struct {
 // Signed names an image that an earlier run signed, to verify or release it.
 //
 // Example: dagger call signed --app hello --digest sha256:… release --env staging
+//
+// +cache="168h"
 func (s *Slipway) Signed(
 	// The app.
 	app string,
@@ -94,8 +96,10 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 	if err != nil {
 		return err
 	}
-	var attested struct {
-		Predicates []json.RawMessage `json:"predicates"`
+	var signed struct {
+		Attestation struct {
+			Predicates []json.RawMessage `json:"predicates"`
+		} `json:"attestation"`
 	}
 	// Side by side, but always refused in this order: what is wrong with an
 	// image must not depend on which answer comes first.
@@ -106,8 +110,13 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 			})
 			return decodeText(text, err, nil)
 		},
-		func() error { return i.verifyStatement(ctx, key, connect, "", nil) },
-		func() error { return i.verifyStatement(ctx, key, connect, policy.PredicateType, &attested) },
+		func() error {
+			text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
+				Attestation: policy.PredicateType,
+				Username:    s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+			})
+			return decodeText(text, err, &signed)
+		},
 	}
 	refusals := make([]error, len(checks))
 	var done sync.WaitGroup
@@ -120,18 +129,7 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 			return err
 		}
 	}
-	return c.Scan.Policy.AcceptAny(stage, i.Reference, attested.Predicates, time.Now())
-}
-
-// verifyStatement checks the image's signature, or its attestations of one
-// type, and decodes what the step found.
-func (i *SignedImage) verifyStatement(ctx context.Context, key *dagger.File, connect, predicateType string, into any) error {
-	registry := i.Slipway.Registry
-	text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
-		PredicateType: predicateType,
-		Username:      registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
-	return decodeText(text, err, into)
+	return c.Scan.Policy.AcceptAny(stage, i.Reference, signed.Attestation.Predicates, time.Now())
 }
 
 // Release verifies the image again and then sets its digest in the GitOps

@@ -9,6 +9,8 @@ import (
 // Text is the receipt for people.
 //
 // Example: dagger call deliver --app hello --env dev text
+//
+// +cache="168h"
 func (r *Receipt) Text() (string, error) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"slipway/engine"
 )
 
 // platform is one private set of services and keys.
@@ -40,6 +42,11 @@ func repository() string {
 var shared *platform
 
 func TestMain(m *testing.M) {
+	// A test that starts an engine runs this program as the launcher.
+	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
+		fmt.Fprintln(os.Stderr, engine.Enter(os.Args[2]))
+		os.Exit(1)
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "slipway-e2e-")
 		if err != nil {
@@ -63,6 +70,9 @@ func TestMain(m *testing.M) {
 func start(dir string) (*platform, func(), error) {
 	repo := repository()
 	p := &platform{repo: repo, dir: dir, password: "correct horse battery staple"}
+	if out, err := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-dev"), "engine", "status").CombinedOutput(); err != nil {
+		return nil, nil, fmt.Errorf("these tests need an engine, go tool task setup starts it: %w\n%s", err, out)
+	}
 	env, err := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-dev"), "environ").Output()
 	if err != nil {
 		return nil, nil, fmt.Errorf("ask the launcher for the engine: %w", err)

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -32,9 +33,11 @@ var helpers = []string{"codegen", "dialstdio", "dnsname", "init"}
 
 // buildArgs returns the arguments of go that build Dagger's commands into the
 // folder out. The version is linked in because client and engine compare it.
+// With Go's own resolver and user database the helpers are static although the
+// engine needs cgo, and all commands share every compiled package.
 func buildArgs(out string, commands ...string) []string {
 	args := []string{"build", "-trimpath", "-buildvcs=false", "-mod=readonly",
-		"-tags", "dfexcludepatterns,dfparents",
+		"-tags", "dfexcludepatterns,dfparents,netgo,osusergo",
 		"-ldflags", fmt.Sprintf("-s -w -X %[1]s/engine.Version=%[2]s -X %[1]s/engine.Tag=%[2]s", daggerModule, DaggerVersion),
 		"-o", out + string(filepath.Separator)}
 	for _, command := range commands {
@@ -46,17 +49,22 @@ func buildArgs(out string, commands ...string) []string {
 // CLI builds the dagger command.
 func (b *Builder) CLI(ctx context.Context) error {
 	return b.part("compile the dagger CLI", b.Dirs.CLI(), func(temp string) error {
-		return b.compile(ctx, temp, true, "dagger")
+		return b.compile(ctx, temp, "dagger")
 	})
 }
 
 // Programs builds the engine and its helpers.
 func (b *Builder) Programs(ctx context.Context) error {
 	return b.part("compile the engine", b.Dirs.Programs(), func(temp string) error {
-		if err := b.compile(ctx, temp, false, helpers...); err != nil {
+		if err := b.compile(ctx, temp, append([]string{"engine"}, helpers...)...); err != nil {
 			return err
 		}
-		return b.compile(ctx, temp, true, "engine")
+		for _, helper := range helpers {
+			if err := static(filepath.Join(temp, helper)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -167,15 +175,26 @@ func (b *Builder) removeUnfinished() error {
 	return nil
 }
 
-func (b *Builder) compile(ctx context.Context, out string, cgo bool, commands ...string) error {
+func (b *Builder) compile(ctx context.Context, out string, commands ...string) error {
 	cmd := command(ctx, "go", buildArgs(out, commands...)...)
 	cmd.Dir = filepath.Join(b.Repo, "engine", "dist")
-	enabled := "0"
-	if cgo {
-		enabled = "1"
-	}
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED="+enabled)
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=1")
 	return run(cmd)
+}
+
+// static refuses a program that asks for a dynamic loader.
+func static(program string) error {
+	file, err := elf.Open(program)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", filepath.Base(program), err)
+	}
+	defer file.Close()
+	for _, part := range file.Progs {
+		if part.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s is not a static program: it can't run in a scratch container", filepath.Base(program))
+		}
+	}
+	return nil
 }
 
 // downloaded is what go mod download -json reports.

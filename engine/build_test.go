@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -19,10 +20,22 @@ func testBuilder(t *testing.T) *Builder {
 
 func TestBuildArgs(t *testing.T) {
 	assert.Equal(t, []string{
-		"build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", "dfexcludepatterns,dfparents",
+		"build", "-trimpath", "-buildvcs=false", "-mod=readonly", "-tags", "dfexcludepatterns,dfparents,netgo,osusergo",
 		"-ldflags", "-s -w -X github.com/dagger/dagger/engine.Version=v0.21.7 -X github.com/dagger/dagger/engine.Tag=v0.21.7",
 		"-o", "/out/", "github.com/dagger/dagger/cmd/codegen", "github.com/dagger/dagger/cmd/init",
 	}, buildArgs("/out", "codegen", "init"))
+}
+
+func TestADynamicHelperIsRefused(t *testing.T) {
+	assert.ErrorContains(t, static("/bin/sh"), "sh is not a static program")
+	assert.ErrorContains(t, static(os.DevNull), "read null")
+
+	program := filepath.Join(t.TempDir(), "web")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./testdata/web")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	assert.NoError(t, static(program))
 }
 
 func TestPartIsBuiltOnce(t *testing.T) {

@@ -10,13 +10,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // How long an engine may take.
 const (
-	startTimeout = 2 * time.Minute
+	// startTimeout is long because an engine whose predecessor was killed
+	// deletes all its caches before it answers: on a slow disk, minutes.
+	startTimeout = 15 * time.Minute
 	// stopTimeout is longer than the five minutes that the engine gives itself
 	// to write its caches.
 	stopTimeout = 6 * time.Minute
@@ -191,20 +194,38 @@ func dial(socket string) error {
 func (l *Launcher) await(ctx context.Context, ended <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
+	discard := sync.OnceFunc(func() {
+		l.Progress.Say("the last engine was killed: Dagger discards its caches first")
+	})
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("the engine ended at once (%v): the end of %s is:\n%s", err, l.Dirs.Log(), l.logEnd())
+			return fmt.Errorf("the engine ended at once (%s): the end of %s is:\n%s", exitText(err), l.Dirs.Log(), l.logEnd())
 		default:
 		}
 		if dial(l.Dirs.Socket()) == nil {
 			return nil
+		}
+		if strings.Contains(l.logEnd(), discardMessage) {
+			discard()
 		}
 		if err := pause(ctx, lockPoll/2); err != nil {
 			return fmt.Errorf("the engine does not answer on %s: %w; the end of %s is:\n%s", l.Dirs.Socket(), err, l.Dirs.Log(), l.logEnd())
 		}
 	}
 }
+
+// exitText says how a process ended, from what Wait returned.
+func exitText(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
+}
+
+// discardMessage is what Dagger v0.21.7 logs when it finds that its caches were
+// not closed.
+const discardMessage = "local cache state invalid; resetting worker"
 
 func (l *Launcher) logEnd() string {
 	content, err := os.ReadFile(l.Dirs.Log())

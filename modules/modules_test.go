@@ -48,7 +48,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
 		"infra":     {"apply", "check", "plan"},
-		"gitops":    {"release", "render"},
+		"gitops":    {"applications", "release", "render"},
 	} {
 		t.Run(module, func(t *testing.T) {
 			listed := map[string]string{}

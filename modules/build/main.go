@@ -21,6 +21,8 @@ func runner() *dagger.Container {
 
 // Assemble makes an image index of one static binary for linux/amd64 and
 // linux/arm64. The result's folder holds result.json and the OCI layout.
+//
+// +cache="168h"
 func (*Build) Assemble(
 	// The app's name; the binary's name in the image.
 	name string,
@@ -51,6 +53,8 @@ func (*Build) Assemble(
 
 // CheckDockerfile refuses a Dockerfile whose base images are not pinned by
 // digest. The result's folder holds result.json.
+//
+// +cache="168h"
 func (*Build) CheckDockerfile(
 	// The app's folder.
 	source *dagger.Directory,
@@ -66,6 +70,8 @@ func (*Build) CheckDockerfile(
 // Normalize makes a reproducible image index of two images that an engine
 // built, and refuses one that runs as root. The result's folder holds
 // result.json and the OCI layout.
+//
+// +cache="168h"
 func (*Build) Normalize(
 	// The app's folder, whose Git tree id becomes the revision label.
 	source *dagger.Directory,

@@ -18,6 +18,8 @@ func runner() *dagger.Container {
 
 // Render renders an app's overlay with kustomize. The result's folder holds
 // result.json and manifests.yaml.
+//
+// +cache="168h"
 func (*Gitops) Render(
 	// The GitOps tree: the folder that holds apps/.
 	tree *dagger.Directory,
@@ -35,6 +37,8 @@ func (*Gitops) Render(
 // Applications generates the Argo CD objects of the GitOps tree: an Application
 // per overlay, and the AppProject they belong to. The result's folder holds
 // result.json and the objects' folder, argocd.
+//
+// +cache="168h"
 func (*Gitops) Applications(
 	// The GitOps tree: the folder that holds apps/.
 	tree *dagger.Directory,

@@ -22,6 +22,8 @@ const (
 // Trivy is the scanner's static binary for linux/amd64, compiled once.
 //
 // Example: dagger -m modules/scan call trivy export --path ./trivy
+//
+// +cache="168h"
 func (*Scan) Trivy() *dagger.File {
 	return dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("trivy"), trivyTool,
 		dagger.ToolboxBinaryOpts{Experiment: "jsonv2", Define: trivyVersion})
@@ -55,6 +57,8 @@ func (*Scan) DatabaseDigest(
 
 // Database downloads the vulnerability database with this digest with Trivy
 // itself. The result's folder holds result.json and Trivy's cache folder.
+//
+// +cache="168h"
 func (s *Scan) Database(
 	ctx context.Context,
 	// The database's repository, without a tag.
@@ -88,6 +92,8 @@ func (s *Scan) Database(
 // secrets, and manifests and Terraform code for misconfigurations. It has no
 // network. The result's folder holds result.json, findings.json, report.txt
 // and report.sarif.
+//
+// +cache="168h"
 func (s *Scan) Report(
 	// The OCI layout.
 	layout *dagger.Directory,
@@ -127,6 +133,8 @@ func (s *Scan) Report(
 
 // Config scans one folder of manifests or Terraform code for misconfigurations
 // and secrets. The result's folder holds result.json and findings.json.
+//
+// +cache="168h"
 func (s *Scan) Config(
 	// The folder.
 	source *dagger.Directory,

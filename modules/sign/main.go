@@ -44,6 +44,8 @@ func (*Sign) Keygen(
 
 // PublicKey is the public half of a private key. The result's folder holds
 // result.json and cosign.pub.
+//
+// +cache="168h"
 func (*Sign) PublicKey(
 	// The private key, in cosign's encrypted format.
 	key *dagger.Secret,
@@ -55,8 +57,8 @@ func (*Sign) PublicKey(
 		Directory("/out")
 }
 
-// Sign signs an image's digest, unless a valid signature by this key is there,
-// and returns the step's result.
+// Sign signs an image's digest and, with a predicate, attests that as well;
+// what this key has already signed stays as it is. It returns the step's result.
 //
 // +cache="never"
 func (*Sign) Sign(
@@ -67,6 +69,12 @@ func (*Sign) Sign(
 	key *dagger.Secret,
 	// The key's password.
 	keyPassword *dagger.Secret,
+	// A predicate to attest, as JSON.
+	// +optional
+	predicate string,
+	// The predicate's type, a URI.
+	// +optional
+	predicateType string,
 	// Who pushes.
 	// +optional
 	username string,
@@ -80,8 +88,13 @@ func (*Sign) Sign(
 	// +optional
 	connect string,
 ) (string, error) {
-	return registry(withKey(runner(), key, keyPassword), username, password, service, connect,
-		"/step", "sign", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference).
+	base := withKey(runner(), key, keyPassword)
+	args := []string{"/step", "sign", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference}
+	if predicate != "" || predicateType != "" {
+		base = base.WithNewFile("/predicate.json", predicate)
+		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
+	}
+	return registry(base, username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -120,8 +133,8 @@ func (*Sign) Attest(
 		File("/out/result.json").Contents(ctx)
 }
 
-// Verify checks an image's signature, or its attestations of one type, and
-// returns the step's result.
+// Verify checks an image's signature and, when asked, that it carries an
+// attestation of one type, and returns the step's result.
 //
 // +cache="never"
 func (*Sign) Verify(
@@ -130,9 +143,9 @@ func (*Sign) Verify(
 	reference string,
 	// The PEM public key that must have signed.
 	publicKey *dagger.File,
-	// The predicate type of the attestations to check, instead of the signature.
+	// The predicate type of an attestation that must be there, too.
 	// +optional
-	predicateType string,
+	attestation string,
 	// Who reads.
 	// +optional
 	username string,
@@ -147,8 +160,8 @@ func (*Sign) Verify(
 	connect string,
 ) (string, error) {
 	args := []string{"/step", "verify", "--out", "/out", "--public-key", "/cosign.pub", "--reference", reference}
-	if predicateType != "" {
-		args = append(args, "--predicate-type", predicateType)
+	if attestation != "" {
+		args = append(args, "--attestation", attestation)
 	}
 	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)

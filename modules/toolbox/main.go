@@ -30,6 +30,8 @@ type Toolbox struct {
 }
 
 // New makes a toolbox.
+//
+// +cache="168h"
 func New(
 	// Module proxies, in GOPROXY's notation. By default the engine's own
 	// setting, without its file proxies, or Go's default.
@@ -53,6 +55,8 @@ func New(
 
 // Scratch is the container that a step program runs in: a CA bundle and a
 // temporary folder, no shell, no package manager.
+//
+// +cache="168h"
 func (t *Toolbox) Scratch() (*dagger.Container, error) {
 	certs, err := os.ReadFile(certsFile)
 	if err != nil {
@@ -66,6 +70,8 @@ func (t *Toolbox) Scratch() (*dagger.Container, error) {
 
 // Go is a container with the pinned Go toolchain, a module cache and a build
 // cache, for amd64.
+//
+// +cache="168h"
 func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
 	scratch, err := t.Scratch()
 	if err != nil {
@@ -87,6 +93,8 @@ func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
 // Binary compiles one main package of a Go module for a platform.
 //
 // Example: dagger -m modules/toolbox call binary --source apps/hello --pkg ./cmd/hello
+//
+// +cache="168h"
 func (t *Toolbox) Binary(
 	ctx context.Context,
 	// The Go module: the folder of its go.mod.
@@ -124,6 +132,8 @@ func (t *Toolbox) Binary(
 
 // Step compiles a step program: a Go module that stands on the step protocol,
 // which lies beside it in the repository.
+//
+// +cache="168h"
 func (t *Toolbox) Step(
 	ctx context.Context,
 	// The program's folder in the repository, such as modules/scan/step.
@@ -144,6 +154,8 @@ func (t *Toolbox) Step(
 }
 
 // Runner is the container of a step program: Scratch with the program at /step.
+//
+// +cache="168h"
 func (t *Toolbox) Runner(
 	ctx context.Context,
 	// The program's folder in the repository, such as modules/scan/step.
@@ -164,6 +176,8 @@ func (t *Toolbox) Runner(
 
 // Test runs a Go module's own vet checks and tests, and returns what they
 // printed.
+//
+// +cache="168h"
 func (t *Toolbox) Test(
 	ctx context.Context,
 	// The Go module: the folder of its go.mod.
@@ -183,6 +197,8 @@ func (t *Toolbox) Test(
 
 // Zoneinfo is the time zone database of the toolchain, as the zip file that Go
 // programs read.
+//
+// +cache="168h"
 func (t *Toolbox) Zoneinfo() *dagger.File {
 	return dag.Toolchain().Go().File("lib/time/zoneinfo.zip")
 }

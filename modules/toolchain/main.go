@@ -22,6 +22,8 @@ type Toolchain struct{}
 // Go is the pinned Go toolchain, from the module golang.org/toolchain:
 // the form in which the go command itself fetches toolchains. Its checksum is
 // compared with the pinned one.
+//
+// +cache="168h"
 func (*Toolchain) Go(ctx context.Context) (*dagger.Directory, error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", toolchainModule+"@"+toolchainVersion)
 	cmd.Dir = os.TempDir()

@@ -124,7 +124,11 @@ func (d *Daemon) start(ctx context.Context) error {
 	for {
 		select {
 		case err := <-ended:
-			return fmt.Errorf("the sandbox ended at once (%v): %s", err, d.lastWords())
+			how := "exit status 0"
+			if err != nil {
+				how = err.Error()
+			}
+			return fmt.Errorf("the sandbox ended at once (%s): %s", how, d.lastWords())
 		case <-wait.Done():
 			_ = cmd.Process.Kill()
 			<-ended

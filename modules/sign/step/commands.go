@@ -111,14 +111,37 @@ func signImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
 	private, registry, claims := addKey(set), addRegistry(set), pairs{}
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
+	file := set.String("predicate", "", "file with a predicate to attest as well, a JSON object")
+	predicateType := set.String("predicate-type", "", "that predicate's type, a URI")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		return attachStatement(ctx, private, registry, attach.Request{
-			Stage: "sign", PredicateType: bundle.SignPredicateType, Annotations: claims,
-		})
+		requests := []attach.Request{{Stage: "sign", PredicateType: bundle.SignPredicateType, Annotations: claims}}
+		if *file != "" || *predicateType != "" {
+			predicate, err := readPredicate(*file)
+			if err != nil {
+				return nil, err
+			}
+			requests = append(requests, attach.Request{Stage: "sign", PredicateType: *predicateType, Predicate: predicate, Annotations: claims})
+		}
+		done, err := attachStatements(ctx, private, registry, requests)
+		if err != nil {
+			return nil, err
+		}
+		result := signResult{Signed: done[0]}
+		if len(done) > 1 {
+			result.Attestation = done[1]
+		}
+		return result, nil
 	}, nil
+}
+
+// signResult is what sign returns.
+type signResult struct {
+	*attach.Signed
+	// Attestation is absent when no predicate was given.
+	Attestation *attach.Signed `json:"attestation,omitempty"`
 }
 
 func attestImage(name string, args []string) (string, work, error) {
@@ -131,39 +154,56 @@ func attestImage(name string, args []string) (string, work, error) {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		predicate, err := read("sign", "--predicate", *file)
+		predicate, err := readPredicate(*file)
 		if err != nil {
 			return nil, err
 		}
-		if len(predicate) == 0 {
-			return nil, step.Input("sign", "predicate "+*file, "is empty", "give one JSON object")
-		}
-		return attachStatement(ctx, private, registry, attach.Request{
-			Stage: "sign", PredicateType: *predicateType, Predicate: predicate, Annotations: claims,
+		done, err := attachStatements(ctx, private, registry, []attach.Request{
+			{Stage: "sign", PredicateType: *predicateType, Predicate: predicate, Annotations: claims},
 		})
+		if err != nil {
+			return nil, err
+		}
+		return done[0], nil
 	}, nil
 }
 
-func attachStatement(ctx context.Context, private keyFlags, registry registryFlags, request attach.Request) (any, error) {
-	reference, client, err := registry.dial(request.Stage, true)
+func readPredicate(file string) ([]byte, error) {
+	predicate, err := read("sign", "--predicate", file)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := private.open(request.Stage)
+	if len(predicate) == 0 {
+		return nil, step.Input("sign", "predicate "+file, "is empty", "give one JSON object")
+	}
+	return predicate, nil
+}
+
+// attachStatements signs the requests, in their order, with one key.
+func attachStatements(ctx context.Context, private keyFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
+	reference, client, err := registry.dial("sign", true)
 	if err != nil {
 		return nil, err
 	}
-	request.Reference = reference
-	done, err := attach.Sign(ctx, client, signer, request)
+	signer, err := private.open("sign")
 	if err != nil {
 		return nil, err
 	}
-	if done.Signed {
-		say("signed %s (%s)", done.Reference, done.PredicateType)
-	} else {
-		say("%s is already signed (%s)", done.Reference, done.PredicateType)
+	all := make([]*attach.Signed, 0, len(requests))
+	for _, request := range requests {
+		request.Reference = reference
+		done, err := attach.Sign(ctx, client, signer, request)
+		if err != nil {
+			return nil, err
+		}
+		if done.Signed {
+			say("signed %s (%s)", done.Reference, done.PredicateType)
+		} else {
+			say("%s is already signed (%s)", done.Reference, done.PredicateType)
+		}
+		all = append(all, done)
 	}
-	return done, nil
+	return all, nil
 }
 
 func verifyImage(name string, args []string) (string, work, error) {
@@ -171,7 +211,8 @@ func verifyImage(name string, args []string) (string, work, error) {
 	registry, claims := addRegistry(set), pairs{}
 	public := set.String("public-key", "", "PEM public key that must have signed (required)")
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
-	set.Var(claims, "annotation", "claim that the statement must make, as KEY=VALUE; repeat for more")
+	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
+	set.Var(claims, "annotation", "claim that each statement must make, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
@@ -191,16 +232,33 @@ func verifyImage(name string, args []string) (string, work, error) {
 		if err != nil {
 			return nil, step.Input("verify", "public key "+*public, err.Error(), "give the cosign.pub of the signing key").Because(err)
 		}
-		done, err := attach.Verify(ctx, client, trusted, attach.Wanted{
-			Stage: "verify", Reference: reference, PredicateType: *predicateType, Annotations: claims,
-		})
-		if err != nil {
-			return nil, err
+		var result verifyResult
+		for _, wanted := range []struct {
+			predicateType string
+			into          **attach.Verified
+		}{{*predicateType, &result.Verified}, {*attestation, &result.Attestation}} {
+			if wanted.predicateType == "" {
+				continue
+			}
+			done, err := attach.Verify(ctx, client, trusted, attach.Wanted{
+				Stage: "verify", Reference: reference, PredicateType: wanted.predicateType, Annotations: claims,
+			})
+			if err != nil {
+				return nil, err
+			}
+			say("%s: %d valid (%s)", done.Reference, done.Verified, done.PredicateType)
+			for _, line := range done.Ignored {
+				say("ignored %s", line)
+			}
+			*wanted.into = done
 		}
-		say("%s: %d valid (%s)", done.Reference, done.Verified, done.PredicateType)
-		for _, line := range done.Ignored {
-			say("ignored %s", line)
-		}
-		return done, nil
+		return result, nil
 	}, nil
+}
+
+// verifyResult is what verify returns.
+type verifyResult struct {
+	*attach.Verified
+	// Attestation is absent when none was asked for.
+	Attestation *attach.Verified `json:"attestation,omitempty"`
 }

@@ -164,6 +164,49 @@ func signAndVerify(t *testing.T, address string) {
 	assert.Contains(t, f.Reason, half.KeyHint)
 }
 
+func TestSigningAndAttestingInOneRun(t *testing.T) { eachRegistry(t, signAndAttest) }
+
+func signAndAttest(t *testing.T, address string) {
+	const verdict = "https://example.org/verdict/v1"
+	private, public, secret := keys(t)
+	access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
+	sign := append([]string{"sign", "--key-file", private, "--password-file", secret}, access...)
+	verify := append([]string{"verify", "--public-key", public, "--attestation", verdict}, access...)
+
+	require.NoError(t, run(t, nil, sign...))
+	f := fault(t, run(t, nil, verify...))
+	assert.Equal(t, "has no attestation "+verdict, f.Reason)
+
+	type result struct {
+		PredicateType string
+		Signed        bool
+		Attestation   struct {
+			PredicateType string
+			Signed        bool
+			Predicates    []json.RawMessage
+		}
+	}
+	var signed, verified result
+	require.NoError(t, run(t, &signed, append(sign, "--predicate", file(t, `{"passed":true}`), "--predicate-type", verdict)...))
+	assert.False(t, signed.Signed, "the signature was there")
+	assert.True(t, signed.Attestation.Signed)
+	assert.Equal(t, verdict, signed.Attestation.PredicateType)
+	require.NoError(t, run(t, &verified, verify...))
+	assert.Equal(t, "https://sigstore.dev/cosign/sign/v1", verified.PredicateType)
+	assert.Equal(t, verdict, verified.Attestation.PredicateType)
+	require.Len(t, verified.Attestation.Predicates, 1)
+	assert.JSONEq(t, `{"passed":true}`, string(verified.Attestation.Predicates[0]))
+
+	for flag, c := range map[string][]string{
+		"--predicate":       {"--predicate-type", verdict},
+		`predicate type ""`: {"--predicate", file(t, `{}`)},
+	} {
+		f := fault(t, run(t, nil, append(sign, c...)...))
+		assert.Equal(t, step.KindInput, f.Kind)
+		assert.Equal(t, flag, f.Input)
+	}
+}
+
 func TestKeygenRefuses(t *testing.T) {
 	f := fault(t, run(t, nil, "keygen", "--password-file", file(t, "\n")))
 	assert.Equal(t, step.KindInput, f.Kind)
