@@ -2,11 +2,12 @@ package advisory
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,8 +200,10 @@ func settle() (int, error) {
 	return count, nil
 }
 
-// compact copies a database in key order, in one transaction, so that its bytes
-// depend on its content alone.
+// compact copies a database so that its bytes depend on its content alone: in
+// key order, with a transaction for each bucket. One that touches two children
+// of a bucket would allot their pages in a random order, because bbolt keeps
+// open buckets in a map.
 func compact(from, to string) error {
 	source, err := bolt.Open(from, 0o600, &bolt.Options{ReadOnly: true})
 	if err != nil {
@@ -213,49 +216,52 @@ func compact(from, to string) error {
 	if err := os.RemoveAll(to); err != nil {
 		return err
 	}
-	target, err := bolt.Open(to, 0o644, &bolt.Options{FreelistType: bolt.FreelistArrayType, PageSize: 4096})
+	// Nothing needs the file before it is whole, so it is synced once.
+	target, err := bolt.Open(to, 0o644, &bolt.Options{FreelistType: bolt.FreelistArrayType, PageSize: 4096, NoSync: true})
 	if err != nil {
 		return err
 	}
 	defer target.Close()
 	err = source.View(func(read *bolt.Tx) error {
-		return target.Update(func(write *bolt.Tx) error {
-			var names []string
-			if err := read.ForEach(func(name []byte, _ *bolt.Bucket) error {
-				names = append(names, string(name))
-				return nil
-			}); err != nil {
-				return err
-			}
-			sort.Strings(names)
-			for _, name := range names {
-				bucket, err := write.CreateBucket([]byte(name))
-				if err != nil {
-					return err
-				}
-				if err := copyBucket(read.Bucket([]byte(name)), bucket); err != nil {
-					return err
-				}
-			}
-			return nil
+		return read.ForEach(func(name []byte, bucket *bolt.Bucket) error {
+			return copyBucket(target, [][]byte{name}, bucket)
 		})
 	})
 	if err != nil {
 		return err
 	}
-	return target.Close()
+	return errors.Join(target.Sync(), target.Close())
 }
 
-func copyBucket(from, to *bolt.Bucket) error {
-	to.FillPercent = 0.9
-	return from.ForEach(func(key, value []byte) error {
-		if value != nil {
+// creator is a transaction or a bucket.
+type creator interface {
+	CreateBucketIfNotExists(name []byte) (*bolt.Bucket, error)
+}
+
+// copyBucket copies the bucket at a path, and then each bucket in it.
+func copyBucket(target *bolt.DB, path [][]byte, from *bolt.Bucket) error {
+	err := target.Update(func(write *bolt.Tx) error {
+		var parent creator = write
+		var to *bolt.Bucket
+		for _, name := range path {
+			var err error
+			if to, err = parent.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+			parent = to
+		}
+		to.FillPercent = 0.9
+		return from.ForEach(func(key, value []byte) error {
+			if value == nil {
+				return nil
+			}
 			return to.Put(key, value)
-		}
-		bucket, err := to.CreateBucket(key)
-		if err != nil {
-			return err
-		}
-		return copyBucket(from.Bucket(key), bucket)
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return from.ForEachBucket(func(name []byte) error {
+		return copyBucket(target, append(slices.Clone(path), name), from.Bucket(name))
 	})
 }
