@@ -45,7 +45,7 @@ func TestInfraIsPlannedCheckedAndApplied(t *testing.T) {
 	renamed := source(t, map[string]string{code: strings.Replace(text, quota, strings.Replace(quota, `"quota"`, `"limits"`, 1), 1),
 		"infra/local/outputs.tf": "output \"namespace\" {\n  value = terraform_data.namespace.output.name\n}\n"})
 	_, err = infra(renamed, "check", "sha-256")
-	refused(t, err, "check: refused by policy: plan destroys, replaces or forgets existing resources: 1", "terraform_data.quota")
+	refused(t, err, "check: refused by policy: plan: destroys, replaces or forgets existing resources: 1", "terraform_data.quota")
 	assert.Equal(t, applied, state(), "a refused plan changes nothing")
 
 	_, err = infra(renamed, "check", "--allow-destroy", "apply", "sha-256")

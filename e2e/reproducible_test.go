@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && fresh
 
 package e2e
 
@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -15,44 +16,36 @@ import (
 	"slipway/engine"
 )
 
-// freshEngine starts an engine with empty caches beside the one in use: the
-// same programs, and nothing else in common.
-func freshEngine(t testing.TB) *engine.Launcher {
-	t.Helper()
+// This test takes minutes, because an engine with empty caches compiles
+// everything again, and the engine in use is down meanwhile: a machine has one
+// at a time. It is run by itself:
+//
+//	go test -tags=e2e,fresh -timeout=40m -run Reproducible ./e2e
+func TestReproducibleOnAnEngineThatSharesNothing(t *testing.T) {
 	user, err := engine.NewLauncher(repository(), engine.NewProgress(os.Stderr))
 	require.NoError(t, err)
-	if !user.Dirs.Built() {
-		t.Skip("a second engine can be started where the native one is used, not beside Docker's")
-	}
-	own := &engine.Launcher{
-		Repo: t.TempDir(),
-		Dirs: engine.Dirs{
-			Cache: user.Dirs.Cache, State: filepath.Join(t.TempDir(), "state"), Run: filepath.Join(t.TempDir(), "run"),
-		},
-		Network:  engine.Network{Name: "slipwayfresh", Prefix: "10.85."},
-		Progress: engine.NewProgress(os.Stderr),
-		Getenv: func(name string) string {
-			if name == "_EXPERIMENTAL_DAGGER_RUNNER_HOST" || strings.HasPrefix(name, "DOCKER_") {
-				return ""
-			}
-			return os.Getenv(name)
-		},
-	}
-	t.Cleanup(func() { assert.NoError(t, own.Reset(context.Background())) })
-	require.NoError(t, own.Up(t.Context()))
-	return own
-}
-
-func TestTheSameSourceGivesTheSameDigestOnAnotherEngine(t *testing.T) {
+	require.True(t, user.Dirs.Built(), "this test swaps the native engine; beside Docker's there is none")
 	dir := source(t, nil)
-	call := func(p *platform) string {
-		digest, err := p.call(dir, nil, "app", "--name", "hello", "build", "digest")
+	digest := func() string {
+		digest, err := shared.call(dir, nil, "app", "--name", "hello", "build", "digest")
 		require.NoError(t, err)
 		require.Regexp(t, `^sha256:[0-9a-f]{64}\s*$`, digest)
 		return strings.TrimSpace(digest)
 	}
-	other := freshEngine(t)
-	fresh := *shared
-	fresh.env = append(os.Environ(), other.Environ(t.Context())...)
-	assert.Equal(t, call(shared), call(&fresh))
+	first := digest()
+
+	fresh := *user
+	fresh.Repo = t.TempDir()
+	fresh.Dirs.State = filepath.Join(t.TempDir(), "state")
+	require.NoError(t, user.Down(t.Context()))
+	t.Cleanup(func() {
+		assert.NoError(t, fresh.Reset(context.Background()))
+		assert.NoError(t, user.Up(context.Background()))
+	})
+	require.NoError(t, fresh.Up(t.Context()))
+	began := time.Now()
+	_, err = shared.run(dir, "functions", "-s")
+	require.NoError(t, err)
+	t.Logf("the first dagger functions took %s", time.Since(began).Round(time.Second))
+	assert.Equal(t, first, digest())
 }
