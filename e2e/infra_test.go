@@ -41,8 +41,9 @@ func TestInfraIsPlannedCheckedAndApplied(t *testing.T) {
 
 	const code = "infra/local/main.tf"
 	text := read(t, p.repo+"/"+code)
-	quota := text[strings.Index(text, `resource "terraform_data" "quota"`):]
-	renamed := source(t, map[string]string{code: strings.Replace(text, quota, strings.Replace(quota, `"quota"`, `"limits"`, 1), 1),
+	const quota = `resource "terraform_data" "quota"`
+	require.Contains(t, text, quota)
+	renamed := source(t, map[string]string{code: strings.Replace(text, quota, `resource "terraform_data" "limits"`, 1),
 		"infra/local/outputs.tf": "output \"namespace\" {\n  value = terraform_data.namespace.output.name\n}\n"})
 	_, err = infra(renamed, "check", "sha-256")
 	refused(t, err, "check: refused by policy: plan: destroys, replaces or forgets existing resources: 1", "terraform_data.quota")

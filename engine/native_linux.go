@@ -103,5 +103,5 @@ func diskSize(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &found); err != nil {
 		return 0, fmt.Errorf("measure the disk of %s: %w", dir, err)
 	}
-	return int64(found.Blocks) * int64(found.Bsize), nil
+	return int64(found.Blocks) * found.Bsize, nil
 }

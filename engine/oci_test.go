@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -79,7 +80,7 @@ func TestWriteLayout(t *testing.T) {
 	got := map[string]entry{}
 	for reader := tar.NewReader(bytes.NewReader(plain)); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)

@@ -30,7 +30,7 @@ func check(ctx context.Context, repo string, progress *engine.Progress) error {
 		return err
 	}
 	return everyModule(ctx, repo, func(dir string, packages []string) error {
-		if err := goRun(ctx, dir, nil, append([]string{"vet", "-tags=" + sourceTags}, packages...)...); err != nil {
+		if err := goRun(ctx, dir, append([]string{"vet", "-tags=" + sourceTags}, packages...)...); err != nil {
 			return err
 		}
 		cmd := exec.CommandContext(ctx, linter, lintArgs(repo, packages)...)
@@ -48,7 +48,7 @@ func lintArgs(repo string, packages []string) []string {
 // buildLinter compiles the pinned linter; unchanged, that takes a moment.
 func buildLinter(ctx context.Context, repo, linter string, progress *engine.Progress) error {
 	build := func() error {
-		return goRun(ctx, filepath.Join(repo, "tools", "golangci-lint"), nil,
+		return goRun(ctx, filepath.Join(repo, "tools", "golangci-lint"),
 			"build", "-o", linter, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint")
 	}
 	if _, err := os.Stat(linter); err == nil {

@@ -104,7 +104,7 @@ func TestEveryModuleGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 		return os.ErrInvalid
 	})
 	assert.Equal(t, []string{"a", "b", "c"}, seen)
-	assert.EqualError(t, err, "Go modules that failed: a, b")
+	assert.EqualError(t, err, "failed Go modules: a, b")
 
 	ctx, cancel := context.WithCancel(t.Context())
 	err = everyModule(ctx, dir, func(string, []string) error { cancel(); return os.ErrInvalid })

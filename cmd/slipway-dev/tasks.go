@@ -32,19 +32,19 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 		return true, check(ctx, launcher.Repo, progress)
 	case "test unit":
 		return true, everyModule(ctx, launcher.Repo, func(dir string, packages []string) error {
-			if err := goRun(ctx, dir, nil, append([]string{"vet"}, packages...)...); err != nil {
+			if err := goRun(ctx, dir, append([]string{"vet"}, packages...)...); err != nil {
 				return err
 			}
 			// The whole of vet has just run; test's own would look at every
 			// dependency a second time.
-			return goRun(ctx, dir, nil, append([]string{"test", "-vet=off"}, packages...)...)
+			return goRun(ctx, dir, append([]string{"test", "-vet=off"}, packages...)...)
 		})
 	case "test module":
-		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
+		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":
-		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
+		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
 	case "bench":
-		return true, goRun(ctx, launcher.Repo, nil, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
+		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	}
 	return false, nil
 }
@@ -86,7 +86,7 @@ func everyModule(ctx context.Context, repo string, work func(dir string, package
 	}
 	fmt.Printf("%d passed, %d failed\n", passed, len(failed))
 	if len(failed) > 0 {
-		return fmt.Errorf("Go modules that failed: %s", strings.Join(failed, ", "))
+		return fmt.Errorf("failed Go modules: %s", strings.Join(failed, ", "))
 	}
 	return nil
 }
@@ -115,9 +115,8 @@ func testable(ctx context.Context, repo, folder string) ([]string, error) {
 	return packages, nil
 }
 
-func goRun(ctx context.Context, dir string, env []string, args ...string) error {
+func goRun(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), env...)
 	return cmd.Run()
 }

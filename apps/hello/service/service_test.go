@@ -135,7 +135,10 @@ func TestShutdownFlipsReadinessThenDrains(t *testing.T) {
 		asked := time.Now()
 		require.NoError(t, <-ended)
 		assert.Equal(t, s.Drain, time.Since(asked), "on the test's own clock")
-		_, err := client.Get("http://hello/")
+		answer, err := client.Get("http://hello/")
+		if err == nil {
+			assert.NoError(t, answer.Body.Close())
+		}
 		assert.ErrorIs(t, err, net.ErrClosed)
 	})
 }

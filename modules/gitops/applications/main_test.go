@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -43,7 +44,7 @@ func TestGenerateThenCheck(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, objects{Files: []string{"hello-dev.yaml", "project.yaml"}}, value)
 
-	changed := append(data, '\n')
+	changed := append(slices.Clone(data), '\n')
 	require.NoError(t, os.WriteFile(file, changed, 0o644))
 	_, err = do(t, "check", flags)
 	fault, ok := step.AsFault(err)

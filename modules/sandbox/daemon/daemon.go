@@ -124,15 +124,10 @@ func (d *Daemon) start(ctx context.Context) error {
 	for {
 		select {
 		case err := <-ended:
-			how := "exit status 0"
-			if err != nil {
-				how = err.Error()
-			}
-			return fmt.Errorf("the sandbox ended at once (%s): %s", how, d.lastWords())
+			return fmt.Errorf("the sandbox ended at once (%s): %s", exitText(err), d.lastWords())
 		case <-wait.Done():
 			_ = cmd.Process.Kill()
-			<-ended
-			return fmt.Errorf("the sandbox was not ready within %s: %s", Patience, d.lastWords())
+			return fmt.Errorf("the sandbox was not ready within %s, and was killed (%s): %s", Patience, exitText(<-ended), d.lastWords())
 		case <-tick.C:
 			if _, err := os.Stat(d.ready()); err == nil {
 				return nil
@@ -161,6 +156,14 @@ func (d *Daemon) Down(ctx context.Context) (bool, error) {
 		return pid != 0, err
 	}
 	return pid != 0, nil
+}
+
+// exitText says how a process ended, from what Wait returned.
+func exitText(err error) string {
+	if err == nil {
+		return "exit status 0"
+	}
+	return err.Error()
 }
 
 func (d *Daemon) stop(ctx context.Context, pid int) error {

@@ -88,7 +88,7 @@ func (f *Fault) Because(err error) *Fault {
 	return f
 }
 
-// Policy, Input and Infrastructure make a Fault of their kind.
+// Policy makes a fault of KindPolicy.
 func Policy(stage, input, reason, mend string, details ...string) *Fault {
 	return &Fault{Kind: KindPolicy, Stage: stage, Input: input, Reason: reason, Mend: mend, Details: details}
 }

@@ -18,12 +18,12 @@ func main() {
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	s := service.New(log)
 	l, err := net.Listen("tcp", *listen)
 	if err == nil {
 		err = s.Serve(ctx, l)
 	}
+	stop()
 	if err != nil {
 		log.Error("ended", "error", err)
 		os.Exit(1)

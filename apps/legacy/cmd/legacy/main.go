@@ -21,7 +21,6 @@ func main() {
 	flag.Parse()
 	log := slog.New(slog.NewJSONHandler(os.Stdout, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	server := &http.Server{
 		Addr: *listen, Handler: greeting.Handler(),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second,
@@ -37,6 +36,7 @@ func main() {
 	if errors.Is(err, http.ErrServerClosed) {
 		err = <-down
 	}
+	stop()
 	if err != nil {
 		log.Error("ended", "error", err)
 		os.Exit(1)

@@ -49,14 +49,14 @@ func Normalize(dir, scratch string, in NormalizeInput) (built Built, err error) 
 	}
 	defer discardOn(&err, dir)
 	for _, source := range images {
-		if err := b.addNormalized(source, in.Labels, scratch); err != nil {
+		if err := b.addNormalized(source, scratch); err != nil {
 			return Built{}, err
 		}
 	}
 	return b.finish()
 }
 
-func (b *builder) addNormalized(source Source, labels Labels, scratch string) error {
+func (b *builder) addNormalized(source Source, scratch string) error {
 	layout, cleanup, err := open(source, scratch)
 	if err != nil {
 		return err

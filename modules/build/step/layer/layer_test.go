@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -68,7 +69,7 @@ func list(t *testing.T, compressed []byte) ([]tar.Header, map[string]string) {
 	tr := tar.NewReader(zr)
 	for {
 		h, err := tr.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return headers, contents
 		}
 		require.NoError(t, err)

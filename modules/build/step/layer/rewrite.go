@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 
@@ -120,7 +121,7 @@ func read(spool *os.File) ([]Entry, error) {
 		if h.Typeflag == tar.TypeXGlobalHeader {
 			continue // defaults of an archiver, such as a commit id: no file
 		}
-		e, err := spooled(spool, tr, h)
+		e, err := spooled(spool, h)
 		if err != nil {
 			return nil, err
 		}
@@ -140,7 +141,7 @@ func read(spool *os.File) ([]Entry, error) {
 	return entries, nil
 }
 
-func spooled(spool *os.File, tr *tar.Reader, h *tar.Header) (Entry, error) {
+func spooled(spool *os.File, h *tar.Header) (Entry, error) {
 	names := []string{h.Name}
 	if h.Typeflag == tar.TypeLink {
 		names = append(names, h.Linkname)
@@ -211,7 +212,7 @@ func regroupLinks(byName map[string]Entry, repeated map[string]bool) error {
 		if !ok {
 			continue // the target is in a layer below
 		}
-		names := append(links, target)
+		names := append(slices.Clone(links), target)
 		sort.Strings(names)
 		for _, name := range names[1:] {
 			h := file.Header

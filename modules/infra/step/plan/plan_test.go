@@ -44,14 +44,14 @@ func TestBindingRefusesWhatItWasNotMadeFor(t *testing.T) {
 	f := fault(t, err, step.KindPolicy)
 	assert.Contains(t, f.Reason, b.PlanSHA256)
 	_, err = b.ReadPlan("apply", file+"x")
-	fault(t, err, step.KindInput)
+	_ = fault(t, err, step.KindInput)
 	_, err = Binding{PlanSHA256: "sha256:x"}.ReadPlan("apply", file)
-	fault(t, err, step.KindInput)
+	_ = fault(t, err, step.KindInput)
 
 	assert.NoError(t, b.CheckCode("apply", b.CodeSHA256))
-	fault(t, b.CheckCode("apply", b.PlanSHA256), step.KindPolicy)
+	_ = fault(t, b.CheckCode("apply", b.PlanSHA256), step.KindPolicy)
 	assert.NoError(t, b.CheckEnvironment("apply", "dev"))
-	fault(t, b.CheckEnvironment("apply", "production"), step.KindPolicy)
+	_ = fault(t, b.CheckEnvironment("apply", "production"), step.KindPolicy)
 
 	assert.NoError(t, b.CheckState("apply", b.StateAddress, "l", 3))
 	assert.Contains(t, fault(t, b.CheckState("apply", "http://localhost:3333/state/local/staging", "l", 3), step.KindPolicy).Reason, "not the state")
@@ -81,10 +81,10 @@ func TestReadIsStrict(t *testing.T) {
 	for _, text := range []string{"", "[]", `{"planSha256":"x","more":1}`, `{}{}`} {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		var b Binding
-		fault(t, Read("apply", "binding", file, &b), step.KindInput)
+		_ = fault(t, Read("apply", "binding", file, &b), step.KindInput)
 	}
 	var b Binding
-	fault(t, Read("apply", "binding", file+"x", &b), step.KindInput)
+	_ = fault(t, Read("apply", "binding", file+"x", &b), step.KindInput)
 }
 
 const document = `{
@@ -176,7 +176,7 @@ func TestSummarizeRefusesWhatItCanNotJudge(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Summarize("apply", Redact(parse(t, text)))
-			fault(t, err, step.KindInfrastructure)
+			_ = fault(t, err, step.KindInfrastructure)
 		})
 	}
 }

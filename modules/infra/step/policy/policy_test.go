@@ -34,8 +34,8 @@ func TestMisconfigurationsAtTheThresholdRefuse(t *testing.T) {
 	assert.Len(t, fault(t, Misconfigurations("check", findings, "LOW"), step.KindPolicy).Details, 3)
 	assert.NoError(t, Misconfigurations("check", findings[:2], "CRITICAL"))
 	assert.NoError(t, Misconfigurations("check", nil, "LOW"))
-	fault(t, Misconfigurations("check", nil, "high"), step.KindInput)
-	fault(t, Misconfigurations("check", nil, "UNKNOWN"), step.KindInput)
+	_ = fault(t, Misconfigurations("check", nil, "high"), step.KindInput)
+	_ = fault(t, Misconfigurations("check", nil, "UNKNOWN"), step.KindInput)
 }
 
 func TestReadFindings(t *testing.T) {
@@ -56,12 +56,12 @@ func TestReadFindings(t *testing.T) {
 
 	for _, text := range []string{"", "null", "{}", `{"Results":[]}`, `[{"ID2":"x"}]`, "[][]", "[1]"} {
 		_, err := read(text)
-		fault(t, err, step.KindInput)
+		_ = fault(t, err, step.KindInput)
 	}
 	_, err = ReadFindings("check", "")
 	assert.Equal(t, "is missing", fault(t, err, step.KindInput).Reason)
 	_, err = ReadFindings("check", filepath.Join(t.TempDir(), "none"))
-	fault(t, err, step.KindInput)
+	_ = fault(t, err, step.KindInput)
 }
 
 func TestDestroysNeedAYes(t *testing.T) {

@@ -90,7 +90,7 @@ func (s *stateServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusNotFound)
 			return
 		}
-		io.WriteString(w, s.states[path])
+		_, _ = io.WriteString(w, s.states[path])
 	case http.MethodPost:
 		if idOf(s.locks[path]) != r.URL.Query().Get("ID") {
 			w.WriteHeader(http.StatusConflict)
@@ -100,7 +100,7 @@ func (s *stateServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "LOCK":
 		if s.locks[path] != "" {
 			w.WriteHeader(http.StatusLocked)
-			io.WriteString(w, s.locks[path])
+			_, _ = io.WriteString(w, s.locks[path])
 			return
 		}
 		s.locks[path] = string(body)

@@ -263,20 +263,20 @@ func TestPlanRefusals(t *testing.T) {
 		s := newSite(t)
 		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, "", 1))
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, "declares no backend")
+		_ = wantFault(t, err, "plan", step.KindInput, "declares no backend")
 	})
 	t.Run("another backend", func(t *testing.T) {
 		s := newSite(t)
 		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, `backend "local" {}`, 1))
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, `declares the backend "local"`)
+		_ = wantFault(t, err, "plan", step.KindInput, `declares the backend "local"`)
 	})
 	t.Run("a backend that the code sets", func(t *testing.T) {
 		s := newSite(t)
 		other := newStateServer(t)
 		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, "backend \"http\" {\n    address = \""+other.URL+"/x\"\n  }", 1))
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, "sets address of its backend")
+		_ = wantFault(t, err, "plan", step.KindInput, "sets address of its backend")
 	})
 	t.Run("a missing variable", func(t *testing.T) {
 		s := newSite(t)
@@ -289,12 +289,12 @@ func TestPlanRefusals(t *testing.T) {
 		s := newSite(t)
 		s.vars = filepath.Join(s.temp, "none")
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, "is not a file")
+		_ = wantFault(t, err, "plan", step.KindInput, "is not a file")
 	})
 	t.Run("another environment's variables", func(t *testing.T) {
 		s := newSite(t)
 		_, err := s.plan("production")
-		wantFault(t, err, "plan", step.KindPolicy, `variable environment is "dev"`)
+		_ = wantFault(t, err, "plan", step.KindPolicy, `variable environment is "dev"`)
 	})
 	t.Run("a precondition", func(t *testing.T) {
 		s := newSite(t)
@@ -307,13 +307,13 @@ func TestPlanRefusals(t *testing.T) {
 		s := newSite(t)
 		s.terraform = filepath.Join(s.temp, "none")
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, "is not an executable file")
+		_ = wantFault(t, err, "plan", step.KindInput, "is not an executable file")
 	})
 	t.Run("a username without a password", func(t *testing.T) {
 		s := newSite(t)
 		s.backend = s.file("b.json", `{"address":"http://localhost:3333`+path+`","username":"ci"}`)
 		_, err := s.plan("dev")
-		wantFault(t, err, "plan", step.KindInput, "are not complete")
+		_ = wantFault(t, err, "plan", step.KindInput, "are not complete")
 	})
 }
 
@@ -337,7 +337,7 @@ func TestBackendPasswordReachesTheServerAndNoFile(t *testing.T) {
 	assert.Equal(t, map[string]bool{"Basic Y2k6b3Blbi1zZXNhbWU=": true}, s.server.auth)
 	saved, err := zip.OpenReader(filepath.Join(s.out, plan.File))
 	require.NoError(t, err)
-	defer saved.Close()
+	defer func() { _ = saved.Close() }()
 	assert.NotEmpty(t, saved.File)
 	for _, f := range saved.File {
 		r, err := f.Open()
@@ -373,20 +373,20 @@ func TestCheckRefusals(t *testing.T) {
 	assert.Equal(t, []string{"main.tf:3: CRITICAL AVD-1: open"}, f.Details)
 	s.misconfig = ""
 	_, err = s.check("dev", true)
-	wantFault(t, err, "check", step.KindInput, "is missing")
+	_ = wantFault(t, err, "check", step.KindInput, "is missing")
 	s.misconfig = s.file("m.json", `[]`)
 
 	_, err = s.check("staging", true)
-	wantFault(t, err, "check", step.KindPolicy, "is not the one that was planned: dev")
+	_ = wantFault(t, err, "check", step.KindPolicy, "is not the one that was planned: dev")
 
 	s.write(filepath.Join(s.code, "more.tf"), "# more\n")
 	_, err = s.check("dev", true)
-	wantFault(t, err, "check", step.KindPolicy, "is not the code that was planned")
+	_ = wantFault(t, err, "check", step.KindPolicy, "is not the code that was planned")
 	require.NoError(t, os.Remove(filepath.Join(s.code, "more.tf")))
 
 	flip(t, filepath.Join(s.out, plan.File))
 	_, err = s.check("dev", true)
-	wantFault(t, err, "check", step.KindPolicy, "is not the plan that was bound")
+	_ = wantFault(t, err, "check", step.KindPolicy, "is not the plan that was bound")
 }
 
 // flip changes one byte in the middle of a file.
@@ -458,7 +458,7 @@ func TestApplyRefusesAndChangesNothing(t *testing.T) {
 			o := s.applyOptions("dev")
 			c.spoil(t, s, &o)
 			_, err := Apply(context.Background(), o)
-			wantFault(t, err, "apply", c.kind, c.reason)
+			_ = wantFault(t, err, "apply", c.kind, c.reason)
 			assert.Empty(t, s.server.state(path))
 			assert.Empty(t, s.server.state("/state/local/staging"))
 		})
@@ -498,7 +498,7 @@ func TestAppliedPlanIsStale(t *testing.T) {
 		doc["lineage"], doc["serial"] = state.Lineage, 1
 	})
 	_, err = s.apply("dev")
-	wantFault(t, err, "apply", step.KindPolicy, "has changed since the plan was made")
+	_ = wantFault(t, err, "apply", step.KindPolicy, "has changed since the plan was made")
 	assert.Equal(t, before, s.server.state(path))
 }
 
@@ -521,7 +521,7 @@ func TestRacingAppliesOfOnePlan(t *testing.T) {
 		errs[0], errs[1] = errs[1], errs[0]
 	}
 	require.NoError(t, errs[0])
-	wantFault(t, errs[1], "apply", step.KindPolicy, "has changed since the plan was made")
+	_ = wantFault(t, errs[1], "apply", step.KindPolicy, "has changed since the plan was made")
 	assert.False(t, s.server.locked(path))
 }
 
@@ -551,7 +551,7 @@ func TestUnlockGivesBackTheLockOfAKilledRun(t *testing.T) {
 	assert.Contains(t, f.Mend, "unlock --id abc-1")
 
 	_, err = Unlock(context.Background(), UnlockOptions{Remote: s.remote(), ID: "abc-2"})
-	wantFault(t, err, "unlock", step.KindPolicy, "is not the one that is held")
+	_ = wantFault(t, err, "unlock", step.KindPolicy, "is not the one that is held")
 	got, err := Unlock(context.Background(), UnlockOptions{Remote: s.remote(), ID: "abc-1"})
 	require.NoError(t, err)
 	assert.Equal(t, &UnlockResult{StateAddress: "http://localhost:3333" + path, ID: "abc-1"}, got)
@@ -562,5 +562,5 @@ func TestUnlockGivesBackTheLockOfAKilledRun(t *testing.T) {
 func TestOutputsOfNoState(t *testing.T) {
 	s := newSite(t)
 	_, err := ReadOutputs(context.Background(), OutputOptions{Common: s.common("dev"), Remote: s.remote()})
-	wantFault(t, err, "output", step.KindInput, "does not exist yet")
+	_ = wantFault(t, err, "output", step.KindInput, "does not exist yet")
 }

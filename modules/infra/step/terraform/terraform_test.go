@@ -174,5 +174,5 @@ func TestInitFaults(t *testing.T) {
 		f = wantFault(t, initFault("plan", []tfjson.Diagnostic{d}, true, cause), step.KindInput)
 		assert.Equal(t, "does not hold what the code needs", f.Reason)
 	}
-	wantFault(t, initFault("plan", []tfjson.Diagnostic{diagnostic("Invalid block", "", 2, "")}, true, cause), step.KindInput)
+	_ = wantFault(t, initFault("plan", []tfjson.Diagnostic{diagnostic("Invalid block", "", 2, "")}, true, cause), step.KindInput)
 }

@@ -75,7 +75,7 @@ func Build(in Input, out string) (*Summary, error) {
 	if err := db.Init(work); err != nil {
 		return nil, fmt.Errorf("open a new database: %w", err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 
 	total := 0
 	for _, s := range []struct {

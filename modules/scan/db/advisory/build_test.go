@@ -49,7 +49,7 @@ func severity(t *testing.T, folder, id string) string {
 	defer func() { require.NoError(t, db.Close()) }()
 	v, err := db.Config{}.GetVulnerability(id)
 	require.NoError(t, err)
-	return v.Severity
+	return v.VendorSeverity["ghsa"].String()
 }
 
 func TestTheAdvisoriesCarriedHere(t *testing.T) {

@@ -92,7 +92,7 @@ func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, r
 	if err != nil {
 		return nil, client.Fault(asked, err)
 	}
-	defer gateway.Close()
+	defer func() { _ = gateway.Close() }()
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -85,7 +86,7 @@ func standIn(args []string) error {
 	archive := tar.NewReader(zip)
 	for {
 		header, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
@@ -221,7 +222,7 @@ func TestFetchAuthenticatesForTrivy(t *testing.T) {
 		})
 	})
 	_, err := Resolve(context.Background(), c, repository, "2")
-	refused(t, err, step.KindInput, "refuses these credentials")
+	_ = refused(t, err, step.KindInput, "refuses these credentials")
 
 	c.Username, c.Password = "robot", "swordfish"
 	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
@@ -241,7 +242,7 @@ func TestResolveRefuses(t *testing.T) {
 		server.Close()
 		c := &client.Client{Stage: "scan", Pause: time.Microsecond, Connect: map[string]string{"localhost:5000": address}}
 		_, err := Resolve(context.Background(), c, repository, "2")
-		refused(t, err, step.KindInfrastructure, "can't be reached")
+		_ = refused(t, err, step.KindInfrastructure, "can't be reached")
 	})
 	t.Run("a registry that is broken", func(t *testing.T) {
 		var asked atomic.Int32
@@ -256,14 +257,14 @@ func TestResolveRefuses(t *testing.T) {
 			})
 		})
 		_, err := Resolve(context.Background(), c, repository, "2")
-		refused(t, err, step.KindInfrastructure, "answered 500")
+		_ = refused(t, err, step.KindInfrastructure, "answered 500")
 		require.EqualValues(t, 3, asked.Load())
 	})
 	t.Run("something that is no database", func(t *testing.T) {
 		c := store(t, nil)
 		publish(t, c, []byte("x"), types.OCILayer)
 		_, err := Resolve(context.Background(), c, repository, "2")
-		refused(t, err, step.KindInput, "is not a Trivy database")
+		_ = refused(t, err, step.KindInput, "is not a Trivy database")
 	})
 	t.Run("an index", func(t *testing.T) {
 		c := store(t, nil)
@@ -271,19 +272,19 @@ func TestResolveRefuses(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, remote.WriteIndex(reference, mutate.IndexMediaType(empty.Index, types.OCIImageIndex), c.Options(context.Background())...))
 		_, err = Resolve(context.Background(), c, repository, "2")
-		refused(t, err, step.KindInput, "not a database")
+		_ = refused(t, err, step.KindInput, "not a database")
 	})
 	t.Run("names that are none", func(t *testing.T) {
 		c := store(t, nil)
 		for _, hostile := range []string{"", "../x", "localhost:5000/$(id)", "localhost:5000/db:2", "-x", "localhost:5000/a\nb"} {
 			_, err := Resolve(context.Background(), c, hostile, "2")
-			refused(t, err, step.KindInput, "is not the name of a repository")
+			_ = refused(t, err, step.KindInput, "is not the name of a repository")
 		}
 		_, err := Resolve(context.Background(), c, "192.168.0.1:5000/db", "2")
-		refused(t, err, step.KindInput, "plain HTTP")
+		_ = refused(t, err, step.KindInput, "plain HTTP")
 		for _, hostile := range []string{"", "../x", "a b", "-x", "a\nb", strings.Repeat("a", 300)} {
 			_, err := Resolve(context.Background(), c, repository, hostile)
-			refused(t, err, step.KindInput, "is not a valid tag")
+			_ = refused(t, err, step.KindInput, "is not a valid tag")
 		}
 	})
 }
@@ -303,14 +304,14 @@ func TestFetchRefuses(t *testing.T) {
 			s := store(t, nil)
 			digest := publish(t, s, c.content, layerMediaType)
 			_, err := Fetch(context.Background(), s, runner(t), repository, digest, t.TempDir())
-			refused(t, err, step.KindInfrastructure, c.reason)
+			_ = refused(t, err, step.KindInfrastructure, c.reason)
 		})
 	}
 }
 
 func TestLoadRefusesAFolderWithoutADatabase(t *testing.T) {
 	_, _, err := Load(t.TempDir())
-	refused(t, err, step.KindInfrastructure, "holds no vulnerability database")
+	_ = refused(t, err, step.KindInfrastructure, "holds no vulnerability database")
 
 	cache := t.TempDir()
 	info := map[string]any{"digest": "sha256:" + strings.Repeat("1", 64), "updatedAt": "2026-01-02T03:04:05Z", "version": 2}
@@ -318,11 +319,11 @@ func TestLoadRefusesAFolderWithoutADatabase(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(cache, InfoFile), data, 0o644))
 	_, _, err = Load(cache)
-	refused(t, err, step.KindInfrastructure, "damaged vulnerability database")
+	_ = refused(t, err, step.KindInfrastructure, "damaged vulnerability database")
 
 	require.NoError(t, os.WriteFile(filepath.Join(cache, InfoFile), []byte(`{}`), 0o644))
 	_, _, err = Load(cache)
-	refused(t, err, step.KindInfrastructure, "unknown age")
+	_ = refused(t, err, step.KindInfrastructure, "unknown age")
 }
 
 func TestTheGatewayServesOneRepositoryToRead(t *testing.T) {
@@ -332,7 +333,7 @@ func TestTheGatewayServesOneRepositoryToRead(t *testing.T) {
 	require.NoError(t, err)
 	g, err := open(context.Background(), c, repo)
 	require.NoError(t, err)
-	defer g.Close()
+	defer func() { _ = g.Close() }()
 	base := "http://" + g.listener.Addr().String()
 	for _, ask := range []struct {
 		method, path string
@@ -375,7 +376,7 @@ func TestCoverage(t *testing.T) {
 		"a language that is only a prefix": report(trivytypes.ClassLangPkg, "g", nil),
 	} {
 		t.Run(name, func(t *testing.T) {
-			refused(t, c.Check("linux/amd64", r), step.KindInfrastructure, "has no advisories, so there is no verdict")
+			_ = refused(t, c.Check("linux/amd64", r), step.KindInfrastructure, "has no advisories, so there is no verdict")
 		})
 	}
 }

@@ -103,6 +103,7 @@ func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) e
 			}
 			vulnerabilities[key] = &Vulnerability{
 				ID: v.VulnerabilityID, Package: v.PkgName, Installed: v.InstalledVersion, Fixed: v.FixedVersion,
+				//nolint:staticcheck // In a report it is Trivy's choice among the vendors' for this target.
 				Severity: severity(v.Severity), Platforms: []string{part.Name}, Target: key.Target, Title: line(v.Title),
 			}
 		}

@@ -54,11 +54,11 @@ func standIn(args []string) error {
 		}
 	}
 	recorded := map[string]string{"vuln": "image", "secret": "source", "misconfig,secret": "manifests"}[scanners]
-	switch {
-	case args[0] == "version":
+	switch args[0] {
+	case "version":
 		fmt.Println(`{"Version":"0.74.0"}`)
 		return nil
-	case args[0] == "convert":
+	case "convert":
 		data, err := os.ReadFile(args[len(args)-1])
 		if err != nil {
 			return err

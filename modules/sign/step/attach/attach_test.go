@@ -414,7 +414,7 @@ func TestARegistryThatFailsIsAskedThreeTimes(t *testing.T) {
 
 	w.asked.Store(0)
 	_, err = w.sign(nil)
-	refused(t, err, step.KindInfrastructure, "sign")
+	_ = refused(t, err, step.KindInfrastructure, "sign")
 	assert.EqualValues(t, registry.Attempts, w.asked.Load())
 }
 
@@ -430,7 +430,7 @@ func TestAFailureWhileReadingABundleIsNoRefusalOfIt(t *testing.T) {
 		return false
 	}
 	_, err = w.verify(w.key.Public(), bundle.SignPredicateType)
-	refused(t, err, step.KindInfrastructure, "verify")
+	_ = refused(t, err, step.KindInfrastructure, "verify")
 }
 
 func TestAFailedUploadIsTriedThreeTimesAndListsNothing(t *testing.T) {
@@ -486,7 +486,7 @@ func TestAnImageThatIsNotThereIsTheCallersMistake(t *testing.T) {
 	assert.Contains(t, fault.Reason, "is not in the registry")
 	assert.Contains(t, fault.Mend, "publish the image first")
 	_, err = w.sign(nil)
-	refused(t, err, step.KindInput, "sign")
+	_ = refused(t, err, step.KindInput, "sign")
 }
 
 // A lost race for the tag schema's list: the first write of it is overwritten.
@@ -620,7 +620,7 @@ func TestParseReferenceRefuses(t *testing.T) {
 	} {
 		_, err := attach.ParseReference("verify", text)
 		require.Error(t, err, text)
-		refused(t, err, step.KindInput, "verify")
+		_ = refused(t, err, step.KindInput, "verify")
 	}
 	for _, text := range []string{"localhost:5000/hello", "ghcr.io/a/b-c/d_e.f", "127.0.0.1:5000/x", "[::1]:5000/x"} {
 		ref, err := attach.ParseReference("verify", text+"@"+digest)
