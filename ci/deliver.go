@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"slipway/ci/internal/dagger"
 )
 
 // Deliver is the whole journey in one call: build, scan, publish, sign, plan,
@@ -38,11 +41,7 @@ func (s *Slipway) Deliver(
 		if err != nil {
 			return err
 		}
-		image, err := a.Build(gatesCtx)
-		if err != nil {
-			return err
-		}
-		scanned, err = image.Scan(gatesCtx)
+		scanned, err = a.buildAndScan(gatesCtx)
 		return err
 	})
 	gates.Go(func() error {
@@ -81,4 +80,24 @@ func (s *Slipway) Deliver(
 	receipt.Plan = checked.Sha256
 	receipt.PlanChanges = changes
 	return receipt, nil
+}
+
+// buildAndScan fetches the vulnerability database while the image is built. An
+// image that can't be built is refused for that, whatever the database says.
+func (a *App) buildAndScan(ctx context.Context) (*ScannedImage, error) {
+	var (
+		image    *Image
+		database *dagger.Directory
+		refusals [2]error
+		both     sync.WaitGroup
+	)
+	both.Go(func() { image, refusals[0] = a.Build(ctx) })
+	both.Go(func() { database, refusals[1] = a.Slipway.database(ctx) })
+	both.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return image.scan(ctx, database)
 }

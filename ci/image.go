@@ -57,7 +57,11 @@ func (i *Image) Report(
 	// +default="TABLE"
 	format Format,
 ) (*dagger.File, error) {
-	out, _, err := i.findings(ctx)
+	database, err := i.App.Slipway.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := i.findings(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,15 @@ func (i *Image) Report(
 //
 // +cache="never"
 func (i *Image) Scan(ctx context.Context) (*ScannedImage, error) {
-	out, found, err := i.findings(ctx)
+	database, err := i.App.Slipway.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return i.scan(ctx, database)
+}
+
+func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedImage, error) {
+	out, found, err := i.findings(ctx, database)
 	if err != nil {
 		return nil, err
 	}
@@ -106,12 +118,8 @@ func (i *Image) judge(found *policy.Findings) (string, error) {
 
 // findings runs the scanner. Its work is kept by content: the same image,
 // source, manifests and database are looked at once.
-func (i *Image) findings(ctx context.Context) (*dagger.Directory, *policy.Findings, error) {
+func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagger.Directory, *policy.Findings, error) {
 	s := i.App.Slipway
-	database, err := s.database(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
 	settings, err := s.settings(ctx, i.App.Name)
 	if err != nil {
 		return nil, nil, err

@@ -47,6 +47,7 @@ func TestVulnerableAppIsRefusedAndNothingIsPushed(t *testing.T) {
 
 // The key is made here, so that no secret is ever in the repository.
 func TestCommittedSecretIsRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	token := "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36]
 	dir := source(t, map[string]string{"apps/hello/deploy.env": "GITHUB_TOKEN=" + token + "\n"})
@@ -56,6 +57,7 @@ func TestCommittedSecretIsRefused(t *testing.T) {
 }
 
 func TestPrivilegedPodIsRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	const name = "gitops/apps/hello/base/deployment.yaml"
 	text := read(t, p.repo+"/"+name)
@@ -72,6 +74,7 @@ func TestPrivilegedPodIsRefused(t *testing.T) {
 }
 
 func TestExpiredExceptionIsRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	text := strings.Replace(read(t, p.repo+"/slipway.yaml"), "exceptions: []",
 		`exceptions: [{id: CVE-2022-32149, reason: not reachable, owner: team-a, expires: "2026-01-31"}]`, 1)
@@ -81,6 +84,7 @@ func TestExpiredExceptionIsRefused(t *testing.T) {
 }
 
 func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	scan := []string{"app", "--name", "hello", "build", "scan", "digest"}
 	t.Run("missing", func(t *testing.T) {
@@ -104,6 +108,7 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 }
 
 func TestUnpinnedBaseImageIsRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	dir := source(t, map[string]string{"apps/pages/Dockerfile": "FROM docker.io/library/nginx:1.29\nUSER 65532\n"})
 	_, err := p.call(dir, p.options(), "app", "--name", "pages", "build", "digest")
@@ -111,6 +116,7 @@ func TestUnpinnedBaseImageIsRefused(t *testing.T) {
 }
 
 func TestHostileNamesAreRefused(t *testing.T) {
+	t.Parallel()
 	p := shared
 	for label, name := range map[string]string{
 		"path": "../hello", "space": "he llo", "shell": "$(id)", "dash": "-hello", "newline": "hello\n", "long": strings.Repeat("a", 300),
@@ -273,6 +279,7 @@ func TestRemoteThatRejectsThePushIsNamed(t *testing.T) {
 }
 
 func TestTerraformIsNeeded(t *testing.T) {
+	t.Parallel()
 	p := shared
 	// A checkout without the set-up's .env, which would name the executable.
 	_, err := p.call(source(t, nil), p.options(), "infra", "--env", "dev", "plan", "sha-256")

@@ -31,6 +31,16 @@ func toyCLI(t *testing.T) cli {
 	return cli{env: append(os.Environ(), launcher.Environ(t.Context())...), dir: "testdata/toy"}
 }
 
+// copied is the CLI on a copy of the module outside of any Git checkout: the
+// CLI warns of a checkout whose origin is a local folder.
+func (c cli) copied(t *testing.T) cli {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.CopyFS(dir, os.DirFS(c.dir)))
+	c.dir = dir
+	return c
+}
+
 // try runs dagger and returns what it printed.
 func (c cli) try(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
@@ -66,7 +76,8 @@ func buildWeb(t *testing.T) string {
 }
 
 func TestCallSilent(t *testing.T) {
-	stdout, stderr := toyCLI(t).must(t, "call", "-s", "hello", "--name", "silence")
+	c := toyCLI(t).copied(t)
+	stdout, stderr := c.must(t, "call", "-s", "hello", "--name", "silence")
 	assert.Equal(t, "hello silence", strings.TrimSpace(stdout))
 	assert.Empty(t, strings.TrimSpace(stderr))
 }
@@ -111,11 +122,9 @@ func TestHelp(t *testing.T) {
 }
 
 func TestDevelop(t *testing.T) {
-	c := toyCLI(t)
-	dir := t.TempDir()
-	require.NoError(t, os.CopyFS(dir, os.DirFS(c.dir)))
+	c := toyCLI(t).copied(t)
+	dir := c.dir
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "internal")))
-	c.dir = dir
 	c.must(t, "develop", "-s")
 	assert.FileExists(t, filepath.Join(dir, "dagger.gen.go"))
 	generated, err := os.ReadFile(filepath.Join(dir, "internal", "dagger", "dagger.gen.go"))

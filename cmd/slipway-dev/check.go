@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -29,12 +30,12 @@ func check(ctx context.Context, repo string, progress *engine.Progress) error {
 	if err := buildLinter(ctx, repo, linter, progress); err != nil {
 		return err
 	}
-	return everyModule(ctx, repo, func(dir string, packages []string) error {
-		if err := goRun(ctx, dir, append([]string{"vet", "-tags=" + sourceTags}, packages...)...); err != nil {
+	return everyModule(ctx, repo, progress, func(dir string, packages []string, out io.Writer) error {
+		if err := goRun(ctx, dir, out, append([]string{"vet", "-tags=" + sourceTags}, packages...)...); err != nil {
 			return err
 		}
 		cmd := exec.CommandContext(ctx, linter, lintArgs(repo, packages)...)
-		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
+		cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 		return cmd.Run()
 	})
 }
@@ -48,7 +49,7 @@ func lintArgs(repo string, packages []string) []string {
 // buildLinter compiles the pinned linter; unchanged, that takes a moment.
 func buildLinter(ctx context.Context, repo, linter string, progress *engine.Progress) error {
 	build := func() error {
-		return goRun(ctx, filepath.Join(repo, "tools", "golangci-lint"),
+		return goRun(ctx, filepath.Join(repo, "tools", "golangci-lint"), os.Stdout,
 			"build", "-o", linter, "github.com/golangci/golangci-lint/v2/cmd/golangci-lint")
 	}
 	if _, err := os.Stat(linter); err == nil {

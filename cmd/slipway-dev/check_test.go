@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"slipway/engine"
 )
 
 // checkout is a Git repository with these files, none of them committed.
@@ -76,8 +80,11 @@ func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
 		"engine/dist/standin/tuist/other/of.go": "package other\n",
 	}
 	dir := checkout(t, source)
+	var mu sync.Mutex
 	seen := map[string][]string{}
-	require.NoError(t, everyModule(t.Context(), dir, func(module string, packages []string) error {
+	require.NoError(t, everyModule(t.Context(), dir, engine.NewProgress(io.Discard), func(module string, packages []string, _ io.Writer) error {
+		mu.Lock()
+		defer mu.Unlock()
 		rel, err := filepath.Rel(dir, module)
 		seen[filepath.ToSlash(rel)] = packages
 		return err
@@ -95,18 +102,21 @@ func TestEveryModuleGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 		"b/go.mod": "module example/b\n\ngo 1.26\n", "b/b.go": "package b\n",
 		"c/go.mod": "module example/c\n\ngo 1.26\n", "c/c.go": "package c\n",
 	})
+	var mu sync.Mutex
 	var seen []string
-	err := everyModule(t.Context(), dir, func(module string, _ []string) error {
+	err := everyModule(t.Context(), dir, engine.NewProgress(io.Discard), func(module string, _ []string, _ io.Writer) error {
+		mu.Lock()
+		defer mu.Unlock()
 		seen = append(seen, filepath.Base(module))
 		if filepath.Base(module) == "c" {
 			return nil
 		}
 		return os.ErrInvalid
 	})
-	assert.Equal(t, []string{"a", "b", "c"}, seen)
+	assert.ElementsMatch(t, []string{"a", "b", "c"}, seen)
 	assert.EqualError(t, err, "failed Go modules: a, b")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	err = everyModule(ctx, dir, func(string, []string) error { cancel(); return os.ErrInvalid })
+	err = everyModule(ctx, dir, engine.NewProgress(io.Discard), func(string, []string, io.Writer) error { cancel(); return os.ErrInvalid })
 	assert.ErrorIs(t, err, context.Canceled, "an interrupt ends the round")
 }

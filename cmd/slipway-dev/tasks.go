@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"slipway/embedded"
 	"slipway/engine"
@@ -31,20 +37,20 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 	case "check":
 		return true, check(ctx, launcher.Repo, progress)
 	case "test unit":
-		return true, everyModule(ctx, launcher.Repo, func(dir string, packages []string) error {
-			if err := goRun(ctx, dir, append([]string{"vet"}, packages...)...); err != nil {
+		return true, everyModule(ctx, launcher.Repo, progress, func(dir string, packages []string, out io.Writer) error {
+			if err := goRun(ctx, dir, out, append([]string{"vet"}, packages...)...); err != nil {
 				return err
 			}
 			// The whole of vet has just run; test's own would look at every
 			// dependency a second time.
-			return goRun(ctx, dir, append([]string{"test", "-vet=off"}, packages...)...)
+			return goRun(ctx, dir, out, append([]string{"test", "-vet=off"}, packages...)...)
 		})
 	case "test module":
-		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":
-		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
 	case "bench":
-		return true, goRun(ctx, launcher.Repo, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	}
 	return false, nil
 }
@@ -53,39 +59,54 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 // Go SDK image's caches: there is nothing of ours to test.
 var toolModules = []string{"engine/dist", "engine/seed", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
 
-// everyModule runs work in every Go module of the checkout. The main packages
-// of Dagger modules need generated code and are left to the engine.
-func everyModule(ctx context.Context, repo string, work func(dir string, packages []string) error) error {
+// everyModule runs work in every Go module of the checkout, two at a time: the
+// tests of one wait for processes and servers while another compiles. What
+// work writes is shown once it has ended. The main packages of Dagger modules
+// need generated code and are left to the engine.
+func everyModule(ctx context.Context, repo string, progress *engine.Progress, work func(dir string, packages []string, out io.Writer) error) error {
 	list, err := gitFiles(ctx, repo, "*go.mod")
 	if err != nil {
 		return fmt.Errorf("list the Go modules: %w", err)
 	}
-	passed, failed := 0, []string{}
+	var (
+		group  errgroup.Group
+		mu     sync.Mutex
+		passed int
+		failed []string
+	)
+	group.SetLimit(2)
 	for _, file := range list {
 		folder := filepath.Dir(file)
 		if slices.Contains(toolModules, folder) || strings.HasPrefix(folder, "engine/dist/") {
 			continue
 		}
-		packages, err := testable(ctx, repo, folder)
-		if err != nil {
-			return err
-		}
-		if len(packages) == 0 {
-			continue
-		}
-		fmt.Println("==", folder)
-		err = work(filepath.Join(repo, folder), packages)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			failed = append(failed, folder)
-		} else {
-			passed++
-		}
+		group.Go(func() error {
+			packages, err := testable(ctx, repo, folder)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil || len(packages) == 0 {
+				return err
+			}
+			var out bytes.Buffer
+			err = progress.Do(folder, func() error { return work(filepath.Join(repo, folder), packages, &out) })
+			mu.Lock()
+			defer mu.Unlock()
+			fmt.Printf("== %s\n%s", folder, out.String())
+			if err != nil {
+				failed = append(failed, folder)
+			} else {
+				passed++
+			}
+			return nil
+		})
+	}
+	if err := errors.Join(group.Wait(), ctx.Err()); err != nil {
+		return err
 	}
 	fmt.Printf("%d passed, %d failed\n", passed, len(failed))
 	if len(failed) > 0 {
+		slices.Sort(failed)
 		return fmt.Errorf("failed Go modules: %s", strings.Join(failed, ", "))
 	}
 	return nil
@@ -115,8 +136,9 @@ func testable(ctx context.Context, repo, folder string) ([]string, error) {
 	return packages, nil
 }
 
-func goRun(ctx context.Context, dir string, args ...string) error {
+// goRun runs the go command; both of its outputs go to out.
+func goRun(ctx context.Context, dir string, out io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, os.Stdout, os.Stderr
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, out, out
 	return cmd.Run()
 }
