@@ -83,7 +83,7 @@ func everyModule(ctx context.Context, repo string, progress *engine.Progress, wo
 		group.Go(func() error {
 			packages, err := testable(ctx, repo, folder)
 			if ctx.Err() != nil {
-				return ctx.Err()
+				return nil
 			}
 			if err != nil || len(packages) == 0 {
 				return err
