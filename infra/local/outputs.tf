@@ -1,14 +1,9 @@
-output "namespace" {
-  description = "Name of the environment's namespace."
-  value       = terraform_data.namespace.output.name
+output "namespaces" {
+  description = "Each app's namespace."
+  value       = { for app, manifest in kubectl_manifest.namespace : app => manifest.name }
 }
 
-output "labels" {
-  description = "Labels of the environment's namespace."
-  value       = terraform_data.namespace.output.labels
-}
-
-output "quota" {
-  description = "What the environment's namespace may use in all."
-  value       = terraform_data.quota.output
+output "projects" {
+  description = "Each app's Argo CD project."
+  value       = { for app, manifest in kubectl_manifest.project : app => manifest.name }
 }

@@ -1,5 +1,5 @@
 variable "environment" {
-  description = "Name of the environment; also the name of its namespace."
+  description = "Name of the environment: the end of its namespaces' names."
   type        = string
   nullable    = false
 
@@ -9,8 +9,47 @@ variable "environment" {
   }
 }
 
+variable "apps" {
+  description = "The team's apps. Each has a namespace and a project of its own, <app>-<environment>."
+  type        = list(string)
+  default     = ["hello", "pages", "legacy"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.apps) > 0
+    error_message = "Name at least one app."
+  }
+
+  validation {
+    condition     = length(var.apps) == length(distinct(var.apps))
+    error_message = "Each app may be named once."
+  }
+
+  validation {
+    condition     = alltrue([for app in var.apps : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", app))])
+    error_message = "Each app must be a DNS label: lower-case letters, digits and dashes."
+  }
+
+  validation {
+    condition     = alltrue([for app in var.apps : length("${app}-${var.environment}") <= 63])
+    error_message = "A namespace's name, <app>-<environment>, must not be longer than 63 characters."
+  }
+}
+
+variable "repository" {
+  description = "The GitOps repository's http(s) URL, as Argo CD reaches it: the only place that manifests come from."
+  type        = string
+  nullable    = false
+
+  validation {
+    # Argo CD reads it as a pattern: a wildcard would let in more than one.
+    condition     = can(regex("^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)+$", var.repository))
+    error_message = "The repository must be one http(s) URL, without credentials, query and wildcards."
+  }
+}
+
 variable "quota" {
-  description = "What the environment's namespace may use in all."
+  description = "What each of the namespaces may use in all."
   type = object({
     pods       = number
     cpu_milli  = number
@@ -19,14 +58,49 @@ variable "quota" {
   nullable = false
 
   validation {
-    condition     = var.quota.pods > 0 && var.quota.cpu_milli > 0 && var.quota.memory_mib > 0
-    error_message = "Each part of the quota must be above zero."
+    condition     = alltrue([for value in values(var.quota) : try(value > 0 && value == floor(value), false)])
+    error_message = "Each part of the quota must be a whole number above zero."
   }
 }
 
-variable "labels" {
-  description = "Labels of the environment's namespace, beside the fixed ones."
-  type        = map(string)
-  default     = {}
-  nullable    = false
+variable "container" {
+  description = "What a container gets that says nothing (request, limit), and the most that it may ask for (max)."
+  type = object({
+    request = object({ cpu_milli = number, memory_mib = number })
+    limit   = object({ cpu_milli = number, memory_mib = number })
+    max     = object({ cpu_milli = number, memory_mib = number })
+  })
+  default = {
+    request = { cpu_milli = 50, memory_mib = 64 }
+    limit   = { cpu_milli = 250, memory_mib = 128 }
+    max     = { cpu_milli = 1000, memory_mib = 1024 }
+  }
+  nullable = false
+
+  validation {
+    condition = alltrue(flatten([
+      for part in values(var.container) : [for value in values(part) : try(value > 0 && value == floor(value), false)]
+    ]))
+    error_message = "Each part of request, limit and max must be a whole number above zero."
+  }
+
+  validation {
+    condition = alltrue([for unit in ["cpu_milli", "memory_mib"] : try(
+      var.container.request[unit] <= var.container.limit[unit] &&
+      var.container.limit[unit] <= var.container.max[unit] &&
+      var.container.max[unit] <= var.quota[unit],
+    false)])
+    error_message = "A container's request must not exceed its limit, the limit not max, and max not the namespace's quota."
+  }
+}
+
+variable "kubeconfig" {
+  description = "Path of the kubeconfig file. Left out, the provider's environment says it: KUBE_CONFIG_PATH."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kubeconfig == null ? true : can(regex("^[^\\n\\r]*[^\\s]$", var.kubeconfig))
+    error_message = "The kubeconfig must be the path of a file, not empty and not the file's content."
+  }
 }

@@ -76,7 +76,8 @@ func (*Gitops) Release(
 	repository string,
 	// The image's digest.
 	digest string,
-	// The commit that the image was built from.
+	// The commit that the image was built from. A rollback may leave it empty:
+	// then it is what the earlier release says.
 	revision string,
 	// The branch that Argo CD follows.
 	// +default="main"
@@ -102,12 +103,24 @@ func (*Gitops) Release(
 	// Where the remote's address is reached: LOGICAL=ACTUAL.
 	// +optional
 	connect string,
+	// What it is: release, promotion or rollback. Left out, it follows from the
+	// next two.
+	// +optional
+	kind string,
+	// The environment that a promotion comes from. It must run the digest.
+	// +optional
+	from string,
+	// The commit whose release a rollback takes back. It must be the one that
+	// runs, and the digest one that the overlay ran before.
+	// +optional
+	rollbackOf string,
 ) (string, error) {
 	base := runner()
 	args := []string{
 		"/step", "release", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest, "--source-revision", revision,
 		"--author-name", authorName, "--author-email", authorEmail,
+		"--kind", kind, "--from", from, "--rollback-of", rollbackOf,
 	}
 	if service != nil {
 		base = base.WithServiceBinding("git", service)

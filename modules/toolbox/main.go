@@ -10,9 +10,12 @@ package main
 import (
 	"context"
 	"os"
+	"path"
 	"strings"
 
 	"dagger/toolbox/internal/dagger"
+
+	"slipway/step"
 )
 
 // The environment of every compilation: static binaries without build paths or
@@ -130,6 +133,40 @@ func (t *Toolbox) Binary(
 		File("/out/program"), nil
 }
 
+// Binaries compiles several main packages of one Go module together, each into
+// a file named after the last part of its import path.
+//
+// Example: dagger -m modules/toolbox call binaries --source modules/sandbox/pins/cni --packages github.com/containernetworking/plugins/plugins/main/ptp entries
+//
+// +cache="168h"
+func (t *Toolbox) Binaries(
+	ctx context.Context,
+	// The Go module: the folder of its go.mod.
+	source *dagger.Directory,
+	// The main packages, as in Binary.
+	packages []string,
+	// Variables to set at link time, each importpath.name=value.
+	// +optional
+	defines []string,
+	// The folder of the go.mod, when source holds modules beside it.
+	// +default="."
+	folder string,
+) (*dagger.Directory, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return nil, err
+	}
+	flags := buildFlag
+	for _, define := range defines {
+		flags += " -X " + define
+	}
+	return base.
+		WithDirectory("/src", source).
+		WithWorkdir(path.Join("/src", folder)).
+		WithExec(append([]string{"go", "build", "-trimpath", flags, "-o", "/out/"}, packages...)).
+		Directory("/out"), nil
+}
+
 // Step compiles a step program: a Go module that stands on the step protocol,
 // which lies beside it in the repository.
 //
@@ -151,6 +188,71 @@ func (t *Toolbox) Step(
 		WithWorkdir("/src/" + folder).
 		WithExec([]string{"go", "build", "-trimpath", buildFlag, "-o", "/out/step", "."}).
 		File("/out/step"), nil
+}
+
+// Debian is a folder with the files of exactly the Debian packages that a lock
+// pins, for linux/amd64: for the few programs in C that containers need. None of
+// the packages' scripts runs. Make a lock, on Debian, with
+// go -C modules/toolbox/debian run . lock --out FILE NAME…
+//
+// Example: dagger -m modules/toolbox call debian --lock modules/sandbox/debian/node.lock entries
+//
+// +cache="168h"
+func (t *Toolbox) Debian(
+	ctx context.Context,
+	// The lock: name, version, sha256 and path of each package.
+	lock *dagger.File,
+	// Base URLs of archives, asked in this order; by default Debian's own, and
+	// then its archive of everything that it ever held.
+	// +optional
+	mirrors []string,
+) (*dagger.Directory, error) {
+	base, err := t.Runner(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"))
+	if err != nil {
+		return nil, err
+	}
+	if len(mirrors) == 0 {
+		mirrors = []string{"http://deb.debian.org/debian", "https://snapshot.debian.org/archive/debian/20260901T000000Z"}
+	}
+	args := []string{"/step", "unpack", "--lock", "/debian.lock", "--root", "/root", "--out", "/out"}
+	for _, mirror := range mirrors {
+		args = append(args, "--mirror", mirror)
+	}
+	done := base.WithMountedFile("/debian.lock", lock).WithExec(args)
+	text, err := done.File("/out/result.json").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := step.Decode([]byte(text), nil); err != nil {
+		return nil, err
+	}
+	return done.Directory("/root"), nil
+}
+
+// ModuleFiles is a folder of a Go module that another one requires, as the
+// checksum in go.sum says it is.
+//
+// +cache="168h"
+func (t *Toolbox) ModuleFiles(
+	ctx context.Context,
+	// The Go module that requires it: the folder of its go.mod.
+	source *dagger.Directory,
+	// The required module with its version: path@version.
+	module string,
+	// The folder in it.
+	folder string,
+) (*dagger.Directory, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name, _, _ := strings.Cut(module, "@")
+	return base.
+		WithDirectory("/src", source).
+		WithWorkdir("/src").
+		WithEnvVariable("GOMODCACHE", "/modules").
+		WithExec([]string{"go", "mod", "download", "-modcacherw", name}).
+		Directory("/modules/" + module + "/" + folder), nil
 }
 
 // Runner is the container of a step program: Scratch with the program at /step.

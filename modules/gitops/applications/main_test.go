@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -74,6 +75,7 @@ func TestFolders(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"usage: applications generate|check":     nil,
+		"--result is missing":                    {"wait", "--kubeconfig", "x"},
 		`unknown command "apply"; usage:`:        {"apply"},
 		`unexpected argument "x"`:                {"check", "x"},
 		"flag provided but not defined: -colour": {"generate", "--colour", "red"},
@@ -98,4 +100,28 @@ func TestCommitted(t *testing.T) {
 		"--branch", settings.GitOps.Branch, "--root", settings.GitOps.Root,
 	})
 	require.NoError(t, err)
+}
+
+// What is asked for wrongly is a Fault, so that the pipeline can name it.
+func TestClusterRefuses(t *testing.T) {
+	good := []string{
+		"--application", "hello-dev", "--commit", strings.Repeat("a", 40), "--image", "hello@sha256:" + strings.Repeat("1", 64),
+	}
+	for input, args := range map[string][]string{
+		`kubeconfig "gone"`: append([]string{"wait", "--kubeconfig", "gone"}, good...),
+		`connect "a=b"`:     append([]string{"wait", "--connect", "a:1=b:2", "--connect", "a=b"}, good...),
+		`deadline "soon"`:   append([]string{"wait", "--deadline", "soon"}, good...),
+		`commit ""`:         {"wait", "--application", "hello-dev"},
+		`kubeconfig ""`:     {"status", "--application", "hello-dev", "--application", "hello-production"},
+		`connect "x"`:       {"status", "--connect", "x"},
+	} {
+		result, work, err := command(append(args, "--result", "out"))
+		require.NoError(t, err)
+		assert.Equal(t, "out", result)
+		_, err = work(t.Context())
+		fault, ok := step.AsFault(err)
+		require.Truef(t, ok, "%v", err)
+		assert.Equal(t, []any{step.KindInput, args[0], input}, []any{fault.Kind, fault.Stage, fault.Input})
+		assert.NotEmpty(t, fault.Mend)
+	}
 }

@@ -67,9 +67,12 @@ func releaseCommand(flags *flag.FlagSet) work {
 	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
 	flags.StringVar(&q.Repository, "repository", "", "image `repository`, such as localhost:5000/hello")
 	flags.StringVar(&q.Digest, "digest", "", "image `digest`, sha256:<64 hex>")
-	flags.StringVar(&q.SourceRevision, "source-revision", "", "`commit` that the image was built from")
+	flags.StringVar(&q.SourceRevision, "source-revision", "", "`commit` that the image was built from (a rollback takes it from the earlier release)")
 	flags.StringVar(&q.AuthorName, "author-name", "", "commit author's `name`")
 	flags.StringVar(&q.AuthorEmail, "author-email", "", "commit author's `address`")
+	flags.StringVar((*string)(&q.Kind), "kind", "", "`what` it is: release, promotion or rollback (default: what the next two flags make it)")
+	flags.StringVar(&q.From, "from", "", "`environment` that a promotion comes from; it must run the digest")
+	flags.StringVar(&q.RollbackOf, "rollback-of", "", "`commit` whose release a rollback takes back; it must be the one that runs")
 	when := flags.String("time", "", "commit `time`, RFC 3339 (default now)")
 	attempts := flags.Int("attempts", 20, "how `many` times to read, edit and push while others push too (1 to 100)")
 	return func(ctx context.Context) (any, error) {
@@ -111,6 +114,63 @@ func showCommand(flags *flag.FlagSet) work {
 	}
 }
 
+func historyCommand(flags *flag.FlagSet) work {
+	f := addRemote(flags)
+	app := flags.String("app", "", "`name` of the app")
+	env := flags.String("env", "", "`name` of the environment")
+	repository := flags.String("repository", "", "image `repository`, where the overlay has more than one images entry")
+	limit := flags.Int("limit", 50, fmt.Sprintf("how `many` releases to list (1 to %d)", release.MaxHistory))
+	return func(ctx context.Context) (any, error) {
+		from, err := f.open()
+		if err != nil {
+			return nil, err
+		}
+		return release.History(ctx, from, f.root, *app, *env, *repository, *limit)
+	}
+}
+
+func previewCommand(flags *flag.FlagSet, out *string) work {
+	f := addRemote(flags)
+	var q release.PreviewRequest
+	flags.StringVar(&q.App, "app", "", "`name` of the app")
+	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
+	flags.StringVar(&q.Repository, "repository", "", "image `repository`, such as localhost:5000/hello")
+	flags.StringVar(&q.Digest, "digest", "", "image `digest`, sha256:<64 hex>")
+	dir := flags.String("tree", "", "GitOps `folder` to look at instead of the remote")
+	return func(ctx context.Context) (any, error) {
+		q.Root = f.root
+		if err := q.Check(); err != nil {
+			return nil, err
+		}
+		preview, diff, err := func() (*release.Preview, []byte, error) {
+			if *dir != "" {
+				tree, err := overlay.ReadDir(*dir)
+				if err != nil {
+					return nil, nil, err
+				}
+				return release.PreviewTree(tree, q)
+			}
+			from, err := f.open()
+			if err != nil {
+				return nil, nil, err
+			}
+			return release.PreviewRemote(ctx, from, q)
+		}()
+		if err != nil {
+			return nil, err
+		}
+		return preview, write(*out, "diff.patch", diff)
+	}
+}
+
+// write stores a result file below out.
+func write(out, file string, data []byte) error {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, file), data, 0o644)
+}
+
 // rendered is the result of render.
 type rendered struct {
 	// File is the manifests' file name, below --out.
@@ -139,10 +199,7 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 			return nil, err
 		}
 		const file = "manifests.yaml"
-		if err := os.MkdirAll(*out, 0o755); err != nil {
-			return nil, err
-		}
-		if err := os.WriteFile(filepath.Join(*out, file), manifests, 0o644); err != nil {
+		if err := write(*out, file, manifests); err != nil {
 			return nil, err
 		}
 		return rendered{File: file, Path: overlay.Folder(*app, *env)}, nil

@@ -1,9 +1,15 @@
 // Command step is the step program of the release stage. It sets digests in the
-// GitOps repository, shows what is set there, and renders overlays:
+// GitOps repository, shows what is set there, was set before or would change,
+// and renders overlays:
 //
 //	step release --remote URL --app NAME --env NAME --repository REPO --digest DIGEST … --out DIR
+//	step preview --remote URL --app NAME --env NAME --repository REPO --digest DIGEST … --out DIR
 //	step show    --remote URL --app NAME --env NAME … --out DIR
+//	step history --remote URL --app NAME --env NAME … --out DIR
 //	step render  --dir DIR --app NAME --env NAME --out DIR
+//
+// A release with --from ENV is a promotion, and one with --rollback-of COMMIT
+// a rollback: a commit like every other, whose message says what it is.
 //
 // Each subcommand lists its flags with -h. It ends as package step says:
 // result.json below --out holds its result or its Fault.
@@ -40,7 +46,7 @@ func main() {
 
 // command reads the arguments: the output folder and the work to do.
 func command(args []string) (string, work, error) {
-	const usage = "usage: step release|show|render [flags]"
+	const usage = "usage: step release|preview|show|history|render [flags]"
 	if len(args) == 0 {
 		return "", nil, errors.New(usage)
 	}
@@ -50,6 +56,10 @@ func command(args []string) (string, work, error) {
 	switch args[0] {
 	case "release":
 		do = releaseCommand(flags)
+	case "preview":
+		do = previewCommand(flags, out)
+	case "history":
+		do = historyCommand(flags)
 	case "show":
 		do = showCommand(flags)
 	case "render":

@@ -163,6 +163,78 @@ func TestConnectAndShow(t *testing.T) {
 	}, after)
 }
 
+// The shapes that others read.
+func TestHistoryPreviewAndRollback(t *testing.T) {
+	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
+	const path = "gitops/apps/hello/overlays/dev/kustomization.yaml"
+	where := func(command string, more ...string) []string {
+		return append([]string{command, "--remote", host.URL, "--root", "gitops", "--app", "hello", "--env", "dev"}, more...)
+	}
+	image := func(n int) []string {
+		return []string{"--repository", "localhost:5000/hello", "--digest", digest(n)}
+	}
+	var none json.RawMessage
+	_, err := run(t, &none, where("history")...)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"releases": []}`, string(none))
+
+	var first, bad, back release.Result
+	_, err = run(t, &first, releaseArgs(host.URL, "dev", digest(1))...)
+	require.NoError(t, err)
+	_, err = run(t, &bad, releaseArgs(host.URL, "dev", digest(2))...)
+	require.NoError(t, err)
+
+	out := t.TempDir()
+	_, do, err := command(where("preview", append(image(1), "--out", out)...))
+	require.NoError(t, err)
+	value, err := do(t.Context())
+	require.NoError(t, err)
+	shape, err := json.Marshal(value)
+	require.NoError(t, err)
+	assert.JSONEq(t, fmt.Sprintf(`{"head": %q, "before": %q, "after": %q, "path": %q, "changes": true}`,
+		bad.Commit, digest(2), digest(1), path), string(shape))
+	diff, err := os.ReadFile(filepath.Join(out, "diff.patch"))
+	require.NoError(t, err)
+	assert.Contains(t, string(diff), "+++ b/Deployment/hello\n")
+	assert.Contains(t, string(diff), "+      - image: localhost:5000/hello@"+digest(1)+"\n")
+
+	_, err = run(t, &back, append(releaseArgs(host.URL, "dev", digest(1)), "--source-revision", "", "--kind", "rollback", "--rollback-of", bad.Commit)...)
+	require.NoError(t, err)
+	assert.True(t, back.Created)
+	entry := func(commit, subject, digest, more string) string {
+		return fmt.Sprintf(`{"digest": %q, "repository": "localhost:5000/hello", "commit": %q, "author": "Slipway",
+			"email": "slipway@example.com", "at": "2026-01-02T03:04:05Z", "subject": %q, "sourceRevision": "0123abcd"%s}`, digest, commit, subject, more)
+	}
+	var past json.RawMessage
+	_, err = run(t, &past, where("history", "--limit", "2")...)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"releases": [`+
+		entry(back.Commit, "Roll back hello in dev", digest(1), `, "reverts": "`+bad.Commit+`"`)+`,`+
+		entry(bad.Commit, "Release hello to dev", digest(2), "")+`]}`, string(past))
+
+	_, err = run(t, nil, append(releaseArgs(host.URL, "dev", digest(1)), "--kind", "promotion", "--from", "production")...)
+	require.NoError(t, err, "the digest is there: no new decision")
+	_, err = run(t, nil, append(releaseArgs(host.URL, "dev", digest(2)), "--kind", "promotion", "--from", "production")...)
+	fault, ok := step.AsFault(err)
+	require.True(t, ok)
+	assert.Contains(t, fault.Reason, "was never released")
+}
+
+func TestPreviewOfAFolderNeedsNoRemote(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range githost.Sample("", nil) {
+		file := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o644))
+	}
+	var got release.Preview
+	_, err := run(t, &got, "preview", "--tree", dir, "--app", "hello", "--env", "dev",
+		"--repository", "localhost:5000/hello", "--digest", digest(1))
+	require.NoError(t, err)
+	assert.True(t, got.Changes)
+	assert.Empty(t, got.Head)
+}
+
 func TestRenderOfTheCommittedOverlays(t *testing.T) {
 	gitops := "../../../gitops"
 	for _, app := range []string{"hello", "legacy", "pages"} {
@@ -208,6 +280,9 @@ func TestHostileArguments(t *testing.T) {
 		"--branch":          {"", "-x", "a b", "a..b", "a\nb", "x/", "x.lock"},
 		"--attempts":        {"0", "101"},
 		"--time":            {"yesterday"},
+		"--kind":            {"deploy", "promotion", "rollback"},
+		"--from":            {"../x", "dev", "a b"},
+		"--rollback-of":     {"main", "--all", "abc123", digest(1)},
 		"--remote":          {"", "x", "ftp://h/x", "http://git.example.com/x.git", "https://u:p@h/x.git", "https://h", "http://127.0.0.1.example.com/x"},
 		"--connect":         {"", "a", "a=b", "a:1=b", "=a:1"},
 		"--token-file":      {"/does/not/exist", "/dev/null"},

@@ -11,8 +11,6 @@ import (
 	"path"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
 	"slipway/step"
@@ -67,24 +65,43 @@ type Releaser struct {
 // Check validates everything about a release that needs no network.
 func (r *Releaser) Check(q Request) error {
 	checks := []error{
-		step.Name(Stage, "app", q.App),
-		step.Name(Stage, "environment", q.Env),
-		overlay.Repository(q.Repository),
-		step.Digest(Stage, "digest", q.Digest),
+		checkOverlay(r.Root, q.App, q.Env),
+		checkImage(q.Repository, q.Digest),
+		q.checkKind(),
 		q.checkIdentity(),
-		CheckRoot(r.Root),
 	}
 	for _, err := range checks {
 		if err != nil {
 			return err
 		}
 	}
-	if q.Digest == overlay.Unreleased {
-		return step.Input(Stage, "digest "+q.Digest, "stands for an overlay that was never released",
-			"give the digest of a published image")
-	}
 	if r.Attempts < 1 || r.Attempts > 100 {
 		return step.Input(Stage, fmt.Sprintf("attempts %d", r.Attempts), "is out of range", "give 1 to 100")
+	}
+	return nil
+}
+
+// checkOverlay refuses what can't name an overlay.
+func checkOverlay(root, app, env string) error {
+	for _, err := range []error{step.Name(Stage, "app", app), step.Name(Stage, "environment", env), CheckRoot(root)} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkImage refuses what can't be released.
+func checkImage(repository, digest string) error {
+	if err := overlay.Repository(repository); err != nil {
+		return err
+	}
+	if err := step.Digest(Stage, "digest", digest); err != nil {
+		return err
+	}
+	if digest == overlay.Unreleased {
+		return step.Input(Stage, "digest "+digest, "stands for an overlay that was never released",
+			"give the digest of a published image")
 	}
 	return nil
 }
@@ -108,15 +125,15 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
 	failures := 0
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
-		base, err := r.Remote.Snapshot(ctx, 1)
-		if err != nil {
-			return nil, err
-		}
-		result, change, err := r.prepare(base, q)
+		base, result, change, err := r.read(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		result.Attempts = attempt
+		if change == nil && result.Commit != "" {
+			r.logf("%s was rolled back already, by commit %s", result.Path, result.Commit)
+			return result, nil
+		}
 		if change == nil {
 			setter, err := LastSet(ctx, r.Remote, result.Path, q.Repository)
 			if err != nil {
@@ -169,43 +186,59 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
 	}
 }
 
+// read takes a snapshot and prepares the release on it. A rollback is decided
+// by the overlay's past, so its snapshot is as deep as that takes.
+func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, result *Result, change *remote.Change, err error) {
+	depths := []int{1}
+	if q.kind() == KindRollback {
+		depths = allDepths
+	}
+	err = deepen(ctx, r.Remote, depths, func(snapshot *remote.Snapshot) error {
+		base = snapshot
+		result, change, err = r.prepare(base, q)
+		return err
+	})
+	return base, result, change, err
+}
+
 // prepare edits, renders and proves on one snapshot. The change is nil when
-// the digest is already there.
+// the digest is already there; then the result names the commit of a rollback
+// that was made before.
 func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.Change, error) {
 	tree, err := base.Tree(r.Root)
 	if err != nil {
 		return nil, nil, err
 	}
-	source, err := tree.Lookup(q.App, q.Env)
-	if err != nil {
-		return nil, nil, err
-	}
-	file := overlay.File(q.App, q.Env)
-	edited, err := overlay.SetDigest(file, source, q.Repository, q.Digest)
-	if err != nil {
-		return nil, nil, err
-	}
-	before, err := overlay.Render(tree, q.App, q.Env)
-	if err != nil {
-		return nil, nil, err
-	}
-	tree.Files[file] = edited
-	after, err := overlay.Render(tree, q.App, q.Env)
-	if err != nil {
-		return nil, nil, err
-	}
-	count, err := overlay.Prove(overlay.Folder(q.App, q.Env), before, after, q.Repository, q.Digest)
+	e, err := edit(tree, q.App, q.Env, q.Repository, q.Digest)
 	if err != nil {
 		return nil, nil, err
 	}
 	result := &Result{
-		Path: path.Join(r.Root, file), Branch: r.Branch,
-		Image: q.Repository + "@" + q.Digest, Containers: count,
+		Path: path.Join(r.Root, e.file), Branch: r.Branch,
+		Image: q.Repository + "@" + q.Digest, Containers: e.containers,
 	}
-	if string(edited) == string(source) {
+	switch q.kind() {
+	case KindRollback:
+		past, err := rollback(base, result.Path, q)
+		if err != nil {
+			return nil, nil, err
+		}
+		if q.SourceRevision == "" {
+			q.SourceRevision = past.revision
+		}
+		result.Commit = past.commit
+	case KindPromotion:
+		// The same promotion again is no new decision.
+		if e.changed() {
+			if err := promotable(tree, q); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	if !e.changed() {
 		return result, nil, nil
 	}
-	change, err := base.Replace(result.Path, edited, q.Message(),
+	change, err := base.Replace(result.Path, e.edited, q.Message(),
 		remote.Author{Name: q.AuthorName, Email: q.AuthorEmail, When: r.Now()})
 	if err != nil {
 		return nil, nil, err
@@ -245,75 +278,6 @@ func backoff(attempt int, round time.Duration) time.Duration {
 
 func (r *Releaser) logf(format string, args ...any) {
 	fmt.Fprintf(r.Log, "release: "+format+"\n", args...)
-}
-
-// Setter is the commit that gave an overlay the digest it has.
-type Setter struct {
-	// Commit is that commit, and Head the branch's newest one.
-	Commit string
-	Head   string
-	// Image is the overlay's images entry.
-	Image overlay.Image
-}
-
-// LastSet finds the commit that gave the images entry of repository, in the
-// kustomization file of the branch's head, its present digest. An empty
-// repository means the only entry there is.
-func LastSet(ctx context.Context, from *remote.Remote, file, repository string) (*Setter, error) {
-	// Releases are usually near the head; the whole history is the last resort.
-	for _, depth := range []int{50, 1000, 0} {
-		snapshot, err := from.Snapshot(ctx, depth)
-		if err != nil {
-			return nil, err
-		}
-		setter, complete, err := lastSet(snapshot, file, repository)
-		if err != nil {
-			return nil, err
-		}
-		if complete {
-			return setter, nil
-		}
-	}
-	return nil, step.Infrastructure(Stage, from.Name(), "does not give its whole history",
-		"use a full clone as the remote, not a shallow one")
-}
-
-func lastSet(snapshot *remote.Snapshot, file, repository string) (*Setter, bool, error) {
-	image, err := imageAt(snapshot, snapshot.Head(), file, repository)
-	if err != nil {
-		return nil, false, err
-	}
-	at := snapshot.Head()
-	for {
-		parents, complete, err := snapshot.Parents(at)
-		if err != nil {
-			return nil, false, fmt.Errorf("read commit %s: %w", at, err)
-		}
-		if !complete {
-			return nil, false, nil
-		}
-		next := plumbing.ZeroHash
-		for _, parent := range parents {
-			// A parent whose file is missing or unreadable did not have the
-			// digest yet.
-			if was, err := imageAt(snapshot, parent, file, repository); err == nil && was.Digest == image.Digest {
-				next = parent
-				break
-			}
-		}
-		if next.IsZero() {
-			return &Setter{Commit: at.String(), Head: snapshot.Head().String(), Image: image}, true, nil
-		}
-		at = next
-	}
-}
-
-func imageAt(snapshot *remote.Snapshot, commit plumbing.Hash, file, repository string) (overlay.Image, error) {
-	source, err := snapshot.File(commit, file)
-	if err != nil {
-		return overlay.Image{}, fmt.Errorf("read %s of commit %s: %w", file, commit, err)
-	}
-	return overlay.Find(file, source, repository)
 }
 
 // fsValid says whether root is a clean, relative path without a dot-dot or an

@@ -6,7 +6,6 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
-	"slipway/step"
 )
 
 // State is what an overlay on the remote says.
@@ -31,12 +30,11 @@ type State struct {
 // Show reads the state of the overlay of app in env. An empty repository means
 // the overlay's only images entry.
 func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repository string) (*State, error) {
-	checks := []error{step.Name(Stage, "app", app), step.Name(Stage, "environment", env), CheckRoot(root)}
-	if repository != "" {
-		checks = append(checks, overlay.Repository(repository))
+	if err := checkOverlay(root, app, env); err != nil {
+		return nil, err
 	}
-	for _, err := range checks {
-		if err != nil {
+	if repository != "" {
+		if err := overlay.Repository(repository); err != nil {
 			return nil, err
 		}
 	}
@@ -58,7 +56,7 @@ func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repo
 	}
 	return &State{
 		App: app, Env: env, Repository: setter.Image.Repository(), Digest: setter.Image.Digest,
-		Released: setter.Image.Digest != "" && setter.Image.Digest != overlay.Unreleased,
+		Released: released(setter.Image),
 		Commit:   setter.Commit, Head: setter.Head, Path: file, Branch: branch,
 	}, nil
 }

@@ -103,6 +103,11 @@ func (s *Snapshot) File(commit plumbing.Hash, name string) ([]byte, error) {
 	return s.blob(file.Hash)
 }
 
+// Commit is one commit of the snapshot.
+func (s *Snapshot) Commit(hash plumbing.Hash) (*object.Commit, error) {
+	return object.GetCommit(s.store, hash)
+}
+
 // Parents are the parents of one commit of the snapshot. complete is false
 // when the snapshot's history ends there although the branch's goes on.
 func (s *Snapshot) Parents(commit plumbing.Hash) (parents []plumbing.Hash, complete bool, err error) {

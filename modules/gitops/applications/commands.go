@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"slipway/gitops/applications/argocd"
+	"slipway/gitops/applications/cluster"
+	"slipway/step"
+)
+
+// access adds the flags that say which cluster is meant, and returns what opens
+// it once they are read.
+func access(flags *flag.FlagSet, stage string) func() (*cluster.Cluster, error) {
+	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file`")
+	var pairs []string
+	flags.Func("connect", "where a host:port of the kubeconfig is reached, `LOGICAL=ACTUAL`; repeatable", func(pair string) error {
+		pairs = append(pairs, pair)
+		return nil
+	})
+	return func() (*cluster.Cluster, error) {
+		connect, err := cluster.ParseConnect(stage, pairs)
+		if err != nil {
+			return nil, err
+		}
+		return cluster.Open(stage, cluster.Access{Kubeconfig: *kubeconfig, Connect: connect})
+	}
+}
+
+func waitCommand(flags *flag.FlagSet) work {
+	open := access(flags, cluster.StageWait)
+	var q cluster.Request
+	flags.StringVar(&q.Namespace, "namespace", argocd.Namespace, "`namespace` of the Application object")
+	flags.StringVar(&q.Application, "application", "", "`name` of the Application")
+	flags.StringVar(&q.Commit, "commit", "", "the release's `commit` in the GitOps repository")
+	flags.StringVar(&q.Image, "image", "", "the release's image, `repository@sha256:…`")
+	deadline := flags.String("deadline", "10m", "how `long` to wait")
+	return func(ctx context.Context) (any, error) {
+		var err error
+		if q.Deadline, err = time.ParseDuration(*deadline); err != nil {
+			return nil, step.Input(cluster.StageWait, fmt.Sprintf("deadline %.80q", *deadline), "is not a duration",
+				"give one such as 10m or 90s").Because(err)
+		}
+		if err := q.Check(); err != nil {
+			return nil, err
+		}
+		c, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return (&cluster.Waiter{Cluster: c, Clock: cluster.Real{}, Log: os.Stderr}).Wait(ctx, q)
+	}
+}
+
+func statusCommand(flags *flag.FlagSet) work {
+	open := access(flags, cluster.StageStatus)
+	namespace := flags.String("namespace", argocd.Namespace, "`namespace` of the Application objects")
+	var names []string
+	flags.Func("application", "`name` of an Application; repeatable", func(name string) error {
+		names = append(names, name)
+		return nil
+	})
+	return func(ctx context.Context) (any, error) {
+		c, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return c.Show(ctx, cluster.Real{}, *namespace, names)
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+
+	"dagger/gitops/internal/dagger"
+)
+
+// inCluster is the container that asks the cluster, and its arguments after
+// flags. It is never the same twice: what it reads can change.
+func inCluster(
+	verb string, kubeconfig *dagger.Secret, namespace string, service *dagger.Service, connect string, flags ...string,
+) (*dagger.Container, []string) {
+	base := dag.Toolbox().Runner("modules/gitops/applications", dag.CurrentModule().Source().Directory("applications")).
+		WithMountedSecret("/secrets/kubeconfig", kubeconfig)
+	args := append([]string{
+		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig", "--namespace", namespace,
+	}, flags...)
+	if service != nil {
+		base = base.WithServiceBinding("kubernetes", service)
+	}
+	if connect != "" {
+		args = append(args, "--connect", connect)
+	}
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()), args
+}
+
+// Wait waits until Argo CD has synced a release's commit and found it healthy
+// after that, and returns the step's result. The result's outcome says how the
+// wait ended: healthy, degraded, sync-failed, superseded, deadline, lost or
+// missing. Only what was asked for wrongly is a fault.
+//
+// +cache="never"
+func (*Gitops) Wait(
+	ctx context.Context,
+	// A kubeconfig that holds its certificates and credentials itself. Its user
+	// may get, list, watch and patch Applications, and read the workloads, Pods
+	// and Events of their namespaces.
+	kubeconfig *dagger.Secret,
+	// The Application, such as hello-dev.
+	application string,
+	// The release's commit in the GitOps repository.
+	commit string,
+	// The release's image, repository@sha256:….
+	image string,
+	// The namespace of the Application object.
+	// +default="argocd"
+	namespace string,
+	// How long to wait, such as 10m.
+	// +default="10m"
+	deadline string,
+	// The service that answers for the API server, as host "kubernetes".
+	// +optional
+	service *dagger.Service,
+	// Where the API server's address is reached: LOGICAL=ACTUAL, such as
+	// localhost:6443=kubernetes:6443.
+	// +optional
+	connect string,
+) (string, error) {
+	base, args := inCluster("wait", kubeconfig, namespace, service, connect,
+		"--application", application, "--commit", commit, "--image", image, "--deadline", deadline)
+	return base.WithExec(args).File("/out/result.json").Contents(ctx)
+}
+
+// Status reads where Applications stand (revision, sync, health, images,
+// history), and returns the step's result.
+//
+// +cache="never"
+func (*Gitops) Status(
+	ctx context.Context,
+	// A kubeconfig that holds its certificates and credentials itself. Its user
+	// may get Applications.
+	kubeconfig *dagger.Secret,
+	// The Applications, in the order of the answer.
+	applications []string,
+	// The namespace of the Application objects.
+	// +default="argocd"
+	namespace string,
+	// The service that answers for the API server, as host "kubernetes".
+	// +optional
+	service *dagger.Service,
+	// Where the API server's address is reached: LOGICAL=ACTUAL, such as
+	// localhost:6443=kubernetes:6443.
+	// +optional
+	connect string,
+) (string, error) {
+	var flags []string
+	for _, application := range applications {
+		flags = append(flags, "--application", application)
+	}
+	base, args := inCluster("status", kubeconfig, namespace, service, connect, flags...)
+	return base.WithExec(args).File("/out/result.json").Contents(ctx)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"strconv"
+
+	"dagger/gitops/internal/dagger"
+)
+
+// History lists the releases of an overlay in the GitOps repository, newest
+// first, and returns the step's result: for each its digest, the commit that
+// set it, its author, and what it was promoted from or takes back.
+//
+// +cache="never"
+func (*Gitops) History(
+	ctx context.Context,
+	// The GitOps repository's http(s) URL.
+	remote string,
+	// The app.
+	app string,
+	// The environment.
+	env string,
+	// The image's repository, where the overlay has more than one image.
+	// +optional
+	repository string,
+	// How many releases to list, 1 to 1000.
+	// +default=50
+	limit int,
+	// The branch that Argo CD follows.
+	// +default="main"
+	branch string,
+	// The folder of the GitOps tree in the repository.
+	// +default="."
+	root string,
+	// Who reads.
+	// +optional
+	username string,
+	// The token of who reads.
+	// +optional
+	token *dagger.Secret,
+	// The service that answers for the remote.
+	// +optional
+	service *dagger.Service,
+	// Where the remote's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	args := []string{
+		"/step", "history", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
+		"--app", app, "--env", env, "--limit", strconv.Itoa(limit),
+	}
+	if repository != "" {
+		args = append(args, "--repository", repository)
+	}
+	return reading(args, username, token, service, connect).
+		File("/out/result.json").Contents(ctx)
+}
+
+// Preview shows what a release of an image would change, and changes nothing.
+// The result's folder holds result.json and, unless it is a refusal,
+// diff.patch: the unified diff of the rendered manifests, object by object,
+// without the values of Secrets. It refuses what Release would.
+//
+// +cache="never"
+func (*Gitops) Preview(
+	// The GitOps repository's http(s) URL.
+	remote string,
+	// The app.
+	app string,
+	// The environment.
+	env string,
+	// The image's repository.
+	repository string,
+	// The image's digest.
+	digest string,
+	// The branch that Argo CD follows.
+	// +default="main"
+	branch string,
+	// The folder of the GitOps tree in the repository.
+	// +default="."
+	root string,
+	// Who reads.
+	// +optional
+	username string,
+	// The token of who reads.
+	// +optional
+	token *dagger.Secret,
+	// The service that answers for the remote.
+	// +optional
+	service *dagger.Service,
+	// Where the remote's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *dagger.Directory {
+	return reading([]string{
+		"/step", "preview", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
+		"--app", app, "--env", env, "--repository", repository, "--digest", digest,
+	}, username, token, service, connect).
+		Directory("/out")
+}
+
+// reading runs a command against the remote now: its run id is new each time,
+// so that no earlier run's result stands in for this one.
+func reading(args []string, username string, token *dagger.Secret, service *dagger.Service, connect string) *dagger.Container {
+	base := runner()
+	if service != nil {
+		base = base.WithServiceBinding("git", service)
+		args = append(args, "--connect", connect)
+	}
+	if token != nil {
+		base = base.WithMountedSecret("/secrets/token", token)
+		args = append(args, "--username", username, "--token-file", "/secrets/token")
+	}
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
+}

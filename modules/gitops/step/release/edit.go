@@ -1,0 +1,57 @@
+package release
+
+import (
+	"bytes"
+	"maps"
+
+	"slipway/gitops/step/overlay"
+)
+
+// edited is one overlay with a digest put into it, proven.
+type edited struct {
+	// file is the overlay's kustomization.yaml, inside the GitOps folder;
+	// source and edited are its content.
+	file   string
+	source []byte
+	edited []byte
+	// was is the images entry in source.
+	was overlay.Image
+	// before and after are the rendered manifests.
+	before []byte
+	after  []byte
+	// containers counts those that run the image.
+	containers int
+}
+
+// edit puts the digest into the overlay of app in env, renders it before and
+// after, and proves that nothing but the image changes. The tree stays as it
+// is.
+func edit(tree overlay.Tree, app, env, repository, digest string) (*edited, error) {
+	e := &edited{file: overlay.File(app, env)}
+	var err error
+	if e.source, err = tree.Lookup(app, env); err != nil {
+		return nil, err
+	}
+	if e.edited, err = overlay.SetDigest(e.file, e.source, repository, digest); err != nil {
+		return nil, err
+	}
+	if e.was, err = overlay.Find(e.file, e.source, repository); err != nil {
+		return nil, err
+	}
+	if e.before, err = overlay.Render(tree, app, env); err != nil {
+		return nil, err
+	}
+	tree.Files = maps.Clone(tree.Files)
+	tree.Files[e.file] = e.edited
+	if e.after, err = overlay.Render(tree, app, env); err != nil {
+		return nil, err
+	}
+	e.containers, err = overlay.Prove(overlay.Folder(app, env), e.before, e.after, repository, digest)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// changed says whether the digest was another one.
+func (e *edited) changed() bool { return !bytes.Equal(e.edited, e.source) }

@@ -1,0 +1,83 @@
+package release
+
+import (
+	"context"
+	"path"
+
+	"slipway/gitops/step/overlay"
+	"slipway/gitops/step/remote"
+)
+
+// Preview says what a release would change.
+type Preview struct {
+	// Head is the branch's newest commit, which the release would be made on.
+	// It is empty for a folder on disk.
+	Head string `json:"head"`
+	// Before is the digest that the overlay has, and After the one it would
+	// have.
+	Before string `json:"before"`
+	After  string `json:"after"`
+	// Path is the overlay's kustomization.yaml, inside the repository.
+	Path string `json:"path"`
+	// Changes says whether the rendered manifests would differ.
+	Changes bool `json:"changes"`
+}
+
+// PreviewRequest is a release to look at: which digest of which app would go
+// to which environment of the GitOps folder at Root.
+type PreviewRequest struct {
+	Root       string
+	App        string
+	Env        string
+	Repository string
+	Digest     string
+}
+
+// Check validates everything about a preview that needs no network.
+func (q PreviewRequest) Check() error {
+	if err := checkOverlay(q.Root, q.App, q.Env); err != nil {
+		return err
+	}
+	return checkImage(q.Repository, q.Digest)
+}
+
+// PreviewRemote previews a release to the branch's head, and returns the
+// unified diff of the rendered manifests beside it. Nothing is pushed. What a
+// release would refuse is refused here in the same words.
+func PreviewRemote(ctx context.Context, from *remote.Remote, q PreviewRequest) (*Preview, []byte, error) {
+	if err := q.Check(); err != nil {
+		return nil, nil, err
+	}
+	snapshot, err := from.Snapshot(ctx, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	tree, err := snapshot.Tree(q.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	preview, diff, err := PreviewTree(tree, q)
+	if err != nil {
+		return nil, nil, err
+	}
+	preview.Head = snapshot.Head().String()
+	return preview, diff, nil
+}
+
+// PreviewTree is PreviewRemote for a GitOps folder at hand.
+func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) {
+	if err := q.Check(); err != nil {
+		return nil, nil, err
+	}
+	e, err := edit(tree, q.App, q.Env, q.Repository, q.Digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	diff, err := overlay.Diff(overlay.Folder(q.App, q.Env), e.before, e.after)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &Preview{
+		Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0,
+	}, diff, nil
+}

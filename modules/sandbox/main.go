@@ -1,0 +1,160 @@
+// A platform to try everything on: a real Kubernetes with a real Argo CD, as a
+// service. Its parts are compiled from source once; what it stores outlives it.
+//
+// Example: dagger -m modules/sandbox call cluster --seed file:seed --sandbox tcp://localhost:5000 --gitops gitops service up --ports 6443:6443,8443:8443,8080:8080,9000:9000
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"dagger/sandbox/internal/dagger"
+
+	"slipway/sandbox/pki"
+)
+
+// Sandbox makes clusters for development and tests.
+type Sandbox struct{}
+
+// Ports of a cluster's service.
+const (
+	apiPort    = 6443
+	argocdPort = 8443
+	appsPort   = 8080
+	statusPort = 9000
+)
+
+const (
+	registryAlias = "sandbox"
+	seedFile      = "/run/secrets/seed"
+)
+
+// Cluster is a single-node Kubernetes with Argo CD on it.
+type Cluster struct {
+	// +private
+	Seed *dagger.Secret
+	// +private
+	Sandbox *dagger.Service
+	// +private
+	Gitops *dagger.Directory
+	// +private
+	Name string
+}
+
+// Cluster is a single-node Kubernetes with Argo CD on it, whose data lies in a
+// cache volume of the given name. One at a time may run on the same data.
+//
+// +cache="168h"
+func (*Sandbox) Cluster(
+	// The secret that all of the cluster's keys and passwords are derived from: at
+	// least 26 random characters. Example: file:seed
+	seed *dagger.Secret,
+	// The GitOps tree: the folder that holds platform/.
+	gitops *dagger.Directory,
+	// The registry and Git remote beside the cluster, for which localhost:5000
+	// stands in it. Example: tcp://localhost:5000
+	// +optional
+	sandbox *dagger.Service,
+	// The name of the cluster's data.
+	// +default="default"
+	name string,
+) *Cluster {
+	return &Cluster{Seed: seed, Gitops: gitops, Sandbox: sandbox, Name: name}
+}
+
+// Service is the running cluster. Its ports: 6443 the Kubernetes API, 8443 Argo
+// CD's API, 8080 the apps as http://<app>.<environment>.localhost:8080, 9000 the
+// node's status as JSON.
+//
+// +cache="never"
+func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
+	node, err := (&Sandbox{}).Node()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{
+		"/usr/local/bin/slipway-node", "--seed", seedFile, "--images", imageFolder, "--bootstrap", bootstrapFolder,
+		"--host", "kubernetes",
+	}
+	node = node.
+		WithMountedCache("/data", dag.CacheVolume("slipway-cluster-"+c.Name), dagger.ContainerWithMountedCacheOpts{Sharing: dagger.CacheSharingModeShared}).
+		WithMountedTemp("/run").
+		WithMountedTemp("/tmp").
+		WithMountedSecret(seedFile, c.Seed).
+		WithFile(bootstrapFolder+"/platform.yaml", platform(c.Gitops))
+	if c.Sandbox != nil {
+		node = node.WithServiceBinding(registryAlias, c.Sandbox)
+		ports, err := c.Sandbox.Ports(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the sandbox's port: %w", err)
+		}
+		if len(ports) != 1 {
+			return nil, fmt.Errorf("the sandbox has %d ports: give a service with one, such as tcp://localhost:5000", len(ports))
+		}
+		port, err := ports[0].Port(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("the sandbox's port: %w", err)
+		}
+		args = append(args, "--sandbox", fmt.Sprintf("%s:%d", registryAlias, port))
+	}
+	for _, port := range []int{statusPort, apiPort, argocdPort, appsPort} {
+		node = node.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{ExperimentalSkipHealthcheck: port != statusPort})
+	}
+	return node.AsService(dagger.ContainerAsServiceOpts{Args: args, InsecureRootCapabilities: true}), nil
+}
+
+// Kubeconfig is the configuration of a Kubernetes client that may do everything
+// in the cluster. Nothing of it is stored: it is derived from the seed.
+//
+// +cache="never"
+func (c *Cluster) Kubeconfig(
+	ctx context.Context,
+	// The URL that the client reaches the Kubernetes API at.
+	// +default="https://localhost:6443"
+	server string,
+) (*dagger.Secret, error) {
+	authority, err := c.authority(ctx)
+	if err != nil {
+		return nil, err
+	}
+	text, err := authority.Kubeconfig(server, "slipway-admin", "system:masters")
+	if err != nil {
+		return nil, err
+	}
+	return dag.SetSecret("kubeconfig", text), nil
+}
+
+// ArgocdPassword is the password of Argo CD's user admin.
+//
+// +cache="never"
+func (c *Cluster) ArgocdPassword(ctx context.Context) (*dagger.Secret, error) {
+	authority, err := c.authority(ctx)
+	if err != nil {
+		return nil, err
+	}
+	password, err := authority.Password("argocd-admin")
+	if err != nil {
+		return nil, err
+	}
+	return dag.SetSecret("argocd-password", password), nil
+}
+
+// Certificate is the certificate of the cluster's own authority, by which its
+// servers are verified.
+//
+// +cache="never"
+func (c *Cluster) Certificate(ctx context.Context) (*dagger.File, error) {
+	authority, err := c.authority(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return dag.File("ca.crt", string(authority.Certificate())), nil
+}
+
+func (c *Cluster) authority(ctx context.Context) (*pki.Authority, error) {
+	seed, err := c.Seed.Plaintext(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the seed: %w", err)
+	}
+	return pki.New([]byte(seed))
+}

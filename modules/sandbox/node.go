@@ -1,0 +1,99 @@
+package main
+
+import (
+	"dagger/sandbox/internal/dagger"
+)
+
+// Where the node's program finds what it brings along.
+const (
+	imageFolder     = "/opt/slipway/images"
+	bootstrapFolder = "/opt/slipway/bootstrap"
+)
+
+// Node is the container of a cluster's node, with everything in it that the
+// cluster runs before it reaches any registry.
+//
+// +cache="168h"
+func (s *Sandbox) Node() (*dagger.Container, error) {
+	programs := s.programs()
+	node := dag.Container().
+		WithDirectory("/", debian("node")).
+		WithNewFile("/etc/passwd", "root:x:0:0:root:/root:/bin/false\n").
+		WithNewFile("/etc/group", "root:x:0:\n").
+		WithDirectory("/usr/local/bin", s.Kubernetes()).
+		WithDirectory("/usr/local/bin", s.Containerd()).
+		WithFile("/usr/local/bin/etcd", s.Etcd()).
+		WithFile("/usr/local/bin/slipway-node", programs.File("node")).
+		WithDirectory("/opt/cni/bin", s.Cni()).
+		WithDirectory(bootstrapFolder, definitions()).
+		WithEnvVariable("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+	for name, image := range s.images(programs) {
+		node = node.WithFile(imageFolder+"/"+name+".tar", image.AsTarball())
+	}
+	return node, nil
+}
+
+// images are the containers of the cluster's own pods, by name and version.
+func (s *Sandbox) images(programs *dagger.Directory) map[string]*dagger.Container {
+	pod := dag.Toolbox().Scratch().
+		WithoutMount("/tmp").
+		WithFile("/slipway-pod", programs.File("slipway-pod")).
+		WithUser("65532:65532").
+		WithEntrypoint([]string{"/slipway-pod"})
+	argocd := dag.Toolbox().Scratch().
+		WithoutMount("/tmp").
+		WithDirectory("/", debian("git")).
+		WithNewFile("/etc/passwd", "root:x:0:0:root:/root:/bin/false\nargocd:x:999:999::/home/argocd:/bin/false\n").
+		WithNewFile("/etc/group", "root:x:0:\nargocd:x:999:\n").
+		WithDirectory("/home/argocd", dag.Directory()).
+		WithFile("/usr/local/bin/argocd", s.Argocd()).
+		WithFile("/usr/local/bin/kustomize", s.Kustomize()).
+		WithFile("/usr/local/bin/helm", s.Helm()).
+		WithEnvVariable("PATH", "/usr/local/bin:/usr/bin:/bin").
+		WithUser("999:999").
+		WithWorkdir("/home/argocd")
+	for _, name := range []string{"server", "repo-server", "application-controller", "applicationset-controller"} {
+		argocd = argocd.WithSymlink("argocd", "/usr/local/bin/argocd-"+name)
+	}
+	redis := dag.Container().
+		WithDirectory("/", debian("redis")).
+		WithNewFile("/etc/passwd", "root:x:0:0:root:/root:/bin/false\nredis:x:999:999::/data:/bin/false\n").
+		WithEnvVariable("PATH", "/usr/bin:/bin").
+		WithUser("999:999")
+	coredns := dag.Toolbox().Scratch().
+		WithoutMount("/tmp").
+		WithFile("/coredns", s.Coredns()).
+		WithUser("65532:65532").
+		WithEntrypoint([]string{"/coredns"})
+	return map[string]*dagger.Container{
+		"pause:1": pod, "pod:1": pod, "argocd:2.14.21": argocd, "redis:7.0.15": redis, "coredns:1.12.4": coredns,
+	}
+}
+
+// programs are the node's own.
+func (*Sandbox) programs() *dagger.Directory {
+	source := dag.CurrentModule().Source()
+	return dag.Toolbox().Binaries(
+		dag.Directory().WithDirectory("node", source.Directory("node")).WithDirectory("pki", source.Directory("pki")),
+		[]string{".", "./cmd/slipway-pod"}, dagger.ToolboxBinariesOpts{Folder: "node"})
+}
+
+// definitions are Argo CD's custom resource definitions, from its own module.
+func definitions() *dagger.Directory {
+	const module = "github.com/argoproj/argo-cd/v2@v2.14.21"
+	return dag.Directory().WithDirectory("/", dag.Toolbox().ModuleFiles(pins("argocd"), module, "manifests/crds"),
+		dagger.DirectoryWithDirectoryOpts{Include: []string{"*-crd.yaml"}})
+}
+
+// platform renders the objects that the node applies first.
+func platform(gitops *dagger.Directory) *dagger.File {
+	return dag.Toolbox().Scratch().
+		WithFile("/kustomize", (&Sandbox{}).Kustomize()).
+		WithMountedDirectory("/gitops", gitops).
+		WithExec([]string{"/kustomize", "build", "/gitops/platform/sandbox", "--output", "/platform.yaml"}).
+		File("/platform.yaml")
+}
+
+func debian(lock string) *dagger.Directory {
+	return dag.Toolbox().Debian(dag.CurrentModule().Source().File("debian/" + lock + ".lock"))
+}

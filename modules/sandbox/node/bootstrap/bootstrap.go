@@ -1,0 +1,134 @@
+// Package bootstrap applies the objects that have to be there before Argo CD
+// can reconcile: those that Argo CD itself consists of, among others.
+package bootstrap
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+)
+
+// Manager owns the fields that are applied here. Argo CD takes them over when it
+// applies the same objects from Git.
+const Manager = "slipway-bootstrap"
+
+// Read reads every YAML file of a folder, in the order of their names.
+func Read(folder string) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".yaml" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
+		for {
+			object := &unstructured.Unstructured{}
+			if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+				return nil
+			} else if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if len(object.Object) > 0 {
+				objects = append(objects, object)
+			}
+		}
+	})
+	return objects, err
+}
+
+// Split parts the namespaces from what lives in them.
+func Split(objects []*unstructured.Unstructured) (namespaces, rest []*unstructured.Unstructured) {
+	for _, object := range objects {
+		if object.GetKind() == "Namespace" {
+			namespaces = append(namespaces, object)
+		} else {
+			rest = append(rest, object)
+		}
+	}
+	return namespaces, rest
+}
+
+// rank orders what others depend on before the others.
+func rank(object *unstructured.Unstructured) int {
+	switch object.GetKind() {
+	case "Namespace":
+		return 0
+	case "CustomResourceDefinition":
+		return 1
+	case "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ConfigMap", "Secret":
+		return 2
+	case "AppProject":
+		return 4
+	case "Application", "ApplicationSet":
+		return 5
+	}
+	return 3
+}
+
+// Apply applies objects by server-side apply. An object whose kind is not
+// served yet is tried again until ctx ends.
+func Apply(ctx context.Context, config *rest.Config, objects []*unstructured.Unstructured) error {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	found, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		return err
+	}
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(found))
+	ordered := slices.Clone(objects)
+	slices.SortStableFunc(ordered, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	for _, object := range ordered {
+		for {
+			err := apply(ctx, client, mapper, object)
+			if err == nil {
+				break
+			}
+			if !meta.IsNoMatchError(err) {
+				return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+			case <-time.After(200 * time.Millisecond):
+				mapper.Reset()
+			}
+		}
+	}
+	return nil
+}
+
+func apply(ctx context.Context, client dynamic.Interface, mapper meta.RESTMapper, object *unstructured.Unstructured) error {
+	kind := object.GroupVersionKind()
+	mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		return err
+	}
+	var into dynamic.ResourceInterface = client.Resource(mapping.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		into = client.Resource(mapping.Resource).Namespace(object.GetNamespace())
+	}
+	_, err = into.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: Manager, Force: true})
+	return err
+}

@@ -1,0 +1,271 @@
+// Command slipway-node is the first process of a sandbox cluster's container: a
+// single-node Kubernetes with Argo CD on it.
+//
+//	slipway-node --seed FILE --images DIR --bootstrap DIR [--sandbox HOST:PORT] [--host NAME]…
+//
+// What the cluster stores lies in /data. Listening ports:
+//
+//	6443  the Kubernetes API, TLS with client certificates
+//	8443  Argo CD's API, TLS
+//	8080  the apps, by host name
+//	9000  this program's status, as JSON
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"slipway/sandbox/node/bootstrap"
+	"slipway/sandbox/node/cluster"
+	"slipway/sandbox/node/credentials"
+	"slipway/sandbox/node/front"
+	"slipway/sandbox/node/images"
+	"slipway/sandbox/node/network"
+	"slipway/sandbox/node/process"
+	"slipway/sandbox/pki"
+)
+
+// patience bounds each phase of the start; the slowest unpacks the images for
+// the first time.
+const patience = 10 * time.Minute
+
+// sandboxPort is where pods reach the sandbox's registry and Git remote, by TLS.
+const sandboxPort = "5443"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "slipway-node:", err)
+		os.Exit(1)
+	}
+}
+
+type node struct {
+	began time.Time
+
+	mu    sync.Mutex
+	phase string
+	ready bool
+}
+
+// say prints a line with the time since the start.
+func (n *node) say(format string, args ...any) {
+	fmt.Printf("%6.1fs %s\n", time.Since(n.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (n *node) enter(phase string) {
+	n.mu.Lock()
+	n.phase = phase
+	n.mu.Unlock()
+	n.say("%s", phase)
+}
+
+// ServeHTTP is the status.
+func (n *node) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{"ready": n.ready, "phase": n.phase, "seconds": int(time.Since(n.began).Seconds())})
+}
+
+func run(ctx context.Context) error {
+	seedFile := flag.String("seed", "", "`file` with the secret that the cluster's keys are derived from")
+	imageDir := flag.String("images", "", "`folder` of the images that the node brings along")
+	bootstrapDir := flag.String("bootstrap", "", "`folder` of the objects to apply first")
+	sandbox := flag.String("sandbox", "", "`host:port` of the sandbox's registry and Git remote")
+	var hosts []string
+	flag.Func("host", "further host `name` of the Kubernetes API; may be repeated", func(name string) error {
+		hosts = append(hosts, name)
+		return nil
+	})
+	flag.Parse()
+	n := &node{began: time.Now()}
+	seed, err := os.ReadFile(*seedFile)
+	if err != nil {
+		return fmt.Errorf("read the seed: %w", err)
+	}
+	authority, err := pki.New(seed)
+	if err != nil {
+		return err
+	}
+	unlock, err := lockData()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := serve(ctx, ":9000", n); err != nil {
+		return err
+	}
+	n.enter("preparing the network")
+	if err := network.Prepare(ctx); err != nil {
+		return err
+	}
+	if *sandbox != "" {
+		if err := n.reachSandbox(ctx, authority, *sandbox); err != nil {
+			return err
+		}
+	}
+	programs := &process.Group{Logs: cluster.Data + "/logs", Say: n.say, Environment: []string{"HOME=/root", "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}}
+	if err := os.MkdirAll(programs.Logs, 0o755); err != nil {
+		return err
+	}
+	defer programs.Stop()
+
+	n.enter("starting the control plane")
+	starting, cancel := context.WithTimeoutCause(ctx, patience, errors.New("it took too long"))
+	defer cancel()
+	kube := &cluster.Cluster{Authority: authority, Hosts: hosts, Programs: programs}
+	config, err := kube.Start(starting)
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	n.enter("loading the images")
+	names, err := images.Import(starting, *imageDir)
+	if err != nil {
+		return err
+	}
+	n.say("%d images", len(names))
+	n.enter("joining the node")
+	if err := kube.Join(); err != nil {
+		return err
+	}
+	objects, err := bootstrap.Read(*bootstrapDir)
+	if err != nil {
+		return err
+	}
+	n.enter(fmt.Sprintf("applying %d objects", len(objects)))
+	namespaces, rest := bootstrap.Split(objects)
+	if err := bootstrap.Apply(starting, config, namespaces); err != nil {
+		return err
+	}
+	if err := credentials.Ensure(starting, client, authority); err != nil {
+		return err
+	}
+	if err := bootstrap.Apply(starting, config, rest); err != nil {
+		return err
+	}
+	if err := n.openDoors(ctx, client); err != nil {
+		return err
+	}
+	n.enter("waiting for the node and Argo CD")
+	if err := wait(starting, func() bool { return cluster.Ready(starting, client) && serving(starting, client, "argocd") }); err != nil {
+		return fmt.Errorf("the node or Argo CD is not ready: %w", err)
+	}
+	n.mu.Lock()
+	n.ready = true
+	n.mu.Unlock()
+	n.enter("ready")
+	<-ctx.Done()
+	n.enter("stopping")
+	return nil
+}
+
+// lockData keeps a second node away from the same data.
+func lockData() (func(), error) {
+	if err := os.MkdirAll(cluster.Data, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(cluster.Data+"/lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, errors.New("another node runs on the same data: stop it first, or give this one another name")
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// reachSandbox makes localhost:5000 of the node, and a TLS port for its pods,
+// the sandbox's registry and Git remote.
+func (n *node) reachSandbox(ctx context.Context, authority *pki.Authority, address string) error {
+	to := func(context.Context) (string, error) { return address, nil }
+	plain, err := net.Listen("tcp", "127.0.0.1:5000")
+	if err != nil {
+		return err
+	}
+	pair, err := authority.Server("sandbox", "sandbox", "sandbox.slipway-system.svc", "sandbox.slipway-system.svc.cluster.local")
+	if err != nil {
+		return err
+	}
+	encrypted, err := front.TLS(network.NodeIP+":"+sandboxPort, pair.Certificate, pair.Key)
+	if err != nil {
+		return err
+	}
+	go front.Forward(ctx, plain, to, n.say)
+	go front.Forward(ctx, encrypted, to, n.say)
+	return nil
+}
+
+// openDoors opens the ports that lead to Argo CD and to the apps.
+func (n *node) openDoors(ctx context.Context, client kubernetes.Interface) error {
+	argocd, err := net.Listen("tcp", ":8443")
+	if err != nil {
+		return err
+	}
+	go front.Forward(ctx, argocd, front.Service(client, "argocd", "argocd-server", "https"), n.say)
+	return serve(ctx, ":8080", front.Apps(client))
+}
+
+func serve(ctx context.Context, address string, handler http.Handler) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	go func() { _ = server.Serve(listener) }()
+	return nil
+}
+
+// serving says whether every workload of a namespace has all its replicas.
+func serving(ctx context.Context, client kubernetes.Interface, namespace string) bool {
+	deployments, err := client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil || len(deployments.Items) == 0 {
+		return false
+	}
+	for _, d := range deployments.Items {
+		if d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil || d.Status.ReadyReplicas < *d.Spec.Replicas {
+			return false
+		}
+	}
+	sets, err := client.AppsV1().StatefulSets(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return false
+	}
+	for _, s := range sets.Items {
+		if s.Status.ObservedGeneration < s.Generation || s.Spec.Replicas == nil || s.Status.ReadyReplicas < *s.Spec.Replicas {
+			return false
+		}
+	}
+	return true
+}
+
+func wait(ctx context.Context, done func() bool) error {
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
+	return nil
+}

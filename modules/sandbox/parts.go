@@ -1,0 +1,97 @@
+package main
+
+import "dagger/sandbox/internal/dagger"
+
+// The parts of a cluster. The version that is compiled is the one in the
+// go.mod of the part's folder below pins; a part that says its own version at
+// run time is told it here, and a test holds the two together.
+var (
+	kubernetesPackages = []string{
+		"k8s.io/kubernetes/cmd/kube-apiserver",
+		"k8s.io/kubernetes/cmd/kube-controller-manager",
+		"k8s.io/kubernetes/cmd/kube-scheduler",
+		"k8s.io/kubernetes/cmd/kubelet",
+		"k8s.io/kubernetes/cmd/kube-proxy",
+	}
+	kubernetesDefines = []string{
+		"k8s.io/component-base/version.gitVersion=v1.34.4",
+		"k8s.io/component-base/version.gitMajor=1",
+		"k8s.io/component-base/version.gitMinor=34",
+		"k8s.io/component-base/version.gitTreeState=clean",
+	}
+	argocdDefines     = []string{"github.com/argoproj/argo-cd/v2/common.version=2.14.21"}
+	containerdDefines = []string{"github.com/containerd/containerd/v2/version.Version=2.1.5"}
+)
+
+func pins(part string) *dagger.Directory {
+	return dag.CurrentModule().Source().Directory("pins/" + part)
+}
+
+// Kubernetes is the control plane, the kubelet and kube-proxy for linux/amd64,
+// compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Kubernetes() *dagger.Directory {
+	return dag.Toolbox().Binaries(pins("kubernetes"), kubernetesPackages,
+		dagger.ToolboxBinariesOpts{Defines: kubernetesDefines})
+}
+
+// Argocd is Argo CD's one program, compiled from source once. The name that it
+// is started under picks the component.
+//
+// +cache="168h"
+func (*Sandbox) Argocd() *dagger.File {
+	return dag.Toolbox().Binaries(pins("argocd"), []string{"github.com/argoproj/argo-cd/v2/cmd"},
+		dagger.ToolboxBinariesOpts{Defines: argocdDefines}).File("cmd")
+}
+
+// Containerd is the container runtime and its shim, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Containerd() *dagger.Directory {
+	return dag.Toolbox().Binaries(pins("containerd"), []string{
+		"github.com/containerd/containerd/v2/cmd/containerd",
+		"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+		"github.com/containerd/containerd/v2/cmd/ctr",
+	}, dagger.ToolboxBinariesOpts{Defines: containerdDefines})
+}
+
+// Etcd is the cluster's store, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Etcd() *dagger.File {
+	return dag.Toolbox().Binary(pins("etcd"), "go.etcd.io/etcd/server/v3")
+}
+
+// Cni is the plugins that connect pods, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Cni() *dagger.Directory {
+	return dag.Toolbox().Binaries(pins("cni"), []string{
+		"github.com/containernetworking/plugins/plugins/main/ptp",
+		"github.com/containernetworking/plugins/plugins/main/loopback",
+		"github.com/containernetworking/plugins/plugins/ipam/host-local",
+	})
+}
+
+// Coredns is the cluster's name service, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Coredns() *dagger.File {
+	return dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("coredns"), ".")
+}
+
+// Kustomize renders overlays for Argo CD, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Kustomize() *dagger.File {
+	return dag.Toolbox().Binary(pins("kustomize"), "sigs.k8s.io/kustomize/kustomize/v5")
+}
+
+// Helm renders charts for Argo CD, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Helm() *dagger.File {
+	return dag.Toolbox().Binary(pins("helm"), "helm.sh/helm/v3/cmd/helm",
+		dagger.ToolboxBinaryOpts{Define: "helm.sh/helm/v3/internal/version.version=v3.22.0"})
+}
