@@ -12,7 +12,8 @@ import (
 // Deliver is the whole journey in one call: build, scan, publish, sign, plan,
 // check, apply, release. Nothing is pushed before the scan has passed, and
 // nothing is applied or released before the image is signed and the plan
-// checked.
+// checked. With a kubeconfig it then waits until Argo CD has made the release
+// healthy.
 //
 // Example: dagger call deliver --app hello --env dev json
 //
@@ -75,6 +76,13 @@ func (s *Slipway) Deliver(
 		return nil, err
 	}
 	receipt := release.Receipt()
+	if s.Kubeconfig != nil {
+		live, err := release.Wait(ctx, defaultDeadline)
+		if err != nil {
+			return nil, err
+		}
+		receipt = live.Receipt()
+	}
 	receipt.SourceTree = scanned.Image.Tree
 	receipt.Verdict = published.Verdict
 	receipt.Plan = checked.Sha256

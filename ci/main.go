@@ -46,6 +46,10 @@ type Slipway struct {
 	GitOps *Endpoint
 	// +private
 	State *Endpoint
+	// +private
+	Kubeconfig *dagger.Secret
+	// +private
+	Cluster *Endpoint
 }
 
 // New reads and checks slipway.yaml.
@@ -75,6 +79,14 @@ func New(
 	// Example: tcp://localhost:5000
 	// +optional
 	sandbox *dagger.Service,
+	// The kubeconfig of the cluster that Argo CD runs in, with its credentials in
+	// it. Example: file:kubeconfig
+	// +optional
+	kubeconfig *dagger.Secret,
+	// A service that stands in for the cluster's Kubernetes API when a container
+	// does not reach it directly. Example: tcp://localhost:6443
+	// +optional
+	kubernetes *dagger.Service,
 ) (*Slipway, error) {
 	text, err := source.File(config.File).Contents(ctx)
 	if err != nil {
@@ -98,7 +110,7 @@ func New(
 	s := &Slipway{
 		Source: source, Revision: revision, Key: key, KeyPassword: keyPassword, Terraform: terraform,
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
-		State: &Endpoint{Username: c.Infra.Username},
+		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}
 	if sandbox != nil {
 		for _, e := range []struct {

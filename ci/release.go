@@ -13,6 +13,8 @@ type Release struct {
 	Commit string
 	// Created is false when the repository already held this release.
 	Created bool
+	// Kind is release, promotion or rollback.
+	Kind string
 	// Attempts is how often the commit was pushed until it landed.
 	Attempts int
 	// Path is the file that holds the digest.
@@ -69,6 +71,14 @@ type Receipt struct {
 	GitopsPath string `json:"gitopsPath"`
 	// ReleaseCreated is false when the GitOps repository already held the release.
 	ReleaseCreated bool `json:"releaseCreated"`
+	// SyncedRevision is the commit that Argo CD had synced when it found the app
+	// healthy: GitopsCommit, or a later one that holds the same release. Empty
+	// when nothing waited.
+	SyncedRevision string `json:"syncedRevision,omitempty"`
+	// Health is the app's health, assessed after that sync.
+	Health string `json:"health,omitempty"`
+	// HealthyAt is when it was assessed, in RFC 3339.
+	HealthyAt string `json:"healthyAt,omitempty"`
 }
 
 // Json is the whole receipt as JSON.

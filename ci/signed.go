@@ -143,6 +143,14 @@ func (i *SignedImage) Release(
 	// The environment to release to.
 	env string,
 ) (*Release, error) {
+	return i.release(ctx, env, origin{Kind: "release"})
+}
+
+// origin is why a digest is released: kind is release, promotion (from an
+// environment) or rollback (of a commit).
+type origin struct{ Kind, From, Of string }
+
+func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
 	s := i.Slipway
 	c, err := s.config()
 	if err != nil {
@@ -168,6 +176,7 @@ func (i *SignedImage) Release(
 	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, s.Revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
+		Kind: why.Kind, From: why.From, RollbackOf: why.Of,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &done); err != nil {
@@ -178,7 +187,7 @@ func (i *SignedImage) Release(
 	}
 	return &Release{
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path,
-		Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+		Kind: why.Kind, Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
 }
 

@@ -36,6 +36,8 @@ func (r *Receipt) Text() (string, error) {
 	line("infrastructure plan", r.Plan, r.PlanChanges)
 	line("GitOps commit", r.GitopsCommit, either(r.ReleaseCreated, "new", "was in the repository"))
 	line("GitOps file", r.GitopsPath, "")
+	line("synced revision", r.SyncedRevision, either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release"))
+	line("health", r.Health, r.HealthyAt)
 	if err := w.Flush(); err != nil {
 		return "", err
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	GitOps       GitOps                 `yaml:"gitops"`
 	Signing      Signing                `yaml:"signing"`
 	Infra        Infra                  `yaml:"infra"`
+	Cluster      Cluster                `yaml:"cluster"`
 	Environments map[string]Environment `yaml:"environments"`
 	Scan         Scan                   `yaml:"scan"`
 }
@@ -86,6 +87,15 @@ type Infra struct {
 	Username string `yaml:"username"`
 }
 
+// Cluster says where Argo CD runs.
+type Cluster struct {
+	// Server is the URL of the Kubernetes API, as the kubeconfig names it; it is
+	// needed only where a service stands in for it.
+	Server string `yaml:"server"`
+	// Namespace is Argo CD's.
+	Namespace string `yaml:"namespace"`
+}
+
 // Environment is one place that apps are released to.
 type Environment struct {
 	// AllowDestroy lets a plan that destroys or replaces resources pass its
@@ -120,7 +130,7 @@ var (
 
 // Parse reads and checks slipway.yaml.
 func Parse(data []byte) (*Config, error) {
-	c := &Config{GitOps: GitOps{Branch: "main", Root: "."}, Scan: Scan{Database: Database{Tag: "2"}}}
+	c := &Config{GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
 	if err := decode(File, data, c); err != nil {
 		return nil, err
 	}
@@ -144,6 +154,7 @@ func (c *Config) Validate() error {
 		{"gitops.author.email", c.GitOps.Author.Email, "is not an e-mail address", "give the address that release commits carry", goodEmail(c.GitOps.Author.Email)},
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
 		{"infra.state", c.Infra.State, "is not an http(s) URL without credentials", "give the state backend's base URL; its password is an argument", cleanURL(c.Infra.State)},
+		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
 		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
 		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
 		{"scan.database.maxAge", c.Scan.Database.MaxAge.String(), "is not a positive duration", "give how old the database may be, such as 48h", c.Scan.Database.MaxAge > 0},
@@ -154,6 +165,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := step.Name(stage, File+": infra.code", c.Infra.Code); err != nil {
+		return err
+	}
+	if err := step.Name(stage, File+": cluster.namespace", c.Cluster.Namespace); err != nil {
 		return err
 	}
 	if len(c.Environments) == 0 {

@@ -44,6 +44,8 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"key outside":         {`publicKey: ""`, "publicKey: ../key", `slipway.yaml: signing.publicKey "../key"`, "is not a path inside the repository"},
 		"environment name":    {"staging: {}", "../staging: {}", `slipway.yaml: environments "../staging"`, "is not a valid name"},
 		"database tag":        {`tag: "2"`, `tag: "../2"`, `slipway.yaml: scan.database.tag "../2"`, "is not a tag"},
+		"cluster over http":   {"server: https://localhost:6443", "server: http://localhost:6443", `slipway.yaml: cluster.server "http://localhost:6443"`, "is not an https URL"},
+		"cluster namespace":   {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":              {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":              {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},
 		"second document":     {"# The platform's", "--- \na: b\n---\n#", "slipway.yaml", ""},

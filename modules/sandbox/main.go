@@ -26,7 +26,7 @@ const (
 
 const (
 	registryAlias = "sandbox"
-	seedFile      = "/run/secrets/seed"
+	seedFile      = "/secrets/seed"
 )
 
 // Cluster is a single-node Kubernetes with Argo CD on it.
@@ -68,7 +68,7 @@ func (*Sandbox) Cluster(
 //
 // +cache="never"
 func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
-	node, err := (&Sandbox{}).Node()
+	node, err := (&Sandbox{}).NodeImage()
 	if err != nil {
 		return nil, err
 	}

@@ -10,11 +10,11 @@ const (
 	bootstrapFolder = "/opt/slipway/bootstrap"
 )
 
-// Node is the container of a cluster's node, with everything in it that the
+// NodeImage is the container of a cluster's node, with everything in it that the
 // cluster runs before it reaches any registry.
 //
 // +cache="168h"
-func (s *Sandbox) Node() (*dagger.Container, error) {
+func (s *Sandbox) NodeImage() (*dagger.Container, error) {
 	programs := s.programs()
 	node := dag.Container().
 		WithDirectory("/", debian("node")).
@@ -28,7 +28,7 @@ func (s *Sandbox) Node() (*dagger.Container, error) {
 		WithDirectory(bootstrapFolder, definitions()).
 		WithEnvVariable("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 	for name, image := range s.images(programs) {
-		node = node.WithFile(imageFolder+"/"+name+".tar", image.AsTarball())
+		node = node.WithFile(imageFolder+"/"+name+".tar", image.AsTarball(dagger.ContainerAsTarballOpts{ForcedCompression: dagger.ImageLayerCompressionUncompressed}))
 	}
 	return node, nil
 }

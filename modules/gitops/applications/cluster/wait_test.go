@@ -297,6 +297,21 @@ func TestStale(t *testing.T) {
 		assert.Equal(t, Deadline, result.Outcome)
 		assert.Equal(t, 1, a.asked)
 	})
+	t.Run("no refresh over a pending one", func(t *testing.T) {
+		app := healthy.DeepCopy()
+		app.Annotations = map[string]string{v1alpha1.AnnotationKeyRefresh: "normal"}
+		r := &run{
+			Waiter: &Waiter{Cluster: serve(t, healthy.DeepCopy()).open()}, q: request, app: app,
+			want: true, patches: make(chan patched, 1),
+		}
+		app.ResourceVersion = "100"
+		r.ask(t.Context())
+		assert.Equal(t, []bool{true, false}, []bool{r.want, r.patching})
+		delete(app.Annotations, v1alpha1.AnnotationKeyRefresh)
+		r.ask(t.Context())
+		assert.Equal(t, []bool{false, true}, []bool{r.want, r.patching})
+		require.NoError(t, (<-r.patches).err)
+	})
 	t.Run("before the sync ended", func(t *testing.T) {
 		c := newClock()
 		a := serve(t, old(),

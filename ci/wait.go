@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/step"
+)
+
+const (
+	kubernetesAlias = "kubernetes"
+	defaultDeadline = "10m"
+)
+
+// Outcome is how the wait for a release ended.
+type Outcome string
+
+const (
+	// The release's commit is synced, and the app was found healthy after that.
+	Healthy Outcome = "HEALTHY"
+	// The release is synced, but what it runs does not become healthy.
+	Degraded Outcome = "DEGRADED"
+	// Argo CD can't apply the release's commit.
+	SyncFailed Outcome = "SYNC_FAILED"
+	// A newer commit has put another image in the release's place.
+	Superseded Outcome = "SUPERSEDED"
+	// The time was up before anything else was certain.
+	Deadline Outcome = "DEADLINE"
+	// The cluster's API stopped answering.
+	Lost Outcome = "LOST"
+	// Argo CD has no Application for the app in the environment.
+	Missing Outcome = "MISSING"
+)
+
+// Observation is what was seen of a release in the cluster.
+type Observation struct {
+	// Outcome is how the wait ended.
+	Outcome Outcome
+	// Revision is the commit that Argo CD last synced or tried to.
+	Revision string
+	// Message says why, in a line.
+	Message string
+	// Waited is how long it took, such as 4.2s.
+	Waited string
+	// +private
+	Result string
+	// +private
+	Release *Release
+}
+
+// observed is the step's result.
+type observed struct {
+	Outcome   string `json:"outcome"`
+	Relation  string `json:"relation"`
+	Revision  string `json:"revision"`
+	Health    string `json:"health"`
+	Sync      string `json:"sync"`
+	Message   string `json:"message"`
+	SyncedAt  string `json:"syncedAt"`
+	HealthyAt string `json:"healthyAt"`
+	Waited    string `json:"waited"`
+	Resources []struct {
+		Kind      string `json:"kind"`
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+		Health    string `json:"health"`
+		Message   string `json:"message"`
+		Events    []struct {
+			Type    string `json:"type"`
+			Reason  string `json:"reason"`
+			Message string `json:"message"`
+			Count   int    `json:"count"`
+		} `json:"events"`
+	} `json:"resources"`
+}
+
+// Observe waits like Wait, but returns every end of it, a bad one too.
+//
+// Example: dagger call signed --app hello --digest sha256:… release --env dev observe outcome
+//
+// +cache="never"
+func (r *Release) Observe(
+	ctx context.Context,
+	// How long to wait, such as 10m.
+	// +default="10m"
+	deadline string,
+) (*Observation, error) {
+	s := r.Slipway
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	connect, err := s.cluster(ctx, "wait")
+	if err != nil {
+		return nil, err
+	}
+	text, err := dag.Gitops().Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
+		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
+	})
+	var seen observed
+	if err := decodeText(text, err, &seen); err != nil {
+		return nil, err
+	}
+	outcome, ok := outcomes[seen.Outcome]
+	if !ok {
+		return nil, fmt.Errorf("the wait ended with an unknown outcome %q", seen.Outcome)
+	}
+	data, err := json.Marshal(seen)
+	if err != nil {
+		return nil, err
+	}
+	return &Observation{
+		Outcome: outcome, Revision: seen.Revision, Message: seen.Message, Waited: seen.Waited, Result: string(data), Release: r,
+	}, nil
+}
+
+var outcomes = map[string]Outcome{
+	"healthy": Healthy, "degraded": Degraded, "sync-failed": SyncFailed, "superseded": Superseded,
+	"deadline": Deadline, "lost": Lost, "missing": Missing,
+}
+
+// Json is everything that was seen, as JSON: the failing resources with their
+// messages and last events among it.
+//
+// +cache="168h"
+func (o *Observation) Json() string { return o.Result + "\n" }
+
+// Wait waits until Argo CD has synced the release's commit and has found the app
+// healthy after that. It refuses everything else, naming the failing resource,
+// its message and its last events: a degraded app, a failed sync, a newer
+// release in this one's place, the deadline, a lost connection.
+//
+// Example: dagger call signed --app hello --digest sha256:… release --env dev wait receipt text
+//
+// +cache="never"
+func (r *Release) Wait(
+	ctx context.Context,
+	// How long to wait, such as 10m.
+	// +default="10m"
+	deadline string,
+) (*LiveRelease, error) {
+	seen, err := r.Observe(ctx, deadline)
+	if err != nil {
+		return nil, err
+	}
+	var o observed
+	if err := json.Unmarshal([]byte(seen.Result), &o); err != nil {
+		return nil, err
+	}
+	if seen.Outcome != Healthy {
+		return nil, seen.refusal(&o)
+	}
+	live := &LiveRelease{Revision: o.Revision, Health: o.Health, HealthyAt: o.HealthyAt, Waited: o.Waited, Release: r}
+	return live, live.record(ctx)
+}
+
+// refusal is the typed error of an outcome that is not healthy.
+func (o *Observation) refusal(seen *observed) error {
+	r := o.Release
+	input := fmt.Sprintf("%s in %s at commit %.12s", r.App, r.Environment, r.Commit)
+	var details []string
+	for _, resource := range seen.Resources {
+		details = append(details, fmt.Sprintf("%s %s/%s is %s: %s", resource.Kind, resource.Namespace, resource.Name, resource.Health, resource.Message))
+		for _, e := range resource.Events {
+			details = append(details, fmt.Sprintf("  event %s (%d times): %s", e.Reason, e.Count, strings.TrimSpace(e.Message)))
+		}
+	}
+	say := func(kind step.Kind, reason, mend string) error {
+		if seen.Message != "" {
+			reason += ": " + seen.Message
+		}
+		return &step.Fault{Kind: kind, Stage: "wait", Input: input, Reason: reason, Mend: mend, Details: details}
+	}
+	rollback := fmt.Sprintf("roll back with dagger call rollback --app %s --env %s, or release a mended image", r.App, r.Environment)
+	switch o.Outcome {
+	case Degraded:
+		return say(step.KindPolicy, "does not become healthy", rollback)
+	case SyncFailed:
+		return say(step.KindPolicy, "can't be synced", "mend what the message names in the GitOps repository or the cluster's policies, and release again")
+	case Superseded:
+		return say(step.KindPolicy, fmt.Sprintf("was superseded by commit %.12s", seen.Revision), "wait for the newer release, or release again")
+	case Missing:
+		return say(step.KindInput, "has no Application in Argo CD", "generate gitops/argocd with dagger call applications, commit it, and let Argo CD sync it")
+	case Lost:
+		return say(step.KindInfrastructure, "can't be followed: the cluster's API stopped answering", "look at the cluster, then wait again: the release is in the repository")
+	}
+	return say(step.KindInfrastructure, "is not healthy in time", "wait again with a longer --deadline, or "+rollback)
+}
+
+// LiveRelease is a release that Argo CD has made healthy.
+type LiveRelease struct {
+	// Revision is the commit that was synced: the release's own, or a later one
+	// that holds the same release.
+	Revision string
+	// Health as Argo CD assessed it after the sync.
+	Health string
+	// HealthyAt is when, in RFC 3339.
+	HealthyAt string
+	// Waited is how long the wait took, such as 4.2s.
+	Waited string
+	// +private
+	Release *Release
+}
+
+// Receipt is what was done and what became of it.
+//
+// +cache="168h"
+func (l *LiveRelease) Receipt() *Receipt {
+	receipt := l.Release.Receipt()
+	receipt.SyncedRevision, receipt.Health, receipt.HealthyAt = l.Revision, l.Health, l.HealthyAt
+	return receipt
+}
+
+// healthType is the predicate type of the attestation that an image was healthy
+// in an environment.
+const healthType = "https://slipway.dev/attestations/health/v1"
+
+// health is that attestation's predicate.
+type health struct {
+	// Environment that it was healthy in.
+	Environment string `json:"environment"`
+	// Commit is the release's, in the GitOps repository.
+	Commit string `json:"commit"`
+}
+
+// record attests to the image that it was healthy, where the caller holds the
+// key: rollback goes back only to what was.
+func (l *LiveRelease) record(ctx context.Context) error {
+	r := l.Release
+	s := r.Slipway
+	if s.Key == nil || s.KeyPassword == nil {
+		return nil
+	}
+	connect, err := s.Registry.connect(ctx, "wait", "//"+r.Reference, registryAlias)
+	if err != nil {
+		return err
+	}
+	predicate, err := json.Marshal(health{Environment: r.Environment, Commit: r.Commit})
+	if err != nil {
+		return err
+	}
+	text, err := dag.Sign().Attest(ctx, r.Reference, string(predicate), healthType, s.Key, s.KeyPassword, dagger.SignAttestOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	return decodeText(text, err, nil)
+}
+
+// cluster checks that a cluster is given, and returns how its API is reached.
+func (s *Slipway) cluster(ctx context.Context, stage string) (connect string, err error) {
+	if s.Kubeconfig == nil {
+		return "", step.Input(stage, "kubeconfig", "is not given", "give --kubeconfig file:PATH and, where containers do not reach the cluster, --kubernetes tcp://HOST:PORT")
+	}
+	c, err := s.config()
+	if err != nil {
+		return "", err
+	}
+	if s.Cluster.Service == nil {
+		return "", nil
+	}
+	if c.Cluster.Server == "" {
+		return "", step.Input(stage, "cluster.server", "is empty, so nothing says which address the service stands in for", "name it in slipway.yaml as the kubeconfig does")
+	}
+	return s.Cluster.connect(ctx, stage, c.Cluster.Server, kubernetesAlias)
+}
+
+// application is the name of an app's Argo CD Application in an environment.
+func application(app, env string) string { return app + "-" + env }
