@@ -30,6 +30,9 @@ const databaseAge = 12 * time.Hour
 type Platform struct {
 	Launcher *engine.Launcher
 	Progress *engine.Progress
+
+	// address is where the sandbox listens, once Up has returned.
+	address string
 }
 
 func (p *Platform) path(parts ...string) string {
@@ -61,14 +64,18 @@ func (p *Platform) Up(ctx context.Context) error {
 	if err := p.key(ctx); err != nil {
 		return err
 	}
+	p.address = address
 	if err := p.defaults(address); err != nil {
 		return err
 	}
 	return p.database(ctx, address)
 }
 
-// Down stops the sandbox and the engine; data and caches stay.
+// Down stops the cluster, the sandbox and the engine; data and caches stay.
 func (p *Platform) Down(ctx context.Context) error {
+	if err := p.ClusterDown(ctx); err != nil {
+		return err
+	}
 	var sandbox error
 	if _, err := os.Stat(p.Sandbox()); err == nil {
 		_, sandbox = p.output(ctx, p.Sandbox(), "down", "--state-dir", p.path("sandbox"))
@@ -79,7 +86,7 @@ func (p *Platform) Down(ctx context.Context) error {
 // buildSandbox compiles the sandbox; unchanged, that takes a moment.
 func (p *Platform) buildSandbox(ctx context.Context) error {
 	build := func() error {
-		_, err := p.output(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
+		_, err := p.output(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox", "host"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
 		return err
 	}
 	if _, err := os.Stat(p.Sandbox()); err == nil {
@@ -144,6 +151,10 @@ func (p *Platform) defaults(address string) error {
 	fmt.Fprintf(&b, "SLIPWAY_SANDBOX=tcp://%s\n", address)
 	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
+	if p.clusterPID() != 0 {
+		fmt.Fprintf(&b, "SLIPWAY_KUBECONFIG=file://%s\n", p.path("cluster", "kubeconfig"))
+		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", apiPort)
+	}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		fmt.Fprintf(&b, "SLIPWAY_TERRAFORM=%s\n", terraform)
 	} else {

@@ -4,10 +4,16 @@
 //	slipway-dev up              set up and start the embedded default
 //	slipway-dev down            stop it; data and caches stay
 //	slipway-dev demo            set up, then release apps/hello to dev
+//	slipway-dev demo cluster    release it until healthy on Kubernetes, break it, roll it back
+//	slipway-dev cluster up      start Kubernetes and Argo CD
+//	slipway-dev cluster down    stop them; their data stays
+//	slipway-dev cluster status  say what runs; exit status 3 when nothing does
+//	slipway-dev cluster reset   stop them and begin with an empty cluster
 //	slipway-dev check           formatting, vet and lint of every Go module
 //	slipway-dev test unit       vet and test every Go module, without an engine
 //	slipway-dev test module     test engine and Dagger modules on the engine
 //	slipway-dev test e2e        test the whole pipeline over real parts
+//	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev bench           measure the pipeline beside the raw tools
 //	slipway-dev environ         print the environment of the dagger CLI
 //	slipway-dev setup           install what the system must provide
@@ -37,7 +43,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo|check|environ|bench | test unit|module|e2e | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|check|environ|bench | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

@@ -29,6 +29,16 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 		return true, platform.Down(ctx)
 	case "demo":
 		return true, platform.Demo(ctx, os.Stdout)
+	case "demo cluster":
+		return true, platform.DemoCluster(ctx, os.Stdout)
+	case "cluster up":
+		return true, platform.ClusterUp(ctx, os.Stdout)
+	case "cluster down":
+		return true, platform.ClusterDown(ctx)
+	case "cluster status":
+		return true, platform.ClusterStatus(ctx, os.Stdout)
+	case "cluster reset":
+		return true, platform.ClusterReset(ctx)
 	case "environ":
 		for _, line := range launcher.Environ(ctx) {
 			fmt.Println(line)
@@ -49,6 +59,8 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
+	case "test cluster":
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e,cluster", "./e2e/cluster/...")
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	}

@@ -1,4 +1,4 @@
-module slipway/sandbox
+module slipway/sandbox/host
 
 go 1.26.0
 

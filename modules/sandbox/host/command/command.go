@@ -13,9 +13,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"slipway/sandbox/daemon"
-	"slipway/sandbox/gitserver"
-	"slipway/sandbox/server"
+	"slipway/sandbox/host/daemon"
+	"slipway/sandbox/host/gitserver"
+	"slipway/sandbox/host/server"
 )
 
 // The exit codes.
@@ -181,14 +181,19 @@ func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Wri
 	tree := flags.String("gitops", "", "`folder` of the GitOps tree (required)")
 	url := flags.String("url", "", "`URL` of the Git remote to fill (required)")
 	root := flags.String("root", "gitops", "`folder` of the tree inside the repository")
+	update := flags.Bool("update", false, "bring a seeded remote to the tree as well, all but the digests that releases have set")
 	if err := parse(flags, args, "gitops", "url"); err != nil {
 		return ExitUsage, err
 	}
-	s, err := gitserver.Seed(ctx, *url, *tree, *root)
+	fill := gitserver.Seed
+	if *update {
+		fill = gitserver.Update
+	}
+	s, err := fill(ctx, *url, *tree, *root)
 	if err != nil {
 		return ExitFailed, err
 	}
-	if !s.Seeded {
+	if !s.Seeded && !*update {
 		fmt.Fprintln(flags.Output(), "sandbox: the Git remote has a history already; left alone")
 	}
 	return respond(stdout, s)

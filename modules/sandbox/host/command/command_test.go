@@ -18,10 +18,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/sandbox/command"
-	"slipway/sandbox/daemon"
-	"slipway/sandbox/gitserver"
-	"slipway/sandbox/server"
+	"slipway/sandbox/host/command"
+	"slipway/sandbox/host/daemon"
+	"slipway/sandbox/host/gitserver"
+	"slipway/sandbox/host/server"
 )
 
 // tick is how often a state that another process makes is looked at.

@@ -21,8 +21,8 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/sandbox/gitserver"
-	"slipway/sandbox/server"
+	"slipway/sandbox/host/gitserver"
+	"slipway/sandbox/host/server"
 )
 
 // Patience is how long Up waits for readiness and Down for the end.

@@ -264,3 +264,43 @@ func TestSeedRefusals(t *testing.T) {
 	require.ErrorContains(t, err, "other.git")
 	assert.Empty(t, git(t, "", "ls-remote", url))
 }
+
+func TestUpdateBringsTheTreeAndKeepsReleasedDigests(t *testing.T) {
+	url := serve(t, t.TempDir())
+	source := t.TempDir()
+	overlay := filepath.Join("apps", "hello", "overlays", "dev", "kustomization.yaml")
+	write := func(dir, name, content string) {
+		t.Helper()
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	digest := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
+	write(source, overlay, "replicas: 1\nimages:\n  - name: hello\n    digest: "+digest("0")+"\n")
+	write(source, "old.yaml", "a: b\n")
+	first, err := Update(t.Context(), url, source, "gitops")
+	require.NoError(t, err)
+	assert.True(t, first.Seeded)
+
+	released := clone(t, url)
+	write(filepath.Join(released, "gitops"), overlay, "replicas: 1\nimages:\n  - name: hello\n    digest: "+digest("a")+"\n")
+	git(t, released, "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--all", "--message=Release")
+	git(t, released, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+
+	write(source, overlay, "replicas: 2\nimages:\n  - name: hello\n    digest: "+digest("0")+"\n")
+	write(source, "new.yaml", "c: d\n")
+	require.NoError(t, os.Remove(filepath.Join(source, "old.yaml")))
+	second, err := Update(t.Context(), url, source, "gitops")
+	require.NoError(t, err)
+	assert.True(t, second.Seeded)
+	after := clone(t, url)
+	content, err := os.ReadFile(filepath.Join(after, "gitops", overlay))
+	require.NoError(t, err)
+	assert.Equal(t, "replicas: 2\nimages:\n  - name: hello\n    digest: "+digest("a")+"\n", string(content))
+	assert.FileExists(t, filepath.Join(after, "gitops", "new.yaml"))
+	assert.NoFileExists(t, filepath.Join(after, "gitops", "old.yaml"))
+	assert.Equal(t, "3", git(t, after, "rev-list", "--count", "HEAD"))
+
+	third, err := Update(t.Context(), url, source, "gitops")
+	require.NoError(t, err)
+	assert.Equal(t, Seeded{Seeded: false, Commit: second.Commit}, third)
+}

@@ -2,9 +2,12 @@ package gitserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -66,6 +69,106 @@ func Seed(ctx context.Context, url, tree, root string) (Seeded, error) {
 		return Seeded{}, err
 	}
 	return Seeded{Seeded: true, Commit: strings.TrimSpace(commit)}, nil
+}
+
+// digestLine is the line of an overlay that a release changes.
+var digestLine = regexp.MustCompile(`(?m)^[ \t]*(- )?digest: sha256:[0-9a-f]{64}[ \t]*$`)
+
+// Update brings the folder at tree to the seeded repository at url, as one
+// commit: what a developer does who pushes the checkout. Digests that releases
+// have put into overlays stay. When nothing differs it makes no commit.
+func Update(ctx context.Context, url, tree, root string) (Seeded, error) {
+	s, err := Seed(ctx, url, tree, root)
+	if err != nil || s.Seeded {
+		return s, err
+	}
+	work, err := os.MkdirTemp("", "slipway-seed-")
+	if err != nil {
+		return Seeded{}, err
+	}
+	defer os.RemoveAll(work)
+	for attempt := 1; ; attempt++ {
+		clone := filepath.Join(work, fmt.Sprint(attempt))
+		if _, err := Run(ctx, "", "clone", "--quiet", "--depth=1", "--branch="+Branch, "--", url, clone); err != nil {
+			return Seeded{}, err
+		}
+		if err := bring(filepath.Join(clone, root), tree); err != nil {
+			return Seeded{}, err
+		}
+		if _, err := Run(ctx, clone, "add", "--all", "--force"); err != nil {
+			return Seeded{}, err
+		}
+		changed, err := Run(ctx, clone, "status", "--porcelain")
+		if err != nil {
+			return Seeded{}, err
+		}
+		if changed != "" {
+			if _, err := Run(ctx, clone, "-c", "user.name=Slipway", "-c", "user.email=slipway@localhost", "-c", "commit.gpgSign=false",
+				"commit", "--quiet", "--message=Update the GitOps tree from the checkout"); err != nil {
+				return Seeded{}, err
+			}
+		}
+		commit, err := Run(ctx, clone, "rev-parse", "HEAD")
+		if err != nil {
+			return Seeded{}, err
+		}
+		if changed == "" {
+			return Seeded{Commit: strings.TrimSpace(commit)}, nil
+		}
+		_, err = Run(ctx, clone, "push", "--quiet", "origin", "HEAD:refs/heads/"+Branch)
+		if err == nil {
+			return Seeded{Seeded: true, Commit: strings.TrimSpace(commit)}, nil
+		}
+		if attempt == 5 {
+			return Seeded{}, err
+		}
+	}
+}
+
+// bring makes the folder at to hold the files of the folder at from, and no
+// others, with to's own digests.
+func bring(to, from string) error {
+	released := map[string]string{}
+	err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() != "kustomization.yaml" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		// An overlay has one digest; with another number nobody can say which
+		// belongs where, and the file is left as it is.
+		if lines := digestLine.FindAllString(string(data), -1); len(lines) == 1 {
+			rel, err := filepath.Rel(to, path)
+			released[rel] = lines[0]
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return fmt.Errorf("copy the GitOps tree: %w", err)
+	}
+	for rel, line := range released {
+		path := filepath.Join(to, rel)
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(digestLine.ReplaceAllLiteralString(string(data), line)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // look asks the remote whether it has any history, and where its branch is.

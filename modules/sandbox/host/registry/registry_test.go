@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/sandbox/registry"
+	"slipway/sandbox/host/registry"
 )
 
 // serve starts a registry over dir and returns its host:port.

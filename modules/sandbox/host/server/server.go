@@ -17,9 +17,9 @@ import (
 	"strings"
 	"time"
 
-	"slipway/sandbox/gitserver"
-	"slipway/sandbox/registry"
-	"slipway/sandbox/state"
+	"slipway/sandbox/host/gitserver"
+	"slipway/sandbox/host/registry"
+	"slipway/sandbox/host/state"
 )
 
 // Grace is how long requests under way may take to end after a stop.

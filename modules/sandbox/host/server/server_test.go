@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/sandbox/server"
+	"slipway/sandbox/host/server"
 )
 
 // patience and tick bound the wait for what another goroutine does.

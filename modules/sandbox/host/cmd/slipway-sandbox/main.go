@@ -9,7 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"slipway/sandbox/command"
+	"slipway/sandbox/host/command"
 )
 
 func main() {

@@ -1,0 +1,293 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"slipway/engine"
+)
+
+// Ports of the cluster on this machine.
+const (
+	apiPort    = 6443
+	argocdPort = 8443
+	appsPort   = 8080
+	statusPort = 9000
+)
+
+// clusterPatience bounds the wait for a cluster to be ready; the first start
+// compiles it.
+const clusterPatience = 80 * time.Minute
+
+// nodeStatus is what the node says of itself.
+type nodeStatus struct {
+	Ready   bool   `json:"ready"`
+	Phase   string `json:"phase"`
+	Seconds int    `json:"seconds"`
+}
+
+// clusterPID is the process that holds the cluster's session, or 0.
+func (p *Platform) clusterPID() int {
+	data, err := os.ReadFile(p.path("cluster", "pid"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err != nil || pid <= 0 || syscall.Kill(pid, 0) != nil {
+		return 0
+	}
+	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || !bytes.Contains(command, []byte("modules/sandbox")) {
+		return 0
+	}
+	return pid
+}
+
+func (p *Platform) nodeStatus(ctx context.Context) (*nodeStatus, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/", statusPort), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	status := &nodeStatus{}
+	return status, json.NewDecoder(response.Body).Decode(status)
+}
+
+// ClusterUp starts Kubernetes and Argo CD and says how they are reached.
+func (p *Platform) ClusterUp(ctx context.Context, out io.Writer) error {
+	if err := p.Up(ctx); err != nil {
+		return err
+	}
+	if err := p.push(ctx); err != nil {
+		return err
+	}
+	if p.clusterPID() == 0 {
+		if err := p.clusterSeed(); err != nil {
+			return err
+		}
+		if err := p.Progress.Do("start Kubernetes and Argo CD", func() error { return p.startCluster(ctx) }); err != nil {
+			return err
+		}
+	} else if err := p.awaitNode(ctx, nil); err != nil {
+		return err
+	}
+	if err := p.clusterFiles(ctx); err != nil {
+		return err
+	}
+	if err := p.defaults(p.address); err != nil {
+		return err
+	}
+	return p.sayCluster(out)
+}
+
+// push brings the embedded Git remote to the checkout's GitOps tree.
+func (p *Platform) push(ctx context.Context) error {
+	_, err := p.output(ctx, p.Sandbox(), "seed", "--update", "--gitops", filepath.Join(p.Launcher.Repo, "gitops"), "--url", "http://"+p.address+"/gitops.git")
+	return err
+}
+
+func (p *Platform) clusterSeed() error {
+	if err := os.MkdirAll(p.path("cluster"), 0o700); err != nil {
+		return err
+	}
+	seed := p.path("cluster", "seed")
+	if _, err := os.Stat(seed); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.WriteFile(seed, []byte(rand.Text()+rand.Text()), 0o600)
+}
+
+// clusterArgs name the cluster of this checkout to the module.
+func (p *Platform) clusterArgs() []string {
+	args := []string{"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.path("cluster", "seed"), "--gitops", "gitops"}
+	if name, err := os.ReadFile(p.path("cluster", "name")); err == nil {
+		args = append(args, "--name", strings.TrimSpace(string(name)))
+	}
+	return args
+}
+
+// startCluster starts the process that holds the cluster's session, detached
+// from this one, and returns when the node is ready.
+func (p *Platform) startCluster(ctx context.Context) error {
+	log, err := os.Create(p.path("cluster", "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	args := append([]string{"--progress=plain"}, p.clusterArgs()...)
+	args = append(args, "--sandbox", "tcp://"+p.address, "service", "up")
+	for _, port := range []int{apiPort, argocdPort, appsPort, statusPort} {
+		args = append(args, "--ports", fmt.Sprintf("%d:%d", port, port))
+	}
+	cmd := exec.Command(filepath.Join(p.Launcher.Dirs.CLI(), "dagger"), args...)
+	cmd.Dir = p.Launcher.Repo
+	cmd.Env = append(os.Environ(), p.Launcher.Environ(ctx)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if err := os.WriteFile(p.path("cluster", "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
+		return errors.Join(err, cmd.Process.Signal(os.Interrupt))
+	}
+	if err := p.awaitNode(ctx, ended); err != nil {
+		// Nothing half started stays behind.
+		return errors.Join(err, p.ClusterDown(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// awaitNode waits until the node says that it is ready.
+func (p *Platform) awaitNode(ctx context.Context, ended <-chan error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("not ready after %s; see %s", clusterPatience, p.path("cluster", "log")))
+	defer cancel()
+	var phase string
+	for {
+		if status, err := p.nodeStatus(ctx); err == nil {
+			if status.Ready {
+				return nil
+			}
+			if status.Phase != phase {
+				phase = status.Phase
+				p.Progress.Say("%s", phase)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case err := <-ended:
+			return fmt.Errorf("the cluster ended while it started: %v\n%s", err, p.logTail())
+		case <-time.After(250 * time.Millisecond):
+		}
+	}
+}
+
+// logTail is the end of the cluster's log, without the long lines of its
+// progress.
+func (p *Platform) logTail() string {
+	data, err := os.ReadFile(p.path("cluster", "log"))
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	lines = lines[max(0, len(lines)-15):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 300)]
+	}
+	return strings.Join(lines, "\n")
+}
+
+// clusterFiles writes what clients need: a kubeconfig, the authority's
+// certificate and Argo CD's password.
+func (p *Platform) clusterFiles(ctx context.Context) error {
+	for file, args := range map[string][]string{
+		"kubeconfig":      {"kubeconfig", "plaintext"},
+		"ca.crt":          {"certificate", "contents"},
+		"argocd-password": {"argocd-password", "plaintext"},
+	} {
+		path := p.path("cluster", file)
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		var out bytes.Buffer
+		if err := p.Dagger(ctx, &out, append(p.clusterArgs(), args...)...); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Platform) sayCluster(out io.Writer) error {
+	_, err := fmt.Fprintf(out, `The cluster is ready.
+  Kubernetes API  https://localhost:%d    kubectl --kubeconfig %[2]s get pods -A
+  Argo CD API     https://localhost:%[3]d    user admin, password in %[4]s, certificate by %[5]s
+  the apps        http://<app>.<environment>.localhost:%[6]d, such as curl -H "Host: hello.dev.localhost" http://localhost:%[6]d/
+`, apiPort, p.relative("cluster", "kubeconfig"), argocdPort, p.relative("cluster", "argocd-password"), p.relative("cluster", "ca.crt"), appsPort)
+	return err
+}
+
+func (p *Platform) relative(parts ...string) string {
+	return filepath.Join(append([]string{".slipway"}, parts...)...)
+}
+
+// ClusterDown stops the cluster; its data stays.
+func (p *Platform) ClusterDown(ctx context.Context) error {
+	pid := p.clusterPID()
+	if pid == 0 {
+		return nil
+	}
+	return p.Progress.Do("stop Kubernetes and Argo CD", func() error {
+		// A clean end lets the engine stop the node, and the node its parts.
+		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the cluster's session does not end"))
+		defer cancel()
+		for p.clusterPID() != 0 {
+			select {
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		return os.Remove(p.path("cluster", "pid"))
+	})
+}
+
+// ClusterStatus says what runs; its error is engine.ErrDown when nothing does.
+func (p *Platform) ClusterStatus(ctx context.Context, out io.Writer) error {
+	if p.clusterPID() == 0 {
+		fmt.Fprintln(out, "The cluster does not run; go tool task cluster:up starts it.")
+		return engine.ErrDown
+	}
+	status, err := p.nodeStatus(ctx)
+	switch {
+	case err != nil:
+		_, err = fmt.Fprintf(out, "The cluster is starting; its log is %s.\n", p.relative("cluster", "log"))
+		return err
+	case !status.Ready:
+		_, err = fmt.Fprintf(out, "The cluster is starting, since %d s: %s\n", status.Seconds, status.Phase)
+		return err
+	}
+	return p.sayCluster(out)
+}
+
+// ClusterReset stops the cluster and gives the next one a new seed and empty
+// data. The old data goes when the engine's caches need the room.
+func (p *Platform) ClusterReset(ctx context.Context) error {
+	if err := p.ClusterDown(ctx); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(p.path("cluster")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.path("cluster"), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(p.path("cluster", "name"), []byte("c"+strings.ToLower(rand.Text())), 0o644)
+}
