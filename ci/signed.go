@@ -96,11 +96,7 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 	if err != nil {
 		return err
 	}
-	var signed struct {
-		Attestation struct {
-			Predicates []json.RawMessage `json:"predicates"`
-		} `json:"attestation"`
-	}
+	var summaries []json.RawMessage
 	// Side by side, but always refused in this order: what is wrong with an
 	// image must not depend on which answer comes first.
 	checks := []func() error{
@@ -111,11 +107,9 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 			return decodeText(text, err, nil)
 		},
 		func() error {
-			text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
-				Attestation: policy.PredicateType,
-				Username:    s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-			})
-			return decodeText(text, err, &signed)
+			var err error
+			summaries, err = i.attested(ctx, key, policy.PredicateType, connect)
+			return err
 		},
 	}
 	refusals := make([]error, len(checks))
@@ -129,7 +123,24 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 			return err
 		}
 	}
-	return c.Scan.Policy.AcceptAny(stage, i.Reference, signed.Attestation.Predicates, time.Now())
+	return c.Scan.Policy.AcceptAny(stage, i.Reference, summaries, time.Now())
+}
+
+// attested checks the image's signature and returns the predicates of one type
+// that the key has attested; none is a refusal.
+func (i *SignedImage) attested(ctx context.Context, key *dagger.File, predicateType, connect string) ([]json.RawMessage, error) {
+	s := i.Slipway
+	var signed struct {
+		Attestation struct {
+			Predicates []json.RawMessage `json:"predicates"`
+		} `json:"attestation"`
+	}
+	text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
+		Attestation: predicateType,
+		Username:    s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	err = decodeText(text, err, &signed)
+	return signed.Attestation.Predicates, err
 }
 
 // Release verifies the image again and then sets its digest in the GitOps

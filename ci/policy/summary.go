@@ -16,8 +16,8 @@ const PredicateType = "https://slsa.dev/verification_summary/v1"
 // verifierID names Slipway's scan in a summary.
 const verifierID = "urn:slipway:scan"
 
-// Summary is a SLSA verification summary about one image. It holds no time, so
-// that the same decision is the same statement.
+// Summary is a SLSA verification summary about one image. It holds no time of
+// its own, so that the same decision is the same statement.
 type Summary struct {
 	Verifier           Verifier `json:"verifier"`
 	ResourceURI        string   `json:"resourceUri"`
@@ -42,10 +42,13 @@ type Resource struct {
 
 // Basis is what a decision stood on.
 type Basis struct {
-	DatabaseDigest string      `json:"databaseDigest"`
-	Scanned        int         `json:"scanned"`
-	Reported       []string    `json:"reported"`
-	Excepted       []Exception `json:"excepted"`
+	DatabaseDigest string `json:"databaseDigest"`
+	// DatabaseUpdatedAt is when the database's advisories were taken: how old
+	// the scan's knowledge is.
+	DatabaseUpdatedAt time.Time   `json:"databaseUpdatedAt"`
+	Scanned           int         `json:"scanned"`
+	Reported          []string    `json:"reported"`
+	Excepted          []Exception `json:"excepted"`
 }
 
 // Summarise states that the verdict's image passed.
@@ -56,7 +59,7 @@ func Summarise(reference string, v Verdict) Summary {
 		Policy:             Resource{URI: "slipway.yaml#scan.policy", Digest: digestSet(v.PolicyDigest)},
 		VerificationResult: "PASSED",
 		VerifiedLevels:     []string{},
-		Scan:               Basis{DatabaseDigest: v.DatabaseDigest, Scanned: v.Scanned, Reported: v.Reported, Excepted: v.Excepted},
+		Scan:               Basis{DatabaseDigest: v.DatabaseDigest, DatabaseUpdatedAt: v.DatabaseUpdatedAt, Scanned: v.Scanned, Reported: v.Reported, Excepted: v.Excepted},
 	}
 }
 

@@ -77,6 +77,8 @@ type Scanned struct {
 type Verdict struct {
 	Digest         string `json:"digest"`
 	DatabaseDigest string `json:"databaseDigest"`
+	// DatabaseUpdatedAt is when the database's advisories were taken.
+	DatabaseUpdatedAt time.Time `json:"databaseUpdatedAt"`
 	// PolicyDigest is the sha256 of the policy's canonical JSON.
 	PolicyDigest string `json:"policyDigest"`
 	TrivyVersion string `json:"trivyVersion"`
@@ -131,7 +133,7 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 		return nil, err
 	}
 	v := &Verdict{
-		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, PolicyDigest: p.Digest(),
+		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, PolicyDigest: p.Digest(),
 		TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
 		Reported: []string{}, Excepted: []Exception{},
 	}

@@ -95,3 +95,23 @@ func (*Sandbox) Helm() *dagger.File {
 	return dag.Toolbox().Binary(pins("helm"), "helm.sh/helm/v3/cmd/helm",
 		dagger.ToolboxBinaryOpts{Define: "helm.sh/helm/v3/internal/version.version=v3.22.0"})
 }
+
+// Kyverno is the admission controller, compiled from source once.
+//
+// +cache="168h"
+func (*Sandbox) Kyverno() *dagger.File {
+	return dag.Toolbox().Binary(pins("kyverno"), "github.com/kyverno/kyverno/cmd/kyverno",
+		dagger.ToolboxBinaryOpts{Define: "github.com/kyverno/kyverno/pkg/version.BuildVersion=v1.19.1"})
+}
+
+// KubectlProvider is the Terraform provider gavinbunney/kubectl, compiled from
+// source once, as a filesystem mirror for terraform's -plugin-dir.
+//
+// +cache="168h"
+func (*Sandbox) KubectlProvider() *dagger.Directory {
+	const version = "1.19.0"
+	program := dag.Toolbox().Binary(pins("provider"), "github.com/gavinbunney/terraform-provider-kubectl")
+	return dag.Directory().WithFile(
+		"registry.terraform.io/gavinbunney/kubectl/"+version+"/linux_amd64/terraform-provider-kubectl_v"+version, program,
+		dagger.DirectoryWithFileOpts{Permissions: 0o755})
+}

@@ -25,6 +25,7 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -166,7 +167,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	n.enter("waiting for the node and Argo CD")
-	if err := wait(starting, func() bool { return cluster.Ready(starting, client) && serving(starting, client, "argocd") }); err != nil {
+	if err := wait(starting, func() bool { return cluster.Ready(starting, client, n.began) && serving(starting, client, n.began) }); err != nil {
 		return fmt.Errorf("the node or Argo CD is not ready: %w", err)
 	}
 	n.mu.Lock()
@@ -236,27 +237,36 @@ func serve(ctx context.Context, address string, handler http.Handler) error {
 	return nil
 }
 
-// serving says whether every workload of a namespace has all its replicas.
-func serving(ctx context.Context, client kubernetes.Interface, namespace string) bool {
-	deployments, err := client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil || len(deployments.Items) == 0 {
-		return false
-	}
-	for _, d := range deployments.Items {
-		if d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil || d.Status.ReadyReplicas < *d.Spec.Replicas {
+// serving says whether every pod of the platform's namespaces is ready, and was
+// started by this node: what the API has stored may be about an earlier one.
+func serving(ctx context.Context, client kubernetes.Interface, since time.Time) bool {
+	for _, namespace := range []string{"kube-system", credentials.Namespace} {
+		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil || len(pods.Items) == 0 {
 			return false
 		}
-	}
-	sets, err := client.AppsV1().StatefulSets(namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return false
-	}
-	for _, s := range sets.Items {
-		if s.Status.ObservedGeneration < s.Generation || s.Spec.Replicas == nil || s.Status.ReadyReplicas < *s.Spec.Replicas {
-			return false
+		for _, pod := range pods.Items {
+			if pod.DeletionTimestamp == nil && !ready(&pod, since) {
+				return false
+			}
 		}
 	}
 	return true
+}
+
+func ready(pod *corev1.Pod, since time.Time) bool {
+	for _, container := range pod.Status.ContainerStatuses {
+		// The API's times are whole seconds.
+		if container.State.Running == nil || container.State.Running.StartedAt.Before(&metav1.Time{Time: since.Truncate(time.Second)}) {
+			return false
+		}
+	}
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue
+		}
+	}
+	return false
 }
 
 func wait(ctx context.Context, done func() bool) error {

@@ -112,15 +112,20 @@ func (c *Cluster) answer(ctx context.Context, config *rest.Config) error {
 	}
 }
 
-// Ready says whether the node takes pods.
-func Ready(ctx context.Context, client kubernetes.Interface) bool {
+// Ready says whether the node takes pods, and has said so since it was started
+// at a time.
+func Ready(ctx context.Context, client kubernetes.Interface, since time.Time) bool {
+	lease, err := client.CoordinationV1().Leases("kube-node-lease").Get(ctx, Node, metav1.GetOptions{})
+	if err != nil || lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Before(since) {
+		return false
+	}
 	node, err := client.CoreV1().Nodes().Get(ctx, Node, metav1.GetOptions{})
 	if err != nil {
 		return false
 	}
 	for _, condition := range node.Status.Conditions {
-		if condition.Type == "Ready" && condition.Status == "True" {
-			return time.Since(condition.LastHeartbeatTime.Time) < 10*time.Minute
+		if condition.Type == "Ready" {
+			return condition.Status == "True"
 		}
 	}
 	return false

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// past is a release that an overlay has or had, as the GitOps repository tells.
+type past struct {
+	Digest         string `json:"digest"`
+	Repository     string `json:"repository"`
+	Commit         string `json:"commit"`
+	Author         string `json:"author"`
+	Email          string `json:"email"`
+	At             string `json:"at"`
+	SourceRevision string `json:"sourceRevision"`
+}
+
+// history returns an app's releases in an environment, the newest first.
+func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, app, env string) ([]past, error) {
+	connect, err := s.GitOps.connect(ctx, stage, c.GitOps.Remote, gitAlias)
+	if err != nil {
+		return nil, err
+	}
+	var done struct {
+		Releases []past `json:"releases"`
+	}
+	text, err := dag.Gitops().History(ctx, c.GitOps.Remote, app, env, dagger.GitopsHistoryOpts{
+		Repository: c.Image(app), Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+	})
+	return done.Releases, decodeText(text, err, &done)
+}
+
+// live is where an Application stands in the cluster.
+type live struct {
+	Name         string   `json:"name"`
+	Found        bool     `json:"found"`
+	Revision     string   `json:"revision"`
+	Sync         string   `json:"sync"`
+	Health       string   `json:"health"`
+	Images       []string `json:"images"`
+	ReconciledAt string   `json:"reconciledAt"`
+}
+
+// runs says whether exactly this image runs.
+func (l live) runs(reference string) bool {
+	for _, image := range l.Images {
+		if image == reference {
+			return true
+		}
+	}
+	return false
+}
+
+// standing returns where the app stands in each environment of the cluster.
+func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]live, error) {
+	connect, err := s.cluster(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, env := range envs {
+		names = append(names, application(app, env))
+	}
+	var done struct {
+		Applications []live `json:"applications"`
+	}
+	text, err := dag.Gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
+		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, &done); err != nil {
+		return nil, err
+	}
+	if len(done.Applications) != len(envs) {
+		return nil, fmt.Errorf("asked for %d Applications, was told of %d", len(envs), len(done.Applications))
+	}
+	standing := map[string]live{}
+	for n, env := range envs {
+		standing[env] = done.Applications[n]
+	}
+	return standing, nil
+}
+
+// known checks an app's name and environments before the first container starts.
+func (s *Slipway) known(stage, app string, envs ...string) (*config.Config, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if err := step.Name(stage, "app", app); err != nil {
+		return nil, err
+	}
+	for _, env := range envs {
+		if _, err := c.Environment(stage, env); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// Promote releases to another environment the very digest that is healthy in
+// the first one. It refuses unless that is what Git says and what Argo CD has
+// synced and found healthy, and the image verifies again.
+//
+// Example: dagger call promote --app hello --from dev --to staging wait receipt text
+//
+// +cache="never"
+func (s *Slipway) Promote(
+	ctx context.Context,
+	// The app.
+	app string,
+	// The environment that the app is healthy in.
+	from string,
+	// The environment to release to.
+	to string,
+) (*Release, error) {
+	const stage = "promote"
+	c, err := s.known(stage, app, from, to)
+	if err != nil {
+		return nil, err
+	}
+	if from == to {
+		return nil, step.Input(stage, "environment "+to, "is where the app is promoted from", "name two environments")
+	}
+	standing, err := s.standing(ctx, stage, c, app, from)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := s.history(ctx, stage, c, app, from)
+	if err != nil {
+		return nil, err
+	}
+	subject := app + " in " + from
+	if len(releases) == 0 {
+		return nil, step.Policy(stage, subject, "was never released", "release it there first")
+	}
+	now := standing[from]
+	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
+	switch {
+	case !now.Found:
+		return nil, step.Policy(stage, subject, "has no Application in Argo CD", "generate gitops/argocd with dagger call applications, and commit it")
+	case !now.runs(image.Reference):
+		return nil, step.Policy(stage, subject, "does not run the digest that Git says: "+releases[0].Digest, "wait for the release there: dagger call signed … release --env "+from+" wait",
+			"running: "+strings.Join(now.Images, ", "))
+	case now.Sync != "Synced" || now.Health != "Healthy":
+		return nil, step.Policy(stage, subject, fmt.Sprintf("is %s and %s", now.Sync, now.Health), "promote what is Synced and Healthy; roll back or mend it there first")
+	}
+	// What Argo CD says is of a moment; the wait asks it to look again.
+	seen, err := (&Release{Commit: releases[0].Commit, Environment: from, Reference: image.Reference, App: app, Slipway: s}).Observe(ctx, "2m")
+	if err != nil {
+		return nil, err
+	}
+	if seen.Outcome != Healthy {
+		return nil, step.Policy(stage, subject, "is not healthy: "+string(seen.Outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
+	}
+	return image.release(ctx, to, origin{Kind: "promotion", From: from})
+}
+
+// Rollback takes an environment back to the last digest that was healthy there
+// and still verifies under today's policy, by a new commit that says what it
+// reverts; Argo CD's automatic sync stays on. Each newer digest that does not
+// qualify is named in the refusal when none does.
+//
+// Example: dagger call rollback --app hello --env dev wait receipt text
+//
+// +cache="never"
+func (s *Slipway) Rollback(
+	ctx context.Context,
+	// The app.
+	app string,
+	// The environment.
+	env string,
+) (*Release, error) {
+	const stage = "rollback"
+	c, err := s.known(stage, app, env)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := s.history(ctx, stage, c, app, env)
+	if err != nil {
+		return nil, err
+	}
+	subject := app + " in " + env
+	if len(releases) < 2 {
+		return nil, step.Policy(stage, subject, "has no earlier release", "release a mended image")
+	}
+	key, err := s.publicKey(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	tried := map[string]bool{releases[0].Digest: true}
+	var details []string
+	for _, earlier := range releases[1:] {
+		if tried[earlier.Digest] {
+			continue
+		}
+		tried[earlier.Digest] = true
+		image := &SignedImage{Reference: c.Image(app) + "@" + earlier.Digest, App: app, Slipway: s}
+		if err := image.wasHealthy(ctx, stage, key, env); err != nil {
+			f, ok := step.AsFault(err)
+			if !ok || f.Kind == step.KindInfrastructure {
+				return nil, err
+			}
+			details = append(details, earlier.Digest+": "+f.Reason)
+			continue
+		}
+		return image.release(ctx, env, origin{Kind: "rollback", Of: releases[0].Commit})
+	}
+	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
+}
+
+// wasHealthy refuses an image that does not verify today, or of which nobody
+// with the key has seen that it was healthy in the environment.
+func (i *SignedImage) wasHealthy(ctx context.Context, stage string, key *dagger.File, env string) error {
+	if err := i.verify(ctx, stage); err != nil {
+		return err
+	}
+	s := i.Slipway
+	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	if err != nil {
+		return err
+	}
+	statements, err := i.attested(ctx, key, healthType, connect)
+	if err != nil {
+		return err
+	}
+	for _, data := range statements {
+		var seen health
+		if json.Unmarshal(data, &seen) == nil && seen.Environment == env {
+			return nil
+		}
+	}
+	return step.Policy(stage, i.Reference, "was never seen healthy in "+env, "release it there and wait for it")
+}
+
+// summaryOf returns the newest attested scan summary of an image, or nil.
+func (i *SignedImage) summaryOf(ctx context.Context, stage string, key *dagger.File) (*policy.Summary, error) {
+	s := i.Slipway
+	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	predicates, err := i.attested(ctx, key, policy.PredicateType, connect)
+	if err != nil {
+		if f, ok := step.AsFault(err); ok && f.Kind != step.KindInfrastructure {
+			return nil, nil
+		}
+		return nil, err
+	}
+	var newest *policy.Summary
+	for _, data := range predicates {
+		var summary policy.Summary
+		if err := json.Unmarshal(data, &summary); err != nil {
+			continue
+		}
+		if newest == nil || summary.Scan.DatabaseUpdatedAt.After(newest.Scan.DatabaseUpdatedAt) {
+			newest = &summary
+		}
+	}
+	return newest, nil
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"slipway/ci/internal/dagger"
+)
+
+// Standing is where an app stands in each environment.
+type Standing struct {
+	// App that it is about.
+	App string
+	// +private
+	Rows string
+}
+
+// row is one environment's line.
+type row struct {
+	Environment string `json:"environment"`
+	// Digest, Commit, Author and At are the last release's, from Git; empty when
+	// there was none.
+	Digest string `json:"digest"`
+	Commit string `json:"commit"`
+	Author string `json:"author"`
+	At     string `json:"at"`
+	// Sync and Health are Argo CD's; empty without a cluster. Running says
+	// whether the last release's digest is what runs.
+	Sync    string `json:"sync"`
+	Health  string `json:"health"`
+	Running bool   `json:"running"`
+	// Scanned is when the vulnerability database that decided was made; empty
+	// when no scan is attested.
+	Scanned string `json:"scanned"`
+}
+
+// Status shows where an app stands in every environment: what Git says was
+// released, by whom and when; what Argo CD has synced and found healthy, when a
+// kubeconfig is given; and how old the knowledge of its last scan is.
+//
+// Example: dagger call status --app hello text
+//
+// +cache="never"
+func (s *Slipway) Status(
+	ctx context.Context,
+	// The app.
+	app string,
+) (*Standing, error) {
+	const stage = "status"
+	c, err := s.known(stage, app)
+	if err != nil {
+		return nil, err
+	}
+	envs := c.EnvironmentNames()
+	standing := map[string]live{}
+	if s.Kubeconfig != nil {
+		if standing, err = s.standing(ctx, stage, c, app, envs...); err != nil {
+			return nil, err
+		}
+	}
+	// Scans can only be shown where a key says which of them count.
+	key, keyErr := s.publicKey(ctx, stage)
+	rows, failures := make([]row, len(envs)), make([]error, len(envs))
+	var all sync.WaitGroup
+	for n, env := range envs {
+		all.Go(func() {
+			rows[n], failures[n] = s.row(ctx, stage, app, env, standing[env], key, keyErr == nil)
+		})
+	}
+	all.Wait()
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	data, err := json.Marshal(rows)
+	return &Standing{App: app, Rows: string(data)}, err
+}
+
+func (s *Slipway) row(ctx context.Context, stage, app, env string, now live, key *dagger.File, verifiable bool) (row, error) {
+	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
+	c, err := s.config()
+	if err != nil {
+		return r, err
+	}
+	releases, err := s.history(ctx, stage, c, app, env)
+	if err != nil || len(releases) == 0 {
+		return r, err
+	}
+	last := releases[0]
+	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At, now.runs(image.Reference)
+	if verifiable {
+		summary, err := image.summaryOf(ctx, stage, key)
+		if err != nil {
+			return r, err
+		}
+		if summary != nil && !summary.Scan.DatabaseUpdatedAt.IsZero() {
+			r.Scanned = summary.Scan.DatabaseUpdatedAt.UTC().Format(time.RFC3339)
+		}
+	}
+	return r, nil
+}
+
+// Json is the table as JSON.
+//
+// +cache="168h"
+func (s *Standing) Json() string { return s.Rows + "\n" }
+
+// Text is the table for people.
+//
+// +cache="never"
+func (s *Standing) Text() (string, error) {
+	var rows []row
+	if err := json.Unmarshal([]byte(s.Rows), &rows); err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ENVIRONMENT\tDIGEST\tCOMMIT\tWHO\tWHEN\tSYNCED\tHEALTHY\tSCAN")
+	or := func(value, otherwise string) string {
+		if value == "" {
+			return otherwise
+		}
+		return value
+	}
+	for _, r := range rows {
+		health := or(r.Health, "-")
+		if r.Digest != "" && r.Health != "" && !r.Running {
+			health += " (another digest runs)"
+		}
+		scan := "-"
+		if at, err := time.Parse(time.RFC3339, r.Scanned); err == nil {
+			scan = fmt.Sprintf("%s old", time.Since(at).Round(time.Minute))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%.12s\t%s\t%s\t%s\t%s\t%s\n", r.Environment, or(short(r.Digest), "never released"),
+			or(r.Commit, "-"), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan)
+	}
+	if err := w.Flush(); err != nil {
+		return "", err
+	}
+	return b.String(), nil
+}
+
+// short is a digest as people compare it.
+func short(digest string) string {
+	return digest[:min(len(digest), len("sha256:")+12)]
+}
