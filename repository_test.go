@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +83,49 @@ func TestEveryToolIsListed(t *testing.T) {
 	}
 }
 
+// Some programs are told their version, and images are named after it.
+func TestPinsOfTheClusterAgree(t *testing.T) {
+	v := readVersions(t).Modules
+	pinned := func(folder, module string) string {
+		version := v["modules/sandbox/"+folder+"/go.mod"][module]
+		require.NotEmpty(t, version, module)
+		return strings.TrimPrefix(version, "v")
+	}
+	kubernetes := pinned("pins/kubernetes", "k8s.io/kubernetes")
+	argocd := pinned("pins/argocd", "github.com/argoproj/argo-cd/v2")
+	kyverno := pinned("pins/kyverno", "github.com/kyverno/kyverno")
+	coredns := pinned("coredns", "github.com/coredns/coredns")
+	provider := pinned("pins/provider", "github.com/gavinbunney/terraform-provider-kubectl")
+	redis := regexp.MustCompile(`(?m)^redis-server \d+:([0-9.]+)-`).FindStringSubmatch(readFile(t, "modules/sandbox/debian/redis.lock"))
+	require.Len(t, redis, 2)
+	for file, wanted := range map[string][]string{
+		"modules/sandbox/parts.go": {
+			"gitVersion=v" + kubernetes + `"`, "common.version=" + argocd + `"`, "version.Version=" + pinned("pins/containerd", "github.com/containerd/containerd/v2") + `"`,
+			"version.version=v" + pinned("pins/helm", "helm.sh/helm/v3") + `"`, "BuildVersion=v" + kyverno + `"`, `version = "` + provider + `"`,
+		},
+		"modules/sandbox/node.go": {
+			"argo-cd/v2@v" + argocd, "kyverno@v" + kyverno, `"argocd:` + argocd + `"`, `"redis:` + redis[1] + `"`, `"coredns:` + coredns + `"`, `"kyverno:` + kyverno + `"`,
+		},
+		"gitops/platform/argocd/overlays/sandbox/kustomization.yaml":  {`newTag: "` + argocd + `"`, `newTag: "` + redis[1] + `"`},
+		"gitops/platform/kyverno/overlays/sandbox/kustomization.yaml": {`newTag: "` + kyverno + `"`},
+		"gitops/platform/coredns/kustomization.yaml":                  {`newTag: "` + coredns + `"`},
+		"infra/local/terraform.tf":                                    {`"` + provider + `"`},
+	} {
+		for _, text := range wanted {
+			assert.Contains(t, readFile(t, file), text, file)
+		}
+	}
+	assert.Equal(t, argocd, strings.TrimPrefix(v["modules/gitops/applications/go.mod"]["github.com/argoproj/argo-cd/v2"], "v"))
+	assert.Equal(t, "v0"+strings.TrimPrefix(kubernetes, "1"), v["modules/sandbox/node/go.mod"]["k8s.io/client-go"])
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	return string(data)
+}
+
 func TestPinsOfEngineToolchainAndScannerAgree(t *testing.T) {
 	v := readVersions(t)
 	trivy := v.Modules["modules/scan/trivy/go.mod"]["github.com/aquasecurity/trivy"]
@@ -141,12 +185,13 @@ func TestDaggerModulesStayLean(t *testing.T) {
 func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 	const kept, never = `+cache="168h"`, `+cache="never"`
 	effects := map[string][]string{
-		"ci":             {"Image.Scan", "Image.Report", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver"},
-		"modules/build":  {"Build.Publish", "Build.Verify"},
-		"modules/scan":   {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
-		"modules/sign":   {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify"},
-		"modules/infra":  {"Terraform.Plan", "Terraform.Check", "Terraform.Apply"},
-		"modules/gitops": {"Gitops.Release"},
+		"ci":              {"Image.Scan", "Image.Report", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview"},
+		"modules/build":   {"Build.Publish", "Build.Verify", "Build.Pull"},
+		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
+		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify"},
+		"modules/infra":   {"Terraform.Plan", "Terraform.Check", "Terraform.Apply"},
+		"modules/gitops":  {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
+		"modules/sandbox": {"Cluster.Service", "Cluster.Kubeconfig", "Cluster.ArgocdPassword", "Cluster.Certificate"},
 	}
 	for _, file := range find(t, "dagger.json") {
 		folder := filepath.Dir(file)

@@ -162,7 +162,7 @@ func (s *Slipway) Promote(
 	if seen.Outcome != Healthy {
 		return nil, step.Policy(stage, subject, "is not healthy: "+string(seen.Outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
-	return image.release(ctx, to, origin{Kind: "promotion", From: from})
+	return image.release(ctx, to, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
 }
 
 // Rollback takes an environment back to the last digest that was healthy there
@@ -213,7 +213,7 @@ func (s *Slipway) Rollback(
 			details = append(details, earlier.Digest+": "+f.Reason)
 			continue
 		}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: releases[0].Commit})
+		return image.release(ctx, env, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
 	}
 	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
 }

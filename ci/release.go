@@ -23,6 +23,8 @@ type Release struct {
 	Environment string
 	// Reference is repository@digest.
 	Reference string
+	// Revision is the commit that the image was built from.
+	Revision string
 	// +private
 	Moved bool
 	// +private
@@ -38,7 +40,7 @@ type Release struct {
 // +cache="168h"
 func (r *Release) Receipt() *Receipt {
 	return &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Slipway.Revision, Image: r.Reference,
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Image: r.Reference,
 		ImagePushed:  r.Moved,
 		GitopsCommit: r.Commit, GitopsPath: r.Path, ReleaseCreated: r.Created,
 	}

@@ -159,7 +159,9 @@ func (i *SignedImage) Release(
 
 // origin is why a digest is released: kind is release, promotion (from an
 // environment) or rollback (of a commit).
-type origin struct{ Kind, From, Of string }
+// Revision is the commit that the image was built from, when it is another than
+// the one of this call's source.
+type origin struct{ Kind, From, Of, Revision string }
 
 func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
 	s := i.Slipway
@@ -178,13 +180,18 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		return nil, err
 	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
+	if s.Kubeconfig != nil {
+		if err := i.admit(ctx, c, env, connect); err != nil {
+			return nil, err
+		}
+	}
 	var done struct {
 		Commit   string `json:"commit"`
 		Created  bool   `json:"created"`
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
 	}
-	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, s.Revision, dagger.GitopsReleaseOpts{
+	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of,
@@ -198,8 +205,30 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	return &Release{
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path,
-		Kind: why.Kind, Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
+}
+
+// admit refuses what the cluster would refuse: the overlay is rendered with the
+// digest, and the cluster's own policies judge its pods by a dry run.
+func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect string) error {
+	s := i.Slipway
+	api, err := s.cluster(ctx, "admit")
+	if err != nil {
+		return err
+	}
+	repository, digest, _ := strings.Cut(i.Reference, "@")
+	rendered := dag.Gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
+		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+	})
+	if err := decode(ctx, rendered, nil); err != nil {
+		return err
+	}
+	text, err := dag.Gitops().Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
+		Service: s.Cluster.Service, Connect: api,
+	})
+	return decodeText(text, err, nil)
 }
 
 const gitAlias = "git"

@@ -38,6 +38,9 @@ func repository() string {
 	return strings.TrimSpace(string(out))
 }
 
+// ends stop what single tests have started for all.
+var ends []func()
+
 // shared is the platform of the tests that don't break anything.
 var shared *platform
 
@@ -60,6 +63,11 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer stop()
+		defer func() {
+			for _, end := range ends {
+				end()
+			}
+		}()
 		shared = p
 		return m.Run()
 	}())
@@ -69,7 +77,12 @@ func TestMain(m *testing.M) {
 // vulnerability database.
 func start(dir string) (*platform, func(), error) {
 	repo := repository()
-	p := &platform{repo: repo, dir: dir, password: "correct horse battery staple"}
+	// The checkout's own .env would give the pipeline the developer's cluster.
+	copied := filepath.Join(dir, "repo")
+	if err := copyWork(repo, copied); err != nil {
+		return nil, nil, err
+	}
+	p := &platform{repo: copied, dir: dir, password: "correct horse battery staple"}
 	if out, err := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-dev"), "engine", "status").CombinedOutput(); err != nil {
 		return nil, nil, fmt.Errorf("these tests need an engine, go tool task setup starts it: %w\n%s", err, out)
 	}
@@ -95,7 +108,7 @@ func start(dir string) (*platform, func(), error) {
 		{"-m", "modules/sign", "call", "keygen", "--password", "file:" + p.file("password"), "export", "--path", p.file("keys")},
 		{"call", "--sandbox", "tcp://" + address, "publish-database"},
 	} {
-		if out, err := p.run(repo, args...); err != nil {
+		if out, err := p.run(p.repo, args...); err != nil {
 			stop()
 			return nil, nil, fmt.Errorf("dagger %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
@@ -203,19 +216,8 @@ func (p *platform) call(dir string, options []string, args ...string) (string, e
 // its own, for a test to spoil.
 func source(t testing.TB, spoil map[string]string) string {
 	t.Helper()
-	repo, dir := repository(), t.TempDir()
-	list, err := exec.Command("git", "-C", repo, "ls-files", "-co", "--exclude-standard", "-z").Output()
-	require.NoError(t, err)
-	for _, name := range strings.Split(strings.Trim(string(list), "\x00"), "\x00") {
-		info, err := os.Lstat(filepath.Join(repo, name))
-		if errors.Is(err, os.ErrNotExist) || (err == nil && !info.Mode().IsRegular()) {
-			continue
-		}
-		require.NoError(t, err)
-		data, err := os.ReadFile(filepath.Join(repo, name))
-		require.NoError(t, err)
-		write(t, filepath.Join(dir, name), string(data))
-	}
+	dir := t.TempDir()
+	require.NoError(t, copyFiles(repository(), dir))
 	for name, text := range spoil {
 		write(t, filepath.Join(dir, name), text)
 	}
@@ -223,6 +225,43 @@ func source(t testing.TB, spoil map[string]string) string {
 	git(t, dir, "add", "-A")
 	git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "test source")
 	return dir
+}
+
+// copyFiles copies the files that Git knows of or would add.
+func copyFiles(repo, dir string) error {
+	list, err := exec.Command("git", "-C", repo, "ls-files", "-co", "--exclude-standard", "-z").Output()
+	if err != nil {
+		return err
+	}
+	for _, name := range strings.Split(strings.Trim(string(list), "\x00"), "\x00") {
+		info, err := os.Lstat(filepath.Join(repo, name))
+		if errors.Is(err, os.ErrNotExist) || (err == nil && !info.Mode().IsRegular()) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(repo, name))
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(target, data, info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyWork clones a checkout at its head, with its uncommitted changes.
+func copyWork(repo, dir string) error {
+	if out, err := exec.Command("git", "clone", "-q", "--", repo, dir).CombinedOutput(); err != nil {
+		return fmt.Errorf("clone: %w: %s", err, out)
+	}
+	return copyFiles(repo, dir)
 }
 
 func write(t testing.TB, path, text string) {

@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -100,41 +100,65 @@ func (p *Platform) ClusterUp(ctx context.Context, out io.Writer) error {
 	return p.sayCluster(out)
 }
 
-// push brings the embedded Git remote to the checkout's GitOps tree.
+// push brings the embedded Git remote to the checkout's GitOps tree, with the
+// checkout's own key as the one whose signatures the cluster accepts.
 func (p *Platform) push(ctx context.Context) error {
-	_, err := p.output(ctx, p.Sandbox(), "seed", "--update", "--gitops", filepath.Join(p.Launcher.Repo, "gitops"), "--url", "http://"+p.address+"/gitops.git")
+	tree := p.path("cluster", "gitops")
+	if err := os.RemoveAll(tree); err != nil {
+		return err
+	}
+	if err := os.CopyFS(tree, os.DirFS(filepath.Join(p.Launcher.Repo, "gitops"))); err != nil {
+		return err
+	}
+	key, err := os.ReadFile(p.path("keys", "cosign.pub"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(tree, "platform", "policies", "cosign.pub"), key, 0o644); err != nil {
+		return err
+	}
+	_, err = p.output(ctx, p.Sandbox(), "seed", "--update", "--gitops", tree, "--url", "http://"+p.address+"/gitops.git")
 	return err
 }
 
+// clusterSeed makes the cluster's seed and the name of its data, together and
+// once: data belongs to the seed that it was made with.
 func (p *Platform) clusterSeed() error {
-	if err := os.MkdirAll(p.path("cluster"), 0o700); err != nil {
-		return err
-	}
 	seed := p.path("cluster", "seed")
-	if _, err := os.Stat(seed); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(seed); err == nil {
+		return nil
+	}
+	if err := os.WriteFile(p.path("cluster", "name"), []byte("c"+strings.ToLower(rand.Text())), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(seed, []byte(rand.Text()+rand.Text()), 0o600)
 }
 
 // clusterArgs name the cluster of this checkout to the module.
-func (p *Platform) clusterArgs() []string {
-	args := []string{"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.path("cluster", "seed"), "--gitops", "gitops"}
-	if name, err := os.ReadFile(p.path("cluster", "name")); err == nil {
-		args = append(args, "--name", strings.TrimSpace(string(name)))
+func (p *Platform) clusterArgs() ([]string, error) {
+	name, err := os.ReadFile(p.path("cluster", "name"))
+	if err != nil {
+		return nil, err
 	}
-	return args
+	return []string{
+		"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.path("cluster", "seed"),
+		"--gitops", p.path("cluster", "gitops"), "--name", string(name),
+	}, nil
 }
 
 // startCluster starts the process that holds the cluster's session, detached
 // from this one, and returns when the node is ready.
 func (p *Platform) startCluster(ctx context.Context) error {
+	named, err := p.clusterArgs()
+	if err != nil {
+		return err
+	}
 	log, err := os.Create(p.path("cluster", "log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	args := append([]string{"--progress=plain"}, p.clusterArgs()...)
+	args := append([]string{"--progress=plain"}, named...)
 	args = append(args, "--sandbox", "tcp://"+p.address, "service", "up")
 	for _, port := range []int{apiPort, argocdPort, appsPort, statusPort} {
 		args = append(args, "--ports", fmt.Sprintf("%d:%d", port, port))
@@ -202,6 +226,10 @@ func (p *Platform) logTail() string {
 // clusterFiles writes what clients need: a kubeconfig, the authority's
 // certificate and Argo CD's password.
 func (p *Platform) clusterFiles(ctx context.Context) error {
+	named, err := p.clusterArgs()
+	if err != nil {
+		return err
+	}
 	for file, args := range map[string][]string{
 		"kubeconfig":      {"kubeconfig", "plaintext"},
 		"ca.crt":          {"certificate", "contents"},
@@ -212,7 +240,7 @@ func (p *Platform) clusterFiles(ctx context.Context) error {
 			continue
 		}
 		var out bytes.Buffer
-		if err := p.Dagger(ctx, &out, append(p.clusterArgs(), args...)...); err != nil {
+		if err := p.Dagger(ctx, &out, append(slices.Clone(named), args...)...); err != nil {
 			return err
 		}
 		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
@@ -277,17 +305,16 @@ func (p *Platform) ClusterStatus(ctx context.Context, out io.Writer) error {
 	return p.sayCluster(out)
 }
 
-// ClusterReset stops the cluster and gives the next one a new seed and empty
-// data. The old data goes when the engine's caches need the room.
+// ClusterReset stops the cluster and forgets it: the next one begins empty, with
+// new keys. The old data goes when the engine's caches need the room.
 func (p *Platform) ClusterReset(ctx context.Context) error {
 	if err := p.ClusterDown(ctx); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(p.path("cluster")); err != nil {
-		return err
+	for _, file := range []string{"seed", "name", "kubeconfig", "ca.crt", "argocd-password"} {
+		if err := os.RemoveAll(p.path("cluster", file)); err != nil {
+			return err
+		}
 	}
-	if err := os.MkdirAll(p.path("cluster"), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(p.path("cluster", "name"), []byte("c"+strings.ToLower(rand.Text())), 0o644)
+	return nil
 }

@@ -30,7 +30,7 @@ func check(ctx context.Context, repo string, progress *engine.Progress) error {
 	if err := buildLinter(ctx, repo, linter, progress); err != nil {
 		return err
 	}
-	return everyModule(ctx, repo, progress, func(dir string, packages []string, out io.Writer) error {
+	return everyModule(ctx, repo, progress, every, func(dir string, packages []string, out io.Writer) error {
 		if err := goRun(ctx, dir, out, append([]string{"vet", "-tags=" + sourceTags}, packages...)...); err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
 	dir := checkout(t, source)
 	var mu sync.Mutex
 	seen := map[string][]string{}
-	require.NoError(t, everyModule(t.Context(), dir, engine.NewProgress(io.Discard), func(module string, packages []string, _ io.Writer) error {
+	require.NoError(t, everyModule(t.Context(), dir, engine.NewProgress(io.Discard), every, func(module string, packages []string, _ io.Writer) error {
 		mu.Lock()
 		defer mu.Unlock()
 		rel, err := filepath.Rel(dir, module)
@@ -104,7 +104,7 @@ func TestEveryModuleGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	})
 	var mu sync.Mutex
 	var seen []string
-	err := everyModule(t.Context(), dir, engine.NewProgress(io.Discard), func(module string, _ []string, _ io.Writer) error {
+	err := everyModule(t.Context(), dir, engine.NewProgress(io.Discard), every, func(module string, _ []string, _ io.Writer) error {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, filepath.Base(module))
@@ -117,6 +117,6 @@ func TestEveryModuleGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	assert.EqualError(t, err, "failed Go modules: a, b")
 
 	ctx, cancel := context.WithCancel(t.Context())
-	err = everyModule(ctx, dir, engine.NewProgress(io.Discard), func(string, []string, io.Writer) error { cancel(); return os.ErrInvalid })
+	err = everyModule(ctx, dir, engine.NewProgress(io.Discard), every, func(string, []string, io.Writer) error { cancel(); return os.ErrInvalid })
 	assert.ErrorIs(t, err, context.Canceled, "an interrupt ends the round")
 }

@@ -10,12 +10,12 @@ import (
 // inCluster is the container that asks the cluster, and its arguments after
 // flags. It is never the same twice: what it reads can change.
 func inCluster(
-	verb string, kubeconfig *dagger.Secret, namespace string, service *dagger.Service, connect string, flags ...string,
+	verb string, kubeconfig *dagger.Secret, service *dagger.Service, connect string, flags ...string,
 ) (*dagger.Container, []string) {
 	base := dag.Toolbox().Runner("modules/gitops/applications", dag.CurrentModule().Source().Directory("applications")).
 		WithMountedSecret("/secrets/kubeconfig", kubeconfig)
 	args := append([]string{
-		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig", "--namespace", namespace,
+		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig",
 	}, flags...)
 	if service != nil {
 		base = base.WithServiceBinding("kubernetes", service)
@@ -58,8 +58,8 @@ func (*Gitops) Wait(
 	// +optional
 	connect string,
 ) (string, error) {
-	base, args := inCluster("wait", kubeconfig, namespace, service, connect,
-		"--application", application, "--commit", commit, "--image", image, "--deadline", deadline)
+	base, args := inCluster("wait", kubeconfig, service, connect,
+		"--namespace", namespace, "--application", application, "--commit", commit, "--image", image, "--deadline", deadline)
 	return base.WithExec(args).File("/out/result.json").Contents(ctx)
 }
 
@@ -85,10 +85,35 @@ func (*Gitops) Status(
 	// +optional
 	connect string,
 ) (string, error) {
-	var flags []string
+	flags := []string{"--namespace", namespace}
 	for _, application := range applications {
 		flags = append(flags, "--application", application)
 	}
-	base, args := inCluster("status", kubeconfig, namespace, service, connect, flags...)
+	base, args := inCluster("status", kubeconfig, service, connect, flags...)
 	return base.WithExec(args).File("/out/result.json").Contents(ctx)
+}
+
+// Admit asks the cluster, by a dry run, whether it would admit the pods of
+// rendered manifests, and returns the step's result. The cluster's own admission
+// policies decide; nothing is stored. A refusal names the policy.
+//
+// +cache="never"
+func (*Gitops) Admit(
+	ctx context.Context,
+	// A kubeconfig that holds its certificates and credentials itself. Its user
+	// may create Pods in the namespaces of the manifests.
+	kubeconfig *dagger.Secret,
+	// The rendered manifests.
+	manifests *dagger.File,
+	// The service that answers for the API server, as host "kubernetes".
+	// +optional
+	service *dagger.Service,
+	// Where the API server's address is reached: LOGICAL=ACTUAL, such as
+	// localhost:6443=kubernetes:6443.
+	// +optional
+	connect string,
+) (string, error) {
+	base, args := inCluster("admit", kubeconfig, service, connect, "--manifests", "/manifests.yaml")
+	return base.WithMountedFile("/manifests.yaml", manifests).
+		WithExec(args).File("/out/result.json").Contents(ctx)
 }

@@ -59,8 +59,9 @@ func (*Gitops) History(
 
 // Preview shows what a release of an image would change, and changes nothing.
 // The result's folder holds result.json and, unless it is a refusal,
-// diff.patch: the unified diff of the rendered manifests, object by object,
-// without the values of Secrets. It refuses what Release would.
+// manifests.yaml and diff.patch: what the overlay would render to, and the
+// unified diff of it, object by object, without the values of Secrets. It
+// refuses what Release would.
 //
 // +cache="never"
 func (*Gitops) Preview(

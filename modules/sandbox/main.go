@@ -39,6 +39,8 @@ type Cluster struct {
 	Gitops *dagger.Directory
 	// +private
 	Name string
+	// +private
+	Reset bool
 }
 
 // Cluster is a single-node Kubernetes with Argo CD on it, whose data lies in a
@@ -58,8 +60,11 @@ func (*Sandbox) Cluster(
 	// The name of the cluster's data.
 	// +default="default"
 	name string,
+	// Begin with an empty cluster: what the name's data held is deleted.
+	// +optional
+	reset bool,
 ) *Cluster {
-	return &Cluster{Seed: seed, Gitops: gitops, Sandbox: sandbox, Name: name}
+	return &Cluster{Seed: seed, Gitops: gitops, Sandbox: sandbox, Name: name, Reset: reset}
 }
 
 // Service is the running cluster. Its ports: 6443 the Kubernetes API, 8443 Argo
@@ -82,6 +87,9 @@ func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
 		WithMountedTemp("/tmp").
 		WithMountedSecret(seedFile, c.Seed).
 		WithFile(bootstrapFolder+"/platform.yaml", platform(c.Gitops))
+	if c.Reset {
+		args = append(args, "--reset")
+	}
 	if c.Sandbox != nil {
 		node = node.WithServiceBinding(registryAlias, c.Sandbox)
 		ports, err := c.Sandbox.Ports(ctx)

@@ -65,8 +65,14 @@ func (s *Sandbox) images(programs *dagger.Directory) map[string]*dagger.Containe
 		WithFile("/coredns", s.Coredns()).
 		WithUser("65532:65532").
 		WithEntrypoint([]string{"/coredns"})
+	kyverno := dag.Toolbox().Scratch().
+		WithoutMount("/tmp").
+		WithNewFile("/etc/passwd", "nobody:x:65534:65534::/:/bin/false\n").
+		WithFile("/kyverno", s.Kyverno()).
+		WithUser("65534:65534").
+		WithEntrypoint([]string{"/kyverno"})
 	return map[string]*dagger.Container{
-		"pause:1": pod, "pod:1": pod, "argocd:2.14.21": argocd, "redis:7.0.15": redis, "coredns:1.12.4": coredns,
+		"pause:1": pod, "pod:1": pod, "kyverno:1.19.1": kyverno, "argocd:2.14.21": argocd, "redis:7.0.15": redis, "coredns:1.12.4": coredns,
 	}
 }
 
@@ -78,11 +84,13 @@ func (*Sandbox) programs() *dagger.Directory {
 		[]string{".", "./cmd/slipway-pod"}, dagger.ToolboxBinariesOpts{Folder: "node"})
 }
 
-// definitions are Argo CD's custom resource definitions, from its own module.
+// definitions are the custom resource definitions of Argo CD and Kyverno, from
+// their own modules.
 func definitions() *dagger.Directory {
-	const module = "github.com/argoproj/argo-cd/v2@v2.14.21"
-	return dag.Directory().WithDirectory("/", dag.Toolbox().ModuleFiles(pins("argocd"), module, "manifests/crds"),
-		dagger.DirectoryWithDirectoryOpts{Include: []string{"*-crd.yaml"}})
+	return dag.Directory().
+		WithDirectory("/argocd", dag.Toolbox().ModuleFiles(pins("argocd"), "github.com/argoproj/argo-cd/v2@v2.14.21", "manifests/crds"),
+			dagger.DirectoryWithDirectoryOpts{Include: []string{"*-crd.yaml"}}).
+		WithDirectory("/kyverno", dag.Toolbox().ModuleFiles(pins("kyverno"), "github.com/kyverno/kyverno@v1.19.1", "config/crds"))
 }
 
 // platform renders the objects that the node applies first.

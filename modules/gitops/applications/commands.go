@@ -71,3 +71,15 @@ func statusCommand(flags *flag.FlagSet) work {
 		return c.Show(ctx, cluster.Real{}, *namespace, names)
 	}
 }
+
+func admitCommand(flags *flag.FlagSet) work {
+	open := access(flags, cluster.StageAdmit)
+	manifests := flags.String("manifests", "", "`file` of the rendered manifests")
+	return func(ctx context.Context) (any, error) {
+		c, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return c.Admit(ctx, *manifests)
+	}
+}

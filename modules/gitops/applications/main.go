@@ -61,7 +61,7 @@ func main() {
 // command reads the arguments: the folder of result.json, which may be absent,
 // and the work to do.
 func command(args []string) (string, work, error) {
-	const usage = "usage: applications generate|check|wait|status [flags]"
+	const usage = "usage: applications generate|check|wait|status|admit [flags]"
 	if len(args) == 0 {
 		return "", nil, errors.New(usage)
 	}
@@ -77,6 +77,8 @@ func command(args []string) (string, work, error) {
 		do = waitCommand(flags)
 	case "status":
 		do = statusCommand(flags)
+	case "admit":
+		do = admitCommand(flags)
 	default:
 		return "", nil, fmt.Errorf("unknown command %.40q; %s", args[0], usage)
 	}
@@ -86,7 +88,7 @@ func command(args []string) (string, work, error) {
 	if flags.NArg() > 0 {
 		return "", nil, fmt.Errorf("unexpected argument %.40q", flags.Arg(0))
 	}
-	if *result == "" && (args[0] == "wait" || args[0] == "status") {
+	if *result == "" && slices.Contains([]string{"wait", "status", "admit"}, args[0]) {
 		return "", nil, errors.New("--result is missing")
 	}
 	return *result, do, nil

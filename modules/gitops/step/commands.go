@@ -159,6 +159,9 @@ func previewCommand(flags *flag.FlagSet, out *string) work {
 		if err != nil {
 			return nil, err
 		}
+		if err := write(*out, "manifests.yaml", preview.Manifests); err != nil {
+			return nil, err
+		}
 		return preview, write(*out, "diff.patch", diff)
 	}
 }

@@ -13,6 +13,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -27,7 +28,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 
 	"slipway/sandbox/node/bootstrap"
 	"slipway/sandbox/node/cluster"
@@ -88,6 +91,7 @@ func run(ctx context.Context) error {
 	imageDir := flag.String("images", "", "`folder` of the images that the node brings along")
 	bootstrapDir := flag.String("bootstrap", "", "`folder` of the objects to apply first")
 	sandbox := flag.String("sandbox", "", "`host:port` of the sandbox's registry and Git remote")
+	reset := flag.Bool("reset", false, "delete what an earlier cluster has stored")
 	var hosts []string
 	flag.Func("host", "further host `name` of the Kubernetes API; may be repeated", func(name string) error {
 		hosts = append(hosts, name)
@@ -108,6 +112,14 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	if *reset {
+		if err := emptyData(); err != nil {
+			return fmt.Errorf("delete the earlier cluster: %w", err)
+		}
+	}
+	if err := own(authority); err != nil {
+		return err
+	}
 	if err := serve(ctx, ":9000", n); err != nil {
 		return err
 	}
@@ -152,23 +164,17 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.enter(fmt.Sprintf("applying %d objects", len(objects)))
-	namespaces, rest := bootstrap.Split(objects)
-	if err := bootstrap.Apply(starting, config, namespaces); err != nil {
-		return err
-	}
-	if err := credentials.Ensure(starting, client, authority); err != nil {
-		return err
-	}
-	if err := bootstrap.Apply(starting, config, rest); err != nil {
+	if err := n.bootstrap(starting, config, client, authority, objects); err != nil {
 		return err
 	}
 	if err := n.openDoors(ctx, client); err != nil {
 		return err
 	}
-	n.enter("waiting for the node and Argo CD")
-	if err := wait(starting, func() bool { return cluster.Ready(starting, client, n.began) && serving(starting, client, n.began) }); err != nil {
-		return fmt.Errorf("the node or Argo CD is not ready: %w", err)
+	n.enter("waiting for the node, Argo CD and Kyverno")
+	if err := wait(starting, func() bool {
+		return cluster.Ready(starting, client, n.began) && serving(starting, client, n.began, "kube-system", "kyverno", credentials.Namespace)
+	}); err != nil {
+		return fmt.Errorf("the node, Argo CD or Kyverno is not ready: %w", err)
 	}
 	n.mu.Lock()
 	n.ready = true
@@ -195,6 +201,45 @@ func lockData() (func(), error) {
 	return func() { _ = file.Close() }, nil
 }
 
+// own refuses data that was made with another seed: nothing in it would verify.
+func own(authority *pki.Authority) error {
+	key, err := authority.Key("data")
+	if err != nil {
+		return err
+	}
+	public, err := key.PublicKey.Bytes()
+	if err != nil {
+		return err
+	}
+	const file = cluster.Data + "/owner"
+	mark := hex.EncodeToString(public)
+	switch was, err := os.ReadFile(file); {
+	case errors.Is(err, os.ErrNotExist):
+		return os.WriteFile(file, []byte(mark), 0o600)
+	case err != nil:
+		return err
+	case string(was) != mark:
+		return errors.New("the data belongs to a cluster with another seed: give that seed, another name, or --reset")
+	}
+	return nil
+}
+
+// emptyData deletes what an earlier cluster has stored.
+func emptyData() error {
+	entries, err := os.ReadDir(cluster.Data)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.Name() != "lock" {
+			if err := os.RemoveAll(cluster.Data + "/" + entry.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // reachSandbox makes localhost:5000 of the node, and a TLS port for its pods,
 // the sandbox's registry and Git remote.
 func (n *node) reachSandbox(ctx context.Context, authority *pki.Authority, address string) error {
@@ -214,6 +259,42 @@ func (n *node) reachSandbox(ctx context.Context, authority *pki.Authority, addre
 	go front.Forward(ctx, plain, to, n.say)
 	go front.Forward(ctx, encrypted, to, n.say)
 	return nil
+}
+
+// bootstrap applies what is new in the objects since the last start. What Argo CD
+// reconciles comes last, when the judge of images is there: nothing runs before
+// it.
+func (n *node) bootstrap(ctx context.Context, config *rest.Config, client kubernetes.Interface, authority *pki.Authority, objects []*unstructured.Unstructured) error {
+	layers := bootstrap.Split(objects)
+	done, err := bootstrap.Applied(ctx, client, objects)
+	if err != nil {
+		return err
+	}
+	if done {
+		return credentials.Ensure(ctx, client, authority)
+	}
+	n.enter(fmt.Sprintf("applying %d objects", len(objects)))
+	if err := bootstrap.Apply(ctx, config, layers.Namespaces); err != nil {
+		return err
+	}
+	if err := credentials.Ensure(ctx, client, authority); err != nil {
+		return err
+	}
+	if err := bootstrap.Apply(ctx, config, layers.Platform); err != nil {
+		return err
+	}
+	n.enter("waiting for the admission policies")
+	err = wait(ctx, func() bool {
+		hooks, err := client.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(ctx, metav1.ListOptions{})
+		return err == nil && bootstrap.Judged(hooks.Items) && serving(ctx, client, n.began, "kyverno")
+	})
+	if err != nil {
+		return fmt.Errorf("the admission policies are not in force: %w", err)
+	}
+	if err := bootstrap.Apply(ctx, config, layers.Applications); err != nil {
+		return err
+	}
+	return bootstrap.Remember(ctx, client, objects)
 }
 
 // openDoors opens the ports that lead to Argo CD and to the apps.
@@ -237,10 +318,10 @@ func serve(ctx context.Context, address string, handler http.Handler) error {
 	return nil
 }
 
-// serving says whether every pod of the platform's namespaces is ready, and was
+// serving says whether every pod of the namespaces is ready, and was
 // started by this node: what the API has stored may be about an earlier one.
-func serving(ctx context.Context, client kubernetes.Interface, since time.Time) bool {
-	for _, namespace := range []string{"kube-system", credentials.Namespace} {
+func serving(ctx context.Context, client kubernetes.Interface, since time.Time, namespaces ...string) bool {
+	for _, namespace := range namespaces {
 		pods, err := client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil || len(pods.Items) == 0 {
 			return false

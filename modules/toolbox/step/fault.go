@@ -37,7 +37,8 @@ const (
 type Fault struct {
 	Kind Kind `json:"kind"`
 	// Stage is the stage that refused: app, build, scan, publish, sign,
-	// verify, plan, check, apply, release or config.
+	// verify, plan, check, apply, release, admit, wait, promote, rollback, status,
+	// drift, debian or config.
 	Stage string `json:"stage"`
 	// Input names what the stage looked at: a file and line, a flag, a
 	// reference with its digest.

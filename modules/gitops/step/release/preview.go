@@ -21,6 +21,8 @@ type Preview struct {
 	Path string `json:"path"`
 	// Changes says whether the rendered manifests would differ.
 	Changes bool `json:"changes"`
+	// Manifests is what the overlay would render to.
+	Manifests []byte `json:"-"`
 }
 
 // PreviewRequest is a release to look at: which digest of which app would go
@@ -78,6 +80,6 @@ func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) 
 		return nil, nil, err
 	}
 	return &Preview{
-		Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0,
+		Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0, Manifests: e.after,
 	}, diff, nil
 }

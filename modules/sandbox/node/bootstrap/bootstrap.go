@@ -5,6 +5,8 @@ package bootstrap
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +14,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -21,6 +27,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 )
@@ -56,16 +63,97 @@ func Read(folder string) ([]*unstructured.Unstructured, error) {
 	return objects, err
 }
 
-// Split parts the namespaces from what lives in them.
-func Split(objects []*unstructured.Unstructured) (namespaces, rest []*unstructured.Unstructured) {
+// Layers are objects in the order in which they can be applied.
+type Layers struct {
+	// Namespaces hold the rest.
+	Namespaces []*unstructured.Unstructured
+	// Platform is what has to run before anything is reconciled.
+	Platform []*unstructured.Unstructured
+	// Applications are what Argo CD reconciles.
+	Applications []*unstructured.Unstructured
+}
+
+// Split sorts objects into their layers.
+func Split(objects []*unstructured.Unstructured) Layers {
+	var layers Layers
 	for _, object := range objects {
-		if object.GetKind() == "Namespace" {
-			namespaces = append(namespaces, object)
-		} else {
-			rest = append(rest, object)
+		switch object.GetKind() {
+		case "Namespace":
+			layers.Namespaces = append(layers.Namespaces, object)
+		case "Application", "ApplicationSet":
+			layers.Applications = append(layers.Applications, object)
+		default:
+			layers.Platform = append(layers.Platform, object)
 		}
 	}
-	return namespaces, rest
+	return layers
+}
+
+// The config map that remembers what was applied last, by its checksum.
+const (
+	memoryNamespace = "kube-system"
+	memoryName      = "slipway-bootstrap"
+)
+
+func checksum(objects []*unstructured.Unstructured) (string, error) {
+	sum := sha256.New()
+	for _, object := range objects {
+		data, err := object.MarshalJSON()
+		if err != nil {
+			return "", err
+		}
+		sum.Write(data)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// Applied says whether exactly these objects were applied last. What became of
+// them since is Argo CD's affair.
+func Applied(ctx context.Context, client kubernetes.Interface, objects []*unstructured.Unstructured) (bool, error) {
+	want, err := checksum(objects)
+	if err != nil {
+		return false, err
+	}
+	memory, err := client.CoreV1().ConfigMaps(memoryNamespace).Get(ctx, memoryName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return memory.Data["sha256"] == want, nil
+}
+
+// Remember records that the objects were applied.
+func Remember(ctx context.Context, client kubernetes.Interface, objects []*unstructured.Unstructured) error {
+	sum, err := checksum(objects)
+	if err != nil {
+		return err
+	}
+	want := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: memoryName, Namespace: memoryNamespace}, Data: map[string]string{"sha256": sum}}
+	maps := client.CoreV1().ConfigMaps(memoryNamespace)
+	if _, err = maps.Update(ctx, want, metav1.UpdateOptions{}); apierrors.IsNotFound(err) {
+		_, err = maps.Create(ctx, want, metav1.CreateOptions{})
+	}
+	return err
+}
+
+// Judged says whether one of the webhooks judges pods by an image policy of
+// Kyverno, and refuses them when it does not answer.
+func Judged(configurations []admissionv1.ValidatingWebhookConfiguration) bool {
+	for _, c := range configurations {
+		for _, hook := range c.Webhooks {
+			if hook.FailurePolicy == nil || *hook.FailurePolicy != admissionv1.Fail || !strings.Contains(hook.Name, "ivpol") {
+				continue
+			}
+			for _, rule := range hook.Rules {
+				if slices.Contains(rule.Resources, "pods") {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // rank orders what others depend on before the others.

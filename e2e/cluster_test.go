@@ -1,0 +1,393 @@
+//go:build e2e && cluster
+
+// These tests start a cluster of their own, whose parts take a long time to
+// compile on a machine that has not: go tool task test:cluster.
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// kubernetes is a running cluster.
+type kubernetes struct {
+	p      *platform
+	ports  map[int]int // the cluster's port, and this machine's for it
+	client *http.Client
+}
+
+const clusterPatience = 20 * time.Minute
+
+// theCluster is started by the first test that asks for it.
+var theCluster = sync.OnceValues(startCluster)
+
+func cluster(t *testing.T) *kubernetes {
+	t.Helper()
+	k, err := theCluster()
+	require.NoError(t, err)
+	return k
+}
+
+func startCluster() (*kubernetes, error) {
+	p := shared
+	if err := os.WriteFile(p.file("seed"), []byte(strings.Repeat("only for tests ", 3)), 0o600); err != nil {
+		return nil, err
+	}
+	// The cluster trusts the key of these tests.
+	tree := p.file("gitops")
+	if err := os.CopyFS(tree, os.DirFS(filepath.Join(p.repo, "gitops"))); err != nil {
+		return nil, err
+	}
+	key, err := os.ReadFile(p.file("keys/cosign.pub"))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(tree, "platform/policies/cosign.pub"), key, 0o644); err != nil {
+		return nil, err
+	}
+	seed := exec.Command(filepath.Join(repository(), ".slipway/bin/slipway-sandbox"), "seed", "--update", "--gitops", tree, "--url", "http://"+p.sandbox+"/gitops.git")
+	if out, err := seed.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("seed: %w\n%s", err, out)
+	}
+	k := &kubernetes{p: p, ports: map[int]int{}}
+	named := []string{"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.file("seed"), "--gitops", tree, "--name", "e2e"}
+	args := append(append([]string{"--progress=plain"}, named...), "--reset=true", "--sandbox", "tcp://"+p.sandbox, "service", "up")
+	for _, port := range []int{6443, 8443, 8080, 9000} {
+		free, err := freePort()
+		if err != nil {
+			return nil, err
+		}
+		k.ports[port] = free
+		args = append(args, "--ports", fmt.Sprintf("%d:%d", free, port))
+	}
+	dagger, err := p.look("dagger")
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(p.file("cluster.log"))
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(dagger, args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.repo, p.env, log, log
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	ends = append(ends, func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		<-ended
+		_ = log.Close()
+	})
+	if err := k.await(ended); err != nil {
+		text, _ := os.ReadFile(p.file("cluster.log"))
+		return nil, fmt.Errorf("%w\n%s", err, text[max(0, len(text)-4000):])
+	}
+	kubeconfig, err := p.run(p.repo, append(named, "kubeconfig", "plaintext")...)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(p.file("kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
+		return nil, err
+	}
+	k.client, err = clientOf(kubeconfig)
+	return k, err
+}
+
+// await waits until the node says that it is ready.
+func (k *kubernetes) await(ended chan error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
+	defer cancel()
+	for {
+		var status struct {
+			Ready bool
+			Phase string
+		}
+		if body, err := get(ctx, http.DefaultClient, fmt.Sprintf("http://localhost:%d/", k.ports[9000])); err == nil &&
+			json.Unmarshal(body, &status) == nil && status.Ready {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster is not ready, it was %q", status.Phase)
+		case err := <-ended:
+			ended <- err
+			return fmt.Errorf("the cluster ended: %v", err)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	return io.ReadAll(response.Body)
+}
+
+// clientOf makes a client of the Kubernetes API from a kubeconfig.
+func clientOf(kubeconfig string) (*http.Client, error) {
+	var raw struct {
+		Clusters []struct {
+			Cluster map[string]string
+		}
+		Users []struct {
+			User map[string]string
+		}
+	}
+	if err := yaml.Unmarshal([]byte(kubeconfig), &raw); err != nil {
+		return nil, err
+	}
+	decode := func(text string) []byte {
+		var data []byte
+		_ = json.Unmarshal([]byte(`"`+text+`"`), &data)
+		return data
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(decode(raw.Clusters[0].Cluster["certificate-authority-data"]))
+	pair, err := tls.X509KeyPair(decode(raw.Users[0].User["client-certificate-data"]), decode(raw.Users[0].User["client-key-data"]))
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{
+		RootCAs: roots, Certificates: []tls.Certificate{pair}, ServerName: "localhost", MinVersion: tls.VersionTLS12,
+	}}}, nil
+}
+
+// api calls the Kubernetes API and decodes its answer; it returns the status.
+func (k *kubernetes) api(t *testing.T, method, path, contentType string, body, into any) int {
+	t.Helper()
+	var reader io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		require.NoError(t, err)
+		reader = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("https://localhost:%d%s", k.ports[6443], path), reader)
+	require.NoError(t, err)
+	request.Header.Set("Content-Type", contentType)
+	response, err := k.client.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	if into != nil {
+		require.NoError(t, json.Unmarshal(data, into), string(data))
+	}
+	return response.StatusCode
+}
+
+// eventually asks until the answer is right. Argo CD's own period is a minute.
+func eventually(t *testing.T, what string, right func() bool) {
+	t.Helper()
+	require.Eventually(t, right, 3*time.Minute, 500*time.Millisecond, what)
+}
+
+// options are the constructor's arguments for this cluster.
+func (k *kubernetes) options() []string {
+	return append(k.p.options(), "--kubeconfig", "file:"+k.p.file("kubeconfig"), "--kubernetes", fmt.Sprintf("tcp://localhost:%d", k.ports[6443]))
+}
+
+type liveReceipt struct {
+	receipt
+	SyncedRevision string `json:"syncedRevision"`
+	Health         string `json:"health"`
+	HealthyAt      string `json:"healthyAt"`
+}
+
+func (k *kubernetes) deliver(t *testing.T, dir, app, env string) (liveReceipt, error) {
+	t.Helper()
+	var r liveReceipt
+	out, err := k.p.call(dir, append(k.options(), k.p.terraform(t)...), "deliver", "--app", app, "--env", env, "json")
+	if err == nil {
+		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	}
+	return r, err
+}
+
+func (k *kubernetes) ask(t *testing.T, host string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://localhost:%d/", k.ports[8080]), nil)
+	require.NoError(t, err)
+	request.Host = host
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response.StatusCode, string(body)
+}
+
+// deployment is what the tests look at of a Deployment.
+type deployment struct {
+	Spec struct {
+		Replicas int
+		Template struct {
+			Spec struct{ Containers []struct{ Image string } }
+		}
+	}
+	Status struct{ ReadyReplicas int }
+}
+
+const merge = "application/merge-patch+json"
+
+func TestClusterReleasesUntilHealthy(t *testing.T) {
+	k := cluster(t)
+	first, err := k.deliver(t, k.p.repo, "hello", "dev")
+	require.NoError(t, err)
+	assert.Equal(t, "Healthy", first.Health)
+	assert.Equal(t, first.GitopsCommit, first.SyncedRevision)
+	var d deployment
+	require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, "/apis/apps/v1/namespaces/hello-dev/deployments/hello", "", nil, &d))
+	assert.Equal(t, first.Image, d.Spec.Template.Spec.Containers[0].Image)
+	assert.Equal(t, 1, d.Status.ReadyReplicas)
+	status, body := k.ask(t, "hello.dev.localhost")
+	assert.Equal(t, http.StatusOK, status)
+	assert.JSONEq(t, `{"greeting":"Hello","language":"en"}`, body)
+	status, body = k.ask(t, "hello.nowhere.localhost")
+	assert.Equal(t, http.StatusNotFound, status, body)
+
+	t.Run("nobody gets in without a certificate", func(t *testing.T) {
+		stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
+			RootCAs: k.client.Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "localhost", MinVersion: tls.VersionTLS12,
+		}}}
+		for _, path := range []string{"/api/v1/pods", "/version", "/healthz"} {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://localhost:%d%s", k.ports[6443], path), nil)
+			require.NoError(t, err)
+			response, err := stranger.Do(request)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			assert.Equal(t, http.StatusUnauthorized, response.StatusCode, path)
+		}
+	})
+
+	t.Run("a change made by hand is taken back", func(t *testing.T) {
+		const path = "/apis/apps/v1/namespaces/hello-dev/deployments/hello"
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodPatch, path, merge, map[string]any{"spec": map[string]any{"replicas": 3}}, nil))
+		eventually(t, "replicas are one again", func() bool {
+			var d deployment
+			return k.api(t, http.MethodGet, path, "", nil, &d) == http.StatusOK && d.Spec.Replicas == 1
+		})
+	})
+
+	t.Run("what is removed from Git is pruned, and comes back with it", func(t *testing.T) {
+		const path = "/apis/networking.k8s.io/v1/namespaces/hello-dev/networkpolicies/hello"
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, path, "", nil, nil))
+		clone := k.p.remote(t)
+		file := clone + "/gitops/apps/hello/base/kustomization.yaml"
+		text := read(t, file)
+		require.Contains(t, text, "  - networkpolicy.yaml\n")
+		push := func(text, message string) {
+			write(t, file, text)
+			git(t, clone, "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-qam", message)
+			git(t, clone, "push", "-q", "origin", "HEAD:main")
+			require.Equal(t, http.StatusOK, k.api(t, http.MethodPatch, "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications/hello-dev", merge,
+				map[string]any{"metadata": map[string]any{"annotations": map[string]any{"argocd.argoproj.io/refresh": "normal"}}}, nil))
+		}
+		push(strings.Replace(text, "  - networkpolicy.yaml\n", "", 1), "take the policy out")
+		eventually(t, "the policy is gone", func() bool { return k.api(t, http.MethodGet, path, "", nil, nil) == http.StatusNotFound })
+		push(text, "put the policy back")
+		eventually(t, "the policy is back", func() bool { return k.api(t, http.MethodGet, path, "", nil, nil) == http.StatusOK })
+	})
+}
+
+func TestClusterPromotesOnlyWhatIsHealthy(t *testing.T) {
+	k := cluster(t)
+	first, err := k.deliver(t, k.p.repo, "hello", "dev")
+	require.NoError(t, err)
+	before := git(t, k.p.remote(t), "rev-parse", "HEAD")
+	_, err = k.p.call(k.p.repo, k.options(), "promote", "--app", "hello", "--from", "production", "--to", "staging", "commit")
+	refused(t, err, "promote: refused by policy: hello in production: was never released")
+	_, err = k.p.call(k.p.repo, k.options(), "promote", "--app", "hello", "--from", "dev", "--to", "dev", "commit")
+	refused(t, err, "promote: bad input: environment dev")
+	assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
+
+	out, err := k.p.call(k.p.repo, k.options(), "promote", "--app", "hello", "--from", "dev", "--to", "staging", "wait", "receipt", "json")
+	require.NoError(t, err)
+	var r liveReceipt
+	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	assert.Equal(t, first.Image, r.Image)
+	assert.Equal(t, "Healthy", r.Health)
+	assert.Equal(t, "Promote hello from dev to staging", git(t, k.p.remote(t), "log", "-1", "--format=%s", r.GitopsCommit))
+
+	out, err = k.p.call(k.p.repo, k.options(), "status", "--app", "hello", "json")
+	require.NoError(t, err)
+	var rows []struct {
+		Environment, Digest, Sync, Health, Scanned string
+		Running                                    bool
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &rows), out)
+	_, digest, _ := strings.Cut(first.Image, "@")
+	require.Len(t, rows, 3)
+	for _, n := range []int{0, 2} {
+		assert.Equal(t, digest, rows[n].Digest)
+		assert.True(t, rows[n].Running)
+		assert.Equal(t, "Synced Healthy", rows[n].Sync+" "+rows[n].Health)
+		assert.NotEmpty(t, rows[n].Scanned)
+	}
+	assert.Equal(t, "production", rows[1].Environment)
+	assert.Empty(t, rows[1].Digest)
+}
+
+func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
+	k := cluster(t)
+	good, err := k.deliver(t, k.p.repo, "hello", "dev")
+	require.NoError(t, err)
+	const file = "apps/hello/service/service.go"
+	text := read(t, filepath.Join(k.p.repo, file))
+	require.Contains(t, text, "\ts.ready.Store(true)\n")
+	broken := source(t, map[string]string{file: strings.Replace(text, "\ts.ready.Store(true)\n", "", 1)})
+	_, err = k.deliver(t, broken, "hello", "dev")
+	refused(t, err, "wait: refused by policy: hello in dev at commit", "does not become healthy", "Deployment hello-dev/hello", "Readiness probe failed")
+	// The pod that worked was never taken away.
+	status, body := k.ask(t, "hello.dev.localhost")
+	assert.Equal(t, http.StatusOK, status, body)
+	bad := git(t, k.p.remote(t), "rev-parse", "HEAD")
+
+	out, err := k.p.call(k.p.repo, k.options(), "rollback", "--app", "hello", "--env", "dev", "wait", "receipt", "json")
+	require.NoError(t, err)
+	var r liveReceipt
+	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+	assert.Equal(t, good.Image, r.Image)
+	assert.Equal(t, "Healthy", r.Health)
+	assert.Equal(t, r.GitopsCommit, r.SyncedRevision)
+	assert.Contains(t, git(t, k.p.remote(t), "log", "-1", "--format=%B", r.GitopsCommit), "This reverts commit "+bad)
+
+	_, err = k.p.call(k.p.repo, k.options(), "rollback", "--app", "hello", "--env", "dev", "commit")
+	refused(t, err, "rollback: refused by policy: hello in dev: has no earlier release that was healthy and still verifies")
+}
