@@ -24,6 +24,8 @@ type Findings struct {
 	Misconfigurations []Misconfiguration `json:"misconfigurations"`
 	// Scanned lists what was looked at; an empty list decides nothing.
 	Scanned []Scanned `json:"scanned"`
+	// Packages are those of the image, on whichever of its platforms.
+	Packages []Package `json:"packages"`
 }
 
 // DatabaseInfo identifies a vulnerability database and its age.
@@ -70,6 +72,16 @@ type Scanned struct {
 	Target   string `json:"target"`
 	Type     string `json:"type"`
 	Packages int    `json:"packages"`
+}
+
+// Package is a package of the image.
+type Package struct {
+	// Class is os-pkgs or lang-pkgs, and Type what it comes as, such as
+	// gobinary or debian.
+	Class   string `json:"class"`
+	Type    string `json:"type"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
 }
 
 // Verdict is the decision over findings. It exists only for findings that

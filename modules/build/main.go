@@ -7,6 +7,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"dagger/build/internal/dagger"
@@ -150,6 +152,58 @@ func (*Build) Verify(
 		File("/out/result.json").Contents(ctx)
 }
 
+// Pull takes an image out of the registry, every blob checked against its
+// digest. The result's folder holds result.json and, unless it is a refusal,
+// the OCI layout. The digest says what comes, so an earlier pull may stand in;
+// an earlier refusal may not.
+//
+// +cache="never"
+func (*Build) Pull(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (*dagger.Directory, error) {
+	base, args := reach(runner(), username, password, service, connect,
+		"/step", "pull", "--out", "/out", "--reference", reference)
+	out := base.WithExec(args).Directory("/out")
+	text, err := out.File("result.json").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var result struct {
+		Fault json.RawMessage `json:"fault"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return nil, fmt.Errorf("result of pull: %w", err)
+	}
+	if result.Fault != nil {
+		// It may be an old one: what was missing then may be there now.
+		return now(base, args).Directory("/out"), nil
+	}
+	if service == nil {
+		return out, nil
+	}
+	// A service is another one in each session, and so is what is read through
+	// it. As plain files the image is known by its content again.
+	const files = "image"
+	if _, err := out.Export(ctx, files); err != nil {
+		return nil, err
+	}
+	return dag.CurrentModule().Workdir(files), nil
+}
+
 func withLabels(args, labels []string) []string {
 	for _, l := range labels {
 		args = append(args, "--label", l)
@@ -157,9 +211,13 @@ func withLabels(args, labels []string) []string {
 	return args
 }
 
-// registry runs a command against a registry now: its run id is new each time,
-// so that no earlier run's result stands in for this one.
+// registry runs a command against a registry now.
 func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
+	return now(reach(base, username, password, service, connect, args...))
+}
+
+// reach adds to a command what it needs to reach the registry.
+func reach(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) (*dagger.Container, []string) {
 	if service != nil {
 		base = base.WithServiceBinding("registry", service)
 		args = append(args, "--connect", connect)
@@ -168,5 +226,11 @@ func registry(base *dagger.Container, username string, password *dagger.Secret, 
 		base = base.WithMountedSecret("/secrets/registry-password", password)
 		args = append(args, "--username", username, "--password-file", "/secrets/registry-password")
 	}
+	return base, args
+}
+
+// now runs a command now: its run id is new each time, so that no earlier run's
+// result stands in for this one.
+func now(base *dagger.Container, args []string) *dagger.Container {
 	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
 }

@@ -25,6 +25,7 @@ var commands = map[string]command{
 	"dockerfile-check": dockerfileCheck,
 	"publish":          publish,
 	"fetch-verify":     fetchVerify,
+	"pull":             pull,
 }
 
 func main() {

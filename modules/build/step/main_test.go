@@ -4,6 +4,7 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"log"
 	"net/http/httptest"
 	"os"
@@ -72,10 +73,30 @@ func TestFromBinariesToRegistryAndBack(t *testing.T) {
 	assert.ElementsMatch(t, []string{"reference", "digest", "manifests", "blobs", "bytes"}, keys(verified))
 	assert.Equal(t, 5.0, verified["blobs"])
 
+	pulled, out, err := run(t, "pull", "--reference", "localhost:5000/hello@"+digest, "--connect", connect)
+	require.NoError(t, err)
+	assert.Equal(t, verified, pulled)
+	assert.Equal(t, files(t, layout), files(t, filepath.Join(out, "layout")), "what was pulled is byte for byte what was pushed")
+
 	// The platform's image can be made normal again from the index.
 	again, _, err := run(t, "normalize", "--image", "linux/amd64="+layout, "--tree", testinput.Tree(t))
 	require.NoError(t, err)
 	assert.Equal(t, "65532:65532", again["platforms"].([]any)[0].(map[string]any)["user"])
+}
+
+// files are the files below dir, by their path in it.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	require.NoError(t, fs.WalkDir(os.DirFS(dir), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(dir, path))
+		found[path] = string(data)
+		return err
+	}))
+	return found
 }
 
 func TestDockerfileCheck(t *testing.T) {
@@ -113,6 +134,8 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --password-file"},
 		{[]string{"publish", "--repository", "localhost:5000/a"}, "publish", `--digest ""`},
 		{[]string{"fetch-verify", "--reference", "localhost:5000/a:v1"}, "verify", `--reference "localhost:5000/a:v1"`},
+		{[]string{"pull", "--reference", "localhost:5000/a:v1"}, "pull", `--reference "localhost:5000/a:v1"`},
+		{[]string{"pull", "--reference", "localhost:5000/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "--connect", "x"}, "pull", `--connect "x"`},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
 			_, _, err := run(t, tc.args...)
@@ -129,7 +152,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|publish [flags]"},
+		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|publish|pull [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"path/filepath"
 	"time"
 
 	"slipway/build/step/registry"
@@ -76,5 +77,24 @@ func fetchVerify(name string, args []string) (string, func(context.Context) (any
 			return nil, err
 		}
 		return registry.FetchVerify(ctx, repo, digest, o)
+	}, err
+}
+
+func pull(name string, args []string) (string, func(context.Context) (any, error), error) {
+	const stage = "pull"
+	fs, out := flags(name)
+	a := accessFlags(fs)
+	reference := fs.String("reference", "", "the image, as REGISTRY/NAME@sha256:…")
+	err := finish(fs, args, out)
+	return *out, func(ctx context.Context) (any, error) {
+		repo, digest, err := registry.ParseReference(stage, "--reference", *reference)
+		if err != nil {
+			return nil, err
+		}
+		o, err := a.options(stage)
+		if err != nil {
+			return nil, err
+		}
+		return registry.Pull(ctx, filepath.Join(*out, layoutFolder), repo, digest, registry.MaxImage, o)
 	}, err
 }

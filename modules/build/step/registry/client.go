@@ -253,23 +253,32 @@ func (c *Client) exists(ctx context.Context, d v1.Descriptor) (bool, error) {
 // index or manifest.
 func (c *Client) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
 	var content bytes.Buffer
+	err := c.get(ctx, d, func(body io.Reader) error {
+		content.Reset()
+		var w io.Writer = &content
+		if !oci.IsManifest(d) {
+			w = io.Discard
+		}
+		return oci.Check(w, body, d)
+	})
+	return content.Bytes(), err
+}
+
+// get asks the registry for what d describes and gives each try's answer to
+// check, which has to verify it.
+func (c *Client) get(ctx context.Context, d v1.Descriptor, check func(body io.Reader) error) error {
 	err := c.do(ctx, "read "+d.Digest.String(), d.Digest, func(ctx context.Context, client *http.Client) error {
 		response, err := send(ctx, client, http.MethodGet, c.content(d), nil, 0, acceptManifests, http.StatusOK)
 		if err != nil {
 			return err
 		}
 		defer response.Body.Close()
-		content.Reset()
-		var w io.Writer = &content
-		if !oci.IsManifest(d) {
-			w = io.Discard
-		}
-		return oci.Check(w, response.Body, d)
+		return check(response.Body)
 	})
 	if errors.Is(err, errNotFound) {
-		return nil, c.notFound(d.Digest)
+		return c.notFound(d.Digest)
 	}
-	return content.Bytes(), err
+	return err
 }
 
 func (c *Client) notFound(d v1.Hash) error {

@@ -11,7 +11,7 @@ import (
 	"slipway/step"
 )
 
-// Verified is the result of FetchVerify.
+// Verified is the result of FetchVerify and of Pull.
 type Verified struct {
 	// Reference is what was asked for.
 	Reference string `json:"reference"`
@@ -37,7 +37,7 @@ func FetchVerify(ctx context.Context, repo name.Repository, digest v1.Hash, o Op
 	if err != nil {
 		return Verified{}, err
 	}
-	parts, err := oci.Walk(func(d v1.Descriptor) ([]byte, error) {
+	return c.walk(root, func(d v1.Descriptor) ([]byte, error) {
 		if d.Digest == root.Digest {
 			return content, nil
 		}
@@ -46,15 +46,20 @@ func FetchVerify(ctx context.Context, repo name.Repository, digest v1.Hash, o Op
 			c.o.Say("verified %s, %d bytes", d.Digest, d.Size)
 		}
 		return data, err
-	}, root)
+	})
+}
+
+// walk reads root and all that it reaches, and counts it.
+func (c *Client) walk(root v1.Descriptor, read oci.Reader) (Verified, error) {
+	parts, err := oci.Walk(read, root)
 	var malformed *oci.Malformed
 	if errors.As(err, &malformed) {
-		return Verified{}, step.Policy(o.Stage, c.at(malformed.Descriptor.Digest), malformed.Err.Error(), "build and publish the image again").Because(err)
+		return Verified{}, step.Policy(c.o.Stage, c.at(malformed.Descriptor.Digest), malformed.Err.Error(), "build and publish the image again").Because(err)
 	}
 	if err != nil {
 		return Verified{}, err
 	}
-	out := Verified{Reference: c.at(digest), Digest: digest.String()}
+	out := Verified{Reference: c.at(root.Digest), Digest: root.Digest.String()}
 	for _, d := range parts {
 		out.Bytes += d.Size
 		if oci.IsManifest(d) {

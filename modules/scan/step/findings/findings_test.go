@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/stretchr/testify/require"
 
@@ -64,6 +65,31 @@ func TestMergeMakesTheSameFindingsInAnyOrder(t *testing.T) {
 	again, err := Merge(digest, "0.74.0", database, turned, extra)
 	require.NoError(t, err)
 	require.Equal(t, document, again)
+}
+
+func TestEachPackageIsListedOnceWithTheVersionThatVulnerabilitiesName(t *testing.T) {
+	amd64, arm64 := recorded(t, "image.json"), recorded(t, "image.json")
+	arm64.Results[0].Packages[2].Version = "v0.3.8"
+	amd64.Results = append(amd64.Results, types.Result{Target: "debian 12", Class: types.ClassOSPkg, Type: "debian", Packages: ftypes.Packages{
+		{Name: "libc6", Version: "2.36", Release: "9+deb12u4"}, {Name: "tzdata", Version: "2024a", Release: "0+deb12u1", Epoch: 1}, {Name: "odd\n\tname"},
+	}})
+	document, err := Merge(digest, "0.74.0", database, []Part{
+		{Kind: KindImage, Name: "linux/arm64", Report: arm64}, {Kind: KindImage, Name: "linux/amd64", Report: amd64},
+	}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []Package{
+		{"lang-pkgs", "gobinary", "golang.org/x/text", "v0.3.7"},
+		{"lang-pkgs", "gobinary", "golang.org/x/text", "v0.3.8"},
+		{"lang-pkgs", "gobinary", "sample", ""},
+		{"lang-pkgs", "gobinary", "stdlib", "v1.26.8"},
+		{"os-pkgs", "debian", "libc6", "2.36-9+deb12u4"},
+		{"os-pkgs", "debian", "odd name", ""},
+		{"os-pkgs", "debian", "tzdata", "1:2024a-0+deb12u1"},
+	}, document.Packages)
+
+	document, err = Merge("", "0.74.0", database, []Part{{Kind: KindSource, Name: "infra", Report: recorded(t, "source.json")}}, nil)
+	require.NoError(t, err)
+	require.Equal(t, []Package{}, document.Packages)
 }
 
 func TestNoScannedLineReachesAnyReport(t *testing.T) {

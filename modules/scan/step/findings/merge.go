@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/aquasecurity/trivy/pkg/scan/utils"
 	"github.com/aquasecurity/trivy/pkg/types"
 
 	"slipway/step"
@@ -51,7 +52,7 @@ func Merge(digest, version string, database Database, parts []Part, extra []Misc
 	d := &Document{
 		Digest: digest, Database: database, TrivyVersion: version,
 		Vulnerabilities: []Vulnerability{}, Secrets: []Secret{},
-		Misconfigurations: []Misconfiguration{}, Scanned: []Scanned{},
+		Misconfigurations: []Misconfiguration{}, Scanned: []Scanned{}, Packages: []Package{},
 	}
 	vulnerabilities := map[identity]*Vulnerability{}
 	for _, part := range parts {
@@ -66,6 +67,7 @@ func Merge(digest, version string, database Database, parts []Part, extra []Misc
 	}
 	d.Misconfigurations = append(d.Misconfigurations, extra...)
 	d.sort()
+	d.Packages = slices.Compact(d.Packages)
 	return d, nil
 }
 
@@ -91,6 +93,10 @@ func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) e
 			packages += len(result.Packages)
 			d.Scanned = append(d.Scanned, Scanned{
 				Target: part.Name + ":" + result.Target, Type: string(result.Type), Packages: len(result.Packages)})
+			for _, p := range result.Packages {
+				d.Packages = append(d.Packages, Package{
+					Class: string(result.Class), Type: string(result.Type), Name: line(p.Name), Version: line(utils.FormatVersion(p))})
+			}
 		case types.ClassConfig:
 			checked = append(checked, target)
 			d.Scanned = append(d.Scanned, Scanned{Target: target, Type: string(result.Type)})
@@ -195,6 +201,9 @@ func (d *Document) sort() {
 	})
 	slices.SortFunc(d.Scanned, func(a, b Scanned) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type))
+	})
+	slices.SortFunc(d.Packages, func(a, b Package) int {
+		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
 }
 

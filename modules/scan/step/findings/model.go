@@ -18,6 +18,9 @@ type Document struct {
 	Misconfigurations []Misconfiguration `json:"misconfigurations"`
 	// Scanned lists what was looked at, with or without findings.
 	Scanned []Scanned `json:"scanned"`
+	// Packages are those of the image, on whichever of its platforms, each
+	// once; sorted and never null.
+	Packages []Package `json:"packages"`
 }
 
 // Database identifies a vulnerability database and its age. Times are RFC 3339
@@ -81,6 +84,18 @@ type Scanned struct {
 	Type string `json:"type"`
 	// Packages counts the packages found in it.
 	Packages int `json:"packages"`
+}
+
+// Package is a package of the image.
+type Package struct {
+	// Class is os-pkgs or lang-pkgs.
+	Class string `json:"class"`
+	// Type is Trivy's name of the target that it is in, such as gobinary or
+	// debian.
+	Type string `json:"type"`
+	Name string `json:"name"`
+	// Version as vulnerabilities name it; empty where the image does not say.
+	Version string `json:"version"`
 }
 
 // Severities are the severities of a finding, lowest first.

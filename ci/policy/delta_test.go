@@ -1,0 +1,212 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"slipway/ci/policy"
+)
+
+func gobinary(name, version string) policy.Package {
+	return policy.Package{Class: "lang-pkgs", Type: "gobinary", Name: name, Version: version}
+}
+
+func change(name string, before, after []string) policy.PackageChange {
+	return policy.PackageChange{Class: "lang-pkgs", Type: "gobinary", Name: name, Before: before, After: after}
+}
+
+func TestComparePackages(t *testing.T) {
+	none := []string{}
+	for name, tc := range map[string]struct {
+		before, after           []policy.Package
+		added, removed, changed []policy.PackageChange
+	}{
+		"nothing at all": {},
+		"the same": {
+			before: []policy.Package{gobinary("a", "v1"), gobinary("b", "v1")},
+			after:  []policy.Package{gobinary("b", "v1"), gobinary("a", "v1")},
+		},
+		"never released": {
+			after: []policy.Package{gobinary("b", "v1"), gobinary("a", "v1")},
+			added: []policy.PackageChange{change("a", none, []string{"v1"}), change("b", none, []string{"v1"})},
+		},
+		"added, removed and changed": {
+			before:  []policy.Package{gobinary("old", "v1"), gobinary("kept", "v1"), gobinary("moved", "v1")},
+			after:   []policy.Package{gobinary("new", "v1"), gobinary("moved", "v2"), gobinary("kept", "v1")},
+			added:   []policy.PackageChange{change("new", none, []string{"v1"})},
+			removed: []policy.PackageChange{change("old", []string{"v1"}, none)},
+			changed: []policy.PackageChange{change("moved", []string{"v1"}, []string{"v2"})},
+		},
+		"one of several versions": {
+			before:  []policy.Package{gobinary("a", "v2"), gobinary("a", "v1"), gobinary("a", "v2")},
+			after:   []policy.Package{gobinary("a", "v3"), gobinary("a", "v1")},
+			changed: []policy.PackageChange{change("a", []string{"v1", "v2"}, []string{"v1", "v3"})},
+		},
+		"another type of the same name": {
+			before:  []policy.Package{gobinary("curl", "v1")},
+			after:   []policy.Package{{Class: "os-pkgs", Type: "debian", Name: "curl", Version: "v1"}},
+			added:   []policy.PackageChange{{Class: "os-pkgs", Type: "debian", Name: "curl", Before: none, After: []string{"v1"}}},
+			removed: []policy.PackageChange{change("curl", []string{"v1"}, none)},
+		},
+		"a version where there was none": {
+			before:  []policy.Package{gobinary("app", "")},
+			after:   []policy.Package{gobinary("app", "v1")},
+			changed: []policy.PackageChange{change("app", []string{""}, []string{"v1"})},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := policy.Compare(policy.Findings{Packages: tc.before}, policy.Findings{Packages: tc.after}).Packages
+			assert.ElementsMatch(t, tc.added, d.Added)
+			assert.ElementsMatch(t, tc.removed, d.Removed)
+			assert.ElementsMatch(t, tc.changed, d.Changed)
+			for _, list := range [][]policy.PackageChange{d.Added, d.Removed, d.Changed} {
+				assert.NotNil(t, list)
+				assert.True(t, slices.IsSortedFunc(list, func(a, b policy.PackageChange) int {
+					return slices.Compare([]string{a.Class, a.Type, a.Name}, []string{b.Class, b.Type, b.Name})
+				}))
+			}
+		})
+	}
+}
+
+func TestCompareVulnerabilities(t *testing.T) {
+	v := func(id, pkg, installed, target string) policy.Vulnerability {
+		return policy.Vulnerability{ID: id, Package: pkg, Installed: installed, Target: target, Severity: policy.High}
+	}
+	type list = []policy.Vulnerability
+	for name, tc := range map[string]struct{ before, after, introduced, fixed, remaining list }{
+		"nothing at all": {},
+		"the same":       {before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-1", "a", "v1", "app")}, remaining: list{v("CVE-1", "a", "v1", "app")}},
+		"never released": {after: list{v("CVE-1", "a", "v1", "app")}, introduced: list{v("CVE-1", "a", "v1", "app")}},
+		"fixed":          {before: list{v("CVE-1", "a", "v1", "app")}, fixed: list{v("CVE-1", "a", "v1", "app")}},
+		"one for another": {
+			before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-2", "a", "v2", "app")},
+			introduced: list{v("CVE-2", "a", "v2", "app")}, fixed: list{v("CVE-1", "a", "v1", "app")},
+		},
+		"an update that leaves it": {
+			before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-1", "a", "v2", "app")}, remaining: list{v("CVE-1", "a", "v2", "app")},
+		},
+		"a renamed program": {
+			before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-1", "a", "v1", "server")}, remaining: list{v("CVE-1", "a", "v1", "server")},
+		},
+		"the same id in another package": {
+			before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-1", "b", "v1", "app")},
+			introduced: list{v("CVE-1", "b", "v1", "app")}, fixed: list{v("CVE-1", "a", "v1", "app")},
+		},
+		"one of two programs": {
+			before: list{v("CVE-1", "a", "v1", "one"), v("CVE-1", "a", "v1", "two")}, after: list{v("CVE-1", "a", "v1", "two")},
+			fixed: list{v("CVE-1", "a", "v1", "one")}, remaining: list{v("CVE-1", "a", "v1", "two")},
+		},
+		"a second program": {
+			before: list{v("CVE-1", "a", "v1", "two")}, after: list{v("CVE-1", "a", "v1", "one"), v("CVE-1", "a", "v1", "two")},
+			introduced: list{v("CVE-1", "a", "v1", "one")}, remaining: list{v("CVE-1", "a", "v1", "two")},
+		},
+		"one of two versions": {
+			before: list{v("CVE-1", "a", "v1", "app"), v("CVE-1", "a", "v2", "app")}, after: list{v("CVE-1", "a", "v2", "app")},
+			fixed: list{v("CVE-1", "a", "v1", "app")}, remaining: list{v("CVE-1", "a", "v2", "app")},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := policy.Compare(policy.Findings{Vulnerabilities: tc.before}, policy.Findings{Vulnerabilities: tc.after}).Vulnerabilities
+			assert.ElementsMatch(t, tc.introduced, d.Introduced)
+			assert.ElementsMatch(t, tc.fixed, d.Fixed)
+			assert.ElementsMatch(t, tc.remaining, d.Remaining)
+			assert.Len(t, tc.after, len(d.Introduced)+len(d.Remaining), "every finding of the image after is in one list")
+			assert.Len(t, tc.before, len(d.Fixed)+len(d.Remaining), "and every one of the image before")
+		})
+	}
+}
+
+func TestCompareMisconfigurations(t *testing.T) {
+	m := func(id, file string, line int) policy.Misconfiguration {
+		return policy.Misconfiguration{ID: id, File: file, Line: line, Severity: policy.Low}
+	}
+	type list = []policy.Misconfiguration
+	for name, tc := range map[string]struct{ before, after, introduced, fixed, remaining list }{
+		"the same":             {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 1)}, remaining: list{m("KSV-1", "a.yaml", 1)}},
+		"on another line":      {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 9)}, remaining: list{m("KSV-1", "a.yaml", 9)}},
+		"in another file":      {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "b.yaml", 1)}, introduced: list{m("KSV-1", "b.yaml", 1)}, fixed: list{m("KSV-1", "a.yaml", 1)}},
+		"once more, elsewhere": {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 1), m("KSV-1", "a.yaml", 9)}, introduced: list{m("KSV-1", "a.yaml", 9)}, remaining: list{m("KSV-1", "a.yaml", 1)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := policy.Compare(policy.Findings{Misconfigurations: tc.before}, policy.Findings{Misconfigurations: tc.after}).Misconfigurations
+			assert.ElementsMatch(t, tc.introduced, d.Introduced)
+			assert.ElementsMatch(t, tc.fixed, d.Fixed)
+			assert.ElementsMatch(t, tc.remaining, d.Remaining)
+		})
+	}
+}
+
+// both are findings before and after with something of everything.
+func both() (policy.Findings, policy.Findings) {
+	before := policy.Findings{
+		Packages: []policy.Package{
+			gobinary("golang.org/x/text", "v0.3.7"), gobinary("golang.org/x/net", "v0.1.0"), gobinary("hello", ""),
+			{Class: "os-pkgs", Type: "debian", Name: "libc6", Version: "2.36-9"},
+		},
+		Vulnerabilities: []policy.Vulnerability{
+			{ID: "CVE-2", Package: "libc6", Installed: "2.36-9", Target: "debian 12", Severity: policy.Low},
+			{ID: "CVE-1", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Target: "hello", Severity: policy.High, Title: "slow"},
+		},
+		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: policy.Medium, Title: "Root"}},
+	}
+	after := policy.Findings{
+		Packages: []policy.Package{
+			gobinary("golang.org/x/text", "v0.3.8"), gobinary("golang.org/x/sys", "v0.2.0"), gobinary("hello", "v1.0.0"),
+			{Class: "os-pkgs", Type: "debian", Name: "libc6", Version: "2.36-10"},
+		},
+		Vulnerabilities: []policy.Vulnerability{
+			{ID: "CVE-4", Package: "golang.org/x/sys", Installed: "v0.2.0", Target: "hello", Severity: policy.Medium},
+			{ID: "CVE-3", Package: "golang.org/x/sys", Installed: "v0.2.0", Fixed: "0.2.1", Target: "hello", Severity: policy.Critical},
+			{ID: "CVE-2", Package: "libc6", Installed: "2.36-10", Target: "debian 12", Severity: policy.Low},
+		},
+		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-2", File: "a.yaml", Line: 5, Severity: policy.High, Title: "Privileged"}},
+	}
+	return before, after
+}
+
+func TestDeltaTextIsTheSameInAnyOrder(t *testing.T) {
+	const want = `packages: 1 added, 1 removed, 3 changed
+  debian
+    ~ libc6 2.36-9 → 2.36-10
+  gobinary
+    + golang.org/x/sys v0.2.0
+    - golang.org/x/net v0.1.0
+    ~ golang.org/x/text v0.3.7 → v0.3.8
+    ~ hello (no version) → v1.0.0
+vulnerabilities: 2 introduced, 1 fixed, 1 remain
+  + CRITICAL: CVE-3 in golang.org/x/sys v0.2.0 (hello), fixed in 0.2.1
+  + MEDIUM: CVE-4 in golang.org/x/sys v0.2.0 (hello), no fixed version
+  - HIGH: CVE-1 in golang.org/x/text v0.3.7 (hello), fixed in 0.3.8
+misconfigurations: 1 introduced, 1 fixed, 0 remain
+  + HIGH: KSV-2 in a.yaml:5: Privileged
+  - MEDIUM: KSV-1 in a.yaml:3: Root
+`
+	before, after := both()
+	delta := policy.Compare(before, after)
+	assert.Equal(t, want, delta.Text())
+	for _, f := range []*policy.Findings{&before, &after} {
+		slices.Reverse(f.Packages)
+		slices.Reverse(f.Vulnerabilities)
+		slices.Reverse(f.Misconfigurations)
+	}
+	given := slices.Clone(before.Vulnerabilities)
+	assert.Equal(t, delta, policy.Compare(before, after))
+	assert.Equal(t, given, before.Vulnerabilities, "the findings stay as they are")
+}
+
+func TestDeltaOfNothingIsEmptyLists(t *testing.T) {
+	data, err := json.Marshal(policy.Compare(policy.Findings{}, policy.Findings{}))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{
+		"packages": {"added": [], "removed": [], "changed": []},
+		"vulnerabilities": {"introduced": [], "fixed": [], "remaining": []},
+		"misconfigurations": {"introduced": [], "fixed": [], "remaining": []}
+	}`, string(data))
+	assert.Equal(t, "packages: 0 added, 0 removed, 0 changed\n"+
+		"vulnerabilities: 0 introduced, 0 fixed, 0 remain\n"+
+		"misconfigurations: 0 introduced, 0 fixed, 0 remain\n", policy.Compare(policy.Findings{}, policy.Findings{}).Text())
+}

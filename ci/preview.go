@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+const (
+	previewStage = "preview"
+	// unreleased is the digest of an overlay before its first release.
+	unreleased = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+)
+
+// Preview is what a release of the present source would change.
+type Preview struct {
+	// App that would be released.
+	App string
+	// Environment it would be released to.
+	Environment string
+	// Head is the GitOps repository's newest commit, which the release would be
+	// made on.
+	Head string
+	// Before is the digest of the image that the environment has now; empty
+	// before the first release.
+	Before string
+	// After is the digest of the image that it would have.
+	After string
+	// Changes is false when the rendered manifests would stay as they are.
+	Changes bool
+	// Refusal says why the scan's policy would refuse the release; empty when it
+	// would pass.
+	Refusal string
+	// Uncompared says why the two images could not be compared, such as that the
+	// one that runs is gone from the registry; empty when they were.
+	Uncompared string
+	// +private
+	Repository string
+	// +private
+	Delta string
+	// +private
+	Patch string
+}
+
+// Preview builds and scans the present source and says what its release would
+// change in an environment: the image, its packages and their vulnerabilities
+// compared with the image that runs there now, and the rendered manifests.
+// Misconfigurations are those of the source's manifests on both sides, since a
+// release changes only the image. Nothing is pushed, signed, committed or
+// applied. An image that the scan's policy refuses has a preview too: it says
+// that, and why.
+//
+// Example: dagger call preview --app hello --env dev text
+//
+// +cache="never"
+func (s *Slipway) Preview(
+	ctx context.Context,
+	// The app's folder below apps/.
+	app string,
+	// The environment to look at.
+	env string,
+) (*Preview, error) {
+	c, err := s.known(previewStage, app, env)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.App(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		image    *Image
+		database *dagger.Directory
+	)
+	if err := sideBySide(
+		func() (err error) { image, err = a.Build(ctx); return },
+		func() (err error) { database, err = s.database(ctx); return },
+	); err != nil {
+		return nil, err
+	}
+	var (
+		p             *Preview
+		after, before *policy.Findings
+		refusal       string
+	)
+	if err := sideBySide(
+		func() (err error) { after, refusal, err = image.foretell(ctx, database); return },
+		func() (err error) {
+			if p, err = image.rendered(ctx, c, env); err != nil || p.Before == "" || p.Before == p.After {
+				return err
+			}
+			before, p.Uncompared, err = image.running(ctx, c, p.Before, database)
+			return err
+		},
+	); err != nil {
+		return nil, err
+	}
+	p.Refusal = refusal
+	switch {
+	case after == nil:
+		p.Uncompared = "the scan refuses the present source before it has findings"
+	case p.Before == "":
+		before = &policy.Findings{}
+	case p.Before == p.After:
+		before = after
+	}
+	if p.Uncompared == "" {
+		data, err := json.Marshal(policy.Compare(*before, *after))
+		if err != nil {
+			return nil, err
+		}
+		p.Delta = string(data)
+	}
+	return p, nil
+}
+
+// foretell scans the image and says what the policy would refuse a release of
+// it for. There are no findings where the scanner itself refuses.
+func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found *policy.Findings, refusal string, err error) {
+	if _, found, err = i.findings(ctx, database); err == nil {
+		_, err = i.judge(found)
+	}
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+		return found, f.Error(), nil
+	}
+	return found, "", err
+}
+
+// rendered asks the GitOps repository what a release of the image would change.
+func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Preview, error) {
+	s, app := i.App.Slipway, i.App.Name
+	connect, err := s.GitOps.connect(ctx, previewStage, c.GitOps.Remote, gitAlias)
+	if err != nil {
+		return nil, err
+	}
+	out, err := dag.Gitops().Preview(c.GitOps.Remote, app, env, c.Image(app), i.Digest, dagger.GitopsPreviewOpts{
+		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+	}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var seen struct {
+		Head    string `json:"head"`
+		Before  string `json:"before"`
+		After   string `json:"after"`
+		Changes bool   `json:"changes"`
+	}
+	if err := decode(ctx, out, &seen); err != nil {
+		return nil, err
+	}
+	if seen.After != i.Digest {
+		return nil, fmt.Errorf("asked for a preview of %s, was told of %q", i.Digest, seen.After)
+	}
+	if seen.Before == unreleased {
+		seen.Before = ""
+	}
+	patch, err := out.File("diff.patch").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Preview{
+		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes,
+		Repository: c.Image(app), Patch: patch,
+	}, nil
+}
+
+// running takes the app's image that runs now out of the registry and scans it
+// against the same database, beside the same source and manifests. An image
+// that is gone or can't be scanned is a reason for not comparing, not an error:
+// a release may be what mends it. What a later try or another password may mend
+// is an error.
+func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *policy.Findings, uncompared string, err error) {
+	s := i.App.Slipway
+	reference := c.Image(i.App.Name) + "@" + digest
+	connect, err := s.Registry.connect(ctx, previewStage, "//"+reference, registryAlias)
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	}).Sync(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := decode(ctx, out, nil); err != nil {
+		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+			return nil, f.Error(), nil
+		}
+		return nil, "", err
+	}
+	running := &Image{Digest: digest, App: i.App, Layout: out.Directory("layout")}
+	_, found, err = running.findings(ctx, database)
+	if f, ok := step.AsFault(err); ok && f.Kind != step.KindInfrastructure {
+		return nil, f.Error(), nil
+	}
+	return found, "", err
+}
+
+// sideBySide does all works at once and returns the first error in their order:
+// what is refused must not depend on which answer comes first.
+func sideBySide(works ...func() error) error {
+	refusals := make([]error, len(works))
+	var done sync.WaitGroup
+	for n, work := range works {
+		done.Go(func() { refusals[n] = work() })
+	}
+	done.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Diff is the unified diff of the rendered manifests, object by object, without
+// the values of Secrets; empty when nothing would change.
+//
+// Example: dagger call preview --app hello --env dev diff
+//
+// +cache="168h"
+func (p *Preview) Diff() string { return p.Patch }
+
+// Json is the whole preview as JSON. Its delta lists the packages that are
+// added, removed and changed, and the vulnerabilities and misconfigurations that
+// are introduced, fixed and remaining; it is absent when the images could not be
+// compared.
+//
+// Example: dagger call preview --app hello --env dev json
+//
+// +cache="168h"
+func (p *Preview) Json() (string, error) {
+	data, err := json.MarshalIndent(struct {
+		App         string          `json:"app"`
+		Environment string          `json:"environment"`
+		Repository  string          `json:"repository"`
+		Head        string          `json:"head"`
+		Before      string          `json:"before"`
+		After       string          `json:"after"`
+		Changes     bool            `json:"changes"`
+		Refusal     string          `json:"refusal"`
+		Uncompared  string          `json:"uncompared"`
+		Delta       json.RawMessage `json:"delta,omitempty"`
+		Diff        string          `json:"diff"`
+	}{
+		p.App, p.Environment, p.Repository, p.Head, p.Before, p.After, p.Changes, p.Refusal, p.Uncompared,
+		json.RawMessage(p.Delta), p.Patch,
+	}, "", "  ")
+	return string(data) + "\n", err
+}
+
+// Text is the preview for people.
+//
+// Example: dagger call preview --app hello --env dev text
+//
+// +cache="168h"
+func (p *Preview) Text() (string, error) {
+	var b strings.Builder
+	would, scan := "would change it", "passes"
+	switch {
+	case p.Refusal != "":
+		would, scan = "would be refused", "refused"
+	case !p.Changes:
+		would = "would change nothing"
+	case p.Before == "":
+		would = "would be the first"
+	}
+	fmt.Fprintf(&b, "%s in %s: a release of the present source %s\n", p.App, p.Environment, would)
+	image := or(p.Before, "never released") + " → " + p.After
+	if p.Before == p.After {
+		image = p.After + " (as it is)"
+	}
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{{"repository", p.Repository}, {"image", image}, {"scan", scan}, {"GitOps commit", p.Head}} {
+		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+	}
+	if err := w.Flush(); err != nil {
+		return "", err
+	}
+	if p.Refusal != "" {
+		fmt.Fprintf(&b, "\n%s\n", p.Refusal)
+	}
+	if p.Uncompared != "" {
+		fmt.Fprintf(&b, "\nnot compared: %s\n", p.Uncompared)
+	} else {
+		var delta policy.Delta
+		if err := json.Unmarshal([]byte(p.Delta), &delta); err != nil {
+			return "", fmt.Errorf("decode delta: %w", err)
+		}
+		fmt.Fprintf(&b, "\n%s", delta.Text())
+	}
+	if p.Patch != "" {
+		fmt.Fprintf(&b, "\n%s", p.Patch)
+	}
+	return b.String(), nil
+}
