@@ -49,7 +49,7 @@ func (p *Platform) DemoCluster(ctx context.Context, out io.Writer) error {
 	refusal := p.show(ctx, io.Discard, append([]string{"call", "--source", broken, "--repository", broken}, deliver...)...)
 	reason := refusedWait(refusal)
 	if reason == "" {
-		return fmt.Errorf("a commit that never becomes ready was not refused by wait: %w", errors.Join(errors.New("that is wrong"), refusal))
+		return errors.Join(errors.New("a commit that never becomes ready was not refused by wait"), refusal)
 	}
 	fmt.Fprintf(out, "\nThe broken commit is refused:\n%s\n\n", reason)
 	if err := p.show(ctx, out, "call", "rollback", "--app", "hello", "--env", "dev", "wait", "receipt", "text"); err != nil {
@@ -108,7 +108,8 @@ func refusedWait(err error) string {
 			break
 		}
 	}
-	return strings.TrimSpace(strings.Join(lines, "\n"))
+	refusal, _, _ := strings.Cut(strings.Join(lines, "\n"), " [traceparent:")
+	return strings.TrimSpace(refusal)
 }
 
 // ask gets the root of an app through the cluster's front.
