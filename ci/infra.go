@@ -19,6 +19,8 @@ type Infra struct {
 	Environment string
 	// +private
 	Slipway *Slipway
+	// +private
+	Providers *dagger.Directory
 }
 
 // Infra is an environment's infrastructure: the Terraform code of
@@ -45,18 +47,63 @@ func (i *Infra) code(c *config.Config) *dagger.Directory {
 	return i.Slipway.Source.Directory("infra/" + c.Infra.Code)
 }
 
-// reach is what a Terraform step needs besides its code.
-func (i *Infra) reach(ctx context.Context, stage string) (c *config.Config, state, connect string, err error) {
+// WithProviders takes Terraform's providers from a mirror instead of their
+// registry. The code's lock file says which of them, by their hashes. Where a
+// kubeconfig is given, the providers get it.
+//
+// Example: dagger call infra --env dev with-providers --providers ./mirror plan summary
+//
+// +cache="168h"
+func (i *Infra) WithProviders(
+	// A mirror, as terraform providers mirror makes it.
+	providers *dagger.Directory,
+) *Infra {
+	next := *i
+	next.Providers = providers
+	return &next
+}
+
+// root is the Terraform code with its state, as the calls that need no state
+// want it.
+func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error) {
 	s := i.Slipway
-	if c, err = s.config(); err != nil {
-		return nil, "", "", err
+	c, err := s.config()
+	if err != nil {
+		return nil, nil, err
 	}
 	if s.Terraform == nil {
-		return nil, "", "", noTerraform(stage)
+		return nil, nil, noTerraform(stage)
 	}
-	state = fmt.Sprintf("%s/%s/%s", c.Infra.State, c.Infra.Code, i.Environment)
-	connect, err = s.State.connect(ctx, stage, c.Infra.State, stateAlias)
-	return c, state, connect, err
+	state, err := c.Infra.StateConfig(i.Environment, s.State.Username)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, dag.Terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: i.Providers}), nil
+}
+
+// reach is root with the state and, where the state or a provider needs it, the
+// cluster.
+func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot, error) {
+	s := i.Slipway
+	c, root, err := i.root(stage)
+	if err != nil {
+		return nil, err
+	}
+	if !c.Infra.InCluster() {
+		connect, err := s.State.connect(ctx, stage, c.Infra.State, stateAlias)
+		if err != nil {
+			return nil, err
+		}
+		root = root.WithState(dagger.TerraformRootWithStateOpts{Password: s.State.Password, Service: s.State.Service, Connect: connect})
+	}
+	if c.Infra.InCluster() || i.Providers != nil && s.Kubeconfig != nil {
+		connect, err := s.cluster(ctx, stage)
+		if err != nil {
+			return nil, err
+		}
+		root = root.WithCluster(s.Kubeconfig, dagger.TerraformRootWithClusterOpts{Service: s.Cluster.Service, Connect: connect})
+	}
+	return root, nil
 }
 
 func anotherPlan(stage, want, got string) error {
@@ -76,15 +123,11 @@ const stateAlias = "state"
 //
 // +cache="never"
 func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
-	c, state, connect, err := i.reach(ctx, "plan")
+	root, err := i.reach(ctx, "plan")
 	if err != nil {
 		return nil, err
 	}
-	s := i.Slipway
-	out := dag.Terraform().Plan(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformPlanOpts{
-		Username: s.State.Username, Password: s.State.Password, Service: s.State.Service, Connect: connect,
-	})
-	out, err = out.Sync(ctx)
+	out, err := root.Plan().Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +181,7 @@ func (p *Plan) Check(
 	allowDestroy bool,
 ) (*CheckedPlan, error) {
 	s := p.Infra.Slipway
-	c, err := s.config()
+	c, root, err := p.Infra.root("check")
 	if err != nil {
 		return nil, err
 	}
@@ -146,16 +189,12 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	if s.Terraform == nil {
-		return nil, noTerraform("check")
-	}
-	code := p.Infra.code(c)
-	found, err := s.misconfigurations(ctx, code, "infra/"+c.Infra.Code)
+	found, err := s.misconfigurations(ctx, p.Infra.code(c), "infra/"+c.Infra.Code)
 	if err != nil {
 		return nil, err
 	}
-	checked := dag.Terraform().Check(p.Out, code, p.Infra.Environment, s.Terraform, found, string(c.Scan.Policy.Threshold),
-		dagger.TerraformCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
+	checked := root.Check(p.Out, found, string(c.Scan.Policy.Threshold),
+		dagger.TerraformRootCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
 	// Without this the check would run again wherever its result is used.
 	checked, err = checked.Sync(ctx)
 	if err != nil {
@@ -192,15 +231,11 @@ type CheckedPlan struct {
 //
 // +cache="never"
 func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
-	infra := p.Plan.Infra
-	c, state, connect, err := infra.reach(ctx, "apply")
+	root, err := p.Plan.Infra.reach(ctx, "apply")
 	if err != nil {
 		return nil, err
 	}
-	s := infra.Slipway
-	text, err := dag.Terraform().Apply(ctx, p.Plan.Out, p.Out, infra.code(c), infra.Environment, state, s.Terraform, dagger.TerraformApplyOpts{
-		Username: s.State.Username, Password: s.State.Password, Service: s.State.Service, Connect: connect,
-	})
+	text, err := root.Apply(ctx, p.Plan.Out, p.Out)
 	var applied struct {
 		PlanSha256 string          `json:"planSha256"`
 		Outputs    json.RawMessage `json:"outputs"`
@@ -220,6 +255,32 @@ type Applied struct {
 	Sha256 string
 	// Outputs of the Terraform code, as JSON; sensitive values are withheld.
 	Outputs string
+}
+
+// Unlock gives back the lock that a killed run left on the environment's state,
+// and returns the state's address. Nothing else ever breaks a lock: only a
+// person can know that its holder is dead.
+//
+// Example: dagger call infra --env dev unlock --id 6d4e…
+//
+// +cache="never"
+func (i *Infra) Unlock(
+	ctx context.Context,
+	// The lock's ID, as the refusal named it.
+	id string,
+) (string, error) {
+	root, err := i.reach(ctx, "unlock")
+	if err != nil {
+		return "", err
+	}
+	text, err := root.Unlock(ctx, id)
+	var unlocked struct {
+		StateAddress string `json:"stateAddress"`
+	}
+	if err := decodeText(text, err, &unlocked); err != nil {
+		return "", err
+	}
+	return unlocked.StateAddress + "\n", nil
 }
 
 // misconfigurations scans a folder and returns what no exception lets pass, as

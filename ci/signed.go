@@ -172,6 +172,9 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
 	}
+	if _, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx); err != nil {
+		return nil, err
+	}
 	if err := i.verify(ctx, "release"); err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func TestInfraIsPlannedCheckedAndApplied(t *testing.T) {
 		return p.call(dir, options, append([]string{"infra", "--env", infraEnvironment, "plan"}, args...)...)
 	}
 	state := func() string {
-		status, data := fetch(t, p, "/state/local/"+infraEnvironment, "application/json")
+		status, data := fetch(t, p, "/state/builtin/"+infraEnvironment, "application/json")
 		require.Equal(t, http.StatusOK, status)
 		return string(data)
 	}
@@ -39,12 +39,12 @@ func TestInfraIsPlannedCheckedAndApplied(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "false", strings.TrimSpace(out), "the second plan finds nothing to do")
 
-	const code = "infra/local/main.tf"
+	const code = "infra/builtin/main.tf"
 	text := read(t, p.repo+"/"+code)
 	const quota = `resource "terraform_data" "quota"`
 	require.Contains(t, text, quota)
 	renamed := source(t, map[string]string{code: strings.Replace(text, quota, `resource "terraform_data" "limits"`, 1),
-		"infra/local/outputs.tf": "output \"namespace\" {\n  value = terraform_data.namespace.output.name\n}\n"})
+		"infra/builtin/outputs.tf": "output \"namespace\" {\n  value = terraform_data.namespace.output.name\n}\n"})
 	_, err = infra(renamed, "check", "sha-256")
 	refused(t, err, "check: refused by policy: plan: destroys, replaces or forgets existing resources: 1", "terraform_data.quota")
 	assert.Equal(t, applied, state(), "a refused plan changes nothing")

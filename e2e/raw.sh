@@ -57,7 +57,7 @@ done
 
 # Provision.
 export TF_DATA_DIR="$RAW_WORK/terraform" CHECKPOINT_DISABLE=1
-infra="$RAW_SOURCE/infra/local"
+infra="$RAW_SOURCE/infra/builtin"
 terraform -chdir="$infra" init -input=false -no-color -backend-config="address=$RAW_STATE" \
 	-backend-config="lock_address=$RAW_STATE" -backend-config="unlock_address=$RAW_STATE" \
 	-backend-config="lock_method=LOCK" -backend-config="unlock_method=UNLOCK" >&2

@@ -43,12 +43,13 @@ func must(t *testing.T, module string, args ...string) string {
 func TestEveryFunctionHasHelp(t *testing.T) {
 	for module, functions := range map[string][]string{
 		"toolchain": {"go"},
-		"toolbox":   {"binary", "go", "runner", "scratch", "step", "test", "zoneinfo"},
-		"build":     {"assemble", "check-dockerfile", "normalize", "publish", "verify"},
+		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "step", "test", "zoneinfo"},
+		"build":     {"assemble", "check-dockerfile", "normalize", "publish", "pull", "verify"},
 		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
 		"infra":     {"apply", "check", "plan"},
-		"gitops":    {"applications", "release", "render"},
+		"gitops":    {"admit", "applications", "history", "preview", "release", "render", "status", "wait"},
+		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image"},
 	} {
 		t.Run(module, func(t *testing.T) {
 			listed := map[string]string{}

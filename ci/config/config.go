@@ -81,8 +81,11 @@ type Infra struct {
 	// Code is the folder below infra/.
 	Code string `yaml:"code"`
 	// State is the base URL of Terraform's http state backend; the state of
-	// an environment is <state>/<code>/<environment>.
-	State string `yaml:"state"`
+	// an environment is <state>/<code>/<environment>. Empty when Backend says
+	// where the states are; a State wins over it.
+	State string `yaml:"-"`
+	// Backend is the long form of state: an object instead of a URL.
+	Backend *Backend `yaml:"-"`
 	// Username is who reads and writes the state; the password is an argument.
 	Username string `yaml:"username"`
 }
@@ -101,6 +104,9 @@ type Environment struct {
 	// AllowDestroy lets a plan that destroys or replaces resources pass its
 	// check without the explicit argument.
 	AllowDestroy bool `yaml:"allowDestroy"`
+	// RequireInfra refuses releases to the environment while its infrastructure
+	// is not applied, or has drifted.
+	RequireInfra bool `yaml:"requireInfra"`
 }
 
 // Scan is the scan's database and its policy.
@@ -153,7 +159,6 @@ func (c *Config) Validate() error {
 		{"gitops.author.name", c.GitOps.Author.Name, "is not an author name", "give the name that release commits carry", goodAuthor(c.GitOps.Author.Name)},
 		{"gitops.author.email", c.GitOps.Author.Email, "is not an e-mail address", "give the address that release commits carry", goodEmail(c.GitOps.Author.Email)},
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
-		{"infra.state", c.Infra.State, "is not an http(s) URL without credentials", "give the state backend's base URL; its password is an argument", cleanURL(c.Infra.State)},
 		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
 		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
 		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
@@ -177,6 +182,9 @@ func (c *Config) Validate() error {
 		if err := step.Name(stage, File+": environments", name); err != nil {
 			return err
 		}
+	}
+	if err := c.validateState(); err != nil {
+		return err
 	}
 	return c.Scan.Policy.Validate(File + ": scan.policy")
 }

@@ -2,8 +2,9 @@
 # namespace with its limits, its rules of traffic and access, and the Argo CD
 # project that confines what Git may put there.
 #
-# Objects are applied server-side, and a field that somebody else manages is an
-# error, never taken over.
+# Objects are applied server-side. A field that is set here belongs to this code:
+# what somebody else made of it is drift, the plan names it, and the apply of
+# that checked plan takes it back. Fields that are not set here are left alone.
 
 locals {
   # App -> namespace. The app's project has the same name.
@@ -34,7 +35,7 @@ resource "kubectl_manifest" "namespace" {
   for_each = local.namespaces
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "v1"
@@ -55,7 +56,7 @@ resource "kubectl_manifest" "quota" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "v1"
@@ -78,7 +79,7 @@ resource "kubectl_manifest" "limits" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "v1"
@@ -102,7 +103,7 @@ resource "kubectl_manifest" "default_deny" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "networking.k8s.io/v1"
@@ -120,7 +121,7 @@ resource "kubectl_manifest" "allow_dns" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "networking.k8s.io/v1"
@@ -147,7 +148,7 @@ resource "kubectl_manifest" "viewer" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "rbac.authorization.k8s.io/v1"
@@ -168,7 +169,7 @@ resource "kubectl_manifest" "viewers" {
   depends_on = [kubectl_manifest.viewer]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "rbac.authorization.k8s.io/v1"
@@ -185,7 +186,7 @@ resource "kubectl_manifest" "project" {
   depends_on = [kubectl_manifest.namespace]
 
   server_side_apply = true
-  force_conflicts   = false
+  force_conflicts   = true
 
   yaml_body = yamlencode({
     apiVersion = "argoproj.io/v1alpha1"

@@ -1,10 +1,10 @@
-// Terraform: plans, their check, and the apply of exactly the checked plan.
+// Terraform: plans, their check, the apply of exactly the checked plan, and the
+// drift since.
 package main
 
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 
 	"dagger/terraform/internal/dagger"
 )
@@ -12,54 +12,153 @@ import (
 // Terraform drives the terraform executable that it is given.
 type Terraform struct{}
 
-func runner() *dagger.Container {
-	return dag.Toolbox().Runner("modules/infra/step", dag.CurrentModule().Source().Directory("step"))
+// Root is Terraform code for one environment, and the state that belongs to
+// it.
+type Root struct {
+	// +private
+	Code *dagger.Directory
+	// +private
+	Env string
+	// +private
+	State string
+	// +private
+	Executable *dagger.File
+	// +private
+	Providers *dagger.Directory
+	// +private
+	Password *dagger.Secret
+	// +private
+	Service *dagger.Service
+	// +private
+	Connect string
+	// +private
+	Kubeconfig *dagger.Secret
+	// +private
+	Kubernetes *dagger.Service
+	// +private
+	KubernetesConnect string
+}
+
+// Root names the code, the environment and its state. It looks at none of them.
+//
+// +cache="168h"
+func (*Terraform) Root(
+	// The Terraform code.
+	code *dagger.Directory,
+	// The environment: it names the variables file.
+	env string,
+	// Where the state is, as a JSON object with the settings of Terraform's
+	// backend: type (http when it is left out, kubernetes or azurerm) and, for
+	// http, address; for kubernetes, namespace and secret_suffix; for azurerm,
+	// resource_group_name, storage_account_name, container_name and key.
+	state string,
+	// The terraform executable, for linux/amd64.
+	terraform *dagger.File,
+	// A mirror of the providers that the code's lock file names, as terraform
+	// providers mirror makes it. With one, nothing is asked of a registry.
+	// +optional
+	providers *dagger.Directory,
+) *Root {
+	return &Root{Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
+}
+
+// WithState says how the state backend is reached.
+//
+// +cache="168h"
+func (r *Root) WithState(
+	// The http backend's password, or the ARM_…=value lines of azurerm.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for an http backend.
+	// +optional
+	service *dagger.Service,
+	// Where the backend's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *Root {
+	next := *r
+	next.Password, next.Service, next.Connect = password, service, connect
+	return &next
+}
+
+// WithCluster gives a cluster to the kubernetes backend and to the providers.
+// The check does not see it.
+//
+// +cache="168h"
+func (r *Root) WithCluster(
+	// A kubeconfig that holds its certificates and credentials itself.
+	kubeconfig *dagger.Secret,
+	// The service that answers for the cluster's API.
+	// +optional
+	service *dagger.Service,
+	// Where the API's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *Root {
+	next := *r
+	next.Kubeconfig, next.Kubernetes, next.KubernetesConnect = kubeconfig, service, connect
+	return &next
 }
 
 // Where the step program finds what it is given.
 const (
 	terraformPath = "/bin/terraform"
+	providersPath = "/providers"
 	planFile      = "/plan/plan.tfplan"
 	bindingFile   = "/plan/binding.json"
 	checkedFile   = "/checked/checked.json"
 )
 
-func terraformRunner(code *dagger.Directory, terraform *dagger.File) *dagger.Container {
-	return runner().
-		WithMountedDirectory("/code", code).
-		WithMountedFile(terraformPath, terraform)
+// runner is the container of the step program, with what every command needs,
+// and the command's first arguments.
+func (r *Root) runner(command string, args ...string) (*dagger.Container, []string) {
+	base := dag.Toolbox().Runner("modules/infra/step", dag.CurrentModule().Source().Directory("step")).
+		WithMountedDirectory("/code", r.Code).
+		WithMountedFile(terraformPath, r.Executable)
+	all := []string{"/step", command, "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", r.Env}
+	if r.Providers != nil {
+		base = base.WithMountedDirectory(providersPath, r.Providers)
+		all = append(all, "--providers", providersPath)
+	}
+	return base, append(all, args...)
 }
+
+// remote runs a command against the state now: its run id is new each time, so
+// that no earlier run's result stands in for this one.
+func (r *Root) remote(base *dagger.Container, args []string) *dagger.Container {
+	base = base.WithNewFile("/backend.json", r.State)
+	args = append(args, "--backend-config-file", "/backend.json")
+	if r.Service != nil {
+		base = base.WithServiceBinding("state", r.Service)
+		args = append(args, "--connect", r.Connect)
+	}
+	if r.Password != nil {
+		base = base.WithMountedSecret("/secrets/state-password", r.Password)
+		args = append(args, "--backend-password-file", "/secrets/state-password")
+	}
+	if r.Kubeconfig != nil {
+		base = base.WithMountedSecret("/secrets/kubeconfig", r.Kubeconfig)
+		args = append(args, "--kubeconfig", "/secrets/kubeconfig")
+	}
+	if r.Kubernetes != nil {
+		base = base.WithServiceBinding("kubernetes", r.Kubernetes)
+		args = append(args, "--connect", r.KubernetesConnect)
+	}
+	return run(base, args)
+}
+
+func run(base *dagger.Container, args []string) *dagger.Container {
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
+}
+
+func (r *Root) varFile() string { return "/code/environments/" + r.Env + ".tfvars.json" }
 
 // Plan saves what would change. The result's folder holds result.json, the
 // plan file and what binds it to its code, environment and state.
 //
 // +cache="never"
-func (*Terraform) Plan(
-	// The Terraform code.
-	code *dagger.Directory,
-	// The environment: it names the variables file.
-	env string,
-	// The address of the environment's state.
-	state string,
-	// The terraform executable, for linux/amd64.
-	terraform *dagger.File,
-	// Who reads and writes the state.
-	// +optional
-	username string,
-	// The state backend's password.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the state backend.
-	// +optional
-	service *dagger.Service,
-	// Where the state backend's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
-) *dagger.Directory {
-	return backend(terraformRunner(code, terraform), state, username, password, service, connect,
-		"/step", "plan", "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", env,
-		"--var-file", "/code/environments/"+env+".tfvars.json").
-		Directory("/out")
+func (r *Root) Plan() *dagger.Directory {
+	return r.remote(r.runner("plan", "--var-file", r.varFile())).Directory("/out")
 }
 
 // Check refuses a plan that does not belong to the code and environment, that
@@ -67,15 +166,9 @@ func (*Terraform) Plan(
 // severity. The result's folder holds result.json and checked.json.
 //
 // +cache="never"
-func (*Terraform) Check(
+func (r *Root) Check(
 	// What Plan returned.
 	plan *dagger.Directory,
-	// The Terraform code.
-	code *dagger.Directory,
-	// The environment.
-	env string,
-	// The terraform executable, for linux/amd64.
-	terraform *dagger.File,
 	// The misconfigurations of the code, as a JSON list in the scan module's form.
 	misconfigurations string,
 	// The lowest severity that refuses.
@@ -84,78 +177,46 @@ func (*Terraform) Check(
 	// +optional
 	allowDestroy bool,
 ) *dagger.Directory {
-	args := []string{"/step", "check", "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", env,
-		"--plan", planFile, "--binding", bindingFile, "--misconfig", "/misconfigurations.json", "--severity", severity}
+	base, args := r.runner("check", "--plan", planFile, "--binding", bindingFile, "--misconfig", "/misconfigurations.json", "--severity", severity)
 	if allowDestroy {
 		args = append(args, "--allow-destroy")
 	}
-	return terraformRunner(code, terraform).
-		WithMountedDirectory("/plan", plan).
-		WithNewFile("/misconfigurations.json", misconfigurations).
-		WithEnvVariable("SLIPWAY_RUN", rand.Text()).
-		WithExec(args).
-		Directory("/out")
+	base = base.WithMountedDirectory("/plan", plan).WithNewFile("/misconfigurations.json", misconfigurations)
+	return run(base, args).Directory("/out")
 }
 
 // Apply applies exactly the checked plan file and returns the step's result.
 //
 // +cache="never"
-func (*Terraform) Apply(
+func (r *Root) Apply(
 	ctx context.Context,
 	// What Plan returned.
 	plan *dagger.Directory,
 	// What Check returned.
 	checked *dagger.Directory,
-	// The Terraform code.
-	code *dagger.Directory,
-	// The environment.
-	env string,
-	// The address of the environment's state.
-	state string,
-	// The terraform executable, for linux/amd64.
-	terraform *dagger.File,
-	// Who reads and writes the state.
-	// +optional
-	username string,
-	// The state backend's password.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the state backend.
-	// +optional
-	service *dagger.Service,
-	// Where the state backend's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	base := terraformRunner(code, terraform).
-		WithMountedDirectory("/plan", plan).
-		WithMountedDirectory("/checked", checked)
-	return backend(base, state, username, password, service, connect,
-		"/step", "apply", "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", env,
-		"--plan", planFile, "--binding", bindingFile, "--checked", checkedFile).
-		File("/out/result.json").Contents(ctx)
+	base, args := r.runner("apply", "--plan", planFile, "--binding", bindingFile, "--checked", checkedFile)
+	base = base.WithMountedDirectory("/plan", plan).WithMountedDirectory("/checked", checked)
+	return r.remote(base, args).File("/out/result.json").Contents(ctx)
 }
 
-// backend runs a command against the state now: its run id is new each time,
-// so that no earlier run's result stands in for this one.
-func backend(base *dagger.Container, state, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
-	config := map[string]string{"address": state, "lock_address": state, "unlock_address": state, "lock_method": "LOCK", "unlock_method": "UNLOCK"}
-	if username != "" {
-		config["username"] = username
-	}
-	data, err := json.Marshal(config)
-	if err != nil {
-		panic(err) // a map of strings always encodes
-	}
-	base = base.WithNewFile("/backend.json", string(data))
-	args = append(args, "--backend-config-file", "/backend.json")
-	if service != nil {
-		base = base.WithServiceBinding("state", service)
-		args = append(args, "--connect", connect)
-	}
-	if password != nil {
-		base = base.WithMountedSecret("/secrets/state-password", password)
-		args = append(args, "--backend-password-file", "/secrets/state-password")
-	}
-	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
+// Drift returns the step's result: what was changed outside of Terraform since
+// the last apply, and what the code says that was not applied. It changes
+// nothing.
+//
+// +cache="never"
+func (r *Root) Drift(ctx context.Context) (string, error) {
+	return r.remote(r.runner("drift", "--var-file", r.varFile())).File("/out/result.json").Contents(ctx)
+}
+
+// Unlock gives back the state's lock that a killed run left behind, and returns
+// the step's result.
+//
+// +cache="never"
+func (r *Root) Unlock(
+	ctx context.Context,
+	// The lock's ID, as the refusal named it.
+	id string,
+) (string, error) {
+	return r.remote(r.runner("unlock", "--id", id)).File("/out/result.json").Contents(ctx)
 }

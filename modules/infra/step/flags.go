@@ -60,11 +60,23 @@ var commands = map[string]command{
 			return stage.ReadOutputs(ctx, o)
 		}
 	},
-	"unlock": func(fs *flag.FlagSet, _ *string, _ io.Writer) func(context.Context) (any, error) {
+	"drift": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.DriftOptions
+		common(fs, &o.Common)
+		remote(fs, &o.Remote)
+		fs.Var((*files)(&o.VarFiles), "var-file", "file of variables, .tfvars or .tfvars.json; repeatable, later ones win")
+		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
+			return stage.Drift(ctx, o)
+		}
+	},
+	"unlock": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
 		var o stage.UnlockOptions
+		common(fs, &o.Common)
 		remote(fs, &o.Remote)
 		fs.StringVar(&o.ID, "id", "", "ID of the lock to give back")
 		return func(ctx context.Context) (any, error) {
+			o.Out, o.Progress = *out, progress
 			return stage.Unlock(ctx, o)
 		}
 	},
@@ -74,14 +86,16 @@ func common(fs *flag.FlagSet, c *stage.Common) {
 	fs.StringVar(&c.Terraform, "terraform", "", "path of the terraform executable")
 	fs.StringVar(&c.Code, "code", "", "folder of the Terraform root")
 	fs.StringVar(&c.Environment, "env", "", "name of the environment")
+	fs.StringVar(&c.Providers, "providers", "", "folder of a provider mirror, the only place that providers then come from")
 	fs.StringVar(&c.Temp, "temp", "/tmp", "folder for the working copy")
 }
 
 func remote(fs *flag.FlagSet, r *stage.Remote) {
 	r.Connect = backend.Connections{}
-	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the http backend: address, lock_address, unlock_address, username, …")
-	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the backend's password")
-	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name at; repeatable")
+	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the backend: type (http, kubernetes or azurerm) and its settings")
+	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the http backend's password, or the azurerm backend's ARM_…=value lines")
+	fs.StringVar(&r.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that the state or the resources are in")
+	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name or the kubeconfig's server at; repeatable")
 	fs.DurationVar(&r.LockTimeout, "lock-timeout", lockTimeout, "how long to wait for the state's lock")
 }
 

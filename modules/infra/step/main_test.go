@@ -40,7 +40,7 @@ func TestCommandLineRefusals(t *testing.T) {
 }
 
 func TestEachStageRefusesAHostileName(t *testing.T) {
-	for _, stage := range []string{"plan", "check", "apply", "output"} {
+	for _, stage := range []string{"plan", "check", "apply", "output", "drift"} {
 		for _, env := range []string{"", "../x", "a b", "$(id)", "-x", "a\nb", "Dev"} {
 			out, work := parse([]string{stage, "--out", t.TempDir(), "--env", env}, &bytes.Buffer{})
 			require.NotEmpty(t, out)

@@ -27,13 +27,13 @@ func write(t *testing.T, text string) string {
 func TestReadFillsInTheDefaults(t *testing.T) {
 	c, err := Read("plan", write(t, `{"address": "http://localhost:3333/state/local/dev", "username": "ci"}`))
 	require.NoError(t, err)
-	assert.Equal(t, Config{
+	assert.Equal(t, Config{Type: TypeHTTP, HTTP: HTTP{
 		Address:       "http://localhost:3333/state/local/dev",
 		LockAddress:   "http://localhost:3333/state/local/dev",
 		UnlockAddress: "http://localhost:3333/state/local/dev",
 		UpdateMethod:  "POST", LockMethod: "LOCK", UnlockMethod: "UNLOCK",
 		Username: "ci",
-	}, c)
+	}}, c)
 }
 
 func TestReadRefuses(t *testing.T) {
@@ -48,6 +48,16 @@ func TestReadRefuses(t *testing.T) {
 		"another scheme":   {`{"address":"file:///etc/passwd"}`, "address", "not a URL of a state"},
 		"ftp":              {`{"address":"ftp://s.example/x"}`, "address", "neither https nor http"},
 		"two objects":      {`{"address":"https://s.example/x"}{}`, "backend.json", "after its object"},
+		"another backend":  {`{"type":"local"}`, "backend.json, type", `"local" is not a backend`},
+		"names of another": {`{"type":"http","address":"https://s.example/x","namespace":"a"}`, "backend.json", `unknown field "namespace"`},
+		"no namespace":     {`{"type":"kubernetes","secret_suffix":"local-dev"}`, "backend.json, namespace", "is not a valid name"},
+		"a suffix":         {`{"type":"kubernetes","namespace":"a","secret_suffix":"../x"}`, "backend.json, secret_suffix", "is not a valid name"},
+		"a numbered state": {`{"type":"kubernetes","namespace":"a","secret_suffix":"local-2"}`, `secret_suffix "local-2"`, "ends in a dash and a number"},
+		"a config path":    {`{"type":"kubernetes","namespace":"a","secret_suffix":"b","config_path":"/x"}`, "backend.json", `unknown field "config_path"`},
+		"an access key":    {`{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"a/b","access_key":"k"}`, "backend.json", `unknown field "access_key"`},
+		"an account":       {`{"type":"azurerm","storage_account_name":"Ac-me","container_name":"states","key":"a/b"}`, `storage_account_name "Ac-me"`, "is not a valid name"},
+		"a container":      {`{"type":"azurerm","storage_account_name":"acme","container_name":"-","key":"a/b"}`, `container_name "-"`, "is not a valid name"},
+		"a blob":           {`{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"../b"}`, `key "../b"`, "is not a valid name"},
 		"a method":         {`{"address":"https://s.example/x","lock_method":"LO CK"}`, "lock_method", "not an HTTP method"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +140,7 @@ func TestUnlock(t *testing.T) {
 	}))
 	defer server.Close()
 	e := Endpoint{
-		Config:   Config{UnlockAddress: "http://localhost:3333/s", UnlockMethod: "UNLOCK", Username: "ci"},
+		Config:   Config{Type: TypeHTTP, HTTP: HTTP{UnlockAddress: "http://localhost:3333/s", UnlockMethod: "UNLOCK", Username: "ci"}},
 		Connect:  Connections{"localhost:3333": strings.TrimPrefix(server.URL, "http://")},
 		Password: "pw",
 	}
@@ -162,5 +172,41 @@ func TestUnlock(t *testing.T) {
 			assert.Contains(t, f.Reason, c.reason)
 			assert.NotContains(t, f.Error(), "pw")
 		})
+	}
+}
+
+func TestWhatTheCodeIsTold(t *testing.T) {
+	for name, c := range map[string]struct{ text, address, override string }{
+		"http": {`{"address":"http://localhost:3333/s","username":"ci"}`, "http://localhost:3333/s", `{"terraform":{"backend":{"http":{}}}}`},
+		"kubernetes": {`{"type":"kubernetes","namespace":"slipway-system","secret_suffix":"local-dev"}`, "kubernetes://slipway-system/local-dev",
+			`{"terraform":{"backend":{"kubernetes":{"namespace":"slipway-system","secret_suffix":"local-dev"}}}}`},
+		"azurerm": {`{"type":"azurerm","resource_group_name":"platform","storage_account_name":"acme","container_name":"states","key":"local/dev.tfstate"}`, "azurerm://acme/states/local/dev.tfstate",
+			`{"terraform":{"backend":{"azurerm":{"resource_group_name":"platform","storage_account_name":"acme","container_name":"states","key":"local/dev.tfstate"}}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, err := Read("plan", write(t, c.text))
+			require.NoError(t, err)
+			assert.Equal(t, c.address, config.Address())
+			data, err := config.Override()
+			require.NoError(t, err)
+			assert.JSONEq(t, c.override, string(data))
+		})
+	}
+}
+
+func TestAzurermCredentialsAreVariables(t *testing.T) {
+	env, err := Endpoint{Config: Config{Type: TypeAzurerm}, Password: "# who\nARM_CLIENT_ID=a=b\n\nARM_USE_OIDC=true"}.Env("plan")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"ARM_CLIENT_ID": "a=b", "ARM_USE_OIDC": "true"}, env)
+	for text, reason := range map[string]string{
+		"ARM_CLIENT_ID=a\nLD_PRELOAD=secret": "is not ARM_…=value", "\nsecret": "is not ARM_…=value",
+		"ARM_CLIENT_ID=a\nARM_CLIENT_ID=secret": "sets ARM_CLIENT_ID again",
+	} {
+		_, err := Variables("plan", text)
+		f, ok := step.AsFault(err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "azurerm credentials, line 2", f.Input)
+		assert.Equal(t, reason, f.Reason)
+		assert.NotContains(t, f.Error(), "secret")
 	}
 }

@@ -20,12 +20,12 @@ const (
 // backoff is the pause before the second try; the third waits twice that.
 var backoff = 200 * time.Millisecond
 
-// Unlock gives back the lock with this ID, which a killed run left behind.
-// Terraform's own force-unlock can't: its http backend forgets the ID that it
-// is given. A server that names another holder makes a policy Fault; one that
+// Unlock gives back the lock of an http backend with this ID, which a killed
+// run left behind. Terraform's own force-unlock can't: its http backend forgets
+// the ID that it is given. A server that names another holder makes a policy Fault; one that
 // doesn't answer, after three tries, an infrastructure Fault.
 func (e Endpoint) Unlock(ctx context.Context, stage, id string) error {
-	address, err := e.Connect.Dial(stage, e.Config.UnlockAddress)
+	address, err := e.Connect.Dial(stage, e.Config.HTTP.UnlockAddress)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func (e Endpoint) Unlock(ctx context.Context, stage, id string) error {
 	if err != nil {
 		return fmt.Errorf("encode lock info: %w", err)
 	}
-	what := e.Config.UnlockMethod + " " + e.Config.UnlockAddress
+	what := e.Config.HTTP.UnlockMethod + " " + e.Config.HTTP.UnlockAddress
 	var last error
 	for try := range tries {
 		if try > 0 {
@@ -68,13 +68,13 @@ func (e Endpoint) Unlock(ctx context.Context, stage, id string) error {
 func (e Endpoint) unlock(ctx context.Context, address string, info []byte) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, e.Config.UnlockMethod, address, bytes.NewReader(info))
+	req, err := http.NewRequestWithContext(ctx, e.Config.HTTP.UnlockMethod, address, bytes.NewReader(info))
 	if err != nil {
 		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if e.Config.Username != "" {
-		req.SetBasicAuth(e.Config.Username, e.Password)
+	if e.Config.HTTP.Username != "" {
+		req.SetBasicAuth(e.Config.HTTP.Username, e.Password)
 	}
 	client := http.Client{
 		// No proxy from the environment, and no redirect to somewhere else.

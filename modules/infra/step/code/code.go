@@ -22,6 +22,12 @@ func leaving(name string) bool {
 		name == "errored.tfstate" || strings.HasPrefix(name, "terraform.tfstate")
 }
 
+// override reports whether Terraform merges a file of this name over the others.
+func override(name string) bool {
+	base, ok := strings.CutSuffix(strings.TrimSuffix(name, ".json"), ".tf")
+	return ok && (base == "override" || strings.HasSuffix(base, "_override"))
+}
+
 // files lists a root's regular files, slash-separated and in lexical order.
 // Links and devices are refused: what they point to is not in the hash.
 func files(stage, dir string) ([]string, error) {
@@ -55,6 +61,10 @@ func files(stage, dir string) ([]string, error) {
 		}
 		if strings.ContainsAny(rel, "\n\r") {
 			return step.Input(stage, fmt.Sprintf("code %q", rel), "has a line break in its name", "rename the file")
+		}
+		if override(d.Name()) {
+			return step.Input(stage, "code "+rel, "is an override file",
+				"write what it says into the file that it overrides: a file that changes another one unseen can't be reviewed, and where the state is, is said by the run")
 		}
 		if !strings.Contains(rel, "/") && (strings.HasSuffix(rel, ".tf") || strings.HasSuffix(rel, ".tf.json")) {
 			terraform = true

@@ -84,3 +84,51 @@ func TestCopyRefuses(t *testing.T) {
 		})
 	}
 }
+
+func TestOverridesAreRefused(t *testing.T) {
+	for _, name := range []string{"override.tf", "override.tf.json", "slipway_override.tf.json", "a_override.tf", "modules/b/x_override.tf"} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), nil, 0o600))
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+		_, err := Copy("plan", dir, t.TempDir())
+		f, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, step.KindInput, f.Kind)
+		assert.Equal(t, "code "+name, f.Input)
+		assert.Equal(t, "is an override file", f.Reason)
+		assert.NotEmpty(t, f.Mend)
+	}
+	for _, name := range []string{"overrides.tf", "myoverride.tf", "override.md", "x_override.json"} {
+		assert.False(t, override(name), name)
+	}
+}
+
+func TestABackendOfTheCodesOwnIsRefused(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, input, reason string }{
+		"none":         {"main.tf", "terraform {\n}\n", "", ""},
+		"http":         {"main.tf", "terraform {\n  backend \"http\" {}\n}\n", "", ""},
+		"http as JSON": {"main.tf.json", `{"terraform":{"backend":{"http":{}}}}`, "", ""},
+		"no Terraform": {"main.tf", "terraform {{\n", "", ""},
+		"not the root": {"notes.md", `terraform { backend "local" {} }`, "", ""},
+		"local":        {"main.tf", "terraform {\n  backend \"local\" {}\n}\n", "code main.tf:2", `declares the backend "local"`},
+		"a setting":    {"main.tf", "terraform {\n  backend \"http\" {\n    address = \"https://x.example\"\n  }\n}\n", "code main.tf:2", "sets address of its backend"},
+		"s3 as JSON":   {"main.tf.json", `{"terraform":[{"backend":{"s3":{}}}]}`, "code main.tf.json:1", `declares the backend "s3"`},
+		"HCP":          {"main.tf", "terraform {\n  cloud {}\n}\n", "code main.tf:2", "keeps its state in HCP Terraform"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o600))
+			err := CheckBackend("plan", dir)
+			if c.reason == "" {
+				require.NoError(t, err)
+				return
+			}
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Equal(t, c.input, f.Input)
+			assert.Equal(t, c.reason, f.Reason)
+		})
+	}
+}

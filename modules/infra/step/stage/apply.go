@@ -42,11 +42,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err := o.validate(StageApply); err != nil {
 		return nil, err
 	}
-	endpoint, err := o.endpoint(StageApply)
-	if err != nil {
-		return nil, err
-	}
-	env, err := endpoint.Env(StageApply)
+	state, err := o.reach(StageApply)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +57,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err := checked.Check(StageApply, binding); err != nil {
 		return nil, err
 	}
-	w, err := o.open(ctx, StageApply, env, func(digest string) error { return binding.CheckCode(StageApply, digest) })
+	w, err := o.open(ctx, StageApply, state, func(digest string) error { return binding.CheckCode(StageApply, digest) })
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +73,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := binding.CheckState(StageApply, endpoint.Config.Address, lineage, serial); err != nil {
+	if err := binding.CheckState(StageApply, state.Config.Address(), lineage, serial); err != nil {
 		return nil, err
 	}
 	file, err := w.put(data)
@@ -103,7 +99,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 }
 
 func (o ApplyOptions) apply(ctx context.Context, w *workspace, file string, binding plan.Binding) error {
-	err := w.Apply(ctx, file, o.LockTimeout)
+	err := w.Apply(ctx, file)
 	if err == nil {
 		return nil
 	}

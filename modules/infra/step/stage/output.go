@@ -28,15 +28,11 @@ func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
 	if err := o.validate(StageOutput); err != nil {
 		return nil, err
 	}
-	endpoint, err := o.endpoint(StageOutput)
+	state, err := o.reach(StageOutput)
 	if err != nil {
 		return nil, err
 	}
-	env, err := endpoint.Env(StageOutput)
-	if err != nil {
-		return nil, err
-	}
-	w, err := o.open(ctx, StageOutput, env, anyCode)
+	w, err := o.open(ctx, StageOutput, state, anyCode)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +46,7 @@ func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
 		return nil, err
 	}
 	if result.Lineage == "" {
-		return nil, step.Input(StageOutput, "state "+endpoint.Config.Address, "does not exist yet", "plan, check and apply first")
+		return nil, step.Input(StageOutput, "state "+state.Config.Address(), "does not exist yet", "plan, check and apply first")
 	}
 	result.Outputs, err = w.Outputs(ctx)
 	return result, err

@@ -8,6 +8,7 @@ import (
 
 	"slipway/infra/step/code"
 	"slipway/infra/step/plan"
+	"slipway/infra/step/terraform"
 	"slipway/step"
 )
 
@@ -32,19 +33,15 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 	if err := o.validate(StagePlan); err != nil {
 		return nil, err
 	}
-	varFiles, err := absolute(o.VarFiles)
+	varFiles, err := absolute(StagePlan, o.VarFiles)
 	if err != nil {
 		return nil, err
 	}
-	endpoint, err := o.endpoint(StagePlan)
+	state, err := o.reach(StagePlan)
 	if err != nil {
 		return nil, err
 	}
-	env, err := endpoint.Env(StagePlan)
-	if err != nil {
-		return nil, err
-	}
-	w, err := o.open(ctx, StagePlan, env, anyCode)
+	w, err := o.open(ctx, StagePlan, state, anyCode)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +60,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 		return nil, err
 	}
 	file := filepath.Join(w.root, plan.File)
-	changes, warnings, err := w.Plan(ctx, file, varFiles, o.LockTimeout)
+	changes, warnings, err := w.Plan(ctx, terraform.KindChanges, file, varFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +84,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 	result := &PlanResult{
 		Binding: plan.Binding{
 			PlanSHA256: code.Digest(data), CodeSHA256: w.digest, Environment: o.Environment,
-			StateAddress: endpoint.Config.Address, TerraformVersion: w.Version, Lineage: lineage, Serial: serial,
+			StateAddress: state.Config.Address(), TerraformVersion: w.Version, Lineage: lineage, Serial: serial,
 		},
 		Summary: summary,
 	}
@@ -102,7 +99,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 
 // absolute makes the variable files independent of the folder that Terraform
 // runs in, and refuses those that aren't there.
-func absolute(files []string) ([]string, error) {
+func absolute(stage string, files []string) ([]string, error) {
 	list := make([]string, len(files))
 	for i, file := range files {
 		path, err := filepath.Abs(file)
@@ -110,7 +107,7 @@ func absolute(files []string) ([]string, error) {
 			return nil, err
 		}
 		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-			return nil, step.Input(StagePlan, "--var-file "+file, "is not a file", "give a .tfvars or .tfvars.json file").Because(err)
+			return nil, step.Input(stage, "--var-file "+file, "is not a file", "give a .tfvars or .tfvars.json file").Because(err)
 		}
 		list[i] = path
 	}

@@ -1,5 +1,5 @@
-// Package stage holds the infra stages: plan, check, apply, output, and unlock
-// for the lock that a killed run left behind. Each starts from files alone and
+// Package stage holds the infra stages: plan, check, apply, output, drift, and
+// unlock for the lock that a killed run left behind. Each starts from files alone and
 // works in a copy of the code, so that it can run in any container.
 package stage
 
@@ -10,11 +10,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
 
 	"slipway/infra/step/backend"
+	"slipway/infra/step/cluster"
 	"slipway/infra/step/code"
 	"slipway/infra/step/terraform"
 	"slipway/step"
@@ -26,6 +28,7 @@ const (
 	StageCheck  = "check"
 	StageApply  = "apply"
 	StageOutput = "output"
+	StageDrift  = "drift"
 	StageUnlock = "unlock"
 )
 
@@ -34,6 +37,8 @@ type Common struct {
 	// Terraform is the path of the executable, Code the root's folder and
 	// Environment the environment's name.
 	Terraform, Code, Environment string
+	// Providers is the folder of a provider mirror; empty is none.
+	Providers string
 	// Out is the folder that result files are written to.
 	Out string
 	// Temp is the folder for the working copy.
@@ -46,36 +51,89 @@ type Common struct {
 type Remote struct {
 	// BackendConfig is the file that backend.Read reads.
 	BackendConfig string
-	// PasswordFile holds the backend's password; empty is none.
+	// PasswordFile holds the http backend's password or the azurerm backend's
+	// variables; empty is none.
 	PasswordFile string
+	// Kubeconfig is the file of the cluster that the kubernetes backend or a
+	// provider works on; empty is none.
+	Kubeconfig string
 	// Connect says where logical hosts are reached.
 	Connect backend.Connections
 	// LockTimeout is how long to wait for the state's lock.
 	LockTimeout time.Duration
 }
 
-// endpoint reads and validates the state's description.
-func (r Remote) endpoint(stage string) (backend.Endpoint, error) {
+// state is the state as this run reaches it.
+type state struct {
+	backend.Endpoint
+	env         map[string]string
+	kubeconfig  []byte
+	lockTimeout time.Duration
+}
+
+// reach reads and validates the state's description, and what it is reached
+// with.
+func (r Remote) reach(stage string) (*state, error) {
 	config, err := backend.Read(stage, r.BackendConfig)
 	if err != nil {
-		return backend.Endpoint{}, err
+		return nil, err
 	}
-	e := backend.Endpoint{Config: config, Connect: r.Connect}
-	if (r.PasswordFile == "") != (config.Username == "") {
-		return e, step.Input(stage, "backend credentials", "are not complete",
-			"give both a username in the backend config and --backend-password-file, or neither")
+	s := &state{Endpoint: backend.Endpoint{Config: config, Connect: r.Connect}, lockTimeout: r.LockTimeout}
+	switch config.Type {
+	case backend.TypeKubernetes:
+		if r.PasswordFile != "" {
+			return nil, step.Input(stage, "--backend-password-file", "is not for a kubernetes backend", "leave it out: the kubeconfig says who reads and writes the state")
+		}
+		if r.Kubeconfig == "" {
+			return nil, step.Input(stage, "--kubeconfig", "is missing, but the state is in a cluster", "give the kubeconfig of the cluster that holds the state")
+		}
+	case backend.TypeHTTP:
+		if (r.PasswordFile == "") != (config.HTTP.Username == "") {
+			return nil, step.Input(stage, "backend credentials", "are not complete",
+				"give both a username in the backend config and --backend-password-file, or neither")
+		}
 	}
 	if r.PasswordFile != "" {
 		data, err := os.ReadFile(r.PasswordFile)
 		if err != nil {
-			return e, step.Input(stage, "--backend-password-file "+r.PasswordFile, "can't be read", "give a file that holds the password").Because(err)
+			return nil, step.Input(stage, "--backend-password-file "+r.PasswordFile, "can't be read", "give a file that holds the password").Because(err)
 		}
-		e.Password = string(bytes.TrimRight(data, "\r\n"))
-		if e.Password == "" {
-			return e, step.Input(stage, "--backend-password-file "+r.PasswordFile, "is empty", "give a file that holds the password")
+		s.Password = string(bytes.TrimRight(data, "\r\n"))
+		if s.Password == "" {
+			return nil, step.Input(stage, "--backend-password-file "+r.PasswordFile, "is empty", "give a file that holds the password")
 		}
 	}
-	return e, nil
+	if s.env, err = s.Env(stage); err != nil {
+		return nil, err
+	}
+	if r.Kubeconfig != "" {
+		s.kubeconfig, err = cluster.Kubeconfig(stage, r.Kubeconfig, r.Connect)
+	}
+	return s, err
+}
+
+// prepare says in the working copy where the state is, and beside it who may
+// reach it. It returns the environment that Terraform needs.
+func (s *state) prepare(w *workspace) (map[string]string, error) {
+	override, err := s.Config.Override()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(w.dir, backend.OverrideFile), override, 0o600); err != nil {
+		return nil, err
+	}
+	if s.kubeconfig == nil {
+		return s.env, nil
+	}
+	file := filepath.Join(w.root, "kubeconfig")
+	if err := os.WriteFile(file, s.kubeconfig, 0o600); err != nil {
+		return nil, err
+	}
+	env := maps.Clone(s.env)
+	// Of the kubernetes backend and of the providers alike; KUBECONFIG and
+	// KUBE_CONFIG stay unset.
+	env["KUBE_CONFIG_PATH"] = file
+	return env, nil
 }
 
 // workspace is a working copy of the code with a Terraform that runs in it.
@@ -91,8 +149,12 @@ func (c Common) validate(stage string) error {
 }
 
 // open copies the code, lets accept judge its digest, and opens Terraform in
-// the copy.
-func (c Common) open(ctx context.Context, stage string, env map[string]string, accept func(digest string) error) (_ *workspace, err error) {
+// the copy; with no state, when it needs none.
+func (c Common) open(ctx context.Context, stage string, s *state, accept func(digest string) error) (_ *workspace, err error) {
+	providers, err := c.mirror(stage)
+	if err != nil {
+		return nil, err
+	}
 	root, err := os.MkdirTemp(c.Temp, "infra-")
 	if err != nil {
 		return nil, err
@@ -113,10 +175,35 @@ func (c Common) open(ctx context.Context, stage string, env map[string]string, a
 	if err := accept(w.digest); err != nil {
 		return nil, err
 	}
-	w.Terraform, err = terraform.Open(ctx, terraform.Options{
-		Stage: stage, Path: c.Terraform, Dir: w.dir, Scratch: root, Env: env, Progress: c.Progress,
-	})
+	if err := code.CheckBackend(stage, w.dir); err != nil {
+		return nil, err
+	}
+	options := terraform.Options{
+		Stage: stage, Path: c.Terraform, Dir: w.dir, Scratch: root, Providers: providers, Progress: c.Progress,
+	}
+	if s != nil {
+		options.Backend, options.LockTimeout = s.Config, s.lockTimeout
+		if options.Env, err = s.prepare(w); err != nil {
+			return nil, err
+		}
+	}
+	w.Terraform, err = terraform.Open(ctx, options)
 	return w, err
+}
+
+// mirror is the provider mirror's absolute path; empty is none.
+func (c Common) mirror(stage string) (string, error) {
+	if c.Providers == "" {
+		return "", nil
+	}
+	path, err := filepath.Abs(c.Providers)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return "", step.Input(stage, "--providers "+c.Providers, "is not a folder", "give a mirror as terraform providers mirror makes it, or leave it out").Because(err)
+	}
+	return path, nil
 }
 
 // close removes the working copy, which may hold secrets.

@@ -259,24 +259,17 @@ func TestPlanRefusals(t *testing.T) {
 		f := wantFault(t, err, "plan", step.KindInput, "is missing, but the code needs providers")
 		assert.Equal(t, "code .terraform.lock.hcl", f.Input)
 	})
-	t.Run("no backend", func(t *testing.T) {
-		s := newSite(t)
-		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, "", 1))
-		_, err := s.plan("dev")
-		_ = wantFault(t, err, "plan", step.KindInput, "declares no backend")
-	})
 	t.Run("another backend", func(t *testing.T) {
 		s := newSite(t)
 		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, `backend "local" {}`, 1))
 		_, err := s.plan("dev")
 		_ = wantFault(t, err, "plan", step.KindInput, `declares the backend "local"`)
 	})
-	t.Run("a backend that the code sets", func(t *testing.T) {
+	t.Run("an override", func(t *testing.T) {
 		s := newSite(t)
-		other := newStateServer(t)
-		s.write(filepath.Join(s.code, "main.tf"), strings.Replace(root, `backend "http" {}`, "backend \"http\" {\n    address = \""+other.URL+"/x\"\n  }", 1))
+		s.write(filepath.Join(s.code, "slipway_override.tf.json"), `{"terraform":{"backend":{"local":{}}}}`)
 		_, err := s.plan("dev")
-		_ = wantFault(t, err, "plan", step.KindInput, "sets address of its backend")
+		_ = wantFault(t, err, "plan", step.KindInput, "is an override file")
 	})
 	t.Run("a missing variable", func(t *testing.T) {
 		s := newSite(t)

@@ -34,7 +34,15 @@ var (
 
 const lockSummary = "Error acquiring the state lock"
 
-var holderID = regexp.MustCompile(`already locked: ID=(\S+)`)
+var (
+	holderID = regexp.MustCompile(`already locked: ID=(\S+)`)
+	// lockInfo is a line of what Terraform prints of a lock.
+	lockInfo = regexp.MustCompile(`(?m)^[\s│]*(ID|Operation|Who|Created):[ \t]*(\S.*?)\s*$`)
+
+	// How the backends that know force-unlock refuse it.
+	anotherLock = regexp.MustCompile(`does not match existing lock|lock [Ii][Dd].* does not match|lease ID .* did not match`)
+	noLock      = regexp.MustCompile(`state is not locked|already unlocked|blob metadata "terraformlockid" was empty|no lock`)
+)
 
 // IsStale reports whether err is Terraform's refusal of a plan whose state has
 // moved on, or is another one.
@@ -55,7 +63,7 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 	for _, d := range errs {
 		switch {
 		case d.Summary == lockSummary:
-			return lockFault(stage, d, details).Because(err)
+			return lockFault(stage, d.Detail, details).Because(err)
 		case slices.Contains(staleSummaries, d.Summary):
 			return step.Policy(stage, what, d.Summary, "plan again, and check that plan", details...).Because(err)
 		}
@@ -87,7 +95,7 @@ func validateFault(stage string, all []tfjson.Diagnostic) error {
 	return step.Input(stage, at(errs[0], "terraform validate"), oneLine(firstLine(errs[0].Summary)), "mend the code", lines(errs)...)
 }
 
-func initFault(stage string, all []tfjson.Diagnostic, locked bool, err error) error {
+func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err error) error {
 	errs := onlyErrors(all)
 	i := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return slices.Contains(providerSummaries, d.Summary) })
 	if i < 0 {
@@ -99,17 +107,52 @@ func initFault(stage string, all []tfjson.Diagnostic, locked bool, err error) er
 	}
 	aboutLock := strings.Contains(errs[i].Detail, "locked provider") || strings.Contains(errs[i].Detail, "checksums")
 	if strings.HasPrefix(errs[i].Summary, "Failed to ") && !aboutLock {
+		if mirror {
+			return step.Input(stage, "providers", "lack what the code's "+lockFile+" names",
+				"give a mirror as terraform providers mirror makes it from this code", lines(errs)...).Because(err)
+		}
 		return step.Infrastructure(stage, "terraform init", errs[i].Summary, "see that the provider registry can be reached, then try again", lines(errs)...).Because(err)
 	}
 	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", mend, lines(errs)...).Because(err)
 }
 
-func lockFault(stage string, d tfjson.Diagnostic, details []string) *step.Fault {
-	if m := holderID.FindStringSubmatch(d.Detail); m != nil {
-		return step.Infrastructure(stage, "state lock "+m[1], "is held by another run",
-			"wait for that run; if it was killed, give the lock back: unlock --id "+m[1])
+// heldBy is the diagnostic text that tells who holds the state's lock; empty
+// when it isn't held.
+func heldBy(all []tfjson.Diagnostic) string {
+	for _, d := range onlyErrors(all) {
+		for _, text := range []string{d.Detail, d.Summary} {
+			if strings.Contains(text, "Lock Info:") {
+				return text
+			}
+		}
 	}
-	return step.Infrastructure(stage, "state lock", "can't be taken", "see that the state backend runs, then try again", details...)
+	return ""
+}
+
+// lockFault names the holder of a lock, as far as the text tells it.
+func lockFault(stage, text string, details []string) *step.Fault {
+	info := map[string]string{}
+	for _, m := range lockInfo.FindAllStringSubmatch(plain(text), -1) {
+		info[m[1]] = m[2]
+	}
+	if m := holderID.FindStringSubmatch(text); m != nil {
+		info["ID"] = m[1]
+	}
+	id := info["ID"]
+	if id == "" {
+		return step.Infrastructure(stage, "state lock", "can't be taken", "see that the state backend runs, then try again", details...)
+	}
+	reason := "is held by another run"
+	for _, part := range []struct{ before, text string }{
+		{": ", info["Who"]}, {", ", strings.TrimPrefix(info["Operation"], "OperationType")}, {", since ", info["Created"]},
+	} {
+		if part.text != "" {
+			reason += part.before + part.text
+		}
+	}
+	return step.Infrastructure(stage, "state lock "+id, reason,
+		"wait for that run; if it was killed, give the lock back: infra --env … unlock --id "+id+
+			" (which, but for an http state, is terraform force-unlock "+id+")")
 }
 
 func onlyErrors(all []tfjson.Diagnostic) []tfjson.Diagnostic {

@@ -5,10 +5,8 @@ package terraform
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -19,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-exec/tfexec"
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"slipway/infra/step/backend"
 	"slipway/step"
 )
 
@@ -38,12 +37,10 @@ type Terraform struct {
 	// Version is the executable's.
 	Version string
 
-	stage    string
-	path     string
-	dir      string
-	env      map[string]string
-	tf       *tfexec.Terraform
-	progress io.Writer
+	o    Options
+	path string
+	env  map[string]string
+	tf   *tfexec.Terraform
 }
 
 // Options say what to drive and where.
@@ -58,6 +55,15 @@ type Options struct {
 	Scratch string
 	// Env adds to Terraform's environment, which inherits nothing.
 	Env map[string]string
+	// Backend is where the state is; the working copy says so, too. It is the
+	// zero Config where no state is read.
+	Backend backend.Config
+	// Providers is the folder of a mirror, as terraform providers mirror makes
+	// it: the only place that providers then come from. Without one they come
+	// from their registry.
+	Providers string
+	// LockTimeout is how long to wait for the state's lock.
+	LockTimeout time.Duration
 	// Progress gets short lines for people.
 	Progress io.Writer
 }
@@ -101,24 +107,70 @@ func Open(ctx context.Context, o Options) (*Terraform, error) {
 	if !version.MustConstraints(version.NewConstraint(Supported)).Check(v) {
 		return nil, step.Input(o.Stage, "--terraform "+o.Path, "is version "+v.String()+", not "+Supported, mend)
 	}
-	return &Terraform{Version: v.String(), stage: o.Stage, path: path, dir: o.Dir, env: env, tf: tf, progress: o.Progress}, nil
+	return &Terraform{Version: v.String(), o: o, path: path, env: env, tf: tf}, nil
 }
 
 // Init prepares the working copy with exactly the providers of its lock file,
 // and with its remote state when remote is true. Without a lock file nothing
 // can be installed, so that code which needs a provider is refused.
+//
+// The kubernetes backend makes an empty state where there is none, under the
+// state's lock and without waiting for it: that is waited for here.
 func (t *Terraform) Init(ctx context.Context, remote bool) error {
-	_, err := os.Stat(filepath.Join(t.dir, lockFile))
+	_, err := os.Stat(filepath.Join(t.o.Dir, lockFile))
 	locked := err == nil
-	nothing := filepath.Join(t.env["HOME"], "no-providers")
-	if err := os.MkdirAll(nothing, 0o700); err != nil {
-		return err
+	plugins := t.o.Providers
+	if !locked {
+		plugins = filepath.Join(t.env["HOME"], "no-providers")
+		if err := os.MkdirAll(plugins, 0o700); err != nil {
+			return err
+		}
 	}
+	for end := time.Now().Add(t.o.LockTimeout); ; {
+		diagnostics, err := t.init(ctx, initArgs(remote, plugins))
+		held := heldBy(diagnostics)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && remote:
+			return t.checkBackend()
+		case err == nil:
+			return nil
+		case held == "":
+			return initFault(t.o.Stage, diagnostics, locked, t.o.Providers != "", err)
+		case !time.Now().Before(end):
+			f := lockFault(t.o.Stage, held, nil)
+			if t.o.Backend.Type == backend.TypeKubernetes {
+				// Terraform makes the state before it gives back a lock.
+				f.Mend = "wait for that run; if it was killed before it could make the state, delete the lease lock-tfstate-default-" +
+					t.o.Backend.Kubernetes.SecretSuffix + " in " + t.o.Backend.Kubernetes.Namespace
+			}
+			return f.Because(err)
+		}
+		if err := rest(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// pause is how long to wait before a held lock is looked at again.
+var pause = time.Second
+
+func rest(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+		return nil
+	}
+}
+
+// init runs terraform init; terraform-exec has no option for -lockfile.
+func (t *Terraform) init(ctx context.Context, args []string) ([]tfjson.Diagnostic, error) {
 	log := t.log()
 	var stderr tail
-	// terraform-exec has no option for -lockfile.
-	cmd := exec.CommandContext(ctx, t.path, initArgs(remote, locked, nothing)...)
-	cmd.Dir = t.dir
+	cmd := exec.CommandContext(ctx, t.path, args...)
+	cmd.Dir = t.o.Dir
 	for name, value := range t.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
@@ -126,58 +178,53 @@ func (t *Terraform) Init(ctx context.Context, remote bool) error {
 	cmd.Stdout, cmd.Stderr = log, &stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = grace
-	err = cmd.Run()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err := cmd.Run(); err != nil {
+		return log.diagnostics, fmt.Errorf("%w: %s", err, stderr.String())
 	}
-	if err != nil {
-		return initFault(t.stage, log.diagnostics, locked, fmt.Errorf("%w: %s", err, stderr.String()))
-	}
-	if remote {
-		return t.checkBackend()
-	}
-	return nil
+	return log.diagnostics, nil
 }
 
-// initArgs is the argv of terraform init.
-func initArgs(remote, locked bool, nothing string) []string {
+// initArgs is the argv of terraform init. plugins is the only folder that
+// providers are taken from; empty is their registry.
+func initArgs(remote bool, plugins string) []string {
 	args := []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly"}
 	if !remote {
 		args = append(args, "-backend=false")
 	}
-	if !locked {
-		args = append(args, "-plugin-dir="+nothing)
+	if plugins != "" {
+		args = append(args, "-plugin-dir="+plugins)
 	}
 	return args
 }
 
-// checkBackend proves that the code keeps its state where the endpoint says:
-// code without a backend would keep it in the working copy, to be lost, and a
-// setting in the code would win over the endpoint's.
+// checkBackend proves that Terraform keeps the state where the endpoint says,
+// and nowhere else.
 func (t *Terraform) checkBackend() error {
-	const mend = `declare backend "http" {} in the code, with nothing in it`
-	data, err := os.ReadFile(filepath.Join(t.dir, ".terraform", "terraform.tfstate"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return step.Input(t.stage, "code", "declares no backend for its state", mend)
-	}
+	data, err := os.ReadFile(filepath.Join(t.o.Dir, ".terraform", "terraform.tfstate"))
 	if err != nil {
-		return err
+		return fmt.Errorf("backend of the working copy: %w", err)
 	}
 	var doc struct {
 		Backend struct {
-			Type   string         `json:"type"`
+			Type   backend.Type   `json:"type"`
 			Config map[string]any `json:"config"`
 		} `json:"backend"`
 	}
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return fmt.Errorf("backend of the working copy: %w", err)
 	}
-	if doc.Backend.Type != "http" {
-		return step.Input(t.stage, "code", fmt.Sprintf("declares the backend %q", doc.Backend.Type), mend)
+	if doc.Backend.Type != t.o.Backend.Type {
+		return fmt.Errorf("backend of the working copy is %q, not %q", doc.Backend.Type, t.o.Backend.Type)
+	}
+	settings := t.o.Backend.Settings()
+	for name, want := range settings {
+		if doc.Backend.Config[name] != want {
+			return fmt.Errorf("backend of the working copy has another %s", name)
+		}
 	}
 	for name, value := range doc.Backend.Config {
-		if value != nil {
-			return step.Input(t.stage, "code", "sets "+name+" of its backend", mend)
+		if _, ours := settings[name]; value != nil && !ours {
+			return fmt.Errorf("backend of the working copy has a %s of its own", name)
 		}
 	}
 	return nil
@@ -191,10 +238,10 @@ func (t *Terraform) Validate(ctx context.Context) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fault(t.stage, "validate", nil, err)
+		return fault(t.o.Stage, "validate", nil, err)
 	}
 	if !out.Valid {
-		return validateFault(t.stage, out.Diagnostics)
+		return validateFault(t.o.Stage, out.Diagnostics)
 	}
 	return nil
 }
@@ -206,7 +253,7 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		return "", 0, ctx.Err()
 	}
 	if err != nil {
-		return "", 0, step.Infrastructure(t.stage, "state", "can't be read: "+lastLine(err.Error()),
+		return "", 0, step.Infrastructure(t.o.Stage, "state", "can't be read: "+lastLine(err.Error()),
 			"see that the state backend runs, then try again").Because(err)
 	}
 	if text == "" {
@@ -217,27 +264,49 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		Serial  *uint64 `json:"serial"`
 	}
 	if err := json.Unmarshal([]byte(text), &doc); err != nil || doc.Serial == nil {
-		return "", 0, step.Infrastructure(t.stage, "state", "is not a Terraform state", "restore the state from a backup")
+		return "", 0, step.Infrastructure(t.o.Stage, "state", "is not a Terraform state", "restore the state from a backup")
 	}
 	return doc.Lineage, *doc.Serial, nil
 }
 
-// Plan plans to the file out, with the variable files in their order (later
-// ones win). It returns whether applying the plan would change anything, and
-// Terraform's warnings, one line each.
-func (t *Terraform) Plan(ctx context.Context, out string, varFiles []string, lockTimeout time.Duration) (changes bool, warnings []string, err error) {
+// Kind is what a plan is made to find out.
+type Kind int
+
+const (
+	// KindChanges is what has to change for the objects to be as the code says.
+	KindChanges Kind = iota
+	// KindDrift is how the objects differ from the state that was last stored.
+	KindDrift
+	// KindPending is how that state differs from the code, objects unseen.
+	KindPending
+)
+
+func planOptions(kind Kind, out string, varFiles []string, lockTimeout time.Duration) []tfexec.PlanOption {
 	opts := []tfexec.PlanOption{tfexec.Out(out), tfexec.LockTimeout(lockTimeout.String())}
+	switch kind {
+	case KindDrift:
+		opts = append(opts, tfexec.RefreshOnly(true))
+	case KindPending:
+		opts = append(opts, tfexec.Refresh(false))
+	}
 	for _, file := range varFiles {
 		opts = append(opts, tfexec.VarFile(file))
 	}
+	return opts
+}
+
+// Plan plans to the file out, with the variable files in their order (later
+// ones win). It returns Terraform's exit code as whether there are changes, and
+// its warnings, one line each.
+func (t *Terraform) Plan(ctx context.Context, kind Kind, out string, varFiles []string) (changes bool, warnings []string, err error) {
 	log := t.log()
-	changes, err = t.tf.PlanJSON(ctx, log, opts...)
+	changes, err = t.tf.PlanJSON(ctx, log, planOptions(kind, out, varFiles, t.o.LockTimeout)...)
 	t.tf.SetStdout(io.Discard)
 	if ctx.Err() != nil {
 		return false, nil, ctx.Err()
 	}
 	if err != nil {
-		return false, nil, fault(t.stage, "plan", log.diagnostics, err)
+		return false, nil, fault(t.o.Stage, "plan", log.diagnostics, err)
 	}
 	return changes, log.warnings(), nil
 }
@@ -249,7 +318,7 @@ func (t *Terraform) Show(ctx context.Context, file string) (*tfjson.Plan, error)
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, step.Input(t.stage, "plan file", "can't be read: "+lastLine(err.Error()),
+		return nil, step.Input(t.o.Stage, "plan file", "can't be read: "+lastLine(err.Error()),
 			"plan again with the Terraform version that applies").Because(err)
 	}
 	return p, nil
@@ -260,17 +329,38 @@ func (t *Terraform) Show(ctx context.Context, file string) (*tfjson.Plan, error)
 const ErrorStateFile = "errored.tfstate"
 
 // Apply applies a plan file, exactly.
-func (t *Terraform) Apply(ctx context.Context, file string, lockTimeout time.Duration) error {
+func (t *Terraform) Apply(ctx context.Context, file string) error {
 	log := t.log()
-	err := t.tf.ApplyJSON(ctx, log, tfexec.DirOrPlan(file), tfexec.LockTimeout(lockTimeout.String()))
+	err := t.tf.ApplyJSON(ctx, log, tfexec.DirOrPlan(file), tfexec.LockTimeout(t.o.LockTimeout.String()))
 	t.tf.SetStdout(io.Discard)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err != nil {
-		return fault(t.stage, "apply", log.diagnostics, err)
+		return fault(t.o.Stage, "apply", log.diagnostics, err)
 	}
 	return nil
+}
+
+// Unlock gives back the state's lock with this ID, of a backend whose locks
+// Terraform itself can break.
+func (t *Terraform) Unlock(ctx context.Context, id string) error {
+	err := t.tf.ForceUnlock(ctx, id)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	what := "state lock " + id
+	switch text := oneLine(plain(err.Error())); {
+	case anotherLock.MatchString(text):
+		return step.Policy(t.o.Stage, what, "is not the one that is held", "give the ID that the refusal named").Because(err)
+	case noLock.MatchString(text):
+		return step.Policy(t.o.Stage, what, "is not held", "there is nothing to give back: plan again").Because(err)
+	}
+	return step.Infrastructure(t.o.Stage, what, "can't be given back: "+lastLine(err.Error()),
+		"see that the state backend runs, then try again").Because(err)
 }
 
 // Output is one root output.
@@ -289,7 +379,7 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, step.Infrastructure(t.stage, "outputs", "can't be read: "+lastLine(err.Error()),
+		return nil, step.Infrastructure(t.o.Stage, "outputs", "can't be read: "+lastLine(err.Error()),
 			"see that the state backend runs, then read the outputs again").Because(err)
 	}
 	outputs := make(map[string]Output, len(all))
@@ -303,4 +393,4 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
 	return outputs, nil
 }
 
-func (t *Terraform) log() *log { return &log{progress: t.progress} }
+func (t *Terraform) log() *log { return &log{progress: t.o.Progress} }

@@ -80,8 +80,8 @@ func TestOpenRefusesWhatIsNoTerraform(t *testing.T) {
 }
 
 func TestInitArgs(t *testing.T) {
-	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly"}, initArgs(true, true, "/none"))
-	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly", "-backend=false", "-plugin-dir=/none"}, initArgs(false, false, "/none"))
+	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly"}, initArgs(true, ""))
+	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly", "-backend=false", "-plugin-dir=/none"}, initArgs(false, "/none"))
 }
 
 func TestLogKeepsDiagnosticsAndShowsProgress(t *testing.T) {
@@ -159,20 +159,36 @@ func TestFaultsByDiagnostic(t *testing.T) {
 func TestInitFaults(t *testing.T) {
 	cause := errors.New("exit status 1")
 	query := diagnostic("Failed to query available provider packages", "could not connect", 0, "")
-	f := wantFault(t, initFault("plan", []tfjson.Diagnostic{query}, false, cause), step.KindInput)
+	f := wantFault(t, initFault("plan", []tfjson.Diagnostic{query}, false, false, cause), step.KindInput)
 	assert.Equal(t, "code .terraform.lock.hcl", f.Input)
 	assert.Equal(t, "is missing, but the code needs providers", f.Reason)
 
-	f = wantFault(t, initFault("plan", []tfjson.Diagnostic{query}, true, cause), step.KindInfrastructure)
+	f = wantFault(t, initFault("plan", []tfjson.Diagnostic{query}, true, false, cause), step.KindInfrastructure)
 	assert.Contains(t, f.Mend, "registry")
+
+	f = wantFault(t, initFault("plan", []tfjson.Diagnostic{query}, true, true, cause), step.KindInput)
+	assert.Equal(t, "providers", f.Input)
+	assert.Contains(t, f.Mend, "mirror")
 
 	for _, d := range []tfjson.Diagnostic{
 		diagnostic("Provider dependency changes detected", "", 0, ""),
 		diagnostic("Failed to query available provider packages", "locked provider x 1.0 does not match configured version constraint", 0, ""),
 		diagnostic("Failed to install provider", "doesn't match any of the checksums previously recorded", 0, ""),
 	} {
-		f = wantFault(t, initFault("plan", []tfjson.Diagnostic{d}, true, cause), step.KindInput)
+		f = wantFault(t, initFault("plan", []tfjson.Diagnostic{d}, true, true, cause), step.KindInput)
 		assert.Equal(t, "does not hold what the code needs", f.Reason)
 	}
-	_ = wantFault(t, initFault("plan", []tfjson.Diagnostic{diagnostic("Invalid block", "", 2, "")}, true, cause), step.KindInput)
+	_ = wantFault(t, initFault("plan", []tfjson.Diagnostic{diagnostic("Invalid block", "", 2, "")}, true, false, cause), step.KindInput)
+}
+
+func TestALocksHolderIsNamed(t *testing.T) {
+	const held = "Error message: the state is already locked by another terraform client\nLock Info:\n  ID:        6d4e-1\n  Path:      \n  Operation: OperationTypeApply\n" +
+		"  Who:       ci@runner\n  Version:   1.11.4\n  Created:   2026-11-25 20:10:39 +0000 UTC\n  Info:      \n\n\nTerraform acquires a state lock"
+	f := wantFault(t, fault("plan", "plan", []tfjson.Diagnostic{diagnostic(lockSummary, held, 0, "")}, errors.New("exit status 1")), step.KindInfrastructure)
+	assert.Equal(t, "state lock 6d4e-1", f.Input)
+	assert.Equal(t, "is held by another run: ci@runner, Apply, since 2026-11-25 20:10:39 +0000 UTC", f.Reason)
+	assert.Contains(t, f.Mend, "unlock --id 6d4e-1")
+	assert.Contains(t, f.Mend, "terraform force-unlock 6d4e-1")
+	assert.Equal(t, held, heldBy([]tfjson.Diagnostic{diagnostic("other", "x", 0, ""), diagnostic("Error loading state", held, 0, "")}))
+	assert.Empty(t, heldBy([]tfjson.Diagnostic{diagnostic("Error loading state", "connection refused", 0, "")}))
 }

@@ -1,0 +1,190 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"slipway/step"
+)
+
+// The types of a Backend.
+const (
+	BackendKubernetes = "kubernetes"
+	BackendAzurerm    = "azurerm"
+)
+
+// Backend is a Terraform state that is not behind an http URL: infra.state in
+// its long form.
+type Backend struct {
+	// Type is kubernetes or azurerm.
+	Type string
+	// Namespace is that of the Secrets that a kubernetes backend keeps states
+	// in; the state of an environment is tfstate-default-<code>-<environment>.
+	// The cluster is the kubeconfig's.
+	Namespace string
+	// ResourceGroup, StorageAccount and Container are where an azurerm backend
+	// keeps states; that of an environment is <code>/<environment>.tfstate.
+	// The ARM_… credentials are an argument.
+	ResourceGroup, StorageAccount, Container string
+}
+
+// backendKeys are the keys of each type's object, beside type.
+var backendKeys = map[string][]string{
+	BackendKubernetes: {"namespace"},
+	BackendAzurerm:    {"resourceGroup", "storageAccount", "container"},
+}
+
+var (
+	groupPattern     = regexp.MustCompile(`\A[A-Za-z0-9_().-]{0,89}[A-Za-z0-9_()-]\z`)
+	accountPattern   = regexp.MustCompile(`\A[a-z0-9]{3,24}\z`)
+	containerPattern = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{1,61}[a-z0-9])\z`)
+	numberedPattern  = regexp.MustCompile(`-[0-9]+\z`)
+)
+
+// UnmarshalYAML reads infra with state in either form. The rest stays strict.
+func (i *Infra) UnmarshalYAML(node *yaml.Node) error {
+	if node.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: infra is not a mapping", node.Line)
+	}
+	seen := map[string]bool{}
+	for n := 0; n+1 < len(node.Content); n += 2 {
+		key, value := node.Content[n], node.Content[n+1]
+		if seen[key.Value] {
+			return fmt.Errorf("line %d: infra has %s twice", key.Line, key.Value)
+		}
+		seen[key.Value] = true
+		var err error
+		switch {
+		case key.Value == "code":
+			i.Code, err = text("infra.code", value)
+		case key.Value == "username":
+			i.Username, err = text("infra.username", value)
+		case key.Value == "state" && value.Kind == yaml.MappingNode:
+			i.Backend, err = backend(value)
+		case key.Value == "state":
+			i.State, err = text("infra.state", value)
+		default:
+			err = fmt.Errorf("line %d: infra has no key %q", key.Line, key.Value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func backend(node *yaml.Node) (*Backend, error) {
+	b, values := &Backend{}, map[string]string{}
+	for n := 0; n+1 < len(node.Content); n += 2 {
+		key, value := node.Content[n], node.Content[n+1]
+		if _, twice := values[key.Value]; twice {
+			return nil, fmt.Errorf("line %d: infra.state has %s twice", key.Line, key.Value)
+		}
+		var err error
+		if values[key.Value], err = text("infra.state."+key.Value, value); err != nil {
+			return nil, err
+		}
+	}
+	b.Type = values["type"]
+	keys, ok := backendKeys[b.Type]
+	if !ok {
+		return nil, fmt.Errorf("line %d: infra.state.type %q is neither kubernetes nor azurerm; an http state is written as its URL", node.Line, b.Type)
+	}
+	for n := 0; n < len(node.Content); n += 2 {
+		if key := node.Content[n]; key.Value != "type" && !slices.Contains(keys, key.Value) {
+			return nil, fmt.Errorf("line %d: infra.state of type %s has no key %q, only %s", key.Line, b.Type, key.Value, strings.Join(keys, ", "))
+		}
+	}
+	b.Namespace = values["namespace"]
+	b.ResourceGroup, b.StorageAccount, b.Container = values["resourceGroup"], values["storageAccount"], values["container"]
+	return b, nil
+}
+
+// text is a scalar that is a string.
+func text(where string, node *yaml.Node) (string, error) {
+	if node.Kind != yaml.ScalarNode || node.ShortTag() != "!!str" {
+		return "", fmt.Errorf("line %d: %s is not a string", node.Line, where)
+	}
+	return node.Value, nil
+}
+
+// InCluster reports whether the state is in a cluster.
+func (i Infra) InCluster() bool {
+	return i.State == "" && i.Backend != nil && i.Backend.Type == BackendKubernetes
+}
+
+// StateConfig is the description of an environment's state that the infra step
+// reads. A URL wins over a Backend: it is what overrides one.
+func (i Infra) StateConfig(environment, username string) (string, error) {
+	settings := map[string]string{}
+	b := i.Backend
+	switch {
+	case i.State != "" || b == nil:
+		address := i.State + "/" + i.Code + "/" + environment
+		settings = map[string]string{
+			"address": address, "lock_address": address, "unlock_address": address, "lock_method": "LOCK", "unlock_method": "UNLOCK",
+		}
+		if username != "" {
+			settings["username"] = username
+		}
+	case b.Type == BackendKubernetes:
+		settings["type"], settings["namespace"], settings["secret_suffix"] = b.Type, b.Namespace, i.suffix(environment)
+	default:
+		settings["type"], settings["resource_group_name"], settings["storage_account_name"] = b.Type, b.ResourceGroup, b.StorageAccount
+		settings["container_name"], settings["key"] = b.Container, i.Code+"/"+environment+".tfstate"
+	}
+	data, err := json.Marshal(settings)
+	return string(data), err
+}
+
+func (i Infra) suffix(environment string) string { return i.Code + "-" + environment }
+
+// validateState checks infra.state in either form.
+func (c *Config) validateState() error {
+	i := c.Infra
+	b := i.Backend
+	where := File + ": infra.state"
+	if i.State != "" || b == nil {
+		if cleanURL(i.State) {
+			return nil
+		}
+		return step.Input(stage, fmt.Sprintf("%s %q", where, i.State), "is not an http(s) URL without credentials",
+			"give the state backend's base URL, its password is an argument; or {type: kubernetes, namespace: …} or {type: azurerm, …}")
+	}
+	if i.Username != "" {
+		return step.Input(stage, fmt.Sprintf("%s: infra.username %q", File, i.Username), "is for an http state only", "leave it out: the credentials of "+b.Type+" are an argument")
+	}
+	if b.Type == BackendKubernetes {
+		if err := step.Name(stage, where+".namespace", b.Namespace); err != nil {
+			return err
+		}
+		for _, name := range c.EnvironmentNames() {
+			suffix := i.suffix(name)
+			if err := step.Name(stage, where+" of "+name+": secret suffix", suffix); err != nil {
+				return err
+			}
+			if numberedPattern.MatchString(suffix) {
+				return step.Input(stage, fmt.Sprintf("%s of %s: secret suffix %q", where, name, suffix), "ends in a dash and a number",
+					"name the environment differently: Terraform keeps such names for the parts of large states")
+			}
+		}
+		return nil
+	}
+	for _, k := range []struct {
+		key, value, mend string
+		ok               bool
+	}{
+		{"resourceGroup", b.ResourceGroup, "give the storage account's resource group", groupPattern.MatchString(b.ResourceGroup)},
+		{"storageAccount", b.StorageAccount, "give 3 to 24 lower-case letters and digits", accountPattern.MatchString(b.StorageAccount)},
+		{"container", b.Container, "give 3 to 63 lower-case letters, digits and dashes", containerPattern.MatchString(b.Container)},
+	} {
+		if !k.ok {
+			return step.Input(stage, fmt.Sprintf("%s.%s %q", where, k.key, k.value), "is not a valid name", k.mend)
+		}
+	}
+	return nil
+}

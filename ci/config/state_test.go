@@ -1,0 +1,111 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"slipway/ci/config"
+	"slipway/step"
+)
+
+const shippedState = "state: http://localhost:5000/state"
+
+func TestWhereTheStateIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		state     string
+		inCluster bool
+		want      string
+	}{
+		"http": {shippedState, false, `{"address":"http://localhost:5000/state/builtin/dev","lock_address":"http://localhost:5000/state/builtin/dev",
+			"unlock_address":"http://localhost:5000/state/builtin/dev","lock_method":"LOCK","unlock_method":"UNLOCK","username":"ci"}`},
+		"kubernetes": {"state: {type: kubernetes, namespace: slipway-system}", true, `{"type":"kubernetes","namespace":"slipway-system","secret_suffix":"builtin-dev"}`},
+		"azurerm": {"state:\n    type: azurerm\n    resourceGroup: platform\n    storageAccount: acme\n    container: states", false,
+			`{"type":"azurerm","resource_group_name":"platform","storage_account_name":"acme","container_name":"states","key":"builtin/dev.tfstate"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := shipped(t)
+			require.Contains(t, text, shippedState)
+			parsed, err := config.Parse([]byte(strings.Replace(text, shippedState, c.state, 1)))
+			require.NoError(t, err)
+			// The pipeline hands its settings on as JSON.
+			data, err := json.Marshal(parsed)
+			require.NoError(t, err)
+			again := &config.Config{}
+			require.NoError(t, json.Unmarshal(data, again))
+			assert.Equal(t, c.inCluster, again.Infra.InCluster())
+			got, err := again.Infra.StateConfig("dev", "ci")
+			require.NoError(t, err)
+			assert.JSONEq(t, c.want, got)
+			assert.Equal(t, "builtin", again.Infra.Code)
+
+			again.Infra.State = "https://state.example.test"
+			require.NoError(t, again.Validate())
+			got, err = again.Infra.StateConfig("dev", "")
+			require.NoError(t, err)
+			assert.Contains(t, got, "https://state.example.test/builtin/dev", "an argument's URL wins")
+			assert.False(t, again.Infra.InCluster())
+		})
+	}
+}
+
+func TestStateFaultsNameThePlace(t *testing.T) {
+	before, _, ok := strings.Cut(shipped(t), shippedState)
+	require.True(t, ok)
+	// @N in a reason is the line of state and N more.
+	line := 1 + strings.Count(before, "\n")
+	for name, c := range map[string]struct{ state, input, reason string }{
+		"no URL":            {"state: localhost", `slipway.yaml: infra.state "localhost"`, "is not an http(s) URL"},
+		"nothing":           {"", `slipway.yaml: infra.state ""`, "is not an http(s) URL"},
+		"a list":            {"state: [a]", "slipway.yaml", "line @0: infra.state is not a string"},
+		"a number":          {"state: 5", "slipway.yaml", "line @0: infra.state is not a string"},
+		"another key":       {shippedState + "\n  states: x", "slipway.yaml", `line @1: infra has no key "states"`},
+		"a key twice":       {shippedState + "\n  state: x", "slipway.yaml", ""},
+		"no type":           {"state: {namespace: a}", "slipway.yaml", `line @0: infra.state.type "" is neither kubernetes nor azurerm`},
+		"another type":      {"state: {type: s3}", "slipway.yaml", `infra.state.type "s3" is neither`},
+		"a typo":            {"state:\n    type: kubernetes\n    namspace: a", "slipway.yaml", `line @2: infra.state of type kubernetes has no key "namspace", only namespace`},
+		"a key of another":  {"state: {type: kubernetes, namespace: a, container: b}", "slipway.yaml", `has no key "container"`},
+		"a secret":          {"state: {type: azurerm, accessKey: a}", "slipway.yaml", `has no key "accessKey"`},
+		"twice in state":    {"state: {type: kubernetes, namespace: a, namespace: b}", "slipway.yaml", ""},
+		"no namespace":      {"state: {type: kubernetes}", `slipway.yaml: infra.state.namespace ""`, "is not a valid name"},
+		"hostile namespace": {"state: {type: kubernetes, namespace: ../a}", `slipway.yaml: infra.state.namespace "../a"`, "is not a valid name"},
+		"username":          {"username: ci\n  state: {type: kubernetes, namespace: a}", `slipway.yaml: infra.username "ci"`, "is for an http state only"},
+		"account":           {"state: {type: azurerm, resourceGroup: a, storageAccount: A-b, container: states}", `slipway.yaml: infra.state.storageAccount "A-b"`, "is not a valid name"},
+		"group":             {"state: {type: azurerm, storageAccount: acme, container: states}", `slipway.yaml: infra.state.resourceGroup ""`, "is not a valid name"},
+		"container":         {"state: {type: azurerm, resourceGroup: a, storageAccount: acme, container: a}", `slipway.yaml: infra.state.container "a"`, "is not a valid name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse([]byte(strings.Replace(shipped(t), shippedState, c.state, 1)))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Equal(t, c.input, f.Input)
+			reason := c.reason
+			for n := range 3 {
+				reason = strings.Replace(reason, fmt.Sprintf("@%d", n), strconv.Itoa(line+n), 1)
+			}
+			assert.Contains(t, f.Reason, reason)
+			assert.NotEmpty(t, f.Mend)
+		})
+	}
+	text := strings.Replace(shipped(t), shippedState, "state: {type: kubernetes, namespace: a}", 1)
+	_, err := config.Parse([]byte(strings.Replace(text, "  staging: {}", "  2: {}", 1)))
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "want a fault, got %v", err)
+	assert.Equal(t, `slipway.yaml: infra.state of 2: secret suffix "builtin-2"`, f.Input)
+	assert.Equal(t, "ends in a dash and a number", f.Reason)
+}
+
+func TestRequireInfraIsOffUnlessSaid(t *testing.T) {
+	c, err := config.Parse([]byte(shipped(t)))
+	require.NoError(t, err)
+	assert.False(t, c.Environments["dev"].RequireInfra)
+	assert.False(t, c.Environments["staging"].RequireInfra)
+	c, err = config.Parse([]byte(strings.Replace(shipped(t), "  production: {}", "  production: {requireInfra: true}", 1)))
+	require.NoError(t, err)
+	assert.True(t, c.Environments["production"].RequireInfra)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"slipway/step"
+)
+
+// Drift is how an environment's infrastructure differs from what was applied.
+type Drift struct {
+	// Environment that was looked at.
+	Environment string
+	// Applied is false when the code has resources and the state none.
+	Applied bool
+	// Pending is what the code says that was not applied, such as
+	// kubectl_manifest.quota["hello"] (update).
+	Pending []string
+	// Drifted is true when something was changed outside of Terraform.
+	Drifted bool
+	// Resources are what was changed.
+	Resources []*DriftedResource
+	// +private
+	Result string
+}
+
+// DriftedResource is one resource that was changed outside of Terraform.
+type DriftedResource struct {
+	// Address of the resource in the code.
+	Address string
+	// Type of the resource.
+	Type string
+	// Action that was taken on it: update, or delete.
+	Action string
+	// Attributes that differ; none of a deleted resource.
+	Attributes []*DriftedAttribute
+}
+
+// DriftedAttribute is one value that differs from the one that was applied.
+type DriftedAttribute struct {
+	// Path of the attribute in the resource.
+	Path string
+	// Before is the applied value, as JSON. A sensitive one is "(sensitive)".
+	Before string
+	// After is the value now, as JSON.
+	After string
+}
+
+// Drift compares the environment's infrastructure with its state, the state
+// with the code, and changes neither. It returns drift, and fails only when it
+// can't look: check refuses drift.
+//
+// Example: dagger call infra --env dev drift text
+//
+// +cache="never"
+func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
+	root, err := i.reach(ctx, "drift")
+	if err != nil {
+		return nil, err
+	}
+	text, err := root.Drift(ctx)
+	var seen struct {
+		Environment string   `json:"environment"`
+		Applied     bool     `json:"applied"`
+		Pending     []string `json:"pending"`
+		Drifted     bool     `json:"drifted"`
+		Resources   []struct {
+			Address    string `json:"address"`
+			Type       string `json:"type"`
+			Action     string `json:"action"`
+			Attributes []struct {
+				Path   string          `json:"path"`
+				Before json.RawMessage `json:"before"`
+				After  json.RawMessage `json:"after"`
+			} `json:"attributes"`
+		} `json:"resources"`
+	}
+	if err := decodeText(text, err, &seen); err != nil {
+		return nil, err
+	}
+	if seen.Environment != i.Environment {
+		return nil, fmt.Errorf("the step looked at %q, not at %q", seen.Environment, i.Environment)
+	}
+	var result struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return nil, err
+	}
+	// As one line: the step's file is indented.
+	value, err := json.Marshal(result.Value)
+	if err != nil {
+		return nil, err
+	}
+	d := &Drift{
+		Environment: i.Environment, Applied: seen.Applied, Pending: seen.Pending, Drifted: seen.Drifted,
+		Resources: []*DriftedResource{}, Result: string(value),
+	}
+	for _, r := range seen.Resources {
+		resource := &DriftedResource{Address: r.Address, Type: r.Type, Action: r.Action, Attributes: []*DriftedAttribute{}}
+		for _, a := range r.Attributes {
+			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: a.Path, Before: string(a.Before), After: string(a.After)})
+		}
+		d.Resources = append(d.Resources, resource)
+	}
+	return d, nil
+}
+
+// Json is everything that was seen, as JSON.
+//
+// Example: dagger call infra --env dev drift json
+//
+// +cache="168h"
+func (d *Drift) Json() string { return d.Result + "\n" }
+
+// Text is what was seen, for people.
+//
+// Example: dagger call infra --env dev drift text
+//
+// +cache="168h"
+func (d *Drift) Text() string {
+	var b strings.Builder
+	switch {
+	case !d.Applied:
+		fmt.Fprintf(&b, "%s is not applied\n", d.Environment)
+	case d.Drifted:
+		fmt.Fprintf(&b, "%s has drifted: %d\n", d.Environment, len(d.Resources))
+	default:
+		fmt.Fprintf(&b, "%s has not drifted\n", d.Environment)
+	}
+	for _, r := range d.Resources {
+		fmt.Fprintf(&b, "  %s (%s)\n", r.Address, r.Action)
+		for _, a := range r.Attributes {
+			fmt.Fprintf(&b, "    %s: %s -> %s\n", a.Path, a.Before, a.After)
+		}
+	}
+	if len(d.Pending) > 0 {
+		fmt.Fprintf(&b, "not applied: %d\n", len(d.Pending))
+	}
+	for _, p := range d.Pending {
+		fmt.Fprintf(&b, "  %s\n", p)
+	}
+	return b.String()
+}
+
+// Check refuses drift, naming each resource. That is a refusal by policy, so
+// that whoever runs it can tell drift from a failure to look.
+//
+// Example: dagger call infra --env dev drift check text
+//
+// +cache="168h"
+func (d *Drift) Check() (*Drift, error) {
+	if !d.Drifted {
+		return d, nil
+	}
+	return nil, step.Policy("drift", "environment "+d.Environment, fmt.Sprintf("was changed outside of Terraform: %d", len(d.Resources)),
+		"undo the changes, or plan, check and apply: that brings back what the code says", d.names()...)
+}
+
+// names renders each drifted resource, with the attributes that differ.
+func (d *Drift) names() []string {
+	list := make([]string, len(d.Resources))
+	for i, r := range d.Resources {
+		var paths []string
+		for _, a := range r.Attributes {
+			paths = append(paths, a.Path)
+		}
+		list[i] = r.Address + " (" + r.Action + ")"
+		if len(paths) > 0 {
+			list[i] += ": " + strings.Join(paths, ", ")
+		}
+	}
+	return list
+}
+
+// Ready refuses unless the environment's infrastructure was applied as the code
+// says and has not drifted since. Where slipway.yaml does not set
+// environments.<env>.requireInfra, it passes without a look.
+//
+// Example: dagger call infra --env dev ready environment
+//
+// +cache="never"
+func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
+	const stage = "release"
+	c, err := i.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
+	env, err := c.Environment(stage, i.Environment)
+	if err != nil {
+		return nil, err
+	}
+	if !env.RequireInfra {
+		return i, nil
+	}
+	d, err := i.Drift(ctx)
+	if err != nil {
+		return nil, err
+	}
+	what := "infrastructure of " + i.Environment
+	mend := fmt.Sprintf("run dagger call infra --env %s plan check apply, then release again", i.Environment)
+	switch {
+	case !d.Applied:
+		return nil, step.Policy(stage, what, "is not applied", mend)
+	case d.Drifted:
+		return nil, step.Policy(stage, what, fmt.Sprintf("was changed outside of Terraform: %d", len(d.Resources)), mend, d.names()...)
+	case len(d.Pending) > 0:
+		return nil, step.Policy(stage, what, fmt.Sprintf("is not applied as the code says: %d", len(d.Pending)), mend, d.Pending...)
+	}
+	return i, nil
+}

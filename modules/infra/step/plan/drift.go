@@ -1,0 +1,144 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	tfjson "github.com/hashicorp/terraform-json"
+)
+
+// Drift is one instance that was changed outside of Terraform since the state
+// was last stored.
+type Drift struct {
+	Address string `json:"address"`
+	Type    string `json:"type"`
+	// Action is what was done to it: update, or delete when it is gone.
+	Action string `json:"action"`
+	// Attributes are what differs, in the order of their path; none when it is
+	// gone.
+	Attributes []Attribute `json:"attributes"`
+}
+
+// Attribute is one value that differs. A sensitive one is Redacted before and
+// after.
+type Attribute struct {
+	// Path is where, such as metadata[0].labels.team.
+	Path   string `json:"path"`
+	Before any    `json:"before"`
+	After  any    `json:"after"`
+}
+
+// Drifted lists what a plan, made with -refresh-only, says has drifted, in the
+// order of the addresses.
+func Drifted(p *tfjson.Plan) []Drift {
+	redacted := Redact(p)
+	list := []Drift{}
+	for i, rc := range p.ResourceDrift {
+		if rc == nil || rc.Change == nil || rc.Change.Actions.NoOp() {
+			continue
+		}
+		d := Drift{Address: address(rc), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []Attribute{}}
+		if rc.Change.After != nil {
+			shown := redacted.ResourceDrift[i].Change
+			d.Attributes = differences("", [2]any{rc.Change.Before, rc.Change.After}, [2]any{shown.Before, shown.After}, d.Attributes)
+		}
+		list = append(list, d)
+	}
+	slices.SortStableFunc(list, func(a, b Drift) int { return strings.Compare(a.Address, b.Address) })
+	return list
+}
+
+// differences appends where the two real values differ, as their redacted ones
+// may be shown. Values are equal or not by what they are, not by what is shown.
+func differences(path string, real, shown [2]any, list []Attribute) []Attribute {
+	if reflect.DeepEqual(real[0], real[1]) {
+		return list
+	}
+	if a, b, ok := both[map[string]any](real); ok {
+		if x, y, ok := both[map[string]any](shown); ok {
+			names := maps.Clone(a)
+			maps.Copy(names, b)
+			for _, name := range slices.Sorted(maps.Keys(names)) {
+				list = differences(join(path, name), [2]any{a[name], b[name]}, [2]any{x[name], y[name]}, list)
+			}
+			return list
+		}
+	}
+	if a, b, ok := both[[]any](real); ok && len(a) == len(b) {
+		if x, y, ok := both[[]any](shown); ok {
+			for i := range a {
+				list = differences(fmt.Sprintf("%s[%d]", path, i), [2]any{a[i], b[i]}, [2]any{x[i], y[i]}, list)
+			}
+			return list
+		}
+	}
+	if shown[0] == Redacted || shown[1] == Redacted {
+		shown = [2]any{Redacted, Redacted}
+	}
+	return append(list, Attribute{Path: path, Before: shown[0], After: shown[1]})
+}
+
+func both[T any](values [2]any) (a, b T, ok bool) {
+	a, first := values[0].(T)
+	b, second := values[1].(T)
+	return a, b, first && second
+}
+
+// join adds a key to a path; one that isn't a plain word is quoted.
+func join(path, name string) string {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) {
+		return fmt.Sprintf("%s[%q]", path, name)
+	}
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// Applied reports whether a plan's state holds what an apply made: at least one
+// managed resource, unless its code has none.
+func Applied(p *tfjson.Plan) bool {
+	if p.PriorState != nil && p.PriorState.Values != nil && holds(p.PriorState.Values.RootModule) {
+		return true
+	}
+	return p.Config == nil || !declares(p.Config.RootModule)
+}
+
+func holds(m *tfjson.StateModule) bool {
+	return m != nil && (slices.ContainsFunc(m.Resources, func(r *tfjson.StateResource) bool { return r.Mode == tfjson.ManagedResourceMode }) ||
+		slices.ContainsFunc(m.ChildModules, holds))
+}
+
+func declares(m *tfjson.ConfigModule) bool {
+	if m == nil {
+		return false
+	}
+	if slices.ContainsFunc(m.Resources, func(r *tfjson.ConfigResource) bool { return r.Mode == tfjson.ManagedResourceMode }) {
+		return true
+	}
+	for _, call := range m.ModuleCalls {
+		if declares(call.Module) {
+			return true
+		}
+	}
+	return false
+}
+
+// Pending lists what applying the plan would change, "address (actions)".
+func (s Summary) Pending() []string {
+	list := []string{}
+	for _, r := range s.Resources {
+		if !slices.Equal(r.Actions, []string{string(tfjson.ActionRead)}) {
+			list = append(list, r.Address+" ("+strings.Join(r.Actions, ", ")+")")
+		}
+	}
+	for _, o := range s.Outputs {
+		list = append(list, "output "+o.Name+" ("+strings.Join(o.Actions, ", ")+")")
+	}
+	return list
+}

@@ -1,0 +1,73 @@
+package plan
+
+import (
+	"encoding/json"
+	"testing"
+
+	tfjson "github.com/hashicorp/terraform-json"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func value(t *testing.T, text string) any {
+	t.Helper()
+	var v any
+	require.NoError(t, json.Unmarshal([]byte(text), &v))
+	return v
+}
+
+func drifted(t *testing.T, address string, action tfjson.Action, before, after, sensitive string) *tfjson.ResourceChange {
+	t.Helper()
+	c := &tfjson.Change{Actions: tfjson.Actions{action}, Before: value(t, before), BeforeSensitive: value(t, sensitive), AfterSensitive: value(t, sensitive)}
+	if after != "" {
+		c.After = value(t, after)
+	}
+	return &tfjson.ResourceChange{Address: address, Type: "thing", Change: c}
+}
+
+func TestDriftNamesWhatDiffersAndNoSecret(t *testing.T) {
+	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{
+		drifted(t, "thing.c", tfjson.ActionNoop, `{"a":1}`, `{"a":1}`, `{}`),
+		drifted(t, "thing.b", tfjson.ActionDelete, `{"key":"correct-horse"}`, "", `{"key":true}`),
+		drifted(t, "thing.a", tfjson.ActionUpdate,
+			`{"key":"correct-horse","same":"x","size":1,"labels":{"a.b/c":"1","team":"x"},"rules":[{"port":1},{"port":2}],"list":[1],"echo":"is correct-horse"}`,
+			`{"key":"battery-staple","same":"x","size":2,"labels":{"team":"y"},"rules":[{"port":1},{"port":3}],"list":[1,2],"echo":"is battery-staple"}`,
+			`{"key":true}`),
+	}})
+	text, err := json.Marshal(list)
+	require.NoError(t, err)
+	assert.JSONEq(t, `[
+		{"address":"thing.a","type":"thing","action":"update","attributes":[
+			{"path":"echo","before":"(sensitive)","after":"(sensitive)"},
+			{"path":"key","before":"(sensitive)","after":"(sensitive)"},
+			{"path":"labels[\"a.b/c\"]","before":"1","after":null},
+			{"path":"labels.team","before":"x","after":"y"},
+			{"path":"list","before":[1],"after":[1,2]},
+			{"path":"rules[1].port","before":2,"after":3},
+			{"path":"size","before":1,"after":2}]},
+		{"address":"thing.b","type":"thing","action":"delete","attributes":[]}]`, string(text))
+	assert.Equal(t, []Drift{}, Drifted(&tfjson.Plan{}))
+}
+
+func TestASecretThatOneSideMarksIsHiddenOnBoth(t *testing.T) {
+	rc := drifted(t, "thing.a", tfjson.ActionUpdate, `{"key":"correct-horse"}`, `{"key":"plain"}`, `{"key":true}`)
+	rc.Change.AfterSensitive = false
+	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}})
+	assert.Equal(t, []Attribute{{Path: "key", Before: Redacted, After: Redacted}}, list[0].Attributes)
+}
+
+func TestApplied(t *testing.T) {
+	code := &tfjson.Config{RootModule: &tfjson.ConfigModule{ModuleCalls: map[string]*tfjson.ModuleCall{
+		"m": {Module: &tfjson.ConfigModule{Resources: []*tfjson.ConfigResource{{Mode: tfjson.ManagedResourceMode}}}},
+	}}}
+	state := func(mode tfjson.ResourceMode) *tfjson.State {
+		return &tfjson.State{Values: &tfjson.StateValues{RootModule: &tfjson.StateModule{ChildModules: []*tfjson.StateModule{
+			{Resources: []*tfjson.StateResource{{Mode: mode}}},
+		}}}}
+	}
+	assert.False(t, Applied(&tfjson.Plan{Config: code}), "no state")
+	assert.False(t, Applied(&tfjson.Plan{Config: code, PriorState: &tfjson.State{}}), "an empty state")
+	assert.False(t, Applied(&tfjson.Plan{Config: code, PriorState: state(tfjson.DataResourceMode)}))
+	assert.True(t, Applied(&tfjson.Plan{Config: code, PriorState: state(tfjson.ManagedResourceMode)}))
+	assert.True(t, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: &tfjson.ConfigModule{}}}), "nothing to apply")
+}
