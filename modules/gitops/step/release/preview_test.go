@@ -16,12 +16,21 @@ func previewRequest(digest string) PreviewRequest {
 	return PreviewRequest{Root: ".", App: "hello", Env: "dev", Repository: "localhost:5000/hello", Digest: digest}
 }
 
+// would wants the rendered overlay to run a digest, and takes it out of the
+// preview.
+func would(t *testing.T, preview *Preview, digest string) {
+	t.Helper()
+	assert.Contains(t, string(preview.Manifests), "image: localhost:5000/hello@"+digest+"\n")
+	preview.Manifests = nil
+}
+
 func TestPreviewChangesNothing(t *testing.T) {
 	pushes := 0
 	host := githost.Start(t, githost.Sample("", nil), beforePush(func(int) { pushes++ }))
 	head := host.Git("rev-parse", "main")
 	preview, diff, err := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
 	require.NoError(t, err)
+	would(t, preview, sum(7))
 	assert.Equal(t, &Preview{Head: head, Before: githost.Unset, After: sum(7), Path: devFile, Changes: true}, preview)
 	assert.Equal(t, 1, strings.Count(string(diff), "diff --git "), "one object differs")
 	assert.Contains(t, string(diff), "--- a/Deployment/hello\n+++ b/Deployment/hello\n")
@@ -34,6 +43,7 @@ func TestPreviewChangesNothing(t *testing.T) {
 	releaseOf(t, host, 7)
 	preview, diff, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
 	require.NoError(t, err)
+	would(t, preview, sum(7))
 	assert.Equal(t, &Preview{Head: host.Git("rev-parse", "main"), Before: sum(7), After: sum(7), Path: devFile}, preview)
 	assert.Empty(t, diff)
 }
@@ -47,6 +57,7 @@ func TestPreviewOfAFolder(t *testing.T) {
 	q.Root = "gitops"
 	preview, diff, err := PreviewTree(tree, q)
 	require.NoError(t, err)
+	would(t, preview, sum(7))
 	assert.Equal(t, &Preview{Before: githost.Unset, After: sum(7), Path: "gitops/" + devFile, Changes: true}, preview)
 	assert.NotEmpty(t, diff)
 	assert.Equal(t, githost.Kustomization, string(tree.Files[devFile]), "the folder stays as it is")
