@@ -47,7 +47,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"build":     {"assemble", "check-dockerfile", "normalize", "publish", "pull", "verify"},
 		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
-		"infra":     {"apply", "check", "plan"},
+		"infra":     {"root"},
 		"gitops":    {"admit", "applications", "history", "preview", "release", "render", "status", "wait"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image"},
 	} {
