@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -96,16 +95,12 @@ func (a *App) buildAndScan(ctx context.Context) (*ScannedImage, error) {
 	var (
 		image    *Image
 		database *dagger.Directory
-		refusals [2]error
-		both     sync.WaitGroup
 	)
-	both.Go(func() { image, refusals[0] = a.Build(ctx) })
-	both.Go(func() { database, refusals[1] = a.Slipway.database(ctx) })
-	both.Wait()
-	for _, err := range refusals {
-		if err != nil {
-			return nil, err
-		}
+	if err := sideBySide(
+		func() (err error) { image, err = a.Build(ctx); return },
+		func() (err error) { database, err = a.Slipway.database(ctx); return },
+	); err != nil {
+		return nil, err
 	}
 	return image.scan(ctx, database)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway/ci/internal/dagger"
@@ -16,10 +17,8 @@ import (
 // past is a release that an overlay has or had, as the GitOps repository tells.
 type past struct {
 	Digest         string `json:"digest"`
-	Repository     string `json:"repository"`
 	Commit         string `json:"commit"`
 	Author         string `json:"author"`
-	Email          string `json:"email"`
 	At             string `json:"at"`
 	SourceRevision string `json:"sourceRevision"`
 }
@@ -37,29 +36,20 @@ func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, a
 		Repository: c.Image(app), Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	})
-	return done.Releases, decodeText(text, err, &done)
+	err = decodeText(text, err, &done)
+	return done.Releases, err
 }
 
 // live is where an Application stands in the cluster.
 type live struct {
-	Name         string   `json:"name"`
-	Found        bool     `json:"found"`
-	Revision     string   `json:"revision"`
-	Sync         string   `json:"sync"`
-	Health       string   `json:"health"`
-	Images       []string `json:"images"`
-	ReconciledAt string   `json:"reconciledAt"`
+	Found  bool     `json:"found"`
+	Sync   string   `json:"sync"`
+	Health string   `json:"health"`
+	Images []string `json:"images"`
 }
 
 // runs says whether exactly this image runs.
-func (l live) runs(reference string) bool {
-	for _, image := range l.Images {
-		if image == reference {
-			return true
-		}
-	}
-	return false
-}
+func (l live) runs(reference string) bool { return slices.Contains(l.Images, reference) }
 
 // standing returns where the app stands in each environment of the cluster.
 func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]live, error) {
@@ -207,7 +197,7 @@ func (s *Slipway) Rollback(
 		image := &SignedImage{Reference: c.Image(app) + "@" + earlier.Digest, App: app, Slipway: s}
 		if err := image.wasHealthy(ctx, stage, key, env); err != nil {
 			f, ok := step.AsFault(err)
-			if !ok || f.Kind == step.KindInfrastructure {
+			if !ok || f.Kind != step.KindPolicy {
 				return nil, err
 			}
 			details = append(details, earlier.Digest+": "+f.Reason)
@@ -251,7 +241,7 @@ func (i *SignedImage) summaryOf(ctx context.Context, stage string, key *dagger.F
 	}
 	predicates, err := i.attested(ctx, key, policy.PredicateType, connect)
 	if err != nil {
-		if f, ok := step.AsFault(err); ok && f.Kind != step.KindInfrastructure {
+		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 			return nil, nil
 		}
 		return nil, err

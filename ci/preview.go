@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"text/tabwriter"
 
 	"slipway/ci/internal/dagger"
@@ -204,23 +203,6 @@ func (i *Image) running(ctx context.Context, c *config.Config, digest string, da
 		return nil, f.Error(), nil
 	}
 	return found, "", err
-}
-
-// sideBySide does all works at once and returns the first error in their order:
-// what is refused must not depend on which answer comes first.
-func sideBySide(works ...func() error) error {
-	refusals := make([]error, len(works))
-	var done sync.WaitGroup
-	for n, work := range works {
-		done.Go(func() { refusals[n] = work() })
-	}
-	done.Wait()
-	for _, err := range refusals {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Diff is the unified diff of the rendered manifests, object by object, without

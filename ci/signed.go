@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -97,9 +96,7 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 		return err
 	}
 	var summaries []json.RawMessage
-	// Side by side, but always refused in this order: what is wrong with an
-	// image must not depend on which answer comes first.
-	checks := []func() error{
+	if err := sideBySide(
 		func() error {
 			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
 				Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
@@ -111,17 +108,8 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 			summaries, err = i.attested(ctx, key, policy.PredicateType, connect)
 			return err
 		},
-	}
-	refusals := make([]error, len(checks))
-	var done sync.WaitGroup
-	for n, check := range checks {
-		done.Go(func() { refusals[n] = check() })
-	}
-	done.Wait()
-	for _, err := range refusals {
-		if err != nil {
-			return err
-		}
+	); err != nil {
+		return err
 	}
 	return c.Scan.Policy.AcceptAny(stage, i.Reference, summaries, time.Now())
 }
@@ -221,10 +209,14 @@ func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect 
 		return err
 	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
-	rendered := dag.Gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
+	// Without Sync it would be rendered again wherever its result is used.
+	rendered, err := dag.Gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
-	})
+	}).Sync(ctx)
+	if err != nil {
+		return err
+	}
 	if err := decode(ctx, rendered, nil); err != nil {
 		return err
 	}

@@ -123,12 +123,6 @@ func (s *Standing) Text() (string, error) {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ENVIRONMENT\tDIGEST\tCOMMIT\tWHO\tWHEN\tSYNCED\tHEALTHY\tSCAN")
-	or := func(value, otherwise string) string {
-		if value == "" {
-			return otherwise
-		}
-		return value
-	}
 	for _, r := range rows {
 		health := or(r.Health, "-")
 		if r.Digest != "" && r.Health != "" && !r.Running {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"slipway/ci/internal/dagger"
 
@@ -23,4 +24,21 @@ func decodeText(text string, err error, value any) error {
 		return err
 	}
 	return step.Decode([]byte(text), value)
+}
+
+// sideBySide does all works at once and returns the first error in their order:
+// what is refused must not depend on which answer comes first.
+func sideBySide(works ...func() error) error {
+	refusals := make([]error, len(works))
+	var done sync.WaitGroup
+	for n, work := range works {
+		done.Go(func() { refusals[n] = work() })
+	}
+	done.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
