@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -263,11 +264,12 @@ func (p *Platform) relative(parts ...string) string {
 	return filepath.Join(append([]string{".slipway"}, parts...)...)
 }
 
-// ClusterDown stops the cluster; its data stays.
+// ClusterDown stops the cluster; its data stays. From then on .env doesn't name
+// it, so that no call waits for it.
 func (p *Platform) ClusterDown(ctx context.Context) error {
 	pid := p.clusterPID()
 	if pid == 0 {
-		return nil
+		return p.forgetCluster()
 	}
 	return p.Progress.Do("stop Kubernetes and Argo CD", func() error {
 		// A clean end lets the engine stop the node, and the node its parts.
@@ -283,8 +285,31 @@ func (p *Platform) ClusterDown(ctx context.Context) error {
 			case <-time.After(200 * time.Millisecond):
 			}
 		}
-		return os.Remove(p.path("cluster", "pid"))
+		return errors.Join(os.Remove(p.path("cluster", "pid")), p.forgetCluster())
 	})
+}
+
+// forgetCluster takes the cluster's arguments out of the .env that the set-up
+// has made.
+func (p *Platform) forgetCluster() error {
+	file := filepath.Join(p.Launcher.Repo, ".env")
+	old, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !strings.HasPrefix(string(old), envMark) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var kept strings.Builder
+	for line := range strings.Lines(string(old)) {
+		if !strings.HasPrefix(line, "SLIPWAY_KUBECONFIG=") && !strings.HasPrefix(line, "SLIPWAY_KUBERNETES=") {
+			kept.WriteString(line)
+		}
+	}
+	if kept.String() == string(old) {
+		return nil
+	}
+	return os.WriteFile(file, []byte(kept.String()), 0o600)
 }
 
 // ClusterStatus says what runs; its error is engine.ErrDown when nothing does.

@@ -26,6 +26,9 @@ import (
 // made again; the pipeline refuses one older than slipway.yaml says.
 const databaseAge = 12 * time.Hour
 
+// envMark is the first line of the .env that the set-up makes.
+const envMark = "# Made by the set-up of the embedded default; arguments of dagger call win.\n"
+
 // Platform is the embedded default of one checkout.
 type Platform struct {
 	Launcher *engine.Launcher
@@ -136,18 +139,17 @@ func (p *Platform) key(ctx context.Context) error {
 // defaults writes .env, from which the dagger CLI takes arguments that are not
 // given. A file that somebody else wrote is left alone.
 func (p *Platform) defaults(address string) error {
-	const mark = "# Made by the set-up of the embedded default; arguments of dagger call win.\n"
 	file := filepath.Join(p.Launcher.Repo, ".env")
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err == nil && !strings.HasPrefix(string(old), mark) {
+	if err == nil && !strings.HasPrefix(string(old), envMark) {
 		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s", address)
 		return nil
 	}
 	var b strings.Builder
-	b.WriteString(mark)
+	b.WriteString(envMark)
 	fmt.Fprintf(&b, "SLIPWAY_SANDBOX=tcp://%s\n", address)
 	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
