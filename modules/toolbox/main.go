@@ -14,8 +14,6 @@ import (
 	"strings"
 
 	"dagger/toolbox/internal/dagger"
-
-	"slipway/step"
 )
 
 // The environment of every compilation: static binaries without build paths or
@@ -214,19 +212,11 @@ func (t *Toolbox) Debian(
 	if len(mirrors) == 0 {
 		mirrors = []string{"http://deb.debian.org/debian", "https://snapshot.debian.org/archive/debian/20260901T000000Z"}
 	}
-	args := []string{"/step", "unpack", "--lock", "/debian.lock", "--root", "/root", "--out", "/out"}
+	args := []string{"/step", "unpack", "--lock", "/debian.lock", "--out", "/root"}
 	for _, mirror := range mirrors {
 		args = append(args, "--mirror", mirror)
 	}
-	done := base.WithMountedFile("/debian.lock", lock).WithExec(args)
-	text, err := done.File("/out/result.json").Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := step.Decode([]byte(text), nil); err != nil {
-		return nil, err
-	}
-	return done.Directory("/root"), nil
+	return base.WithMountedFile("/debian.lock", lock).WithExec(args).Directory("/root"), nil
 }
 
 // ModuleFiles is a folder of a Go module that another one requires, as the

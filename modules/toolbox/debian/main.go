@@ -1,11 +1,12 @@
 // Command debian pins Debian packages and lays pinned ones into a folder:
 //
 //	debian lock   --suite bookworm --out FILE NAME…
-//	debian unpack --lock FILE --root DIR --out DIR [--mirror URL]…
+//	debian unpack --lock FILE --out DIR [--mirror URL]…
 //
 // lock takes versions and checksums from the archive's signed index, with the
 // machine's own apt. unpack downloads exactly those bytes and runs nothing of
-// theirs: no maintainer scripts. With --out, unpack ends as package step says.
+// theirs: no maintainer scripts. A refusal is a failure here, not a result: what
+// a mirror could not give once must not be remembered.
 package main
 
 import (
@@ -16,7 +17,9 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"slipway/step"
@@ -34,7 +37,7 @@ func main() {
 			os.Exit(0)
 		}
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
+		os.Exit(1)
 	}
 }
 
@@ -44,7 +47,7 @@ func run(args []string) error {
 		return errors.New(usage)
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	out := flags.String("out", "", "`file` of the lock, or folder of result.json")
+	out := flags.String("out", "", "`file` of the new lock, or folder that receives the files")
 	switch args[0] {
 	case "lock":
 		mirror := flags.String("mirror", archive, "base `URL` of the archive")
@@ -63,7 +66,6 @@ func run(args []string) error {
 		return os.WriteFile(*out, b.Bytes(), 0o644)
 	case "unpack":
 		file := flags.String("lock", "", "`file` of the lock")
-		root := flags.String("root", "", "`folder` that receives the files")
 		var mirrors []string
 		flags.Func("mirror", "base `URL` of an archive; may be repeated, the first is asked first", func(url string) error {
 			mirrors = append(mirrors, url)
@@ -75,50 +77,45 @@ func run(args []string) error {
 		if len(mirrors) == 0 {
 			mirrors = []string{archive}
 		}
-		step.Main(*out, func(ctx context.Context) (any, error) { return unpackAll(ctx, *file, *root, mirrors) })
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		return unpackAll(ctx, *file, *out, mirrors)
 	}
 	return fmt.Errorf("unknown command %.40q; %s", args[0], usage)
 }
 
-// unpacked is the result of unpack.
-type unpacked struct {
-	Packages []string `json:"packages"`
-}
-
-func unpackAll(ctx context.Context, file, dir string, mirrors []string) (*unpacked, error) {
+func unpackAll(ctx context.Context, file, dir string, mirrors []string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, step.Input(lock.Stage, file, "can't be read", "give the lock's file").Because(err)
+		return step.Input(lock.Stage, file, "can't be read", "give the lock's file").Because(err)
 	}
 	packages, err := lock.Parse(filepath.Base(file), bytes.NewReader(data))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer root.Close()
 	if err := unpack.Prepare(root); err != nil {
-		return nil, err
+		return err
 	}
 	from := &fetch.Fetcher{Mirrors: mirrors, Client: &http.Client{Timeout: 5 * time.Minute}, Sleep: sleep}
-	result := &unpacked{}
 	for _, p := range packages {
 		content, err := from.Get(ctx, p)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := unpack.Package(root, p.Name, content); err != nil {
-			return nil, err
+			return err
 		}
-		result.Packages = append(result.Packages, p.Name+" "+p.Version)
 		fmt.Fprintf(os.Stderr, "unpacked %s %s\n", p.Name, p.Version)
 	}
-	return result, nil
+	return nil
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
