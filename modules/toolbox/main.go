@@ -193,13 +193,13 @@ func (t *Toolbox) Step(
 // the packages' scripts runs. Make a lock, on Debian, with
 // go -C modules/toolbox/debian run . lock --out FILE NAME…
 //
-// Example: dagger -m modules/toolbox call debian --lock modules/sandbox/debian/node.lock entries
+// Example: dagger -m modules/toolbox call debian --pins modules/sandbox/debian/node.lock entries
 //
 // +cache="168h"
 func (t *Toolbox) Debian(
 	ctx context.Context,
-	// The lock: name, version, sha256 and path of each package.
-	lock *dagger.File,
+	// The lock file: name, version, sha256 and path of each package.
+	pins *dagger.File,
 	// Base URLs of archives, asked in this order; by default Debian's own, and
 	// then its archive of everything that it ever held.
 	// +optional
@@ -216,7 +216,7 @@ func (t *Toolbox) Debian(
 	for _, mirror := range mirrors {
 		args = append(args, "--mirror", mirror)
 	}
-	return base.WithMountedFile("/debian.lock", lock).WithExec(args).Directory("/root"), nil
+	return base.WithMountedFile("/debian.lock", pins).WithExec(args).Directory("/root"), nil
 }
 
 // ModuleFiles is a folder of a Go module that another one requires, as the
