@@ -38,6 +38,28 @@ func (k *kubernetes) dryRun(t *testing.T, image string) (admitted bool, message 
 	return code == http.StatusCreated, status.Message
 }
 
+// debug asks the cluster whether it would add a debug container with this image
+// to the running pod of hello.
+func (k *kubernetes) debug(t *testing.T, image string) (admitted bool, message string) {
+	t.Helper()
+	const pods = "/api/v1/namespaces/hello-dev/pods"
+	var list struct{ Items []map[string]any }
+	require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, pods+"?labelSelector=app.kubernetes.io/name=hello", "", nil, &list))
+	require.NotEmpty(t, list.Items)
+	pod := list.Items[0]
+	pod["spec"].(map[string]any)["ephemeralContainers"] = []any{map[string]any{
+		"name": "debug", "image": image,
+		"securityContext": map[string]any{
+			"allowPrivilegeEscalation": false, "capabilities": map[string]any{"drop": []string{"ALL"}},
+			"runAsNonRoot": true, "seccompProfile": map[string]any{"type": "RuntimeDefault"},
+		},
+	}}
+	var status struct{ Kind, Message string }
+	name := pod["metadata"].(map[string]any)["name"].(string)
+	code := k.api(t, http.MethodPut, pods+"/"+name+"/ephemeralcontainers?dryRun=All", "application/json", pod, &status)
+	return code == http.StatusOK, status.Message
+}
+
 // put stores a manifest in the platform's registry.
 func put(t *testing.T, p *platform, path, mediaType string, body []byte) {
 	t.Helper()
@@ -157,6 +179,14 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("a debug container is judged as well", func(t *testing.T) {
+		admitted, message := k.debug(t, "localhost:5000/hello@"+signed)
+		assert.True(t, admitted, message)
+		admitted, message = k.debug(t, "localhost:5000/hello@"+unsigned)
+		assert.False(t, admitted, "an unsigned image would run beside a signed one")
+		assert.Contains(t, message, "no valid signature from the platform's key")
+	})
 
 	t.Run("by tag, and from elsewhere", func(t *testing.T) {
 		admitted, message := k.dryRun(t, "localhost:5000/hello:latest")

@@ -129,7 +129,7 @@ func (c *Cluster) Kubeconfig(
 	if err != nil {
 		return nil, err
 	}
-	return dag.SetSecret("kubeconfig", text), nil
+	return dag.SetSecret("kubeconfig of "+c.Name, text), nil
 }
 
 // ArgocdPassword is the password of Argo CD's user admin.
@@ -144,7 +144,7 @@ func (c *Cluster) ArgocdPassword(ctx context.Context) (*dagger.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dag.SetSecret("argocd-password", password), nil
+	return dag.SetSecret("argocd password of "+c.Name, password), nil
 }
 
 // Certificate is the certificate of the cluster's own authority, by which its
