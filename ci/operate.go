@@ -21,6 +21,8 @@ type past struct {
 	Author         string `json:"author"`
 	At             string `json:"at"`
 	SourceRevision string `json:"sourceRevision"`
+	// Reverts is the release's commit that a rollback took back.
+	Reverts string `json:"reverts"`
 }
 
 // history returns an app's releases in an environment, the newest first.
@@ -145,12 +147,12 @@ func (s *Slipway) Promote(
 		return nil, step.Policy(stage, subject, fmt.Sprintf("is %s and %s", now.Sync, now.Health), "promote what is Synced and Healthy; roll back or mend it there first")
 	}
 	// What Argo CD says is of a moment; the wait asks it to look again.
-	seen, err := (&Release{Commit: releases[0].Commit, Environment: from, Reference: image.Reference, App: app, Slipway: s}).Observe(ctx, "2m")
+	seen, outcome, err := (&Release{Commit: releases[0].Commit, Environment: from, Reference: image.Reference, App: app, Slipway: s}).observe(ctx, "2m")
 	if err != nil {
 		return nil, err
 	}
-	if seen.Outcome != Healthy {
-		return nil, step.Policy(stage, subject, "is not healthy: "+string(seen.Outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
+	if outcome != Healthy {
+		return nil, step.Policy(stage, subject, "is not healthy: "+string(outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
 	return image.release(ctx, to, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
 }
@@ -158,7 +160,9 @@ func (s *Slipway) Promote(
 // Rollback takes an environment back to the last digest that was healthy there
 // and still verifies under today's policy, by a new commit that says what it
 // reverts; Argo CD's automatic sync stays on. Each newer digest that does not
-// qualify is named in the refusal when none does.
+// qualify is named in the refusal when none does. Where a rollback is what runs,
+// it is returned again, so that a call that was cut off can be repeated; to go
+// back further, release the earlier digest by name.
 //
 // Example: dagger call rollback --app hello --env dev wait receipt text
 //
@@ -182,6 +186,10 @@ func (s *Slipway) Rollback(
 	subject := app + " in " + env
 	if len(releases) < 2 {
 		return nil, step.Policy(stage, subject, "has no earlier release", "release a mended image")
+	}
+	if last := releases[0]; last.Reverts != "" {
+		image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
 	}
 	key, err := s.publicKey(ctx, stage)
 	if err != nil {

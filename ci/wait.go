@@ -48,8 +48,6 @@ type Observation struct {
 	Waited string
 	// +private
 	Result string
-	// +private
-	Release *Release
 }
 
 // observed is the step's result.
@@ -89,33 +87,36 @@ func (r *Release) Observe(
 	// +default="10m"
 	deadline string,
 ) (*Observation, error) {
-	s := r.Slipway
-	c, err := s.config()
+	seen, outcome, err := r.observe(ctx, deadline)
 	if err != nil {
 		return nil, err
 	}
+	data, err := json.Marshal(seen)
+	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: seen.Message, Waited: seen.Waited, Result: string(data)}, err
+}
+
+func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outcome, error) {
+	s := r.Slipway
+	c, err := s.config()
+	if err != nil {
+		return nil, "", err
+	}
 	connect, err := s.cluster(ctx, "wait")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	text, err := dag.Gitops().Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
 		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
 	})
-	var seen observed
-	if err := decodeText(text, err, &seen); err != nil {
-		return nil, err
+	seen := &observed{}
+	if err := decodeText(text, err, seen); err != nil {
+		return nil, "", err
 	}
 	outcome, ok := outcomes[seen.Outcome]
 	if !ok {
-		return nil, fmt.Errorf("the wait ended with an unknown outcome %q", seen.Outcome)
+		return nil, "", fmt.Errorf("the wait ended with an unknown outcome %q", seen.Outcome)
 	}
-	data, err := json.Marshal(seen)
-	if err != nil {
-		return nil, err
-	}
-	return &Observation{
-		Outcome: outcome, Revision: seen.Revision, Message: seen.Message, Waited: seen.Waited, Result: string(data), Release: r,
-	}, nil
+	return seen, outcome, nil
 }
 
 var outcomes = map[string]Outcome{
@@ -143,24 +144,19 @@ func (r *Release) Wait(
 	// +default="10m"
 	deadline string,
 ) (*LiveRelease, error) {
-	seen, err := r.Observe(ctx, deadline)
+	seen, outcome, err := r.observe(ctx, deadline)
 	if err != nil {
 		return nil, err
 	}
-	var o observed
-	if err := json.Unmarshal([]byte(seen.Result), &o); err != nil {
-		return nil, err
+	if outcome != Healthy {
+		return nil, r.refusal(outcome, seen)
 	}
-	if seen.Outcome != Healthy {
-		return nil, seen.refusal(&o)
-	}
-	live := &LiveRelease{Revision: o.Revision, Health: o.Health, HealthyAt: o.HealthyAt, Waited: o.Waited, Release: r}
+	live := &LiveRelease{Revision: seen.Revision, Health: seen.Health, HealthyAt: seen.HealthyAt, Waited: seen.Waited, Release: r}
 	return live, live.record(ctx)
 }
 
 // refusal is the typed error of an outcome that is not healthy.
-func (o *Observation) refusal(seen *observed) error {
-	r := o.Release
+func (r *Release) refusal(outcome Outcome, seen *observed) error {
 	input := fmt.Sprintf("%s in %s at commit %.12s", r.App, r.Environment, r.Commit)
 	var details []string
 	for _, resource := range seen.Resources {
@@ -176,7 +172,7 @@ func (o *Observation) refusal(seen *observed) error {
 		return &step.Fault{Kind: kind, Stage: "wait", Input: input, Reason: reason, Mend: mend, Details: details}
 	}
 	rollback := fmt.Sprintf("roll back with dagger call rollback --app %s --env %s, or release a mended image", r.App, r.Environment)
-	switch o.Outcome {
+	switch outcome {
 	case Degraded:
 		return say(step.KindPolicy, "does not become healthy", rollback)
 	case SyncFailed:

@@ -18,6 +18,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -388,6 +389,24 @@ func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
 	assert.Equal(t, r.GitopsCommit, r.SyncedRevision)
 	assert.Contains(t, git(t, k.p.remote(t), "log", "-1", "--format=%B", r.GitopsCommit), "This reverts commit "+bad)
 
-	_, err = k.p.call(k.p.repo, k.options(), "rollback", "--app", "hello", "--env", "dev", "commit")
-	refused(t, err, "rollback: refused by policy: hello in dev: has no earlier release that was healthy and still verifies")
+	out, err = k.p.call(k.p.repo, k.options(), "rollback", "--app", "hello", "--env", "dev", "commit")
+	require.NoError(t, err, "a rollback that was cut off can be repeated")
+	assert.Equal(t, r.GitopsCommit, strings.TrimSpace(out), "and goes no further back")
+
+	// An image that nobody has seen healthy in an environment is no way back.
+	overlay := git(t, k.p.remote(t), "show", bad+":gitops/apps/hello/overlays/dev/kustomization.yaml")
+	badDigest := regexp.MustCompile(`sha256:[0-9a-f]{64}`).FindString(overlay)
+	_, goodDigest, _ := strings.Cut(good.Image, "@")
+	require.NotEqual(t, goodDigest, badDigest)
+	rollback := []string{"rollback", "--app", "hello", "--env", "production", "commit"}
+	for n, digest := range []string{goodDigest, badDigest} {
+		_, err = k.p.call(k.p.repo, k.p.options(), "signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "commit")
+		require.NoError(t, err)
+		before := git(t, k.p.remote(t), "rev-parse", "HEAD")
+		_, err = k.p.call(k.p.repo, k.options(), rollback...)
+		refused(t, err, "rollback: refused by policy: hello in production: ", []string{
+			"has no earlier release", goodDigest + ": was never seen healthy in production",
+		}[n])
+		assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
+	}
 }
