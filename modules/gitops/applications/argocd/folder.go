@@ -68,8 +68,10 @@ func Overlays(dir string) ([]Overlay, error) {
 	for _, name := range names {
 		parts := strings.Split(path.Dir(name), "/")
 		o := Overlay{App: parts[1], Env: parts[3]}
-		for what, value := range map[string]string{"app": o.App, "environment": o.Env, "namespace": o.Name()} {
-			if err := step.Name(Stage, what, value); err != nil {
+		for _, name := range []struct{ what, value string }{
+			{"app", o.App}, {"environment", o.Env}, {"namespace", o.Name()},
+		} {
+			if err := step.Name(Stage, name.what, name.value); err != nil {
 				return nil, err
 			}
 		}
