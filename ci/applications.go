@@ -7,8 +7,8 @@ import (
 )
 
 // Applications generates the Argo CD objects that make the cluster follow the
-// GitOps repository: an Application for each overlay below gitops/apps, and the
-// AppProject that bounds them. Generate and commit them after a new app or
+// GitOps repository: an Application for each overlay below gitops/apps, in the
+// AppProject of its name. Generate and commit them after a new app or
 // environment, or another GitOps remote.
 //
 // Example: dagger call applications export --path gitops/argocd

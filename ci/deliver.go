@@ -70,7 +70,7 @@ func (s *Slipway) Deliver(
 		}
 		changes = "applied"
 	}
-	release, err := signed.Release(ctx, env)
+	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true})
 	if err != nil {
 		return nil, err
 	}

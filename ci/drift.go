@@ -176,8 +176,8 @@ func (d *Drift) names() []string {
 }
 
 // Ready refuses unless the environment's infrastructure was applied as the code
-// says and has not drifted since. Where slipway.yaml does not set
-// environments.<env>.requireInfra, it passes without a look.
+// says and has not drifted since. Where slipway.yaml sets
+// environments.<env>.infra to ignore, it passes without a look.
 //
 // Example: dagger call infra --env dev ready environment
 //
@@ -192,7 +192,7 @@ func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !env.RequireInfra {
+	if !env.RequiresInfra() {
 		return i, nil
 	}
 	d, err := i.Drift(ctx)

@@ -19,8 +19,6 @@ type Infra struct {
 	Environment string
 	// +private
 	Slipway *Slipway
-	// +private
-	Providers *dagger.Directory
 }
 
 // Infra is an environment's infrastructure: the Terraform code of
@@ -47,22 +45,6 @@ func (i *Infra) code(c *config.Config) *dagger.Directory {
 	return i.Slipway.Source.Directory("infra/" + c.Infra.Code)
 }
 
-// WithProviders takes Terraform's providers from a mirror instead of their
-// registry. The code's lock file says which of them, by their hashes. Where a
-// kubeconfig is given, the providers get it.
-//
-// Example: dagger call infra --env dev with-providers --providers ./mirror plan summary
-//
-// +cache="168h"
-func (i *Infra) WithProviders(
-	// A mirror, as terraform providers mirror makes it.
-	providers *dagger.Directory,
-) *Infra {
-	next := *i
-	next.Providers = providers
-	return &next
-}
-
 // root is the Terraform code with its state, as the calls that need no state
 // want it.
 func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error) {
@@ -78,7 +60,7 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, dag.Terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: i.Providers}), nil
+	return c, dag.Terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: s.Providers}), nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the
@@ -96,7 +78,7 @@ func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot,
 		}
 		root = root.WithState(dagger.TerraformRootWithStateOpts{Password: s.State.Password, Service: s.State.Service, Connect: connect})
 	}
-	if c.Infra.InCluster() || i.Providers != nil && s.Kubeconfig != nil {
+	if c.Infra.InCluster() || s.Providers != nil && s.Kubeconfig != nil {
 		connect, err := s.cluster(ctx, stage)
 		if err != nil {
 			return nil, err

@@ -41,6 +41,8 @@ type Slipway struct {
 	// +private
 	Terraform *dagger.File
 	// +private
+	Providers *dagger.Directory
+	// +private
 	Registry *Endpoint
 	// +private
 	GitOps *Endpoint
@@ -74,6 +76,11 @@ func New(
 	// The terraform executable, for linux/amd64. Example: /usr/local/bin/terraform
 	// +optional
 	terraform *dagger.File,
+	// A mirror of the Terraform providers that the lock file of the code names, as
+	// terraform providers mirror makes it; with one, none comes from their
+	// registry. Example: ./mirror
+	// +optional
+	providers *dagger.Directory,
 	// A service that stands in for every localhost address of the
 	// configuration: the embedded registry, Git remote and Terraform state.
 	// Example: tcp://localhost:5000
@@ -100,6 +107,9 @@ func New(
 	if err != nil {
 		return nil, step.Input("config", "repository", "has no commit", "commit the work that is to be delivered").Because(err)
 	}
+	if kubeconfig != nil && c.Infra.Cluster != nil {
+		c.Infra = *c.Infra.Cluster
+	}
 	clean, err := repository.Uncommitted().IsEmpty(ctx)
 	if err != nil {
 		return nil, step.Input("config", "repository", "does not tell its uncommitted changes", "give a checkout").Because(err)
@@ -108,7 +118,7 @@ func New(
 		revision += "-dirty"
 	}
 	s := &Slipway{
-		Source: source, Revision: revision, Key: key, KeyPassword: keyPassword, Terraform: terraform,
+		Source: source, Revision: revision, Key: key, KeyPassword: keyPassword, Terraform: terraform, Providers: providers,
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}

@@ -145,11 +145,17 @@ func (i *SignedImage) Release(
 	return i.release(ctx, env, origin{Kind: "release"})
 }
 
-// origin is why a digest is released: kind is release, promotion (from an
-// environment) or rollback (of a commit).
-// Revision is the commit that the image was built from, when it is another than
-// the one of this call's source.
-type origin struct{ Kind, From, Of, Revision string }
+// origin is why a digest is released.
+type origin struct {
+	// Kind is release, promotion (From an environment) or rollback (Of a commit).
+	Kind, From, Of string
+	// Revision is the commit that the image was built from, when it is another
+	// than the one of this call's source.
+	Revision string
+	// Provisioned is true when this very call has applied the environment's
+	// checked plan, or has seen that there is nothing to apply.
+	Provisioned bool
+}
 
 func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
 	s := i.Slipway
@@ -160,11 +166,13 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
 	}
-	if _, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx); err != nil {
-		return nil, err
-	}
 	if err := i.verify(ctx, "release"); err != nil {
 		return nil, err
+	}
+	if !why.Provisioned {
+		if _, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx); err != nil {
+			return nil, err
+		}
 	}
 	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
 	if err != nil {

@@ -122,7 +122,13 @@ func TestDeliver(t *testing.T) {
 	})
 
 	t.Run("the signed image can be released elsewhere by its digest alone", func(t *testing.T) {
-		out, err := p.call(p.repo, p.options(), "signed", "--app", "hello", "--digest", digest, "release", "--env", "staging", "commit")
+		options := append(p.options(), p.terraform(t)...)
+		release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "staging", "commit"}
+		_, err := p.call(p.repo, options, release...)
+		refused(t, err, "release: refused by policy: infrastructure of staging: is not applied", "infra --env staging plan check apply")
+		_, err = p.call(p.repo, options, "infra", "--env", "staging", "plan", "check", "apply", "sha-256")
+		require.NoError(t, err)
+		out, err := p.call(p.repo, options, release...)
 		require.NoError(t, err)
 		assert.Regexp(t, `^[0-9a-f]{40}$`, strings.TrimSpace(out))
 	})

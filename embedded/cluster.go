@@ -248,7 +248,9 @@ func (p *Platform) clusterFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	// The provider that infra/local is written for. An export of what is there
+	// already changes nothing.
+	return p.Dagger(ctx, nil, "-m", "modules/sandbox", "call", "kubectl-provider", "export", "--path", p.path("cluster", "providers"))
 }
 
 func (p *Platform) sayCluster(out io.Writer) error {
@@ -289,6 +291,10 @@ func (p *Platform) ClusterDown(ctx context.Context) error {
 	})
 }
 
+// clusterArguments are the arguments of .env that a call needs for a cluster, and
+// that make it want one.
+var clusterArguments = []string{"SLIPWAY_KUBECONFIG", "SLIPWAY_KUBERNETES", "SLIPWAY_PROVIDERS"}
+
 // forgetCluster takes the cluster's arguments out of the .env that the set-up
 // has made.
 func (p *Platform) forgetCluster() error {
@@ -302,7 +308,8 @@ func (p *Platform) forgetCluster() error {
 	}
 	var kept strings.Builder
 	for line := range strings.Lines(string(old)) {
-		if !strings.HasPrefix(line, "SLIPWAY_KUBECONFIG=") && !strings.HasPrefix(line, "SLIPWAY_KUBERNETES=") {
+		name, _, _ := strings.Cut(line, "=")
+		if !slices.Contains(clusterArguments, name) {
 			kept.WriteString(line)
 		}
 	}

@@ -18,7 +18,7 @@ func TestAStoppedClusterIsNoDefaultAnyMore(t *testing.T) {
 	assert.NoFileExists(t, file)
 
 	rest := "SLIPWAY_SANDBOX=tcp://localhost:5000\n"
-	cluster := "SLIPWAY_KUBECONFIG=file:///x\nSLIPWAY_KUBERNETES=tcp://localhost:6443\n"
+	cluster := "SLIPWAY_KUBECONFIG=file:///x\nSLIPWAY_KUBERNETES=tcp://localhost:6443\nSLIPWAY_PROVIDERS=/x\n"
 	for name, tc := range map[string]struct{ before, after string }{
 		"the set-up's":    {envMark + rest + cluster, envMark + rest},
 		"somebody else's": {rest + cluster, rest + cluster},

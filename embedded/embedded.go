@@ -156,6 +156,7 @@ func (p *Platform) defaults(address string) error {
 	if p.clusterPID() != 0 {
 		fmt.Fprintf(&b, "SLIPWAY_KUBECONFIG=file://%s\n", p.path("cluster", "kubeconfig"))
 		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", apiPort)
+		fmt.Fprintf(&b, "SLIPWAY_PROVIDERS=%s\n", p.path("cluster", "providers"))
 	}
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		fmt.Fprintf(&b, "SLIPWAY_TERRAFORM=%s\n", terraform)

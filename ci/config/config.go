@@ -88,6 +88,8 @@ type Infra struct {
 	Backend *Backend `yaml:"-"`
 	// Username is who reads and writes the state; the password is an argument.
 	Username string `yaml:"username"`
+	// Cluster takes the place of all this in calls that are given a kubeconfig.
+	Cluster *Infra `yaml:"cluster"`
 }
 
 // Cluster says where Argo CD runs.
@@ -104,10 +106,19 @@ type Environment struct {
 	// AllowDestroy lets a plan that destroys or replaces resources pass its
 	// check without the explicit argument.
 	AllowDestroy bool `yaml:"allowDestroy"`
-	// RequireInfra refuses releases to the environment while its infrastructure
-	// is not applied, or has drifted.
-	RequireInfra bool `yaml:"requireInfra"`
+	// Infra says what a release does about infrastructure that is not applied,
+	// or has drifted: InfraRequire, also when it is empty, or InfraIgnore.
+	Infra string `yaml:"infra"`
 }
+
+// What a release does about an environment's infrastructure.
+const (
+	InfraRequire = "require"
+	InfraIgnore  = "ignore"
+)
+
+// RequiresInfra reports whether a release looks at the infrastructure.
+func (e Environment) RequiresInfra() bool { return e.Infra != InfraIgnore }
 
 // Scan is the scan's database and its policy.
 type Scan struct {
@@ -169,9 +180,6 @@ func (c *Config) Validate() error {
 			return step.Input(stage, fmt.Sprintf("%s: %s %q", File, k.key, k.value), k.reason, k.mend)
 		}
 	}
-	if err := step.Name(stage, File+": infra.code", c.Infra.Code); err != nil {
-		return err
-	}
 	if err := step.Name(stage, File+": cluster.namespace", c.Cluster.Namespace); err != nil {
 		return err
 	}
@@ -182,9 +190,17 @@ func (c *Config) Validate() error {
 		if err := step.Name(stage, File+": environments", name); err != nil {
 			return err
 		}
+		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
+			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
+		}
 	}
-	if err := c.validateState(); err != nil {
+	if err := c.Infra.validate("infra", c.EnvironmentNames()); err != nil {
 		return err
+	}
+	if c.Infra.Cluster != nil {
+		if err := c.Infra.Cluster.validate("infra.cluster", c.EnvironmentNames()); err != nil {
+			return err
+		}
 	}
 	return c.Scan.Policy.Validate(File + ": scan.policy")
 }

@@ -46,29 +46,35 @@ var (
 )
 
 // UnmarshalYAML reads infra with state in either form. The rest stays strict.
-func (i *Infra) UnmarshalYAML(node *yaml.Node) error {
+func (i *Infra) UnmarshalYAML(node *yaml.Node) error { return i.read("infra", node) }
+
+// read is UnmarshalYAML at a place in the file: infra, or infra.cluster.
+func (i *Infra) read(where string, node *yaml.Node) error {
 	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: infra is not a mapping", node.Line)
+		return fmt.Errorf("line %d: %s is not a mapping", node.Line, where)
 	}
 	seen := map[string]bool{}
 	for n := 0; n+1 < len(node.Content); n += 2 {
 		key, value := node.Content[n], node.Content[n+1]
 		if seen[key.Value] {
-			return fmt.Errorf("line %d: infra has %s twice", key.Line, key.Value)
+			return fmt.Errorf("line %d: %s has %s twice", key.Line, where, key.Value)
 		}
 		seen[key.Value] = true
 		var err error
 		switch {
 		case key.Value == "code":
-			i.Code, err = text("infra.code", value)
+			i.Code, err = text(where+".code", value)
 		case key.Value == "username":
-			i.Username, err = text("infra.username", value)
+			i.Username, err = text(where+".username", value)
 		case key.Value == "state" && value.Kind == yaml.MappingNode:
-			i.Backend, err = backend(value)
+			i.Backend, err = backend(where+".state", value)
 		case key.Value == "state":
-			i.State, err = text("infra.state", value)
+			i.State, err = text(where+".state", value)
+		case key.Value == "cluster" && where == "infra":
+			i.Cluster = &Infra{}
+			err = i.Cluster.read(where+".cluster", value)
 		default:
-			err = fmt.Errorf("line %d: infra has no key %q", key.Line, key.Value)
+			err = fmt.Errorf("line %d: %s has no key %q", key.Line, where, key.Value)
 		}
 		if err != nil {
 			return err
@@ -77,26 +83,26 @@ func (i *Infra) UnmarshalYAML(node *yaml.Node) error {
 	return nil
 }
 
-func backend(node *yaml.Node) (*Backend, error) {
+func backend(where string, node *yaml.Node) (*Backend, error) {
 	b, values := &Backend{}, map[string]string{}
 	for n := 0; n+1 < len(node.Content); n += 2 {
 		key, value := node.Content[n], node.Content[n+1]
 		if _, twice := values[key.Value]; twice {
-			return nil, fmt.Errorf("line %d: infra.state has %s twice", key.Line, key.Value)
+			return nil, fmt.Errorf("line %d: %s has %s twice", key.Line, where, key.Value)
 		}
 		var err error
-		if values[key.Value], err = text("infra.state."+key.Value, value); err != nil {
+		if values[key.Value], err = text(where+"."+key.Value, value); err != nil {
 			return nil, err
 		}
 	}
 	b.Type = values["type"]
 	keys, ok := backendKeys[b.Type]
 	if !ok {
-		return nil, fmt.Errorf("line %d: infra.state.type %q is neither kubernetes nor azurerm; an http state is written as its URL", node.Line, b.Type)
+		return nil, fmt.Errorf("line %d: %s.type %q is neither kubernetes nor azurerm; an http state is written as its URL", node.Line, where, b.Type)
 	}
 	for n := 0; n < len(node.Content); n += 2 {
 		if key := node.Content[n]; key.Value != "type" && !slices.Contains(keys, key.Value) {
-			return nil, fmt.Errorf("line %d: infra.state of type %s has no key %q, only %s", key.Line, b.Type, key.Value, strings.Join(keys, ", "))
+			return nil, fmt.Errorf("line %d: %s of type %s has no key %q, only %s", key.Line, where, b.Type, key.Value, strings.Join(keys, ", "))
 		}
 	}
 	b.Namespace = values["namespace"]
@@ -143,11 +149,14 @@ func (i Infra) StateConfig(environment, username string) (string, error) {
 
 func (i Infra) suffix(environment string) string { return i.Code + "-" + environment }
 
-// validateState checks infra.state in either form.
-func (c *Config) validateState() error {
-	i := c.Infra
+// validate checks the code's name, and the state in either form, at a place in
+// the file.
+func (i Infra) validate(at string, environments []string) error {
+	if err := step.Name(stage, File+": "+at+".code", i.Code); err != nil {
+		return err
+	}
 	b := i.Backend
-	where := File + ": infra.state"
+	where := File + ": " + at + ".state"
 	if i.State != "" || b == nil {
 		if cleanURL(i.State) {
 			return nil
@@ -156,13 +165,13 @@ func (c *Config) validateState() error {
 			"give the state backend's base URL, its password is an argument; or {type: kubernetes, namespace: …} or {type: azurerm, …}")
 	}
 	if i.Username != "" {
-		return step.Input(stage, fmt.Sprintf("%s: infra.username %q", File, i.Username), "is for an http state only", "leave it out: the credentials of "+b.Type+" are an argument")
+		return step.Input(stage, fmt.Sprintf("%s: %s.username %q", File, at, i.Username), "is for an http state only", "leave it out: the credentials of "+b.Type+" are an argument")
 	}
 	if b.Type == BackendKubernetes {
 		if err := step.Name(stage, where+".namespace", b.Namespace); err != nil {
 			return err
 		}
-		for _, name := range c.EnvironmentNames() {
+		for _, name := range environments {
 			suffix := i.suffix(name)
 			if err := step.Name(stage, where+" of "+name+": secret suffix", suffix); err != nil {
 				return err

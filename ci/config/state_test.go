@@ -100,12 +100,43 @@ func TestStateFaultsNameThePlace(t *testing.T) {
 	assert.Equal(t, "ends in a dash and a number", f.Reason)
 }
 
-func TestRequireInfraIsOffUnlessSaid(t *testing.T) {
-	c, err := config.Parse([]byte(shipped(t)))
+func TestInfraIsRequiredUnlessSaid(t *testing.T) {
+	for text, want := range map[string]bool{"{}": true, "{infra: require}": true, "{infra: ignore}": false} {
+		c, err := config.Parse([]byte(strings.Replace(shipped(t), "  production: {}", "  production: "+text, 1)))
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Environments["production"].RequiresInfra(), text)
+		assert.True(t, c.Environments["staging"].RequiresInfra())
+	}
+	_, err := config.Parse([]byte(strings.Replace(shipped(t), "  production: {}", "  production: {infra: never}", 1)))
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "want a fault, got %v", err)
+	assert.Equal(t, `slipway.yaml: environments.production.infra "never"`, f.Input)
+	assert.Equal(t, "is neither require nor ignore", f.Reason)
+}
+
+func TestInfraOfTheClusterIsReadAsStrictly(t *testing.T) {
+	const shippedCluster = "    state: {type: kubernetes, namespace: slipway-system}"
+	text := shipped(t)
+	require.Contains(t, text, shippedCluster)
+	c, err := config.Parse([]byte(text))
 	require.NoError(t, err)
-	assert.False(t, c.Environments["dev"].RequireInfra)
-	assert.False(t, c.Environments["staging"].RequireInfra)
-	c, err = config.Parse([]byte(strings.Replace(shipped(t), "  production: {}", "  production: {requireInfra: true}", 1)))
-	require.NoError(t, err)
-	assert.True(t, c.Environments["production"].RequireInfra)
+	require.NotNil(t, c.Infra.Cluster)
+	assert.Equal(t, "local", c.Infra.Cluster.Code)
+	assert.True(t, c.Infra.Cluster.InCluster())
+	assert.False(t, c.Infra.InCluster())
+	for name, c := range map[string]struct{ state, input, reason string }{
+		"another key": {shippedCluster + "\n    cluster: {}", "slipway.yaml", `infra.cluster has no key "cluster"`},
+		"no state":    {"", `slipway.yaml: infra.cluster.state ""`, "is not an http(s) URL"},
+		"a type":      {"    state: {type: s3}", "slipway.yaml", `infra.cluster.state.type "s3" is neither`},
+		"namespace":   {"    state: {type: kubernetes}", `slipway.yaml: infra.cluster.state.namespace ""`, "is not a valid name"},
+		"code":        {shippedCluster + "\n    code: ../x", "slipway.yaml", "infra.cluster has code twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := config.Parse([]byte(strings.Replace(text, shippedCluster, c.state, 1)))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.Equal(t, c.input, f.Input)
+			assert.Contains(t, f.Reason, c.reason)
+		})
+	}
 }

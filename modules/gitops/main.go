@@ -35,8 +35,8 @@ func (*Gitops) Render(
 }
 
 // Applications generates the Argo CD objects of the GitOps tree: an Application
-// per overlay, and the AppProject they belong to. The result's folder holds
-// result.json and the objects' folder, argocd.
+// per overlay. The result's folder holds result.json and the objects' folder,
+// argocd.
 //
 // +cache="168h"
 func (*Gitops) Applications(

@@ -1,7 +1,6 @@
-// Package argocd writes the Argo CD objects of a GitOps folder: one
-// Application per overlay, and the AppProject they belong to. They are built
-// as argo-cd's own types, so a field that Argo CD does not have can't be
-// written.
+// Package argocd writes the Argo CD objects of a GitOps folder: one Application
+// per overlay. They are built as argo-cd's own types, so a field that Argo CD
+// does not have can't be written.
 package argocd
 
 import (
@@ -21,14 +20,9 @@ import (
 const (
 	// Namespace is where Argo CD runs and looks for its objects.
 	Namespace = "argocd"
-	// Project is the AppProject of every Application.
-	Project = "slipway"
 	// Finalizer makes Argo CD delete an Application's resources with it, in the
 	// foreground.
 	Finalizer = v1alpha1.ResourcesFinalizerName
-	// ProjectFile is the AppProject's file. No overlay takes its name: theirs
-	// have a dash.
-	ProjectFile = "project.yaml"
 
 	cluster = v1alpha1.KubernetesInternalAPIServerAddr
 	header  = "# Generated from the folders apps/*/overlays/*: change those, and generate again.\n"
@@ -40,7 +34,7 @@ type Overlay struct {
 	Env string
 }
 
-// Name is the overlay's Application and namespace: <app>-<env>.
+// Name is the overlay's Application, AppProject and namespace: <app>-<env>.
 func (o Overlay) Name() string { return o.App + "-" + o.Env }
 
 // path is the overlay's folder below the GitOps folder.
@@ -57,7 +51,9 @@ type Source struct {
 }
 
 // Application is the Application of one overlay. It is synced automatically,
-// with prune and self-heal: what is not in Git does not stay.
+// with prune and self-heal: what is not in Git does not stay. Its AppProject and
+// its namespace are infrastructure: until they are provisioned, Argo CD refuses
+// it.
 func Application(o Overlay, s Source) *v1alpha1.Application {
 	factor := int64(2)
 	return &v1alpha1.Application{
@@ -69,7 +65,7 @@ func Application(o Overlay, s Source) *v1alpha1.Application {
 			Finalizers: []string{Finalizer},
 		},
 		Spec: v1alpha1.ApplicationSpec{
-			Project: Project,
+			Project: o.Name(),
 			Source: &v1alpha1.ApplicationSource{
 				RepoURL:        s.RepoURL,
 				TargetRevision: s.Branch,
@@ -77,11 +73,8 @@ func Application(o Overlay, s Source) *v1alpha1.Application {
 			},
 			Destination: v1alpha1.ApplicationDestination{Server: cluster, Namespace: o.Name()},
 			SyncPolicy: &v1alpha1.SyncPolicy{
-				Automated: &v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true},
-				SyncOptions: v1alpha1.SyncOptions{
-					"CreateNamespace=true",
-					"PrunePropagationPolicy=foreground",
-				},
+				Automated:   &v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true},
+				SyncOptions: v1alpha1.SyncOptions{"PrunePropagationPolicy=foreground"},
 				Retry: &v1alpha1.RetryStrategy{
 					Limit:   5,
 					Backoff: &v1alpha1.Backoff{Duration: "5s", Factor: &factor, MaxDuration: "3m"},
@@ -91,28 +84,8 @@ func Application(o Overlay, s Source) *v1alpha1.Application {
 	}
 }
 
-// AppProject is the project of the overlays' Applications: they may come from
-// the one repository, and go to their own namespaces. The only cluster-wide
-// object they may make is their namespace.
-func AppProject(overlays []Overlay, s Source) *v1alpha1.AppProject {
-	project := &v1alpha1.AppProject{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: "AppProject"},
-		ObjectMeta: metav1.ObjectMeta{Name: Project, Namespace: Namespace},
-		Spec: v1alpha1.AppProjectSpec{
-			Description:              "What Slipway releases",
-			SourceRepos:              []string{s.RepoURL},
-			ClusterResourceWhitelist: []metav1.GroupKind{{Group: "", Kind: "Namespace"}},
-		},
-	}
-	for _, o := range overlays {
-		project.Spec.Destinations = append(project.Spec.Destinations,
-			v1alpha1.ApplicationDestination{Server: cluster, Namespace: o.Name()})
-	}
-	return project
-}
-
-// Files are the generated files of a GitOps folder by name: project.yaml and
-// <app>-<env>.yaml for each overlay. Two overlays that would share a name, as
+// Files are the generated files of a GitOps folder by name: <app>-<env>.yaml for
+// each overlay. Two overlays that would share a name, as
 // a-b in c and a in b-c would, are an input Fault.
 func Files(overlays []Overlay, s Source) (map[string][]byte, error) {
 	overlays = slices.Clone(overlays)
@@ -129,11 +102,6 @@ func Files(overlays []Overlay, s Source) (map[string][]byte, error) {
 		}
 		files[o.Name()+".yaml"] = data
 	}
-	data, err := Encode(AppProject(overlays, s))
-	if err != nil {
-		return nil, err
-	}
-	files[ProjectFile] = data
 	return files, nil
 }
 

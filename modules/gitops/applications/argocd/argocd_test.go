@@ -43,8 +43,8 @@ func TestGolden(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "apps/hello/overlays/empty"), 0o755))
 	files, err := Generate(dir, source)
 	require.NoError(t, err)
-	assert.Len(t, files, 3)
-	for _, name := range []string{"hello-dev.yaml", "hello-production.yaml", "project.yaml"} {
+	assert.Len(t, files, 2)
+	for _, name := range []string{"hello-dev.yaml", "hello-production.yaml"} {
 		golden, err := os.ReadFile(filepath.Join("testdata", name))
 		require.NoError(t, err)
 		assert.Equalf(t, string(golden), string(files[name]), "%s", name)
@@ -60,16 +60,8 @@ func TestReadBack(t *testing.T) {
 	assert.Equal(t, *Application(Overlay{App: "hello", Env: "dev"}, source), app)
 	assert.True(t, app.Spec.SyncPolicy.Automated.Prune && app.Spec.SyncPolicy.Automated.SelfHeal)
 	assert.Equal(t, int64(5), app.Spec.SyncPolicy.Retry.Limit)
-	var project v1alpha1.AppProject
-	require.NoError(t, yaml.UnmarshalStrict(files["project.yaml"], &project))
-	assert.True(t, project.IsSourcePermitted(*app.Spec.Source))
-	permitted, err := project.IsDestinationPermitted(app.Spec.Destination, nil)
-	require.NoError(t, err)
-	assert.True(t, permitted)
-	app.Spec.Destination.Namespace = "kube-system"
-	permitted, err = project.IsDestinationPermitted(app.Spec.Destination, nil)
-	require.NoError(t, err)
-	assert.False(t, permitted)
+	assert.Equal(t, "hello-dev", app.Spec.Project)
+	assert.Equal(t, "hello-dev", app.Spec.Destination.Namespace)
 }
 
 func TestWriteThenCheck(t *testing.T) {
@@ -78,7 +70,7 @@ func TestWriteThenCheck(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "argocd")
 
 	fault := faultOf(t, Check(out, files))
-	assert.Equal(t, []string{"hello-dev.yaml: is missing", "hello-staging.yaml: is missing", "project.yaml: is missing"}, fault.Details)
+	assert.Equal(t, []string{"hello-dev.yaml: is missing", "hello-staging.yaml: is missing"}, fault.Details)
 
 	require.NoError(t, Write(out, files))
 	require.NoError(t, Check(out, files))

@@ -1,0 +1,138 @@
+//go:build e2e && cluster
+
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// infra calls an environment's infrastructure in this cluster.
+func (k *kubernetes) infra(t *testing.T, env string, args ...string) (string, error) {
+	t.Helper()
+	return k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), append([]string{"infra", "--env", env}, args...)...)
+}
+
+// provision applies an environment's infrastructure.
+func (k *kubernetes) provision(t *testing.T, env string) {
+	t.Helper()
+	_, err := k.infra(t, env, "plan", "check", "apply", "sha-256")
+	require.NoError(t, err)
+}
+
+func TestClusterProvisionsATeamsShare(t *testing.T) {
+	k := cluster(t)
+	const env, namespace = "staging", "hello-staging"
+	k.provision(t, env)
+	provisioned := func() bool {
+		out, err := k.infra(t, env, "plan", "changes")
+		require.NoError(t, err)
+		return strings.TrimSpace(out) == "false"
+	}
+	assert.True(t, provisioned(), "the second plan finds nothing to do")
+	require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, "/api/v1/namespaces/slipway-system/secrets/tfstate-default-local-"+env, "", nil, nil), "the state is in the cluster")
+
+	t.Run("the namespace takes no privileged pod", func(t *testing.T) {
+		pod := map[string]any{
+			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"generateName": "probe-"},
+			"spec": map[string]any{"containers": []any{map[string]any{
+				"name": "probe", "image": "localhost:5000/hello@sha256:" + strings.Repeat("1", 64), "securityContext": map[string]any{"privileged": true},
+			}}},
+		}
+		var status struct{ Message string }
+		require.Equal(t, http.StatusForbidden, k.api(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/pods?dryRun=All", "application/json", pod, &status))
+		assert.Contains(t, status.Message, `violates PodSecurity "restricted`)
+	})
+
+	t.Run("the project lets nothing else in", func(t *testing.T) {
+		const applications = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
+		for name, spec := range map[string]struct{ repository, destination, path, refusal string }{
+			"another-namespace":  {"http://localhost:5000/gitops.git", "kube-system", "gitops/apps/hello/overlays/staging", "do not match any of the allowed destinations"},
+			"another-repository": {"http://localhost:5000/other.git", namespace, "gitops/apps/hello/overlays/staging", "is not permitted in project"},
+		} {
+			application := map[string]any{
+				"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": map[string]any{"name": name, "namespace": "argocd"},
+				"spec": map[string]any{
+					"project":     namespace,
+					"source":      map[string]any{"repoURL": spec.repository, "targetRevision": "main", "path": spec.path},
+					"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": spec.destination},
+				},
+			}
+			require.Equal(t, http.StatusCreated, k.api(t, http.MethodPost, applications, "application/json", application, nil))
+			t.Cleanup(func() { k.api(t, http.MethodDelete, applications+"/"+name, "", nil, nil) })
+			eventually(t, name+" is refused", func() bool {
+				var app struct {
+					Status struct {
+						Conditions []struct{ Type, Message string }
+					}
+				}
+				require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, applications+"/"+name, "", nil, &app))
+				for _, c := range app.Status.Conditions {
+					if c.Type == "InvalidSpecError" && strings.Contains(c.Message, spec.refusal) {
+						return true
+					}
+				}
+				return false
+			})
+		}
+	})
+
+	t.Run("a change by hand is drift, stops releases and is taken back", func(t *testing.T) {
+		released, err := k.deliver(t, k.p.repo, "hello", "dev")
+		require.NoError(t, err)
+		_, digest, _ := strings.Cut(released.Image, "@")
+		const quota = "/api/v1/namespaces/" + namespace + "/resourcequotas/share"
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodPatch, quota, merge, map[string]any{"spec": map[string]any{"hard": map[string]any{"pods": "500"}}}, nil))
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodDelete, "/apis/networking.k8s.io/v1/namespaces/"+namespace+"/networkpolicies/default-deny", "", nil, nil))
+
+		out, err := k.infra(t, env, "drift", "json")
+		require.NoError(t, err, "drift is a result, not a failure")
+		var drift struct {
+			Drifted   bool
+			Resources []struct{ Address, Action string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &drift), out)
+		assert.True(t, drift.Drifted)
+		var seen []string
+		for _, r := range drift.Resources {
+			seen = append(seen, r.Address+" "+r.Action)
+		}
+		assert.ElementsMatch(t, []string{`kubectl_manifest.quota["hello"] update`, `kubectl_manifest.default_deny["hello"] delete`}, seen)
+
+		_, err = k.infra(t, env, "drift", "check", "text")
+		refused(t, err, "drift: refused by policy: environment staging: was changed outside of Terraform: 2", `kubectl_manifest.quota["hello"]`)
+		before := git(t, k.p.remote(t), "rev-parse", "HEAD")
+		_, err = k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "signed", "--app", "hello", "--digest", digest, "release", "--env", env, "commit")
+		refused(t, err, "release: refused by policy: infrastructure of staging: was changed outside of Terraform")
+		assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
+
+		k.provision(t, env)
+		var restored struct {
+			Spec struct{ Hard map[string]string }
+		}
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, quota, "", nil, &restored))
+		assert.Equal(t, "20", restored.Spec.Hard["pods"])
+		_, err = k.infra(t, env, "drift", "check", "text")
+		require.NoError(t, err)
+	})
+
+	t.Run("a held lock is waited for, its holder named, and given back only by its id", func(t *testing.T) {
+		const id = "6f1b2c3d-0000-4000-8000-000000000001"
+		const lease = "/apis/coordination.k8s.io/v1/namespaces/slipway-system/leases/lock-tfstate-default-local-" + env
+		info := `{"ID":"` + id + `","Operation":"OperationTypeApply","Who":"ci@runner-7","Version":"1.9.0","Created":"2026-11-25T20:10:39Z"}`
+		held := map[string]any{"metadata": map[string]any{"annotations": map[string]any{"app.terraform.io/lock-info": info}}, "spec": map[string]any{"holderIdentity": id}}
+		require.Equal(t, http.StatusOK, k.api(t, http.MethodPatch, lease, merge, held, nil))
+		_, err := k.infra(t, env, "plan", "changes")
+		refused(t, err, "plan: ", "is held by another run: ci@runner-7", id)
+		_, err = k.infra(t, env, "unlock", "--id", "6f1b2c3d-0000-4000-8000-000000000002")
+		refused(t, err, "unlock: refused by policy", "is not the one that is held")
+		_, err = k.infra(t, env, "unlock", "--id", id)
+		require.NoError(t, err)
+		assert.True(t, provisioned())
+	})
+}
