@@ -3,6 +3,7 @@ module slipway/tools/manifests
 go 1.26.4
 
 replace (
+	slipway/ci => ../../ci
 	slipway/gitops/step => ../../modules/gitops/step
 	slipway/step => ../../modules/toolbox/step
 )
@@ -11,6 +12,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	github.com/yannh/kubeconform v0.8.0
 	sigs.k8s.io/kustomize/kyaml v0.21.1
+	slipway/ci v0.0.0
 	slipway/gitops/step v0.0.0
 	slipway/step v0.0.0
 )
@@ -46,7 +48,7 @@ require (
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sys v0.47.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
-	google.golang.org/protobuf v1.36.5 // indirect
+	google.golang.org/protobuf v1.36.11 // indirect
 	gopkg.in/evanphx/json-patch.v4 v4.13.0 // indirect
 	k8s.io/kube-openapi v0.0.0-20260603220949-865597e52e25 // indirect
 	k8s.io/utils v0.0.0-20260210185600-b8788abfbbc2 // indirect

@@ -1,9 +1,10 @@
-// Command manifests holds everything below gitops/ to the schemas of its kinds.
-// From its own folder:
+// Command manifests holds everything below gitops/ to the schemas of its kinds,
+// and what Trivy found there to the scan's policy. From its own folder:
 //
 //	manifests check      render everything and check it; no network
 //	manifests generate   write the schemas of the kinds in use, from the pinned modules
-//	manifests render     write what is rendered below --out, one file a target
+//	manifests render     write each object as it is applied below --out, in the file that it is written in
+//	manifests judge      decide about --findings, a result of the scan module's config, as slipway.yaml says
 package main
 
 import (
@@ -14,8 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
+	"time"
 
 	"slipway/gitops/step/overlay"
 	"slipway/step"
@@ -29,8 +29,8 @@ func main() {
 	// Rendering must not download anything, and Kustomize would.
 	http.DefaultTransport = overlay.Offline{}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	said, err := run(ctx, os.Args[1:])
+	stop()
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
@@ -43,7 +43,7 @@ func main() {
 
 // run does what the arguments say and returns what is to be said about it.
 func run(ctx context.Context, args []string) (string, error) {
-	const usage = "usage: manifests check|generate|render [flags]"
+	const usage = "usage: manifests check|generate|render|judge [flags]"
 	if len(args) == 0 {
 		return "", errors.New(usage)
 	}
@@ -52,11 +52,16 @@ func run(ctx context.Context, args []string) (string, error) {
 	schemas := flags.String("schemas", "schemas", "the `folder` of schemas")
 	pins := flags.String("pins", "../../modules/sandbox/pins", "the `folder` with the pins of the cluster's programs")
 	out := flags.String("out", "", "render: the `folder` to write to")
+	findings := flags.String("findings", "", "judge: the result `file` of the scan")
+	settings := flags.String("config", "../../slipway.yaml", "judge: the `file` with the policy")
 	if err := flags.Parse(args[1:]); err != nil {
 		return "", err
 	}
 	if flags.NArg() > 0 {
 		return "", fmt.Errorf("unexpected argument %.40q", flags.Arg(0))
+	}
+	if args[0] == "judge" {
+		return judge(*settings, *findings, time.Now())
 	}
 	tree, err := overlay.ReadDir(*gitops)
 	if err != nil {
@@ -90,7 +95,11 @@ func run(ctx context.Context, args []string) (string, error) {
 		if *out == "" {
 			return "", errors.New("--out is missing")
 		}
-		return fmt.Sprintf("%d targets in %s", len(targets), *out), render(*out, targets)
+		files, err := target.Applied(tree)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d files in %s", len(files), *out), write(*out, files)
 	}
 	return "", fmt.Errorf("unknown command %.40q; %s", args[0], usage)
 }
@@ -101,23 +110,4 @@ func refusal(folder string, problems []conform.Problem) error {
 		details = append(details, p.String())
 	}
 	return step.Policy(stage, folder, fmt.Sprintf("%d problems", len(problems)), "mend the named fields", details...)
-}
-
-// render writes each target to a file of its own: <target>.yaml, or the file's
-// own name.
-func render(out string, targets []target.Target) error {
-	for _, t := range targets {
-		name := t.Name
-		if !strings.Contains(filepath.Base(name), ".") {
-			name += ".yaml"
-		}
-		file := filepath.Join(out, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, t.Manifests, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
 }

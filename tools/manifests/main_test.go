@@ -133,8 +133,8 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 			dev + ": additional properties 'status' not allowed",
 		},
 		"an unknown kind": {
-			"apps/hello/base/service.yaml", "kind: Service", "kind: Sevice",
-			"apps/hello/overlays/dev: Sevice hello-dev/hello: there is no schema for v1 Sevice: run `go -C tools/manifests run . generate`",
+			"apps/hello/base/service.yaml", "kind: Service", "kind: Servlet",
+			"apps/hello/overlays/dev: Servlet hello-dev/hello: there is no schema for v1 Servlet: run `go -C tools/manifests run . generate`",
 		},
 		"a kind in other letters": {
 			"apps/hello/base/service.yaml", "kind: Service", "kind: service",
@@ -271,15 +271,24 @@ func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
 	assert.Equal(t, map[string][]byte{"v1/new.json": []byte("{}")}, files)
 }
 
-func TestRenderWritesEveryTarget(t *testing.T) {
+func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	out := t.TempDir()
 	_, err := run(t.Context(), []string{"render", "--gitops", gitopsFolder, "--out", out})
 	require.NoError(t, err)
-	data, err := os.ReadFile(filepath.Join(out, "platform", "sandbox.yaml"))
+	files, err := read(out)
 	require.NoError(t, err)
-	assert.Contains(t, string(data), "kind: ImageValidatingPolicy")
-	assert.FileExists(t, filepath.Join(out, "argocd", "hello-dev.yaml"))
-	assert.FileExists(t, filepath.Join(out, "apps", "hello", "overlays", "dev.yaml"))
+	hello := string(files["apps/hello/base/deployment.yaml"])
+	for _, namespace := range []string{"hello-dev", "hello-staging", "hello-production"} {
+		assert.Equal(t, 1, strings.Count(hello, "namespace: "+namespace+"\n"), namespace)
+	}
+	assert.NotContains(t, hello, "annotations:", "the object as it is applied")
+	patched := string(files["platform/argocd/base/repo-server.yaml"])
+	assert.Contains(t, patched, "image: slipway.internal/pod:1", "the patch of the overlay")
+	assert.Contains(t, patched, "image: slipway.internal/argocd:")
+	assert.Equal(t, 1, strings.Count(patched, "kind: Deployment"), "once, and not the base as well")
+	assert.Contains(t, string(files["platform/policies/kustomization.yaml"]), "name: slipway-signing-key", "what it generates")
+	assert.Contains(t, files, "argocd/hello-dev.yaml")
+	assert.NotContains(t, files, "platform/argocd/overlays/sandbox/forward.yaml")
 }
 
 func TestArguments(t *testing.T) {
@@ -288,6 +297,7 @@ func TestArguments(t *testing.T) {
 		"unknown command":       {"chek", "--gitops", gitopsFolder},
 		"unexpected argument":   {"check", "x"},
 		"--out is missing":      {"render", "--gitops", gitopsFolder},
+		"--findings is missing": {"judge"},
 		"give a GitOps folder":  {"check", "--gitops", "no/such/folder"},
 		"flag provided but not": {"check", "--strict"},
 	} {

@@ -22,6 +22,9 @@ type Target struct {
 	Name string
 	// Manifests are the objects, as YAML documents.
 	Manifests []byte
+	// Part is true for a folder that another is built from: nobody applies it as
+	// it is here.
+	Part bool
 }
 
 // Find renders the targets of a GitOps folder, sorted by name. A manifest that
@@ -46,7 +49,7 @@ func Find(tree overlay.Tree) ([]Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		targets = append(targets, Target{folder, built})
+		targets = append(targets, Target{Name: folder, Manifests: built})
 	}
 	for _, file := range files {
 		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] {
@@ -55,7 +58,10 @@ func Find(tree overlay.Tree) ([]Target, error) {
 		if kustomization := path.Join(path.Dir(file), overlay.KustomizationFile); tree.Files[kustomization] != nil {
 			return nil, step.Input(stage, file, "is named by no kustomization, so it is never applied", "name it in "+kustomization+", or remove it")
 		}
-		targets = append(targets, Target{file, tree.Files[file]})
+		targets = append(targets, Target{Name: file, Manifests: tree.Files[file]})
+	}
+	for i := range targets {
+		targets[i].Part = named[targets[i].Name]
 	}
 	if len(targets) == 0 {
 		return nil, step.Input(stage, "the GitOps folder", "holds no manifests", "give the folder that Argo CD follows")
