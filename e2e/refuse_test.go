@@ -76,8 +76,11 @@ func TestPrivilegedPodIsRefused(t *testing.T) {
 func TestExpiredExceptionIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared
-	text := strings.Replace(read(t, p.repo+"/slipway.yaml"), "exceptions: []",
-		`exceptions: [{id: CVE-2022-32149, reason: not reachable, owner: team-a, expires: "2026-01-31"}]`, 1)
+	const list = "    exceptions:\n"
+	text := read(t, p.repo+"/slipway.yaml")
+	require.Contains(t, text, list)
+	text = strings.Replace(text, list,
+		list+`      - {id: CVE-2022-32149, reason: not reachable, owner: team-a, expires: "2026-01-31"}`+"\n", 1)
 	dir := source(t, map[string]string{"slipway.yaml": text})
 	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
 	refused(t, err, "scan: refused by policy: exception CVE-2022-32149 of team-a: expired on 2026-01-31")

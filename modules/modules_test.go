@@ -149,3 +149,47 @@ func TestDockerfileCheckNamesTheLine(t *testing.T) {
 	assert.Equal(t, "build", result.Fault.Stage)
 	assert.Contains(t, result.Fault.Input, "Dockerfile:2")
 }
+
+// manifests runs the program that renders the GitOps folder and judges it.
+func manifests(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"run", "."}, args...)...)
+	cmd.Dir = filepath.Join("..", "tools", "manifests")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// scanned scans a GitOps folder and judges what was found.
+func scanned(t *testing.T, folder string) (string, error) {
+	t.Helper()
+	result := filepath.Join(t.TempDir(), "result.json")
+	found := must(t, "scan", "call", "config", "--source", folder, "--name", "gitops", "file", "--path", "result.json", "contents")
+	require.NoError(t, os.WriteFile(result, []byte(found), 0o644))
+	return manifests(t, "judge", "--findings", result)
+}
+
+func TestEveryManifestPassesTheScan(t *testing.T) {
+	applied := filepath.Join(t.TempDir(), "gitops")
+	out, err := manifests(t, "render", "--out", applied)
+	require.NoError(t, err, out)
+	for name, folder := range map[string]string{"as written": "../gitops", "as applied": applied} {
+		t.Run(name, func(t *testing.T) {
+			out, err := scanned(t, folder)
+			require.NoError(t, err, out)
+			assert.Contains(t, out, "none refuses at HIGH")
+			t.Log(out)
+		})
+	}
+
+	t.Run("a privileged container of the platform is refused", func(t *testing.T) {
+		file := filepath.Join(applied, "platform", "kyverno", "base", "kyverno.yaml")
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Contains(t, string(text), "privileged: false")
+		require.NoError(t, os.WriteFile(file, bytes.Replace(text, []byte("privileged: false"), []byte("privileged: true"), 1), 0o644))
+		out, err := scanned(t, applied)
+		require.Error(t, err, out)
+		assert.Contains(t, out, "HIGH: KSV-0017 in gitops/platform/kyverno/base/kyverno.yaml:")
+		assert.Contains(t, out, "refused by policy")
+	})
+}

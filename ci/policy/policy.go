@@ -5,6 +5,7 @@ package policy
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -55,6 +56,10 @@ type Exception struct {
 	ID string `yaml:"id" json:"id"`
 	// App limits the exception to one app; empty means every app.
 	App string `yaml:"app" json:"app,omitempty"`
+	// Path limits the exception to misconfigurations in one file of the
+	// repository, or in those of a pattern as path.Match reads it; empty means
+	// findings of every kind, wherever they are.
+	Path string `yaml:"path" json:"path,omitempty"`
 	// Reason says why the finding is no danger here.
 	Reason string `yaml:"reason" json:"reason"`
 	// Owner is who answers for it.
@@ -88,12 +93,29 @@ func (p Policy) Validate(where string) error {
 		if _, err := e.lastMoment(); err != nil {
 			return step.Input("config", fmt.Sprintf("%s.expires %q", at, e.Expires), "is not a day", "write YYYY-MM-DD").Because(err)
 		}
-		if seen[e.ID+"\x00"+e.App] {
-			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id and app")
+		if _, err := path.Match(e.Path, ""); err != nil || path.IsAbs(e.Path) || e.Path != "" && path.Clean(e.Path) != e.Path {
+			return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name")
 		}
-		seen[e.ID+"\x00"+e.App] = true
+		key := strings.Join([]string{e.ID, e.App, e.Path}, "\x00")
+		if seen[key] {
+			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id, app and path")
+		}
+		seen[key] = true
 	}
 	return nil
+}
+
+// covers reports whether the exception is for a finding; file is empty for one
+// that is in no file of the repository.
+func (e Exception) covers(id, file string) bool {
+	if e.ID != id {
+		return false
+	}
+	if e.Path == "" {
+		return true
+	}
+	ok, err := path.Match(e.Path, file)
+	return err == nil && ok && file != ""
 }
 
 func (e Exception) lastMoment() (time.Time, error) {

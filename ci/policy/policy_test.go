@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -191,6 +192,9 @@ func TestPolicyValidation(t *testing.T) {
 		"no id":             {func(p *policy.Policy) { e := good; e.ID = ""; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].id"},
 		"no expiry":         {func(p *policy.Policy) { e := good; e.Expires = ""; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].expires"},
 		"not a day":         {func(p *policy.Policy) { e := good; e.Expires = "soon"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].expires "soon"`},
+		"no pattern":        {func(p *policy.Policy) { e := good; e.Path = "gitops/["; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "gitops/["`},
+		"absolute path":     {func(p *policy.Policy) { e := good; e.Path = "/gitops"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "/gitops"`},
+		"path that climbs":  {func(p *policy.Policy) { e := good; e.Path = "gitops/../x"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "gitops/../x"`},
 		"listed twice":      {func(p *policy.Policy) { p.Exceptions = []policy.Exception{good, good} }, `p.exceptions[1].id "CVE-1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -225,4 +229,111 @@ func TestInfrastructureExceptions(t *testing.T) {
 
 	_, err = p.Unexcepted("check", found, now.AddDate(0, 0, 1))
 	require.ErrorContains(t, err, "expired on 2026-11-24")
+}
+
+func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
+	const rbac = "gitops/platform/argocd/base/rbac.yaml"
+	e := policy.Exception{ID: "KSV-0041", Path: rbac, Reason: "r", Owner: "o", Expires: "2026-11-24"}
+	for name, tc := range map[string]struct {
+		path, file string
+		ok         bool
+	}{
+		"the file":              {rbac, rbac, true},
+		"a pattern":             {"gitops/platform/*/base/rbac.yaml", rbac, true},
+		"another file":          {rbac, "gitops/apps/hello/base/rbac.yaml", false},
+		"a folder":              {"gitops/platform/argocd/base", rbac, false},
+		"a star for two names":  {"gitops/platform/*/rbac.yaml", rbac, false},
+		"a star for everything": {"*", rbac, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, in := strict(), clean()
+			e := e
+			e.Path = tc.path
+			p.Exceptions = []policy.Exception{e}
+			require.NoError(t, p.Validate("p"))
+			in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: policy.Critical, Title: "Secrets"}}
+			v, err := p.Evaluate(in)
+			w, manifestsErr := p.EvaluateManifests("scan", "gitops", in.Findings, now)
+			left, leftErr := p.Unexcepted("check", in.Findings.Misconfigurations, now)
+			require.NoError(t, leftErr)
+			if !tc.ok {
+				require.ErrorContains(t, err, "1 finding at or above HIGH")
+				require.ErrorContains(t, manifestsErr, "1 finding at or above HIGH")
+				assert.Equal(t, in.Findings.Misconfigurations, left)
+				return
+			}
+			require.NoError(t, err)
+			require.NoError(t, manifestsErr)
+			assert.Equal(t, []policy.Exception{e}, v.Excepted)
+			assert.Equal(t, []policy.Exception{e}, w.Excepted)
+			assert.Empty(t, left)
+		})
+	}
+	// What is in no file has no path.
+	p, in := strict(), clean()
+	e.Path, e.ID = "*", "CVE-1"
+	p.Exceptions = []policy.Exception{e}
+	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-1", policy.High, "1")}
+	_, err := p.Evaluate(in)
+	require.ErrorContains(t, err, "1 finding at or above HIGH")
+}
+
+func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
+	p, in := strict(), clean()
+	p.Exceptions = []policy.Exception{{ID: "KSV-0041", Path: "a.yaml", Reason: "r", Owner: "o", Expires: "2026-11-23"}}
+	_, err := p.Evaluate(in)
+	require.NoError(t, err, "no finding needs it")
+
+	in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-0041", File: "a.yaml", Severity: policy.Low}}
+	_, err = p.Evaluate(in)
+	require.ErrorContains(t, err, "expired on 2026-11-23")
+	_, err = p.EvaluateManifests("scan", "gitops", in.Findings, now)
+	require.ErrorContains(t, err, "expired on 2026-11-23")
+	_, err = p.Unexcepted("check", in.Findings.Misconfigurations, now)
+	require.ErrorContains(t, err, "expired on 2026-11-23")
+}
+
+func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
+	found := policy.Findings{
+		TrivyVersion: "0.74.0", Scanned: []policy.Scanned{{Target: "a.yaml", Type: "kubernetes"}},
+		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: policy.Medium, Title: "Tag"}},
+	}
+	v, err := strict().EvaluateManifests("scan", "gitops", found, now)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"MEDIUM: KSV-1 in a.yaml:3: Tag"}, v.Reported)
+	assert.Empty(t, v.Excepted)
+	assert.Equal(t, 1, v.Scanned)
+
+	high := policy.Misconfiguration{ID: "KSV-2", File: "a.yaml", Line: 4, Severity: policy.High, Title: "Root"}
+	ofApp := policy.Exception{ID: "KSV-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"}
+	for name, tc := range map[string]struct {
+		spoil  func(*policy.Policy, *policy.Findings)
+		detail string
+	}{
+		"at the threshold": {func(_ *policy.Policy, f *policy.Findings) {
+			f.Misconfigurations = append(f.Misconfigurations, high)
+		}, "HIGH: KSV-2 in a.yaml:4: Root"},
+		"excepted for an app": {func(p *policy.Policy, f *policy.Findings) {
+			p.Exceptions = []policy.Exception{ofApp}
+			f.Misconfigurations = append(f.Misconfigurations, high)
+		}, "HIGH: KSV-2 in a.yaml:4: Root"},
+		"a secret": {func(_ *policy.Policy, f *policy.Findings) {
+			f.Secrets = []policy.Secret{{Rule: "private-key", File: "a.yaml", Line: 9, Title: "Private key"}}
+		}, "secret: Private key in a.yaml:9 (private-key)"},
+		"nothing scanned":   {func(_ *policy.Policy, f *policy.Findings) { f.Scanned = nil }, ""},
+		"no policy to hold": {func(p *policy.Policy, _ *policy.Findings) { p.Threshold = "" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, f := strict(), found
+			f.Misconfigurations = slices.Clone(found.Misconfigurations)
+			tc.spoil(&p, &f)
+			_, err := p.EvaluateManifests("scan", "gitops", f, now)
+			fault, ok := step.AsFault(err)
+			require.True(t, ok, "want a fault, got %v", err)
+			assert.NotEmpty(t, fault.Mend)
+			if tc.detail != "" {
+				assert.Equal(t, []string{tc.detail}, fault.Details)
+			}
+		})
+	}
 }

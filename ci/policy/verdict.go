@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,69 +141,144 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	if len(in.Findings.Scanned) == 0 {
 		return nil, step.Policy(stage, subject, "the scanner looked at nothing, so it can't decide", "check that the image holds a package type that Trivy knows")
 	}
-	exceptions, err := p.valid(stage, in.App, in.Now)
+	j, err := p.judge(stage, in.App, in.Now)
 	if err != nil {
 		return nil, err
-	}
-	v := &Verdict{
-		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, PolicyDigest: p.Digest(),
-		TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
-		Reported: []string{}, Excepted: []Exception{},
-	}
-	var refused []string
-	used := map[string]bool{}
-	judge := func(id string, s Severity, unfixed bool, line string) {
-		if e, ok := exceptions[id]; ok {
-			if !used[id] {
-				v.Excepted = append(v.Excepted, e)
-				used[id] = true
-			}
-			return
-		}
-		if p.refuses(s, unfixed) {
-			refused = append(refused, line)
-		} else {
-			v.Reported = append(v.Reported, line)
-		}
-	}
-	for _, f := range in.Findings.Secrets {
-		refused = append(refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
 	}
 	for _, f := range in.Findings.Vulnerabilities {
 		mend := "no fixed version"
 		if f.Fixed != "" {
 			mend = "fixed in " + f.Fixed
 		}
-		judge(f.ID, f.Severity, f.Fixed == "", fmt.Sprintf("%s: %s in %s %s, %s: %s", f.Severity, f.ID, f.Package, f.Installed, mend, f.Title))
+		j.finding(f.ID, "", f.Severity, f.Fixed == "", fmt.Sprintf("%s: %s in %s %s, %s: %s", f.Severity, f.ID, f.Package, f.Installed, mend, f.Title))
 	}
-	for _, f := range in.Findings.Misconfigurations {
-		judge(f.ID, f.Severity, false, fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title))
+	j.manifests(in.Findings)
+	if err := j.refusal(subject, "update the named packages, remove the secrets (and revoke them), mend the manifests; or add an exception with id, reason, owner and expires to slipway.yaml"); err != nil {
+		return nil, err
 	}
-	if len(refused) > 0 {
-		noun := "findings"
-		if len(refused) == 1 {
-			noun = "finding"
-		}
-		return nil, step.Policy(stage, subject, fmt.Sprintf("%d %s at or above %s", len(refused), noun, strings.ToUpper(string(p.Threshold))),
-			"update the named packages, remove the secrets (and revoke them), mend the manifests; or add an exception with id, reason, owner and expires to slipway.yaml", refused...)
-	}
-	return v, nil
+	return &Verdict{
+		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, PolicyDigest: p.Digest(),
+		TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
+		Reported: j.reported, Excepted: j.excepted,
+	}, nil
 }
 
-// valid returns the exceptions for an app, by id; one that has expired is a
-// refusal.
-func (p Policy) valid(stage, app string, now time.Time) (map[string]Exception, error) {
-	exceptions := map[string]Exception{}
+// EvaluateManifests decides about manifests that belong to no image, as Evaluate
+// does about those of an app: only their secrets and misconfigurations count. An
+// exception for an app is none for them.
+func (p Policy) EvaluateManifests(stage, subject string, found Findings, now time.Time) (*Verdict, error) {
+	if err := p.Validate("policy"); err != nil {
+		return nil, err
+	}
+	if len(found.Scanned) == 0 {
+		return nil, step.Policy(stage, subject, "the scanner looked at nothing, so it can't decide", "give a folder with manifests")
+	}
+	j, err := p.judge(stage, "", now)
+	if err != nil {
+		return nil, err
+	}
+	j.manifests(found)
+	if err := j.refusal(subject, "remove the secrets (and revoke them), mend the manifests; or add an exception with id, path, reason, owner and expires to slipway.yaml"); err != nil {
+		return nil, err
+	}
+	return &Verdict{
+		PolicyDigest: p.Digest(), TrivyVersion: found.TrivyVersion, Scanned: len(found.Scanned),
+		Reported: j.reported, Excepted: j.excepted,
+	}, nil
+}
+
+// judgement is a decision on its way.
+type judgement struct {
+	policy     Policy
+	stage      string
+	now        time.Time
+	exceptions []Exception
+
+	refused, reported []string
+	excepted          []Exception
+	// expired is the first refusal of an exception that a finding needs.
+	expired error
+}
+
+func (p Policy) judge(stage, app string, now time.Time) (*judgement, error) {
+	exceptions, err := p.valid(stage, app, now)
+	if err != nil {
+		return nil, err
+	}
+	return &judgement{policy: p, stage: stage, now: now, exceptions: exceptions, reported: []string{}, excepted: []Exception{}}, nil
+}
+
+// finding decides about one; file is empty for what is in no file of the
+// repository.
+func (j *judgement) finding(id, file string, s Severity, unfixed bool, line string) {
+	e, ok := excepting(j.exceptions, id, file)
+	switch {
+	case ok:
+		if err := e.holds(j.stage, j.now); err != nil && j.expired == nil {
+			j.expired = err
+		}
+		if !slices.Contains(j.excepted, e) {
+			j.excepted = append(j.excepted, e)
+		}
+	case j.policy.refuses(s, unfixed):
+		j.refused = append(j.refused, line)
+	default:
+		j.reported = append(j.reported, line)
+	}
+}
+
+// manifests decides about secrets, which no exception lets pass, and about
+// misconfigurations.
+func (j *judgement) manifests(found Findings) {
+	for _, f := range found.Secrets {
+		j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
+	}
+	for _, f := range found.Misconfigurations {
+		j.finding(f.ID, f.File, f.Severity, false, fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title))
+	}
+}
+
+func (j *judgement) refusal(subject, mend string) error {
+	if j.expired != nil {
+		return j.expired
+	}
+	if len(j.refused) == 0 {
+		return nil
+	}
+	noun := "findings"
+	if len(j.refused) == 1 {
+		noun = "finding"
+	}
+	return step.Policy(j.stage, subject, fmt.Sprintf("%d %s at or above %s", len(j.refused), noun, strings.ToUpper(string(j.policy.Threshold))), mend, j.refused...)
+}
+
+// valid returns the exceptions for an app; one that has expired is a refusal. One
+// with a path is looked at again where a finding needs it: what has expired for
+// the platform's manifests is no reason to refuse an app.
+func (p Policy) valid(stage, app string, now time.Time) ([]Exception, error) {
+	var exceptions []Exception
 	for _, e := range p.Exceptions {
 		if e.App != "" && e.App != app {
 			continue
 		}
-		if err := e.holds(stage, now); err != nil {
-			return nil, err
+		if e.Path == "" {
+			if err := e.holds(stage, now); err != nil {
+				return nil, err
+			}
 		}
-		exceptions[e.ID] = e
+		exceptions = append(exceptions, e)
 	}
 	return exceptions, nil
+}
+
+// excepting returns the first exception that covers a finding.
+func excepting(exceptions []Exception, id, file string) (Exception, bool) {
+	for _, e := range exceptions {
+		if e.covers(id, file) {
+			return e, true
+		}
+	}
+	return Exception{}, false
 }
 
 // holds refuses an exception whose last day is over, or can't be read.
@@ -224,8 +300,13 @@ func (p Policy) Unexcepted(stage string, found []Misconfiguration, now time.Time
 	}
 	left := []Misconfiguration{}
 	for _, f := range found {
-		if _, ok := exceptions[f.ID]; !ok {
+		e, ok := excepting(exceptions, f.ID, f.File)
+		if !ok {
 			left = append(left, f)
+			continue
+		}
+		if err := e.holds(stage, now); err != nil {
+			return nil, err
 		}
 	}
 	return left, nil

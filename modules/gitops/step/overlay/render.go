@@ -17,14 +17,18 @@ import (
 // top is where the GitOps folder lies in the file system given to Kustomize.
 const top = "/gitops"
 
-// Render builds the overlay of app in env with Kustomize, in memory, and
-// returns its manifests. An overlay that does not build, or that needs
-// anything from outside the tree, is an input Fault.
+// Render builds the overlay of app in env; see Build.
 func Render(tree Tree, app, env string) ([]byte, error) {
 	if _, err := tree.Lookup(app, env); err != nil {
 		return nil, err
 	}
-	folder := Folder(app, env)
+	return Build(tree, Folder(app, env))
+}
+
+// Build builds a folder of the tree with Kustomize, in memory, and returns its
+// manifests. A folder that does not build, or that needs anything from outside
+// the tree, is an input Fault.
+func Build(tree Tree, folder string) ([]byte, error) {
 	if err := selfContained(tree, folder, map[string]bool{}); err != nil {
 		return nil, err
 	}

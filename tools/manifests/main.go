@@ -1,0 +1,113 @@
+// Command manifests holds everything below gitops/ to the schemas of its kinds,
+// and what Trivy found there to the scan's policy. From its own folder:
+//
+//	manifests check      render everything and check it; no network
+//	manifests generate   write the schemas of the kinds in use, from the pinned modules
+//	manifests render     write each object as it is applied below --out, in the file that it is written in
+//	manifests judge      decide about --findings, a result of the scan module's config, as slipway.yaml says
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"slipway/gitops/step/overlay"
+	"slipway/step"
+	"slipway/tools/manifests/conform"
+	"slipway/tools/manifests/target"
+)
+
+const stage = "manifests"
+
+func main() {
+	// Rendering must not download anything, and Kustomize would.
+	http.DefaultTransport = overlay.Offline{}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	said, err := run(ctx, os.Args[1:])
+	stop()
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(said)
+}
+
+// run does what the arguments say and returns what is to be said about it.
+func run(ctx context.Context, args []string) (string, error) {
+	const usage = "usage: manifests check|generate|render|judge [flags]"
+	if len(args) == 0 {
+		return "", errors.New(usage)
+	}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	gitops := flags.String("gitops", "../../gitops", "the GitOps `folder`")
+	schemas := flags.String("schemas", "schemas", "the `folder` of schemas")
+	pins := flags.String("pins", "../../modules/sandbox/pins", "the `folder` with the pins of the cluster's programs")
+	out := flags.String("out", "", "render: the `folder` to write to")
+	findings := flags.String("findings", "", "judge: the result `file` of the scan")
+	settings := flags.String("config", "../../slipway.yaml", "judge: the `file` with the policy")
+	if err := flags.Parse(args[1:]); err != nil {
+		return "", err
+	}
+	if flags.NArg() > 0 {
+		return "", fmt.Errorf("unexpected argument %.40q", flags.Arg(0))
+	}
+	if args[0] == "judge" {
+		return judge(*settings, *findings, time.Now())
+	}
+	tree, err := overlay.ReadDir(*gitops)
+	if err != nil {
+		return "", err
+	}
+	targets, err := target.Find(tree)
+	if err != nil {
+		return "", err
+	}
+	switch args[0] {
+	case "check":
+		problems, err := conform.Check(ctx, *schemas, targets)
+		if err != nil {
+			return "", err
+		}
+		if len(problems) > 0 {
+			return "", refusal(*gitops, problems)
+		}
+		return fmt.Sprintf("%d targets conform", len(targets)), nil
+	case "generate":
+		kinds, err := conform.Kinds(targets)
+		if err != nil {
+			return "", err
+		}
+		files, err := generate(ctx, *pins, kinds)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d schemas in %s", len(files), *schemas), write(*schemas, files)
+	case "render":
+		if *out == "" {
+			return "", errors.New("--out is missing")
+		}
+		files, err := target.Applied(tree)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d files in %s", len(files), *out), write(*out, files)
+	}
+	return "", fmt.Errorf("unknown command %.40q; %s", args[0], usage)
+}
+
+func refusal(folder string, problems []conform.Problem) error {
+	var details []string
+	for _, p := range problems {
+		details = append(details, p.String())
+	}
+	return step.Policy(stage, folder, fmt.Sprintf("%d problems", len(problems)), "mend the named fields", details...)
+}

@@ -1,0 +1,307 @@
+package main
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/gitops/step/overlay"
+	"slipway/step"
+	"slipway/tools/manifests/conform"
+	"slipway/tools/manifests/schema"
+	"slipway/tools/manifests/target"
+)
+
+const (
+	gitopsFolder = "../../gitops"
+	schemaFolder = "schemas"
+	pinFolder    = "../../modules/sandbox/pins"
+)
+
+func TestMain(m *testing.M) {
+	http.DefaultTransport = overlay.Offline{}
+	os.Exit(m.Run())
+}
+
+// shipped are the targets of this repository.
+func shipped(t *testing.T) []target.Target {
+	t.Helper()
+	tree, err := overlay.ReadDir(gitopsFolder)
+	require.NoError(t, err)
+	targets, err := target.Find(tree)
+	require.NoError(t, err)
+	return targets
+}
+
+// broken are the targets that a file has a part in, with one change to the file.
+func broken(t *testing.T, file, old, new string) []target.Target {
+	t.Helper()
+	tree, err := overlay.ReadDir(gitopsFolder)
+	require.NoError(t, err)
+	text := string(tree.Files[file])
+	require.Contains(t, text, old, file)
+	tree.Files[file] = []byte(strings.Replace(text, old, new, 1))
+	part := file
+	for _, whole := range []string{"apps/hello/", "platform/"} {
+		if strings.HasPrefix(file, whole) {
+			part = whole
+		}
+	}
+	maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return !strings.HasPrefix(name, part) })
+	targets, err := target.Find(tree)
+	require.NoError(t, err)
+	return targets
+}
+
+func problems(t *testing.T, targets []target.Target) []string {
+	t.Helper()
+	found, err := conform.Check(t.Context(), schemaFolder, targets)
+	require.NoError(t, err)
+	lines := []string{}
+	for _, p := range found {
+		lines = append(lines, p.String())
+	}
+	return lines
+}
+
+func TestEverythingBelowGitopsConforms(t *testing.T) {
+	targets := shipped(t)
+	assert.Empty(t, problems(t, targets))
+
+	// Whatever else is added is found as well; these must not get lost.
+	var names []string
+	for _, target := range targets {
+		names = append(names, target.Name)
+	}
+	for _, pattern := range []string{"apps/*/overlays/*", "argocd/*.yaml", "platform/*/overlays/*", "platform/sandbox"} {
+		folders, err := filepath.Glob(filepath.Join(gitopsFolder, pattern))
+		require.NoError(t, err)
+		require.NotEmpty(t, folders, pattern)
+		for _, folder := range folders {
+			name, err := filepath.Rel(gitopsFolder, folder)
+			require.NoError(t, err)
+			assert.Contains(t, names, filepath.ToSlash(name))
+		}
+	}
+}
+
+func TestBrokenManifestsAreRefused(t *testing.T) {
+	const (
+		deployment = "apps/hello/base/deployment.yaml"
+		dev        = "apps/hello/overlays/dev: Deployment hello-dev/hello"
+		project    = "platform/sandbox/platform.yaml"
+	)
+	for name, c := range map[string]struct{ file, old, new, want string }{
+		"a field that a Deployment does not have": {
+			deployment, "progressDeadlineSeconds: 60", "progressDeadlineSecs: 60",
+			dev + " /spec: additional properties 'progressDeadlineSecs' not allowed",
+		},
+		"a field that a container does not have": {
+			deployment, "imagePullPolicy: IfNotPresent", "pullPolicy: IfNotPresent",
+			dev + " /spec/template/spec/containers/0: additional properties 'pullPolicy' not allowed",
+		},
+		"a field of metadata": {
+			deployment, "  name: hello\n", "  name: hello\n  label: {}\n",
+			dev + " /metadata: additional properties 'label' not allowed",
+		},
+		"a value of another type": {
+			deployment, "revisionHistoryLimit: 3", `revisionHistoryLimit: "3"`,
+			dev + " /spec/revisionHistoryLimit: got string, want integer",
+		},
+		"null": {
+			deployment, "periodSeconds: 1\n", "periodSeconds:\n",
+			dev + " /spec/template/spec/containers/0/startupProbe/periodSeconds: got null, want integer",
+		},
+		"a quantity that is none": {
+			deployment, "memory: 128Mi", "memory: 128MB",
+			dev + " /spec/template/spec/containers/0/resources/limits/memory: '128MB' does not match pattern",
+		},
+		"a required field": {
+			deployment, "containerPort: 8080", "protocol: TCP",
+			dev + " /spec/template/spec/containers/0/ports/0: missing property 'containerPort'",
+		},
+		"a status": {
+			deployment, "spec:\n", "status: {}\nspec:\n",
+			dev + ": additional properties 'status' not allowed",
+		},
+		"an unknown kind": {
+			"apps/hello/base/service.yaml", "kind: Service", "kind: Servlet",
+			"apps/hello/overlays/dev: Servlet hello-dev/hello: there is no schema for v1 Servlet: run `go -C tools/manifests run . generate`",
+		},
+		"a kind in other letters": {
+			"apps/hello/base/service.yaml", "kind: Service", "kind: service",
+			"apps/hello/overlays/dev: service hello-dev/hello /kind: value must be 'Service'",
+		},
+		"a version that is not served": {
+			deployment, "apiVersion: apps/v1", "apiVersion: apps/v1beta1",
+			"apps/hello/overlays/dev: Deployment hello-dev/hello: there is no schema for apps/v1beta1 Deployment: run `go -C tools/manifests run . generate`",
+		},
+		"a typo in an AppProject": {
+			project, "sourceRepos:", "sourceRepo:",
+			"platform/sandbox: AppProject argocd/platform /spec: additional properties 'sourceRepo' not allowed",
+		},
+		"a destination of an AppProject that is no list": {
+			project, "clusterResourceWhitelist:\n    - group: \"*\"\n      kind: \"*\"", "clusterResourceWhitelist: all",
+			"platform/sandbox: AppProject argocd/platform /spec/clusterResourceWhitelist: got string, want array",
+		},
+		"an Application without a project": {
+			"argocd/hello-dev.yaml", "  project: ", "  projct: ",
+			"argocd/hello-dev.yaml: Application argocd/hello-dev /spec: missing property 'project'",
+		},
+		"a typo in Kyverno's policy": {
+			"platform/policies/signed.yaml", "required: true", "require: true",
+			"platform/policies: ImageValidatingPolicy signed /spec/validationConfigurations: additional properties 'require' not allowed",
+		},
+		"an object without a name": {
+			"argocd/hello-dev.yaml", "  name: hello-dev\n", "",
+			"argocd/hello-dev.yaml: Application argocd/ /metadata: missing property 'name'",
+		},
+		"a key given twice": {
+			"argocd/hello-dev.yaml", "  namespace: argocd\n", "  namespace: argocd\n  namespace: default\n",
+			`key "namespace" already set in map`,
+		},
+		"a file without objects": {
+			"argocd/hello-dev.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\n", "",
+			"argocd/hello-dev.yaml: an object: error while parsing: missing 'kind' key",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lines := problems(t, broken(t, c.file, c.old, c.new))
+			assert.Contains(t, strings.Join(lines, "\n"), c.want)
+		})
+	}
+}
+
+func TestAnEmptyFileIsRefused(t *testing.T) {
+	tree := overlay.Tree{Files: map[string][]byte{"argocd/empty.yaml": []byte("# nothing\n")}}
+	targets, err := target.Find(tree)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"argocd/empty.yaml: no object: there is nothing to check"}, problems(t, targets))
+}
+
+func TestCheckSaysWhatToMend(t *testing.T) {
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "service.yaml"), []byte("apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  port: 80\n"), 0o644))
+	_, err := run(t.Context(), []string{"check", "--gitops", folder})
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, step.KindPolicy, fault.Kind)
+	assert.Equal(t, []string{"service.yaml: Service web /spec: additional properties 'port' not allowed"}, fault.Details)
+}
+
+// This much is known without the modules: which schemas there are, and of which
+// versions.
+func TestSchemasAreThoseOfTheKindsInUse(t *testing.T) {
+	kinds, err := conform.Kinds(shipped(t))
+	require.NoError(t, err)
+	var want []string
+	for _, kind := range kinds {
+		want = append(want, kind.File())
+	}
+	files, err := read(schemaFolder)
+	require.NoError(t, err)
+	var got []string
+	var origins []string
+	for _, s := range append(customs, kubernetes) {
+		origins = append(origins, ", generated from "+s.module+" "+pinned(t, s))
+	}
+	for name, data := range files {
+		got = append(got, name)
+		var schema struct{ Description string }
+		require.NoError(t, json.Unmarshal(data, &schema), name)
+		_, origin, _ := strings.Cut(schema.Description, ",")
+		assert.Contains(t, origins, ","+origin, "%s is of another version: run `%s`", name, conform.Generate)
+	}
+	assert.ElementsMatch(t, want, got, "run `%s`", conform.Generate)
+}
+
+func pinned(t *testing.T, s source) string {
+	t.Helper()
+	out, err := exec.Command("go", "mod", "edit", "-json", filepath.Join(pinFolder, s.pin, "go.mod")).Output()
+	require.NoError(t, err)
+	var mod struct {
+		Require []struct{ Path, Version string }
+	}
+	require.NoError(t, json.Unmarshal(out, &mod))
+	for _, r := range mod.Require {
+		if r.Path == s.module {
+			return r.Version
+		}
+	}
+	require.Fail(t, "not pinned", s.module)
+	return ""
+}
+
+// The modules come like every dependency of a test: from Go's cache, or once from
+// its proxy.
+func TestSchemasAreWhatTheGeneratorWrites(t *testing.T) {
+	kinds, err := conform.Kinds(shipped(t))
+	require.NoError(t, err)
+	want, err := generate(t.Context(), pinFolder, kinds)
+	require.NoError(t, err)
+	got, err := read(schemaFolder)
+	require.NoError(t, err)
+	require.Len(t, got, len(want), "run `%s`", conform.Generate)
+	for name := range want {
+		assert.True(t, string(want[name]) == string(got[name]), "%s differs: run `%s`", name, conform.Generate)
+	}
+
+	_, err = generate(t.Context(), pinFolder, []schema.Kind{{APIVersion: "apps/v1", Name: "Deploymnt"}})
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "apps/v1 Deploymnt", fault.Input)
+	assert.Contains(t, fault.Mend, "tools/manifests/sources.go")
+}
+
+func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "schemas")
+	require.NoError(t, write(folder, map[string][]byte{"apps/v1/old.json": []byte("{}")}))
+	require.NoError(t, write(folder, map[string][]byte{"v1/new.json": []byte("{}")}))
+	files, err := read(folder)
+	require.NoError(t, err)
+	assert.Equal(t, map[string][]byte{"v1/new.json": []byte("{}")}, files)
+}
+
+func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
+	out := t.TempDir()
+	_, err := run(t.Context(), []string{"render", "--gitops", gitopsFolder, "--out", out})
+	require.NoError(t, err)
+	files, err := read(out)
+	require.NoError(t, err)
+	hello := string(files["apps/hello/base/deployment.yaml"])
+	for _, namespace := range []string{"hello-dev", "hello-staging", "hello-production"} {
+		assert.Equal(t, 1, strings.Count(hello, "namespace: "+namespace+"\n"), namespace)
+	}
+	assert.NotContains(t, hello, "annotations:", "the object as it is applied")
+	patched := string(files["platform/argocd/base/repo-server.yaml"])
+	assert.Contains(t, patched, "image: slipway.internal/pod:1", "the patch of the overlay")
+	assert.Contains(t, patched, "image: slipway.internal/argocd:")
+	assert.Equal(t, 1, strings.Count(patched, "kind: Deployment"), "once, and not the base as well")
+	assert.Contains(t, string(files["platform/policies/kustomization.yaml"]), "name: slipway-signing-key", "what it generates")
+	assert.Contains(t, files, "argocd/hello-dev.yaml")
+	assert.NotContains(t, files, "platform/argocd/overlays/sandbox/forward.yaml")
+}
+
+func TestArguments(t *testing.T) {
+	for want, args := range map[string][]string{
+		"usage: ":               nil,
+		"unknown command":       {"chek", "--gitops", gitopsFolder},
+		"unexpected argument":   {"check", "x"},
+		"--out is missing":      {"render", "--gitops", gitopsFolder},
+		"--findings is missing": {"judge"},
+		"give a GitOps folder":  {"check", "--gitops", "no/such/folder"},
+		"flag provided but not": {"check", "--strict"},
+	} {
+		_, err := run(t.Context(), args)
+		assert.ErrorContains(t, err, want)
+	}
+}

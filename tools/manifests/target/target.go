@@ -1,0 +1,94 @@
+// Package target finds what is applied from a GitOps folder: every folder that
+// Kustomize builds, and every file that stands for itself.
+package target
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"slipway/gitops/step/overlay"
+	"slipway/step"
+)
+
+const stage = "manifests"
+
+// Target is manifests that are applied together.
+type Target struct {
+	// Name is the folder or file, relative to the GitOps folder.
+	Name string
+	// Manifests are the objects, as YAML documents.
+	Manifests []byte
+	// Part is true for a folder that another is built from: nobody applies it as
+	// it is here.
+	Part bool
+}
+
+// Find renders the targets of a GitOps folder, sorted by name. A manifest that
+// lies beside a kustomization and that none names would never be applied, and
+// is an input Fault.
+func Find(tree overlay.Tree) ([]Target, error) {
+	if len(tree.Links) > 0 {
+		return nil, step.Input(stage, tree.Links[0], "is a symbolic link, and links are not followed", "replace it by the folder or file itself")
+	}
+	named := map[string]bool{}
+	var targets []Target
+	files := slices.Sorted(maps.Keys(tree.Files))
+	for _, file := range files {
+		if path.Base(file) != overlay.KustomizationFile {
+			continue
+		}
+		folder := path.Dir(file)
+		if err := names(file, tree.Files[file], named); err != nil {
+			return nil, err
+		}
+		built, err := overlay.Build(tree, folder)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, Target{Name: folder, Manifests: built})
+	}
+	for _, file := range files {
+		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] {
+			continue
+		}
+		if kustomization := path.Join(path.Dir(file), overlay.KustomizationFile); tree.Files[kustomization] != nil {
+			return nil, step.Input(stage, file, "is named by no kustomization, so it is never applied", "name it in "+kustomization+", or remove it")
+		}
+		targets = append(targets, Target{Name: file, Manifests: tree.Files[file]})
+	}
+	for i := range targets {
+		targets[i].Part = named[targets[i].Name]
+	}
+	if len(targets) == 0 {
+		return nil, step.Input(stage, "the GitOps folder", "holds no manifests", "give the folder that Argo CD follows")
+	}
+	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Name, b.Name) })
+	return targets, nil
+}
+
+// names adds every path that a kustomization may mean to those named: wherever
+// they stand, and with or without a key in front.
+func names(file string, data []byte, named map[string]bool) error {
+	node, err := yaml.Parse(string(data))
+	if err != nil {
+		return step.Input(stage, file, "is not YAML: "+err.Error(), "correct the file").Because(err)
+	}
+	var walk func(*yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.ScalarNode {
+			named[path.Join(path.Dir(file), n.Value)] = true
+			if _, value, ok := strings.Cut(n.Value, "="); ok {
+				named[path.Join(path.Dir(file), value)] = true
+			}
+		}
+		for _, child := range n.Content {
+			walk(child)
+		}
+	}
+	walk(node.YNode())
+	return nil
+}

@@ -1,0 +1,71 @@
+package target_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/gitops/step/overlay"
+	"slipway/step"
+	"slipway/tools/manifests/target"
+)
+
+const config = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
+
+func tree(files map[string]string) overlay.Tree {
+	tree := overlay.Tree{Files: map[string][]byte{}}
+	for name, text := range files {
+		tree.Files[name] = []byte(text)
+	}
+	return tree
+}
+
+func TestFind(t *testing.T) {
+	targets, err := target.Find(tree(map[string]string{
+		"README.md":                     "no manifest",
+		"argocd/app.yaml":               config,
+		"base/kustomization.yaml":       "resources: [config.yaml]\nnamespace: one\n",
+		"base/config.yaml":              config,
+		"over/kustomization.yaml":       "resources: [../base]\npatches: [{path: patch.yaml}]\nconfigMapGenerator: [{name: g, files: [key=data.json]}]\n",
+		"over/patch.yaml":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {patched: yes-it-is}\n",
+		"over/data.json":                "{}",
+		"shared/patches-of-nobody.yaml": config,
+	}))
+	require.NoError(t, err)
+	var names []string
+	for _, target := range targets {
+		names = append(names, target.Name)
+	}
+	assert.Equal(t, []string{"argocd/app.yaml", "base", "over", "shared/patches-of-nobody.yaml"}, names)
+	assert.Equal(t, config, string(targets[0].Manifests))
+	assert.Contains(t, string(targets[1].Manifests), "namespace: one")
+	assert.Contains(t, string(targets[2].Manifests), "patched: yes-it-is")
+}
+
+func TestFindRefuses(t *testing.T) {
+	linked := tree(map[string]string{"a.yaml": config})
+	linked.Links = []string{"b.yaml"}
+	for name, c := range map[string]struct {
+		tree  overlay.Tree
+		input string
+	}{
+		"a forgotten manifest": {tree(map[string]string{"base/kustomization.yaml": "resources: [a.yaml]\n", "base/a.yaml": config, "base/b.yaml": config}), "base/b.yaml"},
+		"a link":               {linked, "b.yaml"},
+		"nothing":              {tree(map[string]string{"README.md": ""}), "the GitOps folder"},
+		"a folder that does not build": {
+			tree(map[string]string{"base/kustomization.yaml": "resources: [a.yaml]\nnope: 1\n", "base/a.yaml": config}), "base",
+		},
+		"a remote base": {tree(map[string]string{"base/kustomization.yaml": "resources: ['https://example.com/x']\n"}), "base/kustomization.yaml line 1"},
+		"no YAML":       {tree(map[string]string{"base/kustomization.yaml": "a: [\n"}), "base/kustomization.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := target.Find(c.tree)
+			fault, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, step.KindInput, fault.Kind)
+			assert.Equal(t, c.input, fault.Input)
+			assert.NotEmpty(t, fault.Mend)
+		})
+	}
+}
