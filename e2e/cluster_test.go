@@ -41,7 +41,7 @@ const clusterPatience = 20 * time.Minute
 // theCluster is started by the first test that asks for it.
 var theCluster = sync.OnceValues(startCluster)
 
-func cluster(t *testing.T) *kubernetes {
+func cluster(t testing.TB) *kubernetes {
 	t.Helper()
 	k, err := theCluster()
 	require.NoError(t, err)
@@ -194,7 +194,7 @@ func clientOf(kubeconfig string) (*http.Client, error) {
 }
 
 // api calls the Kubernetes API and decodes its answer; it returns the status.
-func (k *kubernetes) api(t *testing.T, method, path, contentType string, body, into any) int {
+func (k *kubernetes) api(t testing.TB, method, path, contentType string, body, into any) int {
 	t.Helper()
 	var reader io.Reader
 	if body != nil {
@@ -234,7 +234,7 @@ type liveReceipt struct {
 	HealthyAt      string `json:"healthyAt"`
 }
 
-func (k *kubernetes) deliver(t *testing.T, dir, app, env string) (liveReceipt, error) {
+func (k *kubernetes) deliver(t testing.TB, dir, app, env string) (liveReceipt, error) {
 	t.Helper()
 	var r liveReceipt
 	out, err := k.p.call(dir, append(k.options(), k.p.terraform(t)...), "deliver", "--app", app, "--env", env, "json")

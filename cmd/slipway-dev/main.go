@@ -15,6 +15,7 @@
 //	slipway-dev test e2e        test the whole pipeline over real parts
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev bench           measure the pipeline beside the raw tools
+//	slipway-dev bench cluster   measure a release until healthy beside a rollout by hand
 //	slipway-dev environ         print the environment of the dagger CLI
 //	slipway-dev setup           install what the system must provide
 //	slipway-dev engine build    build the engine, the CLI and the Go SDK image
@@ -43,7 +44,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|check|environ|bench | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
