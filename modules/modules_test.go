@@ -48,7 +48,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
 		"infra":     {"root"},
-		"gitops":    {"admit", "applications", "history", "preview", "release", "render", "status", "wait"},
+		"gitops":    {"admit", "applications", "helm", "history", "preview", "release", "render", "status", "wait"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image"},
 	} {
 		t.Run(module, func(t *testing.T) {
