@@ -137,6 +137,24 @@ func TestRenderShowsTheOverlay(t *testing.T) {
 	assert.Contains(t, out, "runAsNonRoot: true")
 }
 
+func TestRenderInflatesTheChart(t *testing.T) {
+	render := []string{"call", "render", "--tree", "../gitops", "--app", "pages", "--env", "production"}
+	file := func(name string) []string { return []string{"file", "--path", name, "contents"} }
+	golden, err := os.ReadFile("testdata/pages-production.yaml")
+	require.NoError(t, err)
+	out := must(t, "gitops", append(append(render, "--helm=true"), file("manifests.yaml")...)...)
+	assert.Equal(t, strings.TrimSpace(string(golden)), strings.TrimSpace(out))
+
+	refusal := must(t, "gitops", append(render, file("result.json")...)...)
+	var result struct {
+		Fault struct{ Kind, Input, Mend string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(refusal), &result))
+	assert.Equal(t, "input", result.Fault.Kind)
+	assert.Equal(t, "apps/pages/overlays/production/kustomization.yaml", result.Fault.Input)
+	assert.Contains(t, result.Fault.Mend, "packaging: helm in apps/pages/app.yaml")
+}
+
 func TestDockerfileCheckNamesTheLine(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nFROM alpine:3.23\n"), 0o644))
