@@ -101,8 +101,9 @@ func TestPinsOfTheClusterAgree(t *testing.T) {
 	for file, wanted := range map[string][]string{
 		"modules/sandbox/parts.go": {
 			"gitVersion=v" + kubernetes + `"`, "common.version=" + argocd + `"`, "version.Version=" + pinned("pins/containerd", "github.com/containerd/containerd/v2") + `"`,
-			"version.version=v" + pinned("pins/helm", "helm.sh/helm/v3") + `"`, "BuildVersion=v" + kyverno + `"`, `version = "` + provider + `"`,
+			"BuildVersion=v" + kyverno + `"`, `version = "` + provider + `"`,
 		},
+		"modules/gitops/helm.go": {"version.version=" + v["modules/gitops/helm/go.mod"]["helm.sh/helm/v3"] + `"`},
 		"modules/sandbox/node.go": {
 			"argo-cd/v2@v" + argocd, "kyverno@v" + kyverno, `"argocd:` + argocd + `"`, `"redis:` + redis[1] + `"`, `"coredns:` + coredns + `"`, `"kyverno:` + kyverno + `"`,
 		},

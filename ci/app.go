@@ -73,6 +73,15 @@ func (s *Slipway) settings(ctx context.Context, name string) (*config.App, error
 	return config.ParseApp(name, []byte(text))
 }
 
+// charted says whether an app's overlays inflate a Helm chart.
+func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
+	settings, err := s.settings(ctx, app)
+	if err != nil {
+		return false, err
+	}
+	return settings.Packaging == config.PackagingHelm, nil
+}
+
 func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("apps/" + a.Name) }
 
 // Test runs the app's own tests and returns what they printed. The test of an

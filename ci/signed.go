@@ -178,9 +178,13 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if err != nil {
 		return nil, err
 	}
+	charted, err := s.charted(ctx, i.App)
+	if err != nil {
+		return nil, err
+	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
 	if s.Kubeconfig != nil {
-		if err := i.admit(ctx, c, env, connect); err != nil {
+		if err := i.admit(ctx, c, env, connect, charted); err != nil {
 			return nil, err
 		}
 	}
@@ -193,7 +197,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
-		Kind: why.Kind, From: why.From, RollbackOf: why.Of,
+		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &done); err != nil {
@@ -210,7 +214,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 
 // admit refuses what the cluster would refuse: the overlay is rendered with the
 // digest, and the cluster's own policies judge its pods by a dry run.
-func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect string) error {
+func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect string, charted bool) error {
 	s := i.Slipway
 	api, err := s.cluster(ctx, "admit")
 	if err != nil {
@@ -219,7 +223,7 @@ func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect 
 	repository, digest, _ := strings.Cut(i.Reference, "@")
 	// Without Sync it would be rendered again wherever its result is used.
 	rendered, err := dag.Gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
-		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
+		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	}).Sync(ctx)
 	if err != nil {

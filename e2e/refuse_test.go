@@ -73,6 +73,39 @@ func TestPrivilegedPodIsRefused(t *testing.T) {
 	refused(t, err, "scan: refused by policy: manifest gitops/apps/hello/base/deployment.yaml: can't be parsed", "privileged")
 }
 
+func TestPrivilegedPodOfAChartIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	const name = "gitops/apps/pages/chart/templates/deployment.yaml"
+	text := read(t, p.repo+"/"+name)
+	const harmless = "privileged: false"
+	require.Contains(t, text, harmless)
+	scan := []string{"app", "--name", "pages", "build", "scan", "digest"}
+	dir := source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true", 1)})
+	_, err := p.call(dir, p.options(), scan...)
+	refused(t, err, "scan: refused by policy: app pages", name+":", "rivileged")
+
+	// The scanner would leave a chart out that it can't render.
+	dir = source(t, map[string]string{name: "{{ fail \"not now\" }}\n" + text})
+	_, err = p.call(dir, p.options(), scan...)
+	refused(t, err, "scan: refused by policy: manifest "+name, "did not check")
+}
+
+func TestChartThatIsNotSaidToBeOneIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	text := read(t, p.repo+"/apps/pages/app.yaml")
+	require.Contains(t, text, "packaging: helm\n")
+	for packaging, wanted := range map[string][]string{
+		"":                     {"release: bad input: apps/pages/overlays/dev/kustomization.yaml: inflates a Helm chart", "packaging: helm in apps/pages/app.yaml"},
+		"packaging: flatpak\n": {`config: bad input: apps/pages/app.yaml: packaging "flatpak"`, "use kustomize or helm"},
+	} {
+		dir := source(t, map[string]string{"apps/pages/app.yaml": strings.Replace(text, "packaging: helm\n", packaging, 1)})
+		_, err := p.call(dir, p.options(), "preview", "--app", "pages", "--env", "dev", "text")
+		refused(t, err, wanted...)
+	}
+}
+
 func TestExpiredExceptionIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared

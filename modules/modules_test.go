@@ -48,7 +48,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"scan":      {"config", "database", "database-digest", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "keygen", "public-key", "sign", "verify"},
 		"infra":     {"root"},
-		"gitops":    {"admit", "applications", "history", "preview", "release", "render", "status", "wait"},
+		"gitops":    {"admit", "applications", "helm", "history", "preview", "release", "render", "status", "wait"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image"},
 	} {
 		t.Run(module, func(t *testing.T) {
@@ -137,6 +137,24 @@ func TestRenderShowsTheOverlay(t *testing.T) {
 	assert.Contains(t, out, "runAsNonRoot: true")
 }
 
+func TestRenderInflatesTheChart(t *testing.T) {
+	render := []string{"call", "render", "--tree", "../gitops", "--app", "pages", "--env", "production"}
+	file := func(name string) []string { return []string{"file", "--path", name, "contents"} }
+	golden, err := os.ReadFile("testdata/pages-production.yaml")
+	require.NoError(t, err)
+	out := must(t, "gitops", append(append(render, "--helm=true"), file("manifests.yaml")...)...)
+	assert.Equal(t, strings.TrimSpace(string(golden)), strings.TrimSpace(out))
+
+	refusal := must(t, "gitops", append(render, file("result.json")...)...)
+	var result struct {
+		Fault struct{ Kind, Input, Mend string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(refusal), &result))
+	assert.Equal(t, "input", result.Fault.Kind)
+	assert.Equal(t, "apps/pages/overlays/production/kustomization.yaml", result.Fault.Input)
+	assert.Contains(t, result.Fault.Mend, "packaging: helm in apps/pages/app.yaml")
+}
+
 func TestDockerfileCheckNamesTheLine(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nFROM alpine:3.23\n"), 0o644))
@@ -168,9 +186,38 @@ func scanned(t *testing.T, folder string) (string, error) {
 	return manifests(t, "judge", "--findings", result)
 }
 
+// Those that no chart makes are held to their schemas without an engine, too.
+func TestEveryManifestConforms(t *testing.T) {
+	out, err := manifests(t, "check", "--helm", helm(t))
+	require.NoError(t, err, out)
+	out, err = manifests(t, "check")
+	require.Error(t, err, out)
+	assert.Contains(t, out, "inflates a Helm chart, and there is no Helm")
+
+	spoilt := filepath.Join(t.TempDir(), "gitops")
+	require.NoError(t, os.CopyFS(spoilt, os.DirFS("../gitops")))
+	file := filepath.Join(spoilt, "apps", "pages", "chart", "templates", "service.yaml")
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "targetPort:")
+	require.NoError(t, os.WriteFile(file, bytes.Replace(text, []byte("targetPort:"), []byte("targetPort: http\n      targetport:"), 1), 0o644))
+	out, err = manifests(t, "check", "--helm", helm(t), "--gitops", spoilt)
+	require.Error(t, err, out)
+	assert.Contains(t, out, "Service pages")
+	assert.Contains(t, out, "targetport")
+}
+
+// helm is the path of the program that inflates charts.
+func helm(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "helm")
+	must(t, "gitops", "call", "helm", "export", "--path", file)
+	return file
+}
+
 func TestEveryManifestPassesTheScan(t *testing.T) {
 	applied := filepath.Join(t.TempDir(), "gitops")
-	out, err := manifests(t, "render", "--out", applied)
+	out, err := manifests(t, "render", "--out", applied, "--helm", helm(t))
 	require.NoError(t, err, out)
 	for name, folder := range map[string]string{"as written": "../gitops", "as applied": applied} {
 		t.Run(name, func(t *testing.T) {

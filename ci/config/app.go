@@ -22,6 +22,8 @@ type App struct {
 	Description string `yaml:"description"`
 	// Build says how the image is made.
 	Build Build `yaml:"build"`
+	// Packaging says what the app's overlays are built from.
+	Packaging Packaging `yaml:"packaging"`
 	// Port is the TCP port that the app listens on.
 	Port int `yaml:"port"`
 	// Annotations are further OCI annotations, by their full key.
@@ -37,6 +39,16 @@ const (
 	// KindDockerfile builds the app's Dockerfile; its base images must be
 	// pinned by digest.
 	KindDockerfile Kind = "dockerfile"
+)
+
+// Packaging is what an app's overlays are built from.
+type Packaging string
+
+const (
+	// PackagingKustomize is plain manifests; an app that says nothing has them.
+	PackagingKustomize Packaging = "kustomize"
+	// PackagingHelm is a Helm chart beside the overlays.
+	PackagingHelm Packaging = "helm"
 )
 
 // Build is an app's recipe.
@@ -80,6 +92,13 @@ func ParseApp(name string, data []byte) (*App, error) {
 	}
 	if p := a.Build.Package; p != "" && (!strings.HasPrefix(p, "./") || !inside(p)) {
 		return nil, a.badPackage(where)
+	}
+	switch a.Packaging {
+	case "":
+		a.Packaging = PackagingKustomize
+	case PackagingKustomize, PackagingHelm:
+	default:
+		return nil, step.Input(stage, fmt.Sprintf("%s: packaging %q", where, a.Packaging), "is not a kind of packaging", "use kustomize or helm, or leave it out for kustomize")
 	}
 	for key, value := range a.Annotations {
 		if key == "" || strings.ContainsAny(key, "= \t\r\n") || strings.ContainsAny(value, "\r\n") {

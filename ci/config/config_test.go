@@ -86,6 +86,10 @@ func TestAppDescriptor(t *testing.T) {
 	a, err := config.ParseApp("hello", []byte(goodApp))
 	require.NoError(t, err)
 	assert.Equal(t, config.KindGo, a.Build.Kind)
+	assert.Equal(t, config.PackagingKustomize, a.Packaging)
+	a, err = config.ParseApp("hello", []byte(goodApp+"packaging: helm\n"))
+	require.NoError(t, err)
+	assert.Equal(t, config.PackagingHelm, a.Packaging)
 
 	for name, tc := range map[string]struct{ old, new, input string }{
 		"another name": {"name: hello", "name: other", `apps/hello/app.yaml: name "other"`},
@@ -93,6 +97,7 @@ func TestAppDescriptor(t *testing.T) {
 		"kind":         {"kind: go", "kind: nix", `apps/hello/app.yaml: build.kind "nix"`},
 		"package":      {"./cmd/hello", "./../other", `apps/hello/app.yaml: build.package "./../other"`},
 		"option":       {"./cmd/hello", "-toolexec=x", `apps/hello/app.yaml: build.package "-toolexec=x"`},
+		"packaging":    {"port: 8080", "port: 8080\npackaging: Helm", `apps/hello/app.yaml: packaging "Helm"`},
 		"annotation":   {"port: 8080", "port: 8080\nannotations: {\"a b\": c}", `apps/hello/app.yaml: annotations: "a b"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func (*Gitops) History(
 	if repository != "" {
 		args = append(args, "--repository", repository)
 	}
-	return reading(args, username, token, service, connect).
+	return reading(runner(), args, username, token, service, connect).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -93,18 +93,21 @@ func (*Gitops) Preview(
 	// Where the remote's address is reached: LOGICAL=ACTUAL.
 	// +optional
 	connect string,
+	// The overlay inflates a Helm chart: bring Helm.
+	// +optional
+	helm bool,
 ) *dagger.Directory {
-	return reading([]string{
+	base, args := rendering(helm,
 		"/step", "preview", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest,
-	}, username, token, service, connect).
+	)
+	return reading(base, args, username, token, service, connect).
 		Directory("/out")
 }
 
 // reading runs a command against the remote now: its run id is new each time,
 // so that no earlier run's result stands in for this one.
-func reading(args []string, username string, token *dagger.Secret, service *dagger.Service, connect string) *dagger.Container {
-	base := runner()
+func reading(base *dagger.Container, args []string, username string, token *dagger.Secret, service *dagger.Service, connect string) *dagger.Container {
 	if service != nil {
 		base = base.WithServiceBinding("git", service)
 		args = append(args, "--connect", connect)

@@ -27,10 +27,14 @@ func (*Gitops) Render(
 	app string,
 	// The environment.
 	env string,
+	// The overlay inflates a Helm chart: bring Helm.
+	// +optional
+	helm bool,
 ) *dagger.Directory {
-	return runner().
+	base, args := rendering(helm, "/step", "render", "--out", "/out", "--dir", "/gitops", "--app", app, "--env", env)
+	return base.
 		WithMountedDirectory("/gitops", tree).
-		WithExec([]string{"/step", "render", "--out", "/out", "--dir", "/gitops", "--app", app, "--env", env}).
+		WithExec(args).
 		Directory("/out")
 }
 
@@ -114,14 +118,16 @@ func (*Gitops) Release(
 	// runs, and the digest one that the overlay ran before.
 	// +optional
 	rollbackOf string,
+	// The overlay inflates a Helm chart: bring Helm.
+	// +optional
+	helm bool,
 ) (string, error) {
-	base := runner()
-	args := []string{
+	base, args := rendering(helm,
 		"/step", "release", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest, "--source-revision", revision,
 		"--author-name", authorName, "--author-email", authorEmail,
 		"--kind", kind, "--from", from, "--rollback-of", rollbackOf,
-	}
+	)
 	if service != nil {
 		base = base.WithServiceBinding("git", service)
 		args = append(args, "--connect", connect)

@@ -88,13 +88,11 @@ func (*Sandbox) Kustomize() *dagger.File {
 	return dag.Toolbox().Binary(pins("kustomize"), "sigs.k8s.io/kustomize/kustomize/v5")
 }
 
-// Helm renders charts for Argo CD, compiled from source once.
+// Helm inflates charts for Argo CD: the very program that releases are rendered
+// with.
 //
 // +cache="168h"
-func (*Sandbox) Helm() *dagger.File {
-	return dag.Toolbox().Binary(pins("helm"), "helm.sh/helm/v3/cmd/helm",
-		dagger.ToolboxBinaryOpts{Define: "helm.sh/helm/v3/internal/version.version=v3.22.0"})
-}
+func (*Sandbox) Helm() *dagger.File { return dag.Gitops().Helm() }
 
 // Kyverno is the admission controller, compiled from source once.
 //

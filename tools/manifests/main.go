@@ -51,6 +51,7 @@ func run(ctx context.Context, args []string) (string, error) {
 	gitops := flags.String("gitops", "../../gitops", "the GitOps `folder`")
 	schemas := flags.String("schemas", "schemas", "the `folder` of schemas")
 	pins := flags.String("pins", "../../modules/sandbox/pins", "the `folder` with the pins of the cluster's programs")
+	helm := flags.String("helm", "", "the helm `program`, which apps packaged as charts need")
 	out := flags.String("out", "", "render: the `folder` to write to")
 	findings := flags.String("findings", "", "judge: the result `file` of the scan")
 	settings := flags.String("config", "../../slipway.yaml", "judge: the `file` with the policy")
@@ -67,7 +68,8 @@ func run(ctx context.Context, args []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	targets, err := target.Find(tree)
+	renderer := overlay.Renderer{Helm: *helm}
+	targets, err := target.Find(tree, renderer)
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +97,7 @@ func run(ctx context.Context, args []string) (string, error) {
 		if *out == "" {
 			return "", errors.New("--out is missing")
 		}
-		files, err := target.Applied(tree)
+		files, err := target.Applied(tree, renderer)
 		if err != nil {
 			return "", err
 		}

@@ -31,12 +31,25 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shipped are the targets of this repository.
-func shipped(t *testing.T) []target.Target {
+// plain is the GitOps folder of this repository without the apps that are
+// packaged as charts: those need Helm, and are checked with the engine's modules.
+func plain(t *testing.T) overlay.Tree {
 	t.Helper()
 	tree, err := overlay.ReadDir(gitopsFolder)
 	require.NoError(t, err)
-	targets, err := target.Find(tree)
+	for file := range tree.Files {
+		if app, ok := strings.CutSuffix(file, "/chart/"+overlay.ChartFile); ok {
+			maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, app+"/") })
+		}
+	}
+	return tree
+}
+
+// shipped are the targets of this repository, without the charts.
+func shipped(t *testing.T) []target.Target {
+	t.Helper()
+	tree := plain(t)
+	targets, err := target.Find(tree, overlay.Renderer{})
 	require.NoError(t, err)
 	return targets
 }
@@ -44,8 +57,7 @@ func shipped(t *testing.T) []target.Target {
 // broken are the targets that a file has a part in, with one change to the file.
 func broken(t *testing.T, file, old, new string) []target.Target {
 	t.Helper()
-	tree, err := overlay.ReadDir(gitopsFolder)
-	require.NoError(t, err)
+	tree := plain(t)
 	text := string(tree.Files[file])
 	require.Contains(t, text, old, file)
 	tree.Files[file] = []byte(strings.Replace(text, old, new, 1))
@@ -56,7 +68,7 @@ func broken(t *testing.T, file, old, new string) []target.Target {
 		}
 	}
 	maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return !strings.HasPrefix(name, part) })
-	targets, err := target.Find(tree)
+	targets, err := target.Find(tree, overlay.Renderer{})
 	require.NoError(t, err)
 	return targets
 }
@@ -86,6 +98,9 @@ func TestEverythingBelowGitopsConforms(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, folders, pattern)
 		for _, folder := range folders {
+			if _, err := os.Stat(filepath.Join(folder, "../../chart")); err == nil {
+				continue
+			}
 			name, err := filepath.Rel(gitopsFolder, folder)
 			require.NoError(t, err)
 			assert.Contains(t, names, filepath.ToSlash(name))
@@ -183,7 +198,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 
 func TestAnEmptyFileIsRefused(t *testing.T) {
 	tree := overlay.Tree{Files: map[string][]byte{"argocd/empty.yaml": []byte("# nothing\n")}}
-	targets, err := target.Find(tree)
+	targets, err := target.Find(tree, overlay.Renderer{})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"argocd/empty.yaml: no object: there is nothing to check"}, problems(t, targets))
 }
@@ -273,7 +288,9 @@ func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
 
 func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	out := t.TempDir()
-	_, err := run(t.Context(), []string{"render", "--gitops", gitopsFolder, "--out", out})
+	folder := filepath.Join(t.TempDir(), "gitops")
+	require.NoError(t, write(folder, plain(t).Files))
+	_, err := run(t.Context(), []string{"render", "--gitops", folder, "--out", out})
 	require.NoError(t, err)
 	files, err := read(out)
 	require.NoError(t, err)
@@ -292,11 +309,13 @@ func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 }
 
 func TestArguments(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "gitops")
+	require.NoError(t, write(folder, plain(t).Files))
 	for want, args := range map[string][]string{
 		"usage: ":               nil,
-		"unknown command":       {"chek", "--gitops", gitopsFolder},
+		"unknown command":       {"chek", "--gitops", folder},
 		"unexpected argument":   {"check", "x"},
-		"--out is missing":      {"render", "--gitops", gitopsFolder},
+		"--out is missing":      {"render", "--gitops", folder},
 		"--findings is missing": {"judge"},
 		"give a GitOps folder":  {"check", "--gitops", "no/such/folder"},
 		"flag provided but not": {"check", "--strict"},

@@ -60,8 +60,23 @@ func (f *remoteFlags) open() (*remote.Remote, error) {
 	return remote.Open(f.options)
 }
 
+// addHelm adds the flag of every subcommand that renders. What it gives is read
+// once the flags are.
+func addHelm(flags *flag.FlagSet) func() (overlay.Renderer, error) {
+	helm := flags.String("helm", "", "helm `program`, for overlays that inflate a chart")
+	return func() (overlay.Renderer, error) {
+		if *helm != "" {
+			if info, err := os.Stat(*helm); err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
+				return overlay.Renderer{}, step.Input(release.Stage, fmt.Sprintf("helm %.80q", *helm), "is not a program",
+					"give the path of the helm executable, or leave the flag out").Because(err)
+			}
+		}
+		return overlay.Renderer{Helm: *helm}, nil
+	}
+}
+
 func releaseCommand(flags *flag.FlagSet) work {
-	f := addRemote(flags)
+	f, renderer := addRemote(flags), addHelm(flags)
 	var q release.Request
 	flags.StringVar(&q.App, "app", "", "`name` of the app")
 	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
@@ -93,6 +108,9 @@ func releaseCommand(flags *flag.FlagSet) work {
 			return nil, err
 		}
 		var err error
+		if r.Renderer, err = renderer(); err != nil {
+			return nil, err
+		}
 		if r.Remote, err = f.open(); err != nil {
 			return nil, err
 		}
@@ -130,7 +148,7 @@ func historyCommand(flags *flag.FlagSet) work {
 }
 
 func previewCommand(flags *flag.FlagSet, out *string) work {
-	f := addRemote(flags)
+	f, renderer := addRemote(flags), addHelm(flags)
 	var q release.PreviewRequest
 	flags.StringVar(&q.App, "app", "", "`name` of the app")
 	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
@@ -139,7 +157,11 @@ func previewCommand(flags *flag.FlagSet, out *string) work {
 	dir := flags.String("tree", "", "GitOps `folder` to look at instead of the remote")
 	return func(ctx context.Context) (any, error) {
 		q.Root = f.root
-		if err := q.Check(); err != nil {
+		err := q.Check()
+		if err != nil {
+			return nil, err
+		}
+		if q.Renderer, err = renderer(); err != nil {
 			return nil, err
 		}
 		preview, diff, err := func() (*release.Preview, []byte, error) {
@@ -186,6 +208,7 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 	dir := flags.String("dir", "", "GitOps `folder`")
 	app := flags.String("app", "", "`name` of the app")
 	env := flags.String("env", "", "`name` of the environment")
+	renderer := addHelm(flags)
 	return func(context.Context) (any, error) {
 		if err := step.Name(release.Stage, "app", *app); err != nil {
 			return nil, err
@@ -193,11 +216,15 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 		if err := step.Name(release.Stage, "environment", *env); err != nil {
 			return nil, err
 		}
+		with, err := renderer()
+		if err != nil {
+			return nil, err
+		}
 		tree, err := overlay.ReadDir(*dir)
 		if err != nil {
 			return nil, err
 		}
-		manifests, err := overlay.Render(tree, *app, *env)
+		manifests, err := with.Render(tree, *app, *env)
 		if err != nil {
 			return nil, err
 		}

@@ -13,8 +13,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
 
+	"slipway/gitops/step/internal/fakehelm"
 	"slipway/gitops/step/internal/githost"
+	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/release"
 	"slipway/step"
 )
@@ -24,6 +27,7 @@ import (
 const asStep = "SLIPWAY_TEST_AS_STEP"
 
 func TestMain(m *testing.M) {
+	fakehelm.As(os.Args)
 	if os.Getenv(asStep) != "" {
 		main()
 		return
@@ -240,7 +244,7 @@ func TestRenderOfTheCommittedOverlays(t *testing.T) {
 	for _, app := range []string{"hello", "legacy", "pages"} {
 		for _, env := range []string{"dev", "staging", "production"} {
 			out := t.TempDir()
-			name, do, err := command([]string{"render", "--dir", gitops, "--app", app, "--env", env, "--out", out})
+			name, do, err := command([]string{"render", "--dir", gitops, "--app", app, "--env", env, "--out", out, "--helm", fakehelm.Program(t)})
 			require.NoError(t, err)
 			assert.Equal(t, out, name)
 			value, err := do(t.Context())
@@ -252,8 +256,74 @@ func TestRenderOfTheCommittedOverlays(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, string(manifests), "image: localhost:5000/"+app+"@sha256:")
 			assert.Contains(t, string(manifests), "namespace: "+app+"-"+env)
+			assert.ElementsMatch(t, objects(t, likeHello(env)), objects(t, strings.ReplaceAll(string(manifests), app, "hello")),
+				"%s in %s is as safe as hello", app, env)
 		}
 	}
+}
+
+// likeHello is what hello renders to in an environment.
+func likeHello(env string) string {
+	tree, err := overlay.ReadDir("../../../gitops")
+	if err != nil {
+		return err.Error()
+	}
+	manifests, err := overlay.Renderer{}.Render(tree, "hello", env)
+	if err != nil {
+		return err.Error()
+	}
+	return string(manifests)
+}
+
+// objects are the objects of manifests, however they are written.
+func objects(t *testing.T, manifests string) []any {
+	t.Helper()
+	var all []any
+	for _, document := range strings.Split(manifests, "\n---\n") {
+		var object any
+		require.NoError(t, yaml.Unmarshal([]byte(document), &object))
+		all = append(all, object)
+	}
+	return all
+}
+
+func TestReleaseOfAChart(t *testing.T) {
+	host := githost.Start(t, githost.SampleChart("gitops/", nil), nil)
+	args := func(helm ...string) []string {
+		return append([]string{
+			"release", "--remote", host.URL, "--root", "gitops", "--app", "hi", "--env", "dev",
+			"--repository", "localhost:5000/hi", "--digest", digest(7), "--source-revision", "0123abcd",
+			"--author-name", "Slipway", "--author-email", "slipway@example.com", "--time", "2026-01-02T03:04:05Z",
+		}, helm...)
+	}
+	_, err := run(t, nil, args()...)
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Contains(t, fault.Mend, "packaging: helm in apps/hi/app.yaml")
+	_, err = run(t, nil, args("--helm", filepath.Join(t.TempDir(), "gone"))...)
+	fault, ok = step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Contains(t, fault.Reason, "is not a program")
+	assert.Equal(t, "1", host.Git("rev-list", "--count", "main"))
+
+	var preview release.Preview
+	_, err = run(t, &preview, "preview", "--remote", host.URL, "--root", "gitops", "--app", "hi", "--env", "dev",
+		"--repository", "localhost:5000/hi", "--digest", digest(7), "--helm", fakehelm.Program(t))
+	require.NoError(t, err)
+	assert.True(t, preview.Changes)
+
+	const path = "gitops/apps/hi/overlays/dev/kustomization.yaml"
+	for _, created := range []bool{true, false} {
+		var done release.Result
+		_, err = run(t, &done, args("--helm", fakehelm.Program(t))...)
+		require.NoError(t, err)
+		assert.Equal(t, release.Result{
+			Commit: host.Git("rev-parse", "main"), Created: created, Attempts: 1, Path: path, Branch: "main",
+			Image: "localhost:5000/hi@" + digest(7), Containers: 1,
+		}, done)
+	}
+	assert.Equal(t, "1\t1\t"+path, host.Git("show", "--numstat", "--format=", "main"), "one line changes")
+	assert.Equal(t, strings.TrimSpace(strings.Replace(githost.Charted, githost.Unset, digest(7), 1)), host.Git("show", "main:"+path))
 }
 
 func TestHostileArguments(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -222,6 +223,29 @@ func TestRealScanner(t *testing.T) {
 		require.Subset(t, rules, []string{"CVE-2022-32149", "github-pat", "KSV-0017"})
 		require.Subset(t, places, []string{
 			"linux/amd64/app", "linux/arm64/app", "apps/sample/internal/config_test.go", "gitops/apps/sample/base/pod.yaml"})
+	})
+
+	t.Run("a Helm chart, and one that can't be rendered", func(t *testing.T) {
+		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
+		charts := t.TempDir()
+		write(t, charts, "chart/Chart.yaml", "apiVersion: v2\nname: sample\nversion: 1.0.0\n")
+		write(t, charts, "chart/values.yaml", "privileged: true\n")
+		const template = "chart/templates/pod.yaml"
+		write(t, charts, template, strings.Replace(pod, "privileged: true", "privileged: {{ .Values.privileged }}", 1))
+		out := b.report(t, layout, digest, "--source", source, "--manifests", "gitops/apps/sample="+charts)
+		require.NoError(t, result(t, out, nil))
+		d := document(t, out)
+		require.Contains(t, d.Scanned, findings.Scanned{Target: "gitops/apps/sample/" + template, Type: "helm"})
+		require.True(t, slices.ContainsFunc(d.Misconfigurations, func(m findings.Misconfiguration) bool {
+			return m.ID == "KSV-0017" && m.File == "gitops/apps/sample/"+template && m.Severity == "HIGH"
+		}), "%v", d.Misconfigurations)
+
+		write(t, charts, template, "{{ fail \"not now\" }}\n")
+		out = b.report(t, layout, digest, "--source", source, "--manifests", "gitops/apps/sample="+charts)
+		fault, ok := step.AsFault(result(t, out, nil))
+		require.True(t, ok)
+		require.Equal(t, "manifest gitops/apps/sample/"+template, fault.Input)
+		require.Contains(t, fault.Reason, "Trivy did not check")
 	})
 
 	t.Run("a comment that hides a finding", func(t *testing.T) {

@@ -18,14 +18,14 @@ const origin = "config.kubernetes.io/origin"
 
 // Applied returns every object as it is applied, patches and images included, in
 // the file that it is written in: what is found there can be mended there.
-func Applied(tree overlay.Tree) (map[string][]byte, error) {
+func Applied(tree overlay.Tree, r overlay.Renderer) (map[string][]byte, error) {
 	tree.Files = maps.Clone(tree.Files)
 	for file, data := range tree.Files {
 		if path.Base(file) == overlay.KustomizationFile {
 			tree.Files[file] = append(bytes.Clone(data), "\nbuildMetadata: [originAnnotations]\n"...)
 		}
 	}
-	targets, err := Find(tree)
+	targets, err := Find(tree, r)
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,9 @@ type Target struct {
 
 // Find renders the targets of a GitOps folder, sorted by name. A manifest that
 // lies beside a kustomization and that none names would never be applied, and
-// is an input Fault.
-func Find(tree overlay.Tree) ([]Target, error) {
+// is an input Fault. The files of a Helm chart are no targets: what it inflates to
+// is part of the overlays that name it, which need the renderer's Helm.
+func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 	if len(tree.Links) > 0 {
 		return nil, step.Input(stage, tree.Links[0], "is a symbolic link, and links are not followed", "replace it by the folder or file itself")
 	}
@@ -45,14 +46,14 @@ func Find(tree overlay.Tree) ([]Target, error) {
 		if err := names(file, tree.Files[file], named); err != nil {
 			return nil, err
 		}
-		built, err := overlay.Build(tree, folder)
+		built, err := r.Build(tree, folder)
 		if err != nil {
 			return nil, err
 		}
 		targets = append(targets, Target{Name: folder, Manifests: built})
 	}
 	for _, file := range files {
-		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] {
+		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] || inChart(tree, file) {
 			continue
 		}
 		if kustomization := path.Join(path.Dir(file), overlay.KustomizationFile); tree.Files[kustomization] != nil {
@@ -68,6 +69,16 @@ func Find(tree overlay.Tree) ([]Target, error) {
 	}
 	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Name, b.Name) })
 	return targets, nil
+}
+
+// inChart says whether a file belongs to a Helm chart.
+func inChart(tree overlay.Tree, file string) bool {
+	for folder := path.Dir(file); folder != "."; folder = path.Dir(folder) {
+		if _, ok := tree.Files[path.Join(folder, overlay.ChartFile)]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // names adds every path that a kustomization may mean to those named: wherever

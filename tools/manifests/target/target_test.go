@@ -31,7 +31,9 @@ func TestFind(t *testing.T) {
 		"over/patch.yaml":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {patched: yes-it-is}\n",
 		"over/data.json":                "{}",
 		"shared/patches-of-nobody.yaml": config,
-	}))
+		"chart/Chart.yaml":              "name: chart\n",
+		"chart/templates/config.yaml":   "{{ .Values }}",
+	}), overlay.Renderer{})
 	require.NoError(t, err)
 	var names []string
 	for _, target := range targets {
@@ -60,7 +62,7 @@ func TestFindRefuses(t *testing.T) {
 		"no YAML":       {tree(map[string]string{"base/kustomization.yaml": "a: [\n"}), "base/kustomization.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := target.Find(c.tree)
+			_, err := target.Find(c.tree, overlay.Renderer{})
 			fault, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, fault.Kind)

@@ -32,7 +32,7 @@ func faultOf(t *testing.T, err error) *step.Fault {
 }
 
 func TestRender(t *testing.T) {
-	got, err := Render(sample(nil), "hello", "dev")
+	got, err := Renderer{}.Render(sample(nil), "hello", "dev")
 	require.NoError(t, err)
 	assert.Equal(t, 2, strings.Count(string(got), "image: localhost:5000/hello@"+Unreleased))
 	assert.Contains(t, string(got), "image: localhost:5000/proxy@"+"sha256:1111")
@@ -53,7 +53,7 @@ func TestRenderRefuses(t *testing.T) {
 		"a remote component":  {"components: [example.com/x]\n", "is not in the GitOps folder"},
 		"a remote generator":  {"resources: [../../base]\ngenerators: ['https://example.com/g']\n", "is not in the GitOps folder"},
 		"a remote patch":      {"resources: [../../base]\npatches: [{path: 'http://localhost:1/p.yaml'}]\n", "does not build with kustomize"},
-		"a Helm chart":        {"helmCharts: [{name: x, repo: 'https://example.com'}]\n", "does not build with kustomize"},
+		"a Helm chart":        {"helmCharts: [{name: x, repo: 'https://example.com'}]\n", "nothing is pulled"},
 		"an unknown field":    {"resources: [../../base]\nresorces: [x]\n", "does not build with kustomize"},
 		"no mapping, in YAML": {"- a\n", "does not build with kustomize"},
 	} {
@@ -61,7 +61,7 @@ func TestRenderRefuses(t *testing.T) {
 			saved := http.DefaultTransport
 			http.DefaultTransport = Offline{}
 			defer func() { http.DefaultTransport = saved }()
-			_, err := Render(sample(map[string]string{dev: c.kustomization}), "hello", "dev")
+			_, err := Renderer{}.Render(sample(map[string]string{dev: c.kustomization}), "hello", "dev")
 			fault := faultOf(t, err)
 			assert.Equal(t, step.KindInput, fault.Kind)
 			assert.Contains(t, fault.Input, "apps/hello/overlays/dev")
@@ -71,7 +71,7 @@ func TestRenderRefuses(t *testing.T) {
 }
 
 func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
-	_, err := Render(sample(nil), "hello", "qa")
+	_, err := Renderer{}.Render(sample(nil), "hello", "qa")
 	fault := faultOf(t, err)
 	assert.Equal(t, step.KindInput, fault.Kind)
 	assert.Equal(t, "apps/hello/overlays/qa/kustomization.yaml", fault.Input)
@@ -85,7 +85,7 @@ func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
 	tree, err := ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, tree.Files)
-	_, err = Render(tree, "hello", "dev")
+	_, err = Renderer{}.Render(tree, "hello", "dev")
 	fault = faultOf(t, err)
 	assert.Equal(t, "apps/hello/overlays/dev", fault.Input)
 	assert.Contains(t, fault.Reason, "symbolic link")
@@ -96,7 +96,7 @@ func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
 
 func TestProve(t *testing.T) {
 	render := func(tree Tree) []byte {
-		out, err := Render(tree, "hello", "dev")
+		out, err := Renderer{}.Render(tree, "hello", "dev")
 		require.NoError(t, err)
 		return out
 	}

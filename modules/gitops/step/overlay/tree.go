@@ -1,7 +1,9 @@
 // Package overlay reads, edits and renders the Kustomize overlays of a GitOps
-// folder. It is pure: trees of files in, bytes or a Fault out.
+// folder. It is pure: trees of files in, bytes or a Fault out. Only an overlay
+// that inflates a Helm chart needs a program and a temporary folder.
 //
-// A GitOps folder holds apps/<app>/base and apps/<app>/overlays/<environment>;
+// A GitOps folder holds apps/<app>/base or apps/<app>/chart, and
+// apps/<app>/overlays/<environment>;
 // an overlay's kustomization.yaml holds the one line that a release changes,
 // the digest of its images entry.
 package overlay

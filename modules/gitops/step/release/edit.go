@@ -26,7 +26,7 @@ type edited struct {
 // edit puts the digest into the overlay of app in env, renders it before and
 // after, and proves that nothing but the image changes. The tree stays as it
 // is.
-func edit(tree overlay.Tree, app, env, repository, digest string) (*edited, error) {
+func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest string) (*edited, error) {
 	e := &edited{file: overlay.File(app, env)}
 	var err error
 	if e.source, err = tree.Lookup(app, env); err != nil {
@@ -38,12 +38,12 @@ func edit(tree overlay.Tree, app, env, repository, digest string) (*edited, erro
 	if e.was, err = overlay.Find(e.file, e.source, repository); err != nil {
 		return nil, err
 	}
-	if e.before, err = overlay.Render(tree, app, env); err != nil {
+	if e.before, err = with.Render(tree, app, env); err != nil {
 		return nil, err
 	}
 	tree.Files = maps.Clone(tree.Files)
 	tree.Files[e.file] = e.edited
-	if e.after, err = overlay.Render(tree, app, env); err != nil {
+	if e.after, err = with.Render(tree, app, env); err != nil {
 		return nil, err
 	}
 	e.containers, err = overlay.Prove(overlay.Folder(app, env), e.before, e.after, repository, digest)

@@ -33,6 +33,8 @@ type PreviewRequest struct {
 	Env        string
 	Repository string
 	Digest     string
+	// Renderer builds the overlay.
+	Renderer overlay.Renderer
 }
 
 // Check validates everything about a preview that needs no network.
@@ -71,7 +73,7 @@ func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) 
 	if err := q.Check(); err != nil {
 		return nil, nil, err
 	}
-	e, err := edit(tree, q.App, q.Env, q.Repository, q.Digest)
+	e, err := edit(q.Renderer, tree, q.App, q.Env, q.Repository, q.Digest)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -52,6 +52,8 @@ type Releaser struct {
 	Branch string
 	// Root is the GitOps folder's path inside the repository, or ".".
 	Root string
+	// Renderer builds the overlay.
+	Renderer overlay.Renderer
 	// Attempts bounds the rounds of read, edit and push.
 	Attempts int
 	// Now gives the commits' time.
@@ -209,7 +211,7 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.C
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := edit(tree, q.App, q.Env, q.Repository, q.Digest)
+	e, err := edit(r.Renderer, tree, q.App, q.Env, q.Repository, q.Digest)
 	if err != nil {
 		return nil, nil, err
 	}

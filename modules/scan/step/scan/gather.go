@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -27,9 +28,12 @@ var suppression = regexp.MustCompile(`(?i)(trivy|tfsec|cfsec):ignore:`)
 // longer than one run over all trees. Symbolic links are left out, as Trivy
 // does.
 //
-// It returns the files that hold Kubernetes objects, and a finding for each comment that would make Trivy skip a check
-// without a trace in its report. An exception has a reason, an owner and an
-// expiry, in the policy; a comment has none.
+// It returns the files that hold Kubernetes objects, and a finding for each
+// comment that would make Trivy skip a check without a trace in its report. An
+// exception has a reason, an owner and an expiry, in the policy; a comment has
+// none. The templates of a Helm chart count as objects: Trivy checks what the
+// chart's own values make of them, and leaves a chart that it can't render out
+// without a word.
 func gather(tree Tree, folder string) (objects []string, found []findings.Misconfiguration, err error) {
 	err = filepath.WalkDir(tree.Folder, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
@@ -44,9 +48,11 @@ func gather(tree Tree, folder string) (objects []string, found []findings.Miscon
 			return err
 		}
 		name := path.Join(tree.Name, filepath.ToSlash(relative))
-		object, err := holdsObject(name, data)
-		if err != nil {
-			return err
+		template, object := inChart(tree.Folder, filepath.ToSlash(relative))
+		if !template {
+			if object, err = holdsObject(name, data); err != nil {
+				return err
+			}
 		}
 		if object {
 			objects = append(objects, name)
@@ -74,6 +80,22 @@ func gather(tree Tree, folder string) (objects []string, found []findings.Miscon
 			"make every file readable").Because(err)
 	}
 	return objects, found, nil
+}
+
+// inChart reports whether a file below folder is a template of a Helm chart, and
+// then whether Helm makes manifests of it.
+func inChart(folder, file string) (template, manifest bool) {
+	for at := path.Dir(file); at != "."; at = path.Dir(at) {
+		if path.Base(at) != "templates" {
+			continue
+		}
+		chart := filepath.Join(folder, filepath.FromSlash(path.Dir(at)), "Chart.yaml")
+		if info, err := os.Lstat(chart); err == nil && info.Mode().IsRegular() {
+			base := path.Base(file)
+			return true, !strings.HasPrefix(base, "_") && base != "NOTES.txt"
+		}
+	}
+	return false, false
 }
 
 // holdsObject reports whether a YAML file holds a Kubernetes object. A file that

@@ -1,4 +1,4 @@
-module slipway/modules/sandbox/pins/helm
+module slipway/modules/gitops/helm
 
 go 1.26.4
 
