@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/gitops/step/fakehelm"
 	"slipway/gitops/step/overlay"
 	"slipway/step"
 	"slipway/tools/manifests/conform"
@@ -27,29 +28,17 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	fakehelm.As(os.Args)
 	http.DefaultTransport = overlay.Offline{}
 	os.Exit(m.Run())
 }
 
-// plain is the GitOps folder of this repository without the apps that are
-// packaged as charts: those need Helm, and are checked with the engine's modules.
-func plain(t *testing.T) overlay.Tree {
+// shipped are the targets of this repository.
+func shipped(t *testing.T) []target.Target {
 	t.Helper()
 	tree, err := overlay.ReadDir(gitopsFolder)
 	require.NoError(t, err)
-	for file := range tree.Files {
-		if app, ok := strings.CutSuffix(file, "/chart/"+overlay.ChartFile); ok {
-			maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return strings.HasPrefix(name, app+"/") })
-		}
-	}
-	return tree
-}
-
-// shipped are the targets of this repository, without the charts.
-func shipped(t *testing.T) []target.Target {
-	t.Helper()
-	tree := plain(t)
-	targets, err := target.Find(tree, overlay.Renderer{})
+	targets, err := target.Find(tree, overlay.Renderer{Helm: fakehelm.Program(t)})
 	require.NoError(t, err)
 	return targets
 }
@@ -57,7 +46,8 @@ func shipped(t *testing.T) []target.Target {
 // broken are the targets that a file has a part in, with one change to the file.
 func broken(t *testing.T, file, old, new string) []target.Target {
 	t.Helper()
-	tree := plain(t)
+	tree, err := overlay.ReadDir(gitopsFolder)
+	require.NoError(t, err)
 	text := string(tree.Files[file])
 	require.Contains(t, text, old, file)
 	tree.Files[file] = []byte(strings.Replace(text, old, new, 1))
@@ -68,7 +58,7 @@ func broken(t *testing.T, file, old, new string) []target.Target {
 		}
 	}
 	maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return !strings.HasPrefix(name, part) })
-	targets, err := target.Find(tree, overlay.Renderer{})
+	targets, err := target.Find(tree, overlay.Renderer{Helm: fakehelm.Program(t)})
 	require.NoError(t, err)
 	return targets
 }
@@ -98,9 +88,6 @@ func TestEverythingBelowGitopsConforms(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, folders, pattern)
 		for _, folder := range folders {
-			if _, err := os.Stat(filepath.Join(folder, "../../chart")); err == nil {
-				continue
-			}
 			name, err := filepath.Rel(gitopsFolder, folder)
 			require.NoError(t, err)
 			assert.Contains(t, names, filepath.ToSlash(name))
@@ -198,7 +185,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 
 func TestAnEmptyFileIsRefused(t *testing.T) {
 	tree := overlay.Tree{Files: map[string][]byte{"argocd/empty.yaml": []byte("# nothing\n")}}
-	targets, err := target.Find(tree, overlay.Renderer{})
+	targets, err := target.Find(tree, overlay.Renderer{Helm: fakehelm.Program(t)})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"argocd/empty.yaml: no object: there is nothing to check"}, problems(t, targets))
 }
@@ -288,9 +275,7 @@ func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
 
 func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	out := t.TempDir()
-	folder := filepath.Join(t.TempDir(), "gitops")
-	require.NoError(t, write(folder, plain(t).Files))
-	_, err := run(t.Context(), []string{"render", "--gitops", folder, "--out", out})
+	_, err := run(t.Context(), []string{"render", "--gitops", gitopsFolder, "--out", out, "--helm", fakehelm.Program(t)})
 	require.NoError(t, err)
 	files, err := read(out)
 	require.NoError(t, err)
@@ -304,18 +289,18 @@ func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	assert.Contains(t, patched, "image: slipway.internal/argocd:")
 	assert.Equal(t, 1, strings.Count(patched, "kind: Deployment"), "once, and not the base as well")
 	assert.Contains(t, string(files["platform/policies/kustomization.yaml"]), "name: slipway-signing-key", "what it generates")
+	assert.Contains(t, string(files["apps/pages/overlays/dev/kustomization.yaml"]), "namespace: pages-dev\n", "what its chart makes")
+	assert.NotContains(t, files, "apps/pages/chart/templates/deployment.yaml")
 	assert.Contains(t, files, "argocd/hello-dev.yaml")
 	assert.NotContains(t, files, "platform/argocd/overlays/sandbox/forward.yaml")
 }
 
 func TestArguments(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "gitops")
-	require.NoError(t, write(folder, plain(t).Files))
 	for want, args := range map[string][]string{
 		"usage: ":               nil,
-		"unknown command":       {"chek", "--gitops", folder},
+		"unknown command":       {"chek", "--gitops", gitopsFolder, "--helm", fakehelm.Program(t)},
 		"unexpected argument":   {"check", "x"},
-		"--out is missing":      {"render", "--gitops", folder},
+		"--out is missing":      {"render", "--gitops", gitopsFolder, "--helm", fakehelm.Program(t)},
 		"--findings is missing": {"judge"},
 		"give a GitOps folder":  {"check", "--gitops", "no/such/folder"},
 		"flag provided but not": {"check", "--strict"},

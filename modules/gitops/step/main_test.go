@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
-	"slipway/gitops/step/internal/fakehelm"
+	"slipway/gitops/step/fakehelm"
 	"slipway/gitops/step/internal/githost"
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/release"

@@ -17,7 +17,8 @@ import (
 const origin = "config.kubernetes.io/origin"
 
 // Applied returns every object as it is applied, patches and images included, in
-// the file that it is written in: what is found there can be mended there.
+// the file that it is written in: what is found there can be mended there. What
+// a Helm chart makes is in the kustomization that inflates it.
 func Applied(tree overlay.Tree, r overlay.Renderer) (map[string][]byte, error) {
 	tree.Files = maps.Clone(tree.Files)
 	for file, data := range tree.Files {

@@ -3,6 +3,7 @@
 package target
 
 import (
+	"cmp"
 	"maps"
 	"path"
 	"slices"
@@ -29,8 +30,7 @@ type Target struct {
 
 // Find renders the targets of a GitOps folder, sorted by name. A manifest that
 // lies beside a kustomization and that none names would never be applied, and
-// is an input Fault. The files of a Helm chart are no targets: what it inflates to
-// is part of the overlays that name it, which need the renderer's Helm.
+// is an input Fault; so is a Helm chart that none inflates.
 func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 	if len(tree.Links) > 0 {
 		return nil, step.Input(stage, tree.Links[0], "is a symbolic link, and links are not followed", "replace it by the folder or file itself")
@@ -53,7 +53,14 @@ func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 		targets = append(targets, Target{Name: folder, Manifests: built})
 	}
 	for _, file := range files {
-		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] || inChart(tree, file) {
+		if chart, found := chartOf(tree, file); found {
+			if !named[chart] {
+				return nil, step.Input(stage, file, "is part of a Helm chart that no kustomization inflates, so it is never applied",
+					"name the chart in the helmCharts of an overlay, or remove it")
+			}
+			continue
+		}
+		if ext := path.Ext(file); ext != ".yaml" && ext != ".yml" && ext != ".json" || path.Base(file) == overlay.KustomizationFile || named[file] {
 			continue
 		}
 		if kustomization := path.Join(path.Dir(file), overlay.KustomizationFile); tree.Files[kustomization] != nil {
@@ -69,16 +76,6 @@ func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 	}
 	slices.SortFunc(targets, func(a, b Target) int { return strings.Compare(a.Name, b.Name) })
 	return targets, nil
-}
-
-// inChart says whether a file belongs to a Helm chart.
-func inChart(tree overlay.Tree, file string) bool {
-	for folder := path.Dir(file); folder != "."; folder = path.Dir(folder) {
-		if _, ok := tree.Files[path.Join(folder, overlay.ChartFile)]; ok {
-			return true
-		}
-	}
-	return false
 }
 
 // names adds every path that a kustomization may mean to those named: wherever
@@ -101,5 +98,30 @@ func names(file string, data []byte, named map[string]bool) error {
 		}
 	}
 	walk(node.YNode())
+	var k struct {
+		HelmGlobals struct {
+			ChartHome string `yaml:"chartHome"`
+		} `yaml:"helmGlobals"`
+		HelmCharts []struct {
+			Name string `yaml:"name"`
+		} `yaml:"helmCharts"`
+	}
+	if err := node.YNode().Decode(&k); err != nil {
+		return step.Input(stage, file, "is no kustomization: "+err.Error(), "correct the file").Because(err)
+	}
+	for _, chart := range k.HelmCharts {
+		named[path.Join(path.Dir(file), cmp.Or(k.HelmGlobals.ChartHome, "charts"), chart.Name)] = true
+	}
 	return nil
+}
+
+// chartOf is the folder of the Helm chart that a file is part of, the outermost
+// where charts hold others.
+func chartOf(tree overlay.Tree, file string) (chart string, found bool) {
+	for folder := path.Dir(file); folder != "."; folder = path.Dir(folder) {
+		if tree.Files[path.Join(folder, overlay.ChartFile)] != nil {
+			chart, found = folder, true
+		}
+	}
+	return chart, found
 }

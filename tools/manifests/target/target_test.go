@@ -1,11 +1,14 @@
 package target_test
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/gitops/step/fakehelm"
 	"slipway/gitops/step/overlay"
 	"slipway/step"
 	"slipway/tools/manifests/target"
@@ -31,8 +34,6 @@ func TestFind(t *testing.T) {
 		"over/patch.yaml":               "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {patched: yes-it-is}\n",
 		"over/data.json":                "{}",
 		"shared/patches-of-nobody.yaml": config,
-		"chart/Chart.yaml":              "name: chart\n",
-		"chart/templates/config.yaml":   "{{ .Values }}",
 	}), overlay.Renderer{})
 	require.NoError(t, err)
 	var names []string
@@ -43,6 +44,39 @@ func TestFind(t *testing.T) {
 	assert.Equal(t, config, string(targets[0].Manifests))
 	assert.Contains(t, string(targets[1].Manifests), "namespace: one")
 	assert.Contains(t, string(targets[2].Manifests), "patched: yes-it-is")
+}
+
+func TestMain(m *testing.M) {
+	fakehelm.As(os.Args)
+	os.Exit(m.Run())
+}
+
+func TestChartsAreFound(t *testing.T) {
+	files := map[string]string{
+		"chart/Chart.yaml":            "apiVersion: v2\nname: a\nversion: 1.0.0\n",
+		"chart/values.yaml":           "value: its own\n",
+		"chart/values.schema.json":    "{}",
+		"chart/templates/config.yaml": strings.Replace(config, "name: a", "name: {{ .Chart.Name }}", 1) + "data: {value: \"{{ .Values.value }}\"}\n",
+		"over/kustomization.yaml":     "helmGlobals: {chartHome: ..}\nhelmCharts: [{name: chart, releaseName: a, valuesMerge: replace, valuesInline: {value: given}}]\n",
+	}
+	with := overlay.Renderer{Helm: fakehelm.Program(t)}
+	targets, err := target.Find(tree(files), with)
+	require.NoError(t, err)
+	require.Len(t, targets, 1)
+	assert.Equal(t, "over", targets[0].Name)
+	assert.Contains(t, string(targets[0].Manifests), "value: given\n")
+	applied, err := target.Applied(tree(files), with)
+	require.NoError(t, err)
+	require.Len(t, applied, 1)
+	assert.YAMLEq(t, config+"data: {value: given}\n", strings.TrimPrefix(string(applied["over/kustomization.yaml"]), "---\n"))
+
+	files["over/kustomization.yaml"] = "resources: [config.yaml]\n"
+	files["over/config.yaml"] = config
+	_, err = target.Find(tree(files), with)
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "chart/Chart.yaml", fault.Input)
+	assert.Contains(t, fault.Reason, "no kustomization inflates")
 }
 
 func TestFindRefuses(t *testing.T) {

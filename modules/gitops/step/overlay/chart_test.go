@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/gitops/step/internal/fakehelm"
+	"slipway/gitops/step/fakehelm"
 	"slipway/gitops/step/internal/githost"
 	"slipway/step"
 )
