@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"slipway/gitops/step/fakehelm"
 	"slipway/gitops/step/overlay"
@@ -92,6 +93,33 @@ func TestEverythingBelowGitopsConforms(t *testing.T) {
 			require.NoError(t, err)
 			assert.Contains(t, names, filepath.ToSlash(name))
 		}
+	}
+}
+
+// No app may be synced before what refuses its image is in place.
+func TestThePlatformIsSyncedInOrder(t *testing.T) {
+	waves := map[string]string{}
+	for _, sought := range shipped(t) {
+		if sought.Name != "platform/sandbox" {
+			continue
+		}
+		for _, document := range strings.Split(string(sought.Manifests), "\n---\n") {
+			object, err := yaml.Parse(document)
+			require.NoError(t, err)
+			waves[object.GetKind()+" "+object.GetName()] = object.GetAnnotations()["argocd.argoproj.io/sync-wave"]
+		}
+	}
+	for object, wave := range map[string]string{
+		"Deployment kyverno-admission-controller": "",
+		"ImageValidatingPolicy signed":            "1",
+		"ValidatingAdmissionPolicy images":        "1",
+		"ValidatingAdmissionPolicyBinding images": "1",
+		"ConfigMap slipway-signing-key":           "1",
+		"Application apps":                        "2",
+	} {
+		found, ok := waves[object]
+		assert.True(t, ok, object)
+		assert.Equal(t, wave, found, object)
 	}
 }
 
