@@ -36,7 +36,12 @@ type kubernetes struct {
 	client *http.Client
 }
 
-const clusterPatience = 20 * time.Minute
+// compilePatience bounds the compilation of the cluster's parts, and
+// clusterPatience the start of what is compiled.
+const (
+	compilePatience = 80 * time.Minute
+	clusterPatience = 10 * time.Minute
+)
 
 // theCluster is started by the first test that asks for it.
 var theCluster = sync.OnceValues(startCluster)
@@ -68,6 +73,11 @@ func startCluster() (*kubernetes, error) {
 	seed := exec.Command(filepath.Join(repository(), ".slipway/bin/slipway-sandbox"), "seed", "--update", "--gitops", tree, "--url", "http://"+p.sandbox+"/gitops.git")
 	if out, err := seed.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("seed: %w\n%s", err, out)
+	}
+	for _, part := range [][]string{{"node-image", "sync"}, {"kubectl-provider", "export", "--path", p.file("providers")}} {
+		if _, err := p.runFor(compilePatience, p.repo, append([]string{"-m", "modules/sandbox", "call"}, part...)...); err != nil {
+			return nil, err
+		}
 	}
 	k := &kubernetes{p: p, ports: map[int]int{}}
 	named := []string{"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.file("seed"), "--gitops", tree, "--name", "e2e"}
@@ -109,9 +119,6 @@ func startCluster() (*kubernetes, error) {
 		return nil, err
 	}
 	if err := os.WriteFile(p.file("kubeconfig"), []byte(kubeconfig), 0o600); err != nil {
-		return nil, err
-	}
-	if _, err := p.run(p.repo, "-m", "modules/sandbox", "call", "kubectl-provider", "export", "--path", p.file("providers")); err != nil {
 		return nil, err
 	}
 	k.client, err = clientOf(kubeconfig)

@@ -156,7 +156,12 @@ func (p *platform) file(name string) string { return filepath.Join(p.dir, name) 
 // run runs the dagger CLI in a folder and returns its standard output; an
 // error holds what it printed to standard error.
 func (p *platform) run(dir string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	return p.runFor(30*time.Minute, dir, args...)
+}
+
+// runFor is run with another bound on its time.
+func (p *platform) runFor(patience time.Duration, dir string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	dagger, err := p.look("dagger")
 	if err != nil {

@@ -56,11 +56,11 @@ func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progr
 		if err := everyModule(ctx, launcher.Repo, progress, func(folder string) bool { return slices.Contains(clusterModules, folder) }, vetAndTest(ctx)); err != nil {
 			return true, err
 		}
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	case "bench cluster":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e,cluster", "-run=^$", "-bench=^BenchmarkCluster", "-benchtime=6x", "./e2e")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^$", "-bench=^BenchmarkCluster", "-benchtime=6x", "./e2e")
 	}
 	return false, nil
 }
