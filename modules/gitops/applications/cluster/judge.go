@@ -129,6 +129,8 @@ func (v view) judge() verdict {
 		return verdict{outcome: Degraded, message: "degraded after the sync", confirm: 1, after: 10 * time.Second}
 	case v.hopeless != "":
 		return verdict{outcome: Degraded, message: v.hopeless}
+	case !runs && v.carries() && status.Health.Status == health.HealthStatusHealthy && len(status.Summary.Images) == 0:
+		return wait("the image runs, but Argo CD lists none: the Application's AppProject has to permit the kinds Pod and ReplicaSet")
 	case !runs:
 		return wait("the image does not run yet")
 	}

@@ -342,6 +342,15 @@ func TestStale(t *testing.T) {
 		l := &log{lines: map[string]func(){"the image does not run yet": c.expire}}
 		assert.Equal(t, Deadline, waited(t, a, c, l).Outcome)
 	})
+	t.Run("in a project that hides the pods", func(t *testing.T) {
+		app := application(synced(9, commit), compared(9, commit, v1alpha1.SyncStatusCodeSynced, health.HealthStatusHealthy))
+		require.Empty(t, app.Status.Summary.Images)
+		v := view{app: app, commit: commit, image: image, fresh: 1, proven: operationID(app)}
+		assert.Equal(t, "the image does not run yet", v.judge().message)
+		v.release = &release{known: true, carries: true}
+		assert.Contains(t, v.judge().message, "AppProject has to permit the kinds Pod and ReplicaSet")
+		assert.Empty(t, v.judge().outcome)
+	})
 	t.Run("reconciled before the sync ended", func(t *testing.T) {
 		app := application(synced(9, commit), live(8, commit))
 		v := view{app: app, commit: commit, image: image, fresh: 1, proven: operationID(app)}
