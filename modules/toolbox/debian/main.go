@@ -100,7 +100,7 @@ func unpackAll(ctx context.Context, file, dir string, mirrors []string) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	if err := unpack.Prepare(root); err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func Forward(ctx context.Context, listener net.Listener, to func(context.Context
 			return
 		}
 		go func() {
-			defer near.Close()
+			defer func() { _ = near.Close() }()
 			address, err := to(ctx)
 			if err != nil {
 				say("%s: %v", listener.Addr(), err)
@@ -40,7 +40,7 @@ func Forward(ctx context.Context, listener net.Listener, to func(context.Context
 				say("%s: %v", listener.Addr(), err)
 				return
 			}
-			defer far.Close()
+			defer func() { _ = far.Close() }()
 			join(near, far)
 		}()
 	}

@@ -63,7 +63,7 @@ func TestForwardCarriesBothWaysInsideTLS(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go func() { defer c.Close(); _, _ = io.Copy(c, c) }()
+			go func() { _, _ = io.Copy(c, c); _ = c.Close() }()
 		}
 	}()
 	authority, err := pki.New([]byte("a seed that only these tests know"))

@@ -57,7 +57,7 @@ func unpacked(t *testing.T, entries ...tar.Header) (string, error) {
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	root, err := os.OpenRoot(dir)
 	require.NoError(t, err)
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	require.NoError(t, Prepare(root))
 	return dir, Package(root, "x", pack(t, entries...))
 }

@@ -66,13 +66,13 @@ func forward(args []string) error {
 }
 
 func carry(near net.Conn, dialer *net.Dialer, address string, config *tls.Config) {
-	defer near.Close()
+	defer func() { _ = near.Close() }()
 	far, err := tls.DialWithDialer(dialer, "tcp", address, config)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "slipway-pod: %s: %v\n", address, err)
 		return
 	}
-	defer far.Close()
+	defer func() { _ = far.Close() }()
 	done := make(chan struct{})
 	go func() {
 		_, _ = io.Copy(far, near)
