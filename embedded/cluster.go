@@ -203,7 +203,7 @@ func (p *Platform) awaitNode(ctx context.Context, ended <-chan error) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case err := <-ended:
-			return fmt.Errorf("the cluster ended while it started: %w\n%s", err, p.logTail())
+			return errors.Join(errors.New("the cluster ended while it started"), err, errors.New(p.logTail()))
 		case <-time.After(250 * time.Millisecond):
 		}
 	}
