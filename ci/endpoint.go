@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"slipway/ci/internal/dagger"
 
@@ -46,20 +47,19 @@ func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (s
 	if err != nil {
 		return "", step.Infrastructure(stage, address, "its service does not start: "+err.Error(), "check the service argument").Because(err)
 	}
-	ports, err := service.Ports(ctx)
+	// Not its Ports: the engine can't keep a list of them, and ends without
+	// having kept anything.
+	endpoint, err := service.Endpoint(ctx)
 	if err != nil {
 		return "", step.Infrastructure(stage, address, "its service names no port: "+err.Error(), "check the service argument").Because(err)
 	}
-	if len(ports) != 1 {
-		return "", step.Input(stage, address, fmt.Sprintf("its service has %d ports", len(ports)), "give a service with one port, such as tcp://localhost:5000")
-	}
-	port, err := ports[0].Port(ctx)
+	_, port, err := net.SplitHostPort(endpoint)
 	if err != nil {
-		return "", step.Infrastructure(stage, address, "its service has no port: "+err.Error(), "check the service argument").Because(err)
+		return "", step.Infrastructure(stage, address, "its service is at "+endpoint+", without a port", "give a service with one port, such as tcp://localhost:5000").Because(err)
 	}
 	host, err := config.HostPort(address)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s=%s:%d", host, alias, port), nil
+	return fmt.Sprintf("%s=%s:%s", host, alias, port), nil
 }

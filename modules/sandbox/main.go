@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 
 	"dagger/sandbox/internal/dagger"
 
@@ -92,18 +93,17 @@ func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
 	}
 	if c.Sandbox != nil {
 		node = node.WithServiceBinding(registryAlias, c.Sandbox)
-		ports, err := c.Sandbox.Ports(ctx)
+		// Not its Ports: the engine can't keep a list of them, and ends without
+		// having kept anything.
+		endpoint, err := c.Sandbox.Endpoint(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's port: %w", err)
 		}
-		if len(ports) != 1 {
-			return nil, fmt.Errorf("the sandbox has %d ports: give a service with one, such as tcp://localhost:5000", len(ports))
-		}
-		port, err := ports[0].Port(ctx)
+		_, port, err := net.SplitHostPort(endpoint)
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's port: %w", err)
 		}
-		args = append(args, "--sandbox", fmt.Sprintf("%s:%d", registryAlias, port))
+		args = append(args, "--sandbox", registryAlias+":"+port)
 	}
 	for _, port := range []int{statusPort, apiPort, argocdPort, appsPort} {
 		node = node.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{ExperimentalSkipHealthcheck: port != statusPort})
