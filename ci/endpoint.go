@@ -38,7 +38,7 @@ func (e *Endpoint) with(username string, password *dagger.Secret, service *dagge
 
 // connect returns the step programs' --connect value, LOGICAL=ACTUAL, that
 // sends the address's host and port to the endpoint's service under the given
-// alias; empty without a service.
+// alias; empty without a service. One with several ports is reached at its first.
 func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (string, error) {
 	if e.Service == nil {
 		return "", nil
@@ -47,8 +47,8 @@ func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (s
 	if err != nil {
 		return "", step.Infrastructure(stage, address, "its service does not start: "+err.Error(), "check the service argument").Because(err)
 	}
-	// Not its Ports: the engine can't keep a list of them, and ends without
-	// having kept anything.
+	// Not its Ports: an engine that is stopped while a call holds a list of them
+	// can't save it, and loses all its caches (v0.21.7).
 	endpoint, err := service.Endpoint(ctx)
 	if err != nil {
 		return "", step.Infrastructure(stage, address, "its service names no port: "+err.Error(), "check the service argument").Because(err)

@@ -187,13 +187,17 @@ func (s *Slipway) Rollback(
 	if len(releases) < 2 {
 		return nil, step.Policy(stage, subject, "has no earlier release", "release a mended image")
 	}
-	if last := releases[0]; last.Reverts != "" {
-		image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
-	}
 	key, err := s.publicKey(ctx, stage)
 	if err != nil {
 		return nil, err
+	}
+	if last := releases[0]; last.Reverts != "" {
+		image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+		// That a commit calls itself a rollback says nothing about its image.
+		if err := image.wasHealthy(ctx, stage, key, env); err != nil {
+			return nil, err
+		}
+		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
 	}
 	tried := map[string]bool{releases[0].Digest: true}
 	var details []string

@@ -93,8 +93,8 @@ func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
 	}
 	if c.Sandbox != nil {
 		node = node.WithServiceBinding(registryAlias, c.Sandbox)
-		// Not its Ports: the engine can't keep a list of them, and ends without
-		// having kept anything.
+		// Not its Ports: an engine that is stopped while a call holds a list of
+		// them can't save it, and loses all its caches (v0.21.7).
 		endpoint, err := c.Sandbox.Endpoint(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("the sandbox's port: %w", err)

@@ -97,6 +97,10 @@ func run(ctx context.Context, args []string) (string, error) {
 		if *out == "" {
 			return "", errors.New("--out is missing")
 		}
+		// What is written makes the folder its own.
+		if held, err := os.ReadDir(*out); len(held) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", step.Input(stage, "--out "+*out, "is not empty, or can't be read", "name a new folder").Because(err)
+		}
 		files, err := target.Applied(tree, renderer)
 		if err != nil {
 			return "", err

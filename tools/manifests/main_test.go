@@ -164,7 +164,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 		},
 		"an unknown kind": {
 			"apps/hello/base/service.yaml", "kind: Service", "kind: Servlet",
-			"apps/hello/overlays/dev: Servlet hello-dev/hello: there is no schema for v1 Servlet: run `go -C tools/manifests run . generate`",
+			"apps/hello/overlays/dev: Servlet hello-dev/hello: there is no schema for v1 Servlet: run `go -C tools/manifests run . generate --helm PATH`",
 		},
 		"a kind in other letters": {
 			"apps/hello/base/service.yaml", "kind: Service", "kind: service",
@@ -172,7 +172,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 		},
 		"a version that is not served": {
 			deployment, "apiVersion: apps/v1", "apiVersion: apps/v1beta1",
-			"apps/hello/overlays/dev: Deployment hello-dev/hello: there is no schema for apps/v1beta1 Deployment: run `go -C tools/manifests run . generate`",
+			"apps/hello/overlays/dev: Deployment hello-dev/hello: there is no schema for apps/v1beta1 Deployment: run `go -C tools/manifests run . generate --helm PATH`",
 		},
 		"a typo in an AppProject": {
 			project, "sourceRepos:", "sourceRepo:",
@@ -303,8 +303,11 @@ func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
 
 func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	out := t.TempDir()
-	_, err := run(t.Context(), []string{"render", "--gitops", gitopsFolder, "--out", out, "--helm", fakehelm.Program(t)})
+	render := []string{"render", "--gitops", gitopsFolder, "--out", out, "--helm", fakehelm.Program(t)}
+	_, err := run(t.Context(), render)
 	require.NoError(t, err)
+	_, err = run(t.Context(), render)
+	require.ErrorContains(t, err, "is not empty", "what somebody has there is not deleted")
 	files, err := read(out)
 	require.NoError(t, err)
 	hello := string(files["apps/hello/base/deployment.yaml"])

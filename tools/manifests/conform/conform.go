@@ -25,7 +25,7 @@ import (
 const stage = "manifests"
 
 // Generate is the command that writes the schemas.
-const Generate = "go -C tools/manifests run . generate"
+const Generate = "go -C tools/manifests run . generate --helm PATH"
 
 // Problem is one thing that is wrong with an object.
 type Problem struct {
