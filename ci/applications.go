@@ -19,7 +19,7 @@ func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := dag.Gitops().Applications(s.Source.Directory("gitops"), c.GitOps.Remote, dagger.GitopsApplicationsOpts{
+	out := s.gitops().Applications(s.Source.Directory("gitops"), c.GitOps.Remote, dagger.GitopsApplicationsOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 	})
 	if err := decode(ctx, out, nil); err != nil {

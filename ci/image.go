@@ -129,7 +129,7 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 		opts.Expect = "gobinary"
 	}
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
-	out := dag.Scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
+	out := s.scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
 	var found policy.Findings
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, nil, err
@@ -177,7 +177,7 @@ func (s *Slipway) PublishDatabase(
 		Repository string `json:"repository"`
 		Digest     string `json:"digest"`
 	}
-	text, err := dag.Scan().PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag,
+	text, err := s.scan().PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag,
 		at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339), dagger.ScanPublishDatabaseOpts{
 			Username: registry.Username, Password: registry.Password, Service: registry.Service, Address: connect,
 		})
@@ -211,13 +211,13 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	var resolved struct {
 		Digest string `json:"digest"`
 	}
-	text, err := dag.Scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
+	text, err := s.scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
 		Service: registry.Service, Address: connect,
 	})
 	if err := decodeText(text, err, &resolved); err != nil {
 		return nil, err
 	}
-	database := dag.Scan().Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts{
+	database := s.scan().Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts{
 		Service: registry.Service, Address: connect,
 	})
 	return database, decode(ctx, database, nil)

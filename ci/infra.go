@@ -60,7 +60,7 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, dag.Terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: s.Providers}), nil
+	return c, s.terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: s.Providers}), nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the
@@ -276,7 +276,7 @@ func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory,
 		Misconfigurations []policy.Misconfiguration `json:"misconfigurations"`
 		Secrets           []policy.Secret           `json:"secrets"`
 	}
-	if err := decode(ctx, dag.Scan().Config(code, name), &found); err != nil {
+	if err := decode(ctx, s.scan().Config(code, name), &found); err != nil {
 		return "", err
 	}
 	left, err := c.Scan.Policy.Unexcepted("check", found.Misconfigurations, time.Now())

@@ -52,6 +52,8 @@ type Slipway struct {
 	Kubeconfig *dagger.Secret
 	// +private
 	Cluster *Endpoint
+	// +private
+	Prebuilt *dagger.Directory
 }
 
 // New reads and checks slipway.yaml.
@@ -94,6 +96,15 @@ func New(
 	// does not reach it directly. Example: tcp://localhost:6443
 	// +optional
 	kubernetes *dagger.Service,
+	// A published toolbox, whose programs are verified and pulled instead of
+	// compiled: what toolbox publish returned. A registry that wants a password
+	// is named by with-toolbox. Example: ghcr.io/acme/toolbox@sha256:…
+	// +optional
+	toolbox string,
+	// The PEM public key that must have signed the toolbox; by default the
+	// platform's. Example: ./toolbox.pub
+	// +optional
+	toolboxKey *dagger.File,
 ) (*Slipway, error) {
 	text, err := source.File(config.File).Contents(ctx)
 	if err != nil {
@@ -122,17 +133,17 @@ func New(
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}
-	if sandbox != nil {
-		for _, e := range []struct {
-			endpoint *Endpoint
-			address  string
-		}{{s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
-			if config.Local(e.address) {
-				e.endpoint.Service = sandbox
-			}
-		}
+	for _, e := range []struct {
+		endpoint *Endpoint
+		address  string
+	}{{s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
+		e.endpoint.Service = local(e.address, sandbox)
 	}
-	return s.configured(c)
+	s, err = s.configured(c)
+	if err != nil || toolbox == "" {
+		return s, err
+	}
+	return s.WithToolbox(ctx, toolbox, toolboxKey, "", nil, local("//"+toolbox, sandbox))
 }
 
 // configured returns s with its settings replaced, after checking them.

@@ -34,7 +34,7 @@ func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, a
 	var done struct {
 		Releases []past `json:"releases"`
 	}
-	text, err := dag.Gitops().History(ctx, c.GitOps.Remote, app, env, dagger.GitopsHistoryOpts{
+	text, err := s.gitops().History(ctx, c.GitOps.Remote, app, env, dagger.GitopsHistoryOpts{
 		Repository: c.Image(app), Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	})
@@ -66,7 +66,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 	var done struct {
 		Applications []live `json:"applications"`
 	}
-	text, err := dag.Gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
+	text, err := s.gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
 		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &done); err != nil {

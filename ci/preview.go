@@ -145,7 +145,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Gitops().Preview(c.GitOps.Remote, app, env, c.Image(app), i.Digest, dagger.GitopsPreviewOpts{
+	out, err := s.gitops().Preview(c.GitOps.Remote, app, env, c.Image(app), i.Digest, dagger.GitopsPreviewOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	}).Sync(ctx)

@@ -194,7 +194,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
 	}
-	text, err := dag.Gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
+	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Helm: charted,
@@ -222,7 +222,7 @@ func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect 
 	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
 	// Without Sync it would be rendered again wherever its result is used.
-	rendered, err := dag.Gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
+	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	}).Sync(ctx)
@@ -232,7 +232,7 @@ func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect 
 	if err := decode(ctx, rendered, nil); err != nil {
 		return err
 	}
-	text, err := dag.Gitops().Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
+	text, err := s.gitops().Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
 		Service: s.Cluster.Service, Connect: api,
 	})
 	return decodeText(text, err, nil)

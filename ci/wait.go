@@ -105,7 +105,7 @@ func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outc
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := dag.Gitops().Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
+	text, err := s.gitops().Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
 		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
 	})
 	seen := &observed{}

@@ -235,7 +235,8 @@ func (l *Launcher) logEnd() string {
 	return lastLines(string(content), 15)
 }
 
-// Down ends the machine's engine and waits until its caches are written.
+// Down interrupts the calls that run on the machine's engine, ends it, and waits
+// until its caches are written.
 func (l *Launcher) Down(ctx context.Context) error {
 	if !l.running() {
 		l.Progress.Say("no native engine runs")
@@ -253,6 +254,9 @@ func (l *Launcher) down(ctx context.Context) error {
 		return fmt.Errorf("an engine runs, but its record can't be read (end the process dagger-engine by hand): %w", err)
 	}
 	return l.Progress.Do("stop the engine", func() error {
+		if err := l.interruptClients(ctx); err != nil {
+			return err
+		}
 		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}

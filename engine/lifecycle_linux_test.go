@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -105,6 +106,19 @@ func (l *Launcher) inContainer(t *testing.T, program string, args ...string) str
 	return strings.TrimSpace(stdout)
 }
 
+// running reports whether a process has a command line that begins so.
+func running(t *testing.T, commandLine string) bool {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && strings.HasPrefix(string(text), commandLine) {
+			return true
+		}
+	}
+	return false
+}
+
 func TestLifecycle(t *testing.T) {
 	if !inOwnNetwork(t) {
 		return
@@ -153,6 +167,26 @@ func TestLifecycle(t *testing.T) {
 		require.ErrorIs(t, err, ErrDown)
 		_, err = net.InterfaceByName(l.Network.bridge())
 		require.Error(t, err, "the bridge is gone")
+		require.NoError(t, l.Up(ctx))
+		assert.Equal(t, stamp, l.inContainer(t, program, "time", "now"))
+	})
+	t.Run("down in mid-call ends the call and keeps the caches", func(t *testing.T) {
+		c := cli{env: append(os.Environ(), l.Environ(ctx)...), dir: t.TempDir()}
+		ended := make(chan error, 1)
+		go func() {
+			_, _, err := c.try(t, "core", "-s", "container", "with-file", "--path=/web", "--source="+program, "--permissions=493",
+				"with-exec", "--args=/web,serve,:8080", "stdout")
+			ended <- err
+		}()
+		require.Eventually(t, func() bool { return running(t, "/web\x00serve\x00") }, time.Minute, lockPoll, "the call runs its container")
+		var said bytes.Buffer
+		stopper := *l
+		stopper.Progress = NewProgress(&said)
+		require.NoError(t, stopper.Down(ctx))
+		require.Error(t, <-ended, "the call did not end by itself")
+		assert.Contains(t, said.String(), "interrupting what runs on it: 1 dagger processes")
+		assert.NotContains(t, said.String(), "killing")
+		assert.False(t, running(t, "/web\x00serve\x00"))
 		require.NoError(t, l.Up(ctx))
 		assert.Equal(t, stamp, l.inContainer(t, program, "time", "now"))
 	})

@@ -18,7 +18,7 @@ import (
 type Build struct{}
 
 func runner() *dagger.Container {
-	return dag.Toolbox().Runner("modules/build/step", dag.CurrentModule().Source().Directory("step"))
+	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/build/step", dag.CurrentModule().Source().Directory("step")))
 }
 
 // Assemble makes an image index of one static binary for linux/amd64 and
@@ -202,6 +202,34 @@ func (*Build) Pull(
 		return nil, err
 	}
 	return dag.CurrentModule().Workdir(files), nil
+}
+
+// Pack makes an image of a folder that holds a folder for each part, to publish
+// programs with. The result's folder holds result.json and the OCI layout.
+//
+// +cache="168h"
+func (*Build) Pack(
+	// The folder.
+	folder *dagger.Directory,
+) *dagger.Directory {
+	return runner().
+		WithMountedDirectory("/folder", folder).
+		WithExec([]string{"/step", "pack", "--out", "/out", "--folder", "/folder"}).
+		Directory("/out")
+}
+
+// Unpack takes the files out of an image that Pack made. The result's folder
+// holds result.json and, unless it is a refusal, the folder files.
+//
+// +cache="168h"
+func (*Build) Unpack(
+	// The OCI layout.
+	layout *dagger.Directory,
+) *dagger.Directory {
+	return runner().
+		WithMountedDirectory("/layout", layout).
+		WithExec([]string{"/step", "unpack", "--out", "/out", "--layout", "/layout"}).
+		Directory("/out")
 }
 
 func withLabels(args, labels []string) []string {

@@ -9,10 +9,10 @@ import (
 
 // inCluster is the container that asks the cluster, and its arguments after
 // flags. It is never the same twice: what it reads can change.
-func inCluster(
+func (g *Gitops) inCluster(
 	verb string, kubeconfig *dagger.Secret, service *dagger.Service, connect string, flags ...string,
 ) (*dagger.Container, []string) {
-	base := dag.Toolbox().Runner("modules/gitops/applications", dag.CurrentModule().Source().Directory("applications")).
+	base := g.runner(applicationsProgram).
 		WithMountedSecret("/secrets/kubeconfig", kubeconfig)
 	args := append([]string{
 		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig",
@@ -32,7 +32,7 @@ func inCluster(
 // missing. Only what was asked for wrongly is a fault.
 //
 // +cache="never"
-func (*Gitops) Wait(
+func (g *Gitops) Wait(
 	ctx context.Context,
 	// A kubeconfig that holds its certificates and credentials itself. Its user
 	// may get, list, watch and patch Applications, and read the workloads, Pods
@@ -58,7 +58,7 @@ func (*Gitops) Wait(
 	// +optional
 	connect string,
 ) (string, error) {
-	base, args := inCluster("wait", kubeconfig, service, connect,
+	base, args := g.inCluster("wait", kubeconfig, service, connect,
 		"--namespace", namespace, "--application", application, "--commit", commit, "--image", image, "--deadline", deadline)
 	return base.WithExec(args).File("/out/result.json").Contents(ctx)
 }
@@ -67,7 +67,7 @@ func (*Gitops) Wait(
 // history), and returns the step's result.
 //
 // +cache="never"
-func (*Gitops) Status(
+func (g *Gitops) Status(
 	ctx context.Context,
 	// A kubeconfig that holds its certificates and credentials itself. Its user
 	// may get Applications.
@@ -89,7 +89,7 @@ func (*Gitops) Status(
 	for _, application := range applications {
 		flags = append(flags, "--application", application)
 	}
-	base, args := inCluster("status", kubeconfig, service, connect, flags...)
+	base, args := g.inCluster("status", kubeconfig, service, connect, flags...)
 	return base.WithExec(args).File("/out/result.json").Contents(ctx)
 }
 
@@ -98,7 +98,7 @@ func (*Gitops) Status(
 // policies decide; nothing is stored. A refusal names the policy.
 //
 // +cache="never"
-func (*Gitops) Admit(
+func (g *Gitops) Admit(
 	ctx context.Context,
 	// A kubeconfig that holds its certificates and credentials itself. Its user
 	// may create Pods in the namespaces of the manifests.
@@ -113,7 +113,7 @@ func (*Gitops) Admit(
 	// +optional
 	connect string,
 ) (string, error) {
-	base, args := inCluster("admit", kubeconfig, service, connect, "--manifests", "/manifests.yaml")
+	base, args := g.inCluster("admit", kubeconfig, service, connect, "--manifests", "/manifests.yaml")
 	return base.WithMountedFile("/manifests.yaml", manifests).
 		WithExec(args).File("/out/result.json").Contents(ctx)
 }

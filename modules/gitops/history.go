@@ -13,7 +13,7 @@ import (
 // set it, its author, and what it was promoted from or takes back.
 //
 // +cache="never"
-func (*Gitops) History(
+func (g *Gitops) History(
 	ctx context.Context,
 	// The GitOps repository's http(s) URL.
 	remote string,
@@ -53,7 +53,7 @@ func (*Gitops) History(
 	if repository != "" {
 		args = append(args, "--repository", repository)
 	}
-	return reading(runner(), args, username, token, service, connect).
+	return reading(g.runner(stepProgram), args, username, token, service, connect).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -64,7 +64,7 @@ func (*Gitops) History(
 // refuses what Release would.
 //
 // +cache="never"
-func (*Gitops) Preview(
+func (g *Gitops) Preview(
 	// The GitOps repository's http(s) URL.
 	remote string,
 	// The app.
@@ -97,7 +97,7 @@ func (*Gitops) Preview(
 	// +optional
 	helm bool,
 ) *dagger.Directory {
-	base, args := rendering(helm,
+	base, args := g.rendering(helm,
 		"/step", "preview", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest,
 	)

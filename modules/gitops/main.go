@@ -10,17 +10,67 @@ import (
 )
 
 // Gitops changes the GitOps repository.
-type Gitops struct{}
+type Gitops struct {
+	// +private
+	Prebuilt *dagger.Directory
+}
 
-func runner() *dagger.Container {
-	return dag.Toolbox().Runner("modules/gitops/step", dag.CurrentModule().Source().Directory("step"))
+// New takes the module's programs, or leaves them to be compiled.
+//
+// +cache="168h"
+func New(
+	// What Programs of these very sources returned; others are refused.
+	// +optional
+	prebuilt *dagger.Directory,
+) *Gitops {
+	if prebuilt != nil {
+		prebuilt = dag.Toolbox().Unseal("gitops", dag.CurrentModule().Source(), prebuilt)
+	}
+	return &Gitops{Prebuilt: prebuilt}
+}
+
+// The module's programs: the step program, the one that stands on Argo CD's
+// types, and Helm.
+const (
+	stepProgram         = "step"
+	applicationsProgram = "applications"
+	helmProgram         = "helm"
+)
+
+// program is one of the module's programs: the one it was given, or else
+// compiled.
+func (g *Gitops) program(name string) *dagger.File {
+	if g.Prebuilt != nil {
+		return g.Prebuilt.File(name)
+	}
+	source := dag.CurrentModule().Source().Directory(name)
+	if name == helmProgram {
+		return dag.Toolbox().Binary(source, helmTool, dagger.ToolboxBinaryOpts{Define: helmVersion})
+	}
+	return dag.Toolbox().Step("modules/gitops/"+name, source)
+}
+
+// Programs is everything that this module compiles, sealed with the key of its
+// sources, for New.
+//
+// +cache="168h"
+func (g *Gitops) Programs() *dagger.Directory {
+	programs := dag.Directory()
+	for _, name := range []string{stepProgram, applicationsProgram, helmProgram} {
+		programs = programs.WithFile(name, g.program(name))
+	}
+	return dag.Toolbox().Seal(dag.CurrentModule().Source(), programs)
+}
+
+func (g *Gitops) runner(program string) *dagger.Container {
+	return dag.Toolbox().Runner(g.program(program))
 }
 
 // Render renders an app's overlay with kustomize. The result's folder holds
 // result.json and manifests.yaml.
 //
 // +cache="168h"
-func (*Gitops) Render(
+func (g *Gitops) Render(
 	// The GitOps tree: the folder that holds apps/.
 	tree *dagger.Directory,
 	// The app.
@@ -31,7 +81,7 @@ func (*Gitops) Render(
 	// +optional
 	helm bool,
 ) *dagger.Directory {
-	base, args := rendering(helm, "/step", "render", "--out", "/out", "--dir", "/gitops", "--app", app, "--env", env)
+	base, args := g.rendering(helm, "/step", "render", "--out", "/out", "--dir", "/gitops", "--app", app, "--env", env)
 	return base.
 		WithMountedDirectory("/gitops", tree).
 		WithExec(args).
@@ -43,7 +93,7 @@ func (*Gitops) Render(
 // argocd.
 //
 // +cache="168h"
-func (*Gitops) Applications(
+func (g *Gitops) Applications(
 	// The GitOps tree: the folder that holds apps/.
 	tree *dagger.Directory,
 	// The GitOps repository's http(s) URL, as Argo CD reaches it.
@@ -55,7 +105,7 @@ func (*Gitops) Applications(
 	// +default="."
 	root string,
 ) *dagger.Directory {
-	return dag.Toolbox().Runner("modules/gitops/applications", dag.CurrentModule().Source().Directory("applications")).
+	return g.runner(applicationsProgram).
 		WithMountedDirectory("/gitops", tree).
 		WithExec([]string{
 			"/step", "generate", "--result", "/out", "--out", "/out/argocd",
@@ -68,7 +118,7 @@ func (*Gitops) Applications(
 // commit, and returns the step's result.
 //
 // +cache="never"
-func (*Gitops) Release(
+func (g *Gitops) Release(
 	ctx context.Context,
 	// The GitOps repository's http(s) URL.
 	remote string,
@@ -122,7 +172,7 @@ func (*Gitops) Release(
 	// +optional
 	helm bool,
 ) (string, error) {
-	base, args := rendering(helm,
+	base, args := g.rendering(helm,
 		"/step", "release", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest, "--source-revision", revision,
 		"--author-name", authorName, "--author-email", authorEmail,

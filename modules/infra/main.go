@@ -10,11 +10,49 @@ import (
 )
 
 // Terraform drives the terraform executable that it is given.
-type Terraform struct{}
+type Terraform struct {
+	// +private
+	Prebuilt *dagger.Directory
+}
+
+// New takes the module's programs, or leaves them to be compiled.
+//
+// +cache="168h"
+func New(
+	// What Programs of these very sources returned; others are refused.
+	// +optional
+	prebuilt *dagger.Directory,
+) *Terraform {
+	if prebuilt != nil {
+		prebuilt = dag.Toolbox().Unseal("infra", dag.CurrentModule().Source(), prebuilt)
+	}
+	return &Terraform{Prebuilt: prebuilt}
+}
+
+// stepProgram is the module's one program.
+const stepProgram = "step"
+
+// program is the step program: the one that was given, or else compiled.
+func (t *Terraform) program() *dagger.File {
+	if t.Prebuilt != nil {
+		return t.Prebuilt.File(stepProgram)
+	}
+	return dag.Toolbox().Step("modules/infra/step", dag.CurrentModule().Source().Directory("step"))
+}
+
+// Programs is everything that this module compiles, sealed with the key of its
+// sources, for New.
+//
+// +cache="168h"
+func (t *Terraform) Programs() *dagger.Directory {
+	return dag.Toolbox().Seal(dag.CurrentModule().Source(), dag.Directory().WithFile(stepProgram, t.program()))
+}
 
 // Root is Terraform code for one environment, and the state that belongs to
 // it.
 type Root struct {
+	// +private
+	Program *dagger.File
 	// +private
 	Code *dagger.Directory
 	// +private
@@ -42,7 +80,7 @@ type Root struct {
 // Root names the code, the environment and its state. It looks at none of them.
 //
 // +cache="168h"
-func (*Terraform) Root(
+func (t *Terraform) Root(
 	// The Terraform code.
 	code *dagger.Directory,
 	// The environment: it names the variables file.
@@ -59,7 +97,7 @@ func (*Terraform) Root(
 	// +optional
 	providers *dagger.Directory,
 ) *Root {
-	return &Root{Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
+	return &Root{Program: t.program(), Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
 }
 
 // WithState says how the state backend is reached.
@@ -112,7 +150,7 @@ const (
 // runner is the container of the step program, with what every command needs,
 // and the command's first arguments.
 func (r *Root) runner(command string, args ...string) (*dagger.Container, []string) {
-	base := dag.Toolbox().Runner("modules/infra/step", dag.CurrentModule().Source().Directory("step")).
+	base := dag.Toolbox().Runner(r.Program).
 		WithMountedDirectory("/code", r.Code).
 		WithMountedFile(terraformPath, r.Executable)
 	all := []string{"/step", command, "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", r.Env}

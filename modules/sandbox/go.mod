@@ -13,6 +13,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.43.0
 	golang.org/x/sync v0.20.0
 	slipway/sandbox/pki v0.0.0
+	slipway/step v0.0.0
 )
 
 require (
@@ -49,3 +50,5 @@ require (
 )
 
 replace slipway/sandbox/pki => ./pki
+
+replace slipway/step => ../toolbox/step

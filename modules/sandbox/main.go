@@ -15,7 +15,39 @@ import (
 )
 
 // Sandbox makes clusters for development and tests.
-type Sandbox struct{}
+type Sandbox struct {
+	// +private
+	Prebuilt *dagger.Directory
+}
+
+// New takes a published node, or leaves everything to be compiled.
+//
+// +cache="168h"
+func New(
+	ctx context.Context,
+	// A published node, whose programs are verified and pulled instead of
+	// compiled: what publish of this very revision returned. Example: ghcr.io/acme/node@sha256:…
+	// +optional
+	toolbox string,
+	// The PEM public key that must have signed it. Example: ./toolbox.pub
+	// +optional
+	toolboxKey *dagger.File,
+	// Who reads it.
+	// +optional
+	username string,
+	// The registry's password or token.
+	// +optional
+	password *dagger.Secret,
+	// A service that answers for the registry that it is in. Example: tcp://localhost:5000
+	// +optional
+	registry *dagger.Service,
+) (*Sandbox, error) {
+	if toolbox == "" {
+		return &Sandbox{}, nil
+	}
+	prebuilt, err := pull(ctx, toolbox, toolboxKey, username, password, registry)
+	return &Sandbox{Prebuilt: prebuilt}, err
+}
 
 // Ports of a cluster's service.
 const (
@@ -33,9 +65,11 @@ const (
 // Cluster is a single-node Kubernetes with Argo CD on it.
 type Cluster struct {
 	// +private
+	Sandbox *Sandbox
+	// +private
 	Seed *dagger.Secret
 	// +private
-	Sandbox *dagger.Service
+	Beside *dagger.Service
 	// +private
 	Gitops *dagger.Directory
 	// +private
@@ -48,7 +82,7 @@ type Cluster struct {
 // cache volume of the given name. One at a time may run on the same data.
 //
 // +cache="168h"
-func (*Sandbox) Cluster(
+func (s *Sandbox) Cluster(
 	// The secret that all of the cluster's keys and passwords are derived from: at
 	// least 26 random characters. Example: file:seed
 	seed *dagger.Secret,
@@ -65,7 +99,7 @@ func (*Sandbox) Cluster(
 	// +optional
 	reset bool,
 ) *Cluster {
-	return &Cluster{Seed: seed, Gitops: gitops, Sandbox: sandbox, Name: name, Reset: reset}
+	return &Cluster{Sandbox: s, Seed: seed, Gitops: gitops, Beside: sandbox, Name: name, Reset: reset}
 }
 
 // Service is the running cluster. Its ports: 6443 the Kubernetes API, 8443 Argo
@@ -74,7 +108,7 @@ func (*Sandbox) Cluster(
 //
 // +cache="never"
 func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
-	node, err := (&Sandbox{}).NodeImage()
+	node, err := c.Sandbox.NodeImage()
 	if err != nil {
 		return nil, err
 	}
@@ -87,21 +121,15 @@ func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
 		WithMountedTemp("/run").
 		WithMountedTemp("/tmp").
 		WithMountedSecret(seedFile, c.Seed).
-		WithFile(bootstrapFolder+"/platform.yaml", platform(c.Gitops))
+		WithFile(bootstrapFolder+"/platform.yaml", c.Sandbox.platform(c.Gitops))
 	if c.Reset {
 		args = append(args, "--reset")
 	}
-	if c.Sandbox != nil {
-		node = node.WithServiceBinding(registryAlias, c.Sandbox)
-		// Not its Ports: an engine that is stopped while a call holds a list of
-		// them can't save it, and loses all its caches (v0.21.7).
-		endpoint, err := c.Sandbox.Endpoint(ctx)
+	if c.Beside != nil {
+		node = node.WithServiceBinding(registryAlias, c.Beside)
+		port, err := portOf(ctx, c.Beside)
 		if err != nil {
-			return nil, fmt.Errorf("the sandbox's port: %w", err)
-		}
-		_, port, err := net.SplitHostPort(endpoint)
-		if err != nil {
-			return nil, fmt.Errorf("the sandbox's port: %w", err)
+			return nil, err
 		}
 		args = append(args, "--sandbox", registryAlias+":"+port)
 	}
@@ -109,6 +137,21 @@ func (c *Cluster) Service(ctx context.Context) (*dagger.Service, error) {
 		node = node.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{ExperimentalSkipHealthcheck: port != statusPort})
 	}
 	return node.AsService(dagger.ContainerAsServiceOpts{Args: args, InsecureRootCapabilities: true}), nil
+}
+
+// portOf is the port that a service answers at; one with several, at its first.
+func portOf(ctx context.Context, service *dagger.Service) (string, error) {
+	// Not its Ports: an engine that is stopped while a call holds a list of
+	// them can't save it, and loses all its caches (v0.21.7).
+	endpoint, err := service.Endpoint(ctx)
+	if err != nil {
+		return "", fmt.Errorf("the service's port: %w", err)
+	}
+	_, port, err := net.SplitHostPort(endpoint)
+	if err != nil {
+		return "", fmt.Errorf("the service's port: %w", err)
+	}
+	return port, nil
 }
 
 // Kubeconfig is the configuration of a Kubernetes client that may do everything

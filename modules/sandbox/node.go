@@ -15,6 +15,10 @@ const (
 //
 // +cache="168h"
 func (s *Sandbox) NodeImage() (*dagger.Container, error) {
+	const path = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	if s.Prebuilt != nil {
+		return dag.Container().WithRootfs(s.Prebuilt.Directory(rootfsFolder)).WithEnvVariable("PATH", path), nil
+	}
 	programs := s.programs()
 	node := dag.Container().
 		WithDirectory("/", debian("node")).
@@ -26,7 +30,7 @@ func (s *Sandbox) NodeImage() (*dagger.Container, error) {
 		WithFile("/usr/local/bin/slipway-node", programs.File("node")).
 		WithDirectory("/opt/cni/bin", s.Cni()).
 		WithDirectory(bootstrapFolder, definitions()).
-		WithEnvVariable("PATH", "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+		WithEnvVariable("PATH", path)
 	for name, image := range s.images(programs) {
 		node = node.WithFile(imageFolder+"/"+name+".tar", image.AsTarball(dagger.ContainerAsTarballOpts{ForcedCompression: dagger.ImageLayerCompressionUncompressed}))
 	}
@@ -94,9 +98,9 @@ func definitions() *dagger.Directory {
 }
 
 // platform renders the objects that the node applies first.
-func platform(gitops *dagger.Directory) *dagger.File {
+func (s *Sandbox) platform(gitops *dagger.Directory) *dagger.File {
 	return dag.Toolbox().Scratch().
-		WithFile("/kustomize", (&Sandbox{}).Kustomize()).
+		WithFile("/kustomize", s.Kustomize()).
 		WithMountedDirectory("/gitops", gitops).
 		WithExec([]string{"/kustomize", "build", "/gitops/platform/sandbox", "--output", "/platform.yaml"}).
 		File("/platform.yaml")

@@ -84,7 +84,10 @@ func (*Sandbox) Coredns() *dagger.File {
 // Kustomize renders overlays for Argo CD, compiled from source once.
 //
 // +cache="168h"
-func (*Sandbox) Kustomize() *dagger.File {
+func (s *Sandbox) Kustomize() *dagger.File {
+	if s.Prebuilt != nil {
+		return s.Prebuilt.File(kustomizeFile)
+	}
 	return dag.Toolbox().Binary(pins("kustomize"), "sigs.k8s.io/kustomize/kustomize/v5")
 }
 
@@ -106,7 +109,10 @@ func (*Sandbox) Kyverno() *dagger.File {
 // source once, as a filesystem mirror for terraform's -plugin-dir.
 //
 // +cache="168h"
-func (*Sandbox) KubectlProvider() *dagger.Directory {
+func (s *Sandbox) KubectlProvider() *dagger.Directory {
+	if s.Prebuilt != nil {
+		return s.Prebuilt.Directory(providersFolder)
+	}
 	const version = "1.19.0"
 	program := dag.Toolbox().Binary(pins("provider"), "github.com/gavinbunney/terraform-provider-kubectl")
 	return dag.Directory().WithFile(

@@ -10,7 +10,32 @@ import (
 )
 
 // Scan finds; it does not decide.
-type Scan struct{}
+type Scan struct {
+	// +private
+	Prebuilt *dagger.Directory
+}
+
+// New takes the module's programs, or leaves them to be compiled.
+//
+// +cache="168h"
+func New(
+	// What Programs of these very sources returned; others are refused.
+	// +optional
+	prebuilt *dagger.Directory,
+) *Scan {
+	if prebuilt != nil {
+		prebuilt = dag.Toolbox().Unseal("scan", dag.CurrentModule().Source(), prebuilt)
+	}
+	return &Scan{Prebuilt: prebuilt}
+}
+
+// The module's programs: Trivy, the step program, and what builds the embedded
+// vulnerability database.
+const (
+	trivyProgram    = "trivy"
+	stepProgram     = "step"
+	databaseProgram = "db"
+)
 
 // Trivy's main package and what it calls itself; the version that is compiled
 // is the one in trivy/go.mod.
@@ -19,25 +44,45 @@ const (
 	trivyVersion = "github.com/aquasecurity/trivy/pkg/version/app.ver=0.74.0"
 )
 
+// program is one of the module's programs: the one it was given, or else
+// compiled.
+func (s *Scan) program(name string) *dagger.File {
+	if s.Prebuilt != nil {
+		return s.Prebuilt.File(name)
+	}
+	source := dag.CurrentModule().Source().Directory(name)
+	if name == trivyProgram {
+		return dag.Toolbox().Binary(source, trivyTool, dagger.ToolboxBinaryOpts{Experiment: "jsonv2", Define: trivyVersion})
+	}
+	return dag.Toolbox().Step("modules/scan/"+name, source)
+}
+
+// Programs is everything that this module compiles, sealed with the key of its
+// sources, for New.
+//
+// +cache="168h"
+func (s *Scan) Programs() *dagger.Directory {
+	programs := dag.Directory()
+	for _, name := range []string{trivyProgram, stepProgram, databaseProgram} {
+		programs = programs.WithFile(name, s.program(name))
+	}
+	return dag.Toolbox().Seal(dag.CurrentModule().Source(), programs)
+}
+
 // Trivy is the scanner's static binary for linux/amd64, compiled once.
 //
 // Example: dagger -m modules/scan call trivy export --path ./trivy
 //
 // +cache="168h"
-func (*Scan) Trivy() *dagger.File {
-	return dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("trivy"), trivyTool,
-		dagger.ToolboxBinaryOpts{Experiment: "jsonv2", Define: trivyVersion})
-}
+func (s *Scan) Trivy() *dagger.File { return s.program(trivyProgram) }
 
-func runner() *dagger.Container {
-	return dag.Toolbox().Runner("modules/scan/step", dag.CurrentModule().Source().Directory("step"))
-}
+func (s *Scan) runner() *dagger.Container { return dag.Toolbox().Runner(s.program(stepProgram)) }
 
 // DatabaseDigest asks the registry which vulnerability database a tag names
 // now, and returns the step's result.
 //
 // +cache="never"
-func (*Scan) DatabaseDigest(
+func (s *Scan) DatabaseDigest(
 	ctx context.Context,
 	// The database's repository, without a tag.
 	repository string,
@@ -50,7 +95,7 @@ func (*Scan) DatabaseDigest(
 	// +optional
 	address string,
 ) (string, error) {
-	return connect(runner(), service, address,
+	return connect(s.runner(), service, address,
 		"/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
 		File("/out/result.json").Contents(ctx)
 }
@@ -72,7 +117,7 @@ func (s *Scan) Database(
 	// +optional
 	address string,
 ) (*dagger.Directory, error) {
-	base, args := reach(runner().WithMountedFile("/trivy", s.Trivy()), service, address,
+	base, args := reach(s.runner().WithMountedFile("/trivy", s.Trivy()), service, address,
 		"/step", "database", "--out", "/out", "--trivy", "/trivy", "--repository", repository, "--digest", digest)
 	// The digest says what comes, so an earlier download may stand in.
 	out := base.WithExec(args).Directory("/out")
@@ -120,7 +165,7 @@ func (s *Scan) Report(
 	if expect != "" {
 		args = append(args, "--expect", expect)
 	}
-	return runner().
+	return s.runner().
 		WithMountedFile("/trivy", s.Trivy()).
 		WithMountedDirectory("/layout", layout).
 		WithMountedDirectory("/source", source).
@@ -141,7 +186,7 @@ func (s *Scan) Config(
 	// Its path in the repository.
 	name string,
 ) *dagger.Directory {
-	return runner().
+	return s.runner().
 		WithMountedFile("/trivy", s.Trivy()).
 		WithMountedDirectory("/source", source).
 		WithExec([]string{"/step", "config", "--out", "/out", "--trivy", "/trivy", "--manifests", name + "=/source"}).
@@ -153,7 +198,7 @@ func (s *Scan) Config(
 // It returns the step's result.
 //
 // +cache="never"
-func (*Scan) PublishDatabase(
+func (s *Scan) PublishDatabase(
 	ctx context.Context,
 	// The repository to push to, without a tag.
 	repository string,
@@ -176,9 +221,8 @@ func (*Scan) PublishDatabase(
 	// +optional
 	address string,
 ) (string, error) {
-	source := dag.CurrentModule().Source().Directory("db")
-	base := dag.Toolbox().Runner("modules/scan/db", source).
-		WithMountedDirectory("/advisories", source.Directory("advisories")).
+	base := dag.Toolbox().Runner(s.program(databaseProgram)).
+		WithMountedDirectory("/advisories", dag.CurrentModule().Source().Directory("db/advisories")).
 		WithExec([]string{"/step", "build", "--out", "/database", "--advisories", "/advisories", "--updated-at", updatedAt, "--next-update", nextUpdate})
 	args := []string{"/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag}
 	if password != nil {

@@ -13,7 +13,7 @@ import (
 type Sign struct{}
 
 func runner() *dagger.Container {
-	return dag.Toolbox().Runner("modules/sign/step", dag.CurrentModule().Source().Directory("step"))
+	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/sign/step", dag.CurrentModule().Source().Directory("step")))
 }
 
 const (

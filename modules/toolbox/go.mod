@@ -11,6 +11,7 @@ require (
 	go.opentelemetry.io/otel v1.43.0
 	go.opentelemetry.io/otel/sdk v1.43.0
 	go.opentelemetry.io/otel/trace v1.43.0
+	golang.org/x/mod v0.41.0
 	golang.org/x/sync v0.20.0
 )
 

@@ -205,7 +205,11 @@ func (t *Toolbox) Debian(
 	// +optional
 	mirrors []string,
 ) (*dagger.Directory, error) {
-	base, err := t.Runner(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"))
+	program, err := t.Step(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"))
+	if err != nil {
+		return nil, err
+	}
+	base, err := t.Runner(program)
 	if err != nil {
 		return nil, err
 	}
@@ -249,17 +253,10 @@ func (t *Toolbox) ModuleFiles(
 //
 // +cache="168h"
 func (t *Toolbox) Runner(
-	ctx context.Context,
-	// The program's folder in the repository, such as modules/scan/step.
-	folder string,
-	// The program's Go module.
-	source *dagger.Directory,
+	// The program, as Step compiles it.
+	program *dagger.File,
 ) (*dagger.Container, error) {
 	scratch, err := t.Scratch()
-	if err != nil {
-		return nil, err
-	}
-	program, err := t.Step(ctx, folder, source)
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,15 @@ func (*Toolchain) Go(ctx context.Context) (*dagger.Directory, error) {
 	return dag.CurrentModule().Workdir(work), nil
 }
 
+// Version names the pinned Go toolchain: the module, its version and checksum.
+//
+// Example: dagger -m modules/toolchain call version
+//
+// +cache="168h"
+func (*Toolchain) Version() string {
+	return toolchainModule + "@" + toolchainVersion + " " + toolchainSum
+}
+
 // copyTree copies files with fixed modes: a module holds no executable bits, so
 // the go command sets them on bin and pkg/tool, and so does this.
 func copyTree(from, to string) error {

@@ -26,6 +26,8 @@ var commands = map[string]command{
 	"publish":          publish,
 	"fetch-verify":     fetchVerify,
 	"pull":             pull,
+	"pack":             pack,
+	"unpack":           unpack,
 }
 
 func main() {

@@ -152,7 +152,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|publish|pull [flags]"},
+		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},
@@ -160,4 +160,23 @@ func TestUsage(t *testing.T) {
 		_, _, err := parse(tc.args)
 		assert.ErrorContains(t, err, tc.want)
 	}
+}
+
+func TestPackAndUnpack(t *testing.T) {
+	source := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(source, "scan"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(source, "scan", "trivy"), []byte("trivy"), 0o755))
+	packed, out, err := run(t, "pack", "--folder", source)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"digest", "layers", "size"}, keys(packed))
+
+	unpacked, files, err := run(t, "unpack", "--layout", filepath.Join(out, "layout"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"digest": packed["digest"], "files": 1.0}, unpacked)
+	data, err := os.ReadFile(filepath.Join(files, "files", "scan", "trivy"))
+	require.NoError(t, err)
+	assert.Equal(t, "trivy", string(data))
+
+	_, _, err = run(t, "unpack", "--layout", source)
+	require.ErrorContains(t, err, "is not an OCI image layout")
 }

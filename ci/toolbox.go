@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/step"
+)
+
+const (
+	// toolboxName is the toolbox's name below the registry's prefix.
+	toolboxName = "toolbox"
+	// toolboxType is the predicate type of the attestation that an image is a
+	// toolbox: an app's image, signed by the same key, is none.
+	toolboxType = "https://slipway.dev/attestations/toolbox/v1"
+)
+
+// ToolboxImage is every program that the pipeline's stages run, besides those that
+// verify and pull it.
+type ToolboxImage struct {
+	// +private
+	Slipway *Slipway
+}
+
+// Toolbox is every program that the pipeline's stages run, compiled: Trivy, Helm
+// and the step programs.
+//
+// +cache="168h"
+func (s *Slipway) Toolbox() *ToolboxImage { return &ToolboxImage{Slipway: s} }
+
+// Publish compiles what is missing, pushes it to the configured registry as one
+// image named toolbox, signs it, and returns its reference for --toolbox. It
+// needs the key and its password. Publishing the same programs twice gives the
+// same digest.
+//
+// Example: dagger call with-registry --repository ghcr.io/acme --username bot --password env:TOKEN toolbox publish
+//
+// +cache="never"
+func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
+	s := t.Slipway
+	if s.Key == nil || s.KeyPassword == nil {
+		return "", step.Input("toolbox", "signing key", "key or password is not given", "give --key and --key-password")
+	}
+	c, err := s.config()
+	if err != nil {
+		return "", err
+	}
+	repository := c.Image(toolboxName)
+	connect, err := s.Registry.connect(ctx, "toolbox", "//"+repository, registryAlias)
+	if err != nil {
+		return "", err
+	}
+	packed := dag.Build().Pack(dag.Directory().
+		WithDirectory(scanPart, s.scan().Programs()).
+		WithDirectory(gitopsPart, s.gitops().Programs()).
+		WithDirectory(terraformPart, s.terraform().Programs()))
+	var image struct {
+		Digest string `json:"digest"`
+	}
+	if err := decode(ctx, packed, &image); err != nil {
+		return "", err
+	}
+	var pushed struct {
+		Reference string `json:"reference"`
+	}
+	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository, dagger.BuildPublishOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	if err := decodeText(text, err, &pushed); err != nil {
+		return "", err
+	}
+	predicate, err := json.Marshal(map[string]string{"revision": s.Revision})
+	if err != nil {
+		return "", err
+	}
+	text, err = dag.Sign().Sign(ctx, pushed.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
+		Predicate: string(predicate), PredicateType: toolboxType,
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	return pushed.Reference, decodeText(text, err, nil)
+}
+
+// WithToolbox takes the programs out of a published toolbox instead of compiling
+// them. Its signature is verified first. It has to come from the same revision
+// of Slipway: programs for other sources are refused where they are needed.
+//
+// Example: dagger call with-toolbox --reference ghcr.io/acme/toolbox@sha256:… --username bot --password env:TOKEN deliver --app hello --env dev
+//
+// +cache="never"
+func (s *Slipway) WithToolbox(
+	ctx context.Context,
+	// What toolbox publish returned: repository@digest.
+	reference string,
+	// The PEM public key that must have signed it; by default the platform's.
+	// +optional
+	key *dagger.File,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password or token.
+	// +optional
+	password *dagger.Secret,
+	// A service that answers for the registry's host.
+	// +optional
+	service *dagger.Service,
+) (*Slipway, error) {
+	if key == nil {
+		var err error
+		if key, err = s.publicKey(ctx, "toolbox"); err != nil {
+			return nil, err
+		}
+	}
+	endpoint := &Endpoint{Username: username, Password: password, Service: service}
+	connect, err := endpoint.connect(ctx, "toolbox", "//"+reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	text, err := dag.Sign().Verify(ctx, reference, key, dagger.SignVerifyOpts{
+		Attestation: toolboxType,
+		Username:    username, Password: password, Service: service, Connect: connect,
+	})
+	if err := decodeText(text, err, nil); err != nil {
+		return nil, err
+	}
+	pulled := dag.Build().Pull(reference, dagger.BuildPullOpts{
+		Username: username, Password: password, Service: service, Connect: connect,
+	})
+	if err := decode(ctx, pulled, nil); err != nil {
+		return nil, err
+	}
+	unpacked := dag.Build().Unpack(pulled.Directory("layout"))
+	if err := decode(ctx, unpacked, nil); err != nil {
+		return nil, err
+	}
+	next := *s
+	next.Prebuilt = unpacked.Directory("files")
+	return &next, nil
+}
+
+// local is the service that stands in for an address on localhost, if any.
+func local(address string, sandbox *dagger.Service) *dagger.Service {
+	if sandbox != nil && config.Local(address) {
+		return sandbox
+	}
+	return nil
+}
+
+// The parts of a toolbox: the modules that the programs belong to.
+const (
+	scanPart      = "scan"
+	gitopsPart    = "gitops"
+	terraformPart = "terraform"
+)
+
+// part is the toolbox's programs for one module; nil leaves them to be compiled.
+func (s *Slipway) part(name string) *dagger.Directory {
+	if s.Prebuilt == nil {
+		return nil
+	}
+	return s.Prebuilt.Directory(name)
+}
+
+func (s *Slipway) scan() *dagger.Scan {
+	return dag.Scan(dagger.ScanOpts{Prebuilt: s.part(scanPart)})
+}
+
+func (s *Slipway) gitops() *dagger.Gitops {
+	return dag.Gitops(dagger.GitopsOpts{Prebuilt: s.part(gitopsPart)})
+}
+
+func (s *Slipway) terraform() *dagger.Terraform {
+	return dag.Terraform(dagger.TerraformOpts{Prebuilt: s.part(terraformPart)})
+}

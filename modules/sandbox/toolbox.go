@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+
+	"dagger/sandbox/internal/dagger"
+
+	"slipway/step"
+)
+
+const (
+	// stage is the stage that faults name.
+	stage = "toolbox"
+	// nodeName is the image's name below the registry's prefix.
+	nodeName = "node"
+	// nodeType is the predicate type of the attestation that an image is a
+	// cluster's node: an app's image, signed by the same key, is none.
+	nodeType = "https://slipway.dev/attestations/node/v1"
+	// The one folder of the published image, and what lies in it.
+	nodePart        = "node"
+	rootfsFolder    = "rootfs"
+	providersFolder = "providers"
+	kustomizeFile   = "kustomize"
+)
+
+// Programs is everything that this module compiles, sealed with the key of its
+// sources: the node's file system, Kustomize, and the mirror of Terraform
+// providers.
+//
+// +cache="168h"
+func (s *Sandbox) Programs() (*dagger.Directory, error) {
+	node, err := s.NodeImage()
+	if err != nil {
+		return nil, err
+	}
+	return dag.Toolbox().Seal(sources(), dag.Directory().
+		WithDirectory(rootfsFolder, node.Rootfs()).
+		WithFile(kustomizeFile, s.Kustomize()).
+		WithDirectory(providersFolder, s.KubectlProvider())), nil
+}
+
+// sources are what decides the programs: not the services beside the cluster,
+// which the host runs.
+func sources() *dagger.Directory {
+	return dag.CurrentModule().Source().WithoutDirectory("host")
+}
+
+// Publish compiles what is missing, pushes it to a registry as one image named
+// node, signs it, and returns its reference for --toolbox.
+//
+// Example: dagger -m modules/sandbox call publish --repository ghcr.io/acme --username bot --password env:TOKEN --key file:cosign.key --key-password env:COSIGN_PASSWORD
+//
+// +cache="never"
+func (s *Sandbox) Publish(
+	ctx context.Context,
+	// Prefix of the image: host[:port][/path].
+	repository string,
+	// The signing key, in cosign's encrypted format.
+	key *dagger.Secret,
+	// The signing key's password.
+	keyPassword *dagger.Secret,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password or token.
+	// +optional
+	password *dagger.Secret,
+	// A service that answers for the registry. Example: tcp://localhost:5000
+	// +optional
+	registry *dagger.Service,
+) (string, error) {
+	connect, err := reach(ctx, repository, registry)
+	if err != nil {
+		return "", err
+	}
+	programs, err := s.Programs()
+	if err != nil {
+		return "", err
+	}
+	packed := dag.Build().Pack(dag.Directory().WithDirectory(nodePart, programs))
+	var image struct {
+		Digest string `json:"digest"`
+	}
+	if err := decode(ctx, packed, &image); err != nil {
+		return "", err
+	}
+	var pushed struct {
+		Reference string `json:"reference"`
+	}
+	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository+"/"+nodeName, dagger.BuildPublishOpts{
+		Username: username, Password: password, Service: registry, Connect: connect,
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := step.Decode([]byte(text), &pushed); err != nil {
+		return "", err
+	}
+	text, err = dag.Sign().Sign(ctx, pushed.Reference, key, keyPassword, dagger.SignSignOpts{
+		Predicate: "{}", PredicateType: nodeType,
+		Username: username, Password: password, Service: registry, Connect: connect,
+	})
+	if err != nil {
+		return "", err
+	}
+	return pushed.Reference, step.Decode([]byte(text), nil)
+}
+
+// pull verifies a published node and takes its programs.
+func pull(
+	ctx context.Context, reference string, key *dagger.File, username string, password *dagger.Secret, registry *dagger.Service,
+) (*dagger.Directory, error) {
+	if key == nil {
+		return nil, step.Input(stage, reference, "has no public key to be verified with", "give --toolbox-key")
+	}
+	connect, err := reach(ctx, reference, registry)
+	if err != nil {
+		return nil, err
+	}
+	text, err := dag.Sign().Verify(ctx, reference, key, dagger.SignVerifyOpts{
+		Attestation: nodeType,
+		Username:    username, Password: password, Service: registry, Connect: connect,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := step.Decode([]byte(text), nil); err != nil {
+		return nil, err
+	}
+	pulled := dag.Build().Pull(reference, dagger.BuildPullOpts{
+		Username: username, Password: password, Service: registry, Connect: connect,
+	})
+	if err := decode(ctx, pulled, nil); err != nil {
+		return nil, err
+	}
+	unpacked := dag.Build().Unpack(pulled.Directory("layout"))
+	if err := decode(ctx, unpacked, nil); err != nil {
+		return nil, err
+	}
+	return dag.Toolbox().Unseal("the cluster's node", sources(), unpacked.Directory("files/"+nodePart)), nil
+}
+
+// decode reads a step's result out of its output folder.
+func decode(ctx context.Context, out *dagger.Directory, value any) error {
+	text, err := out.File(step.ResultFile).Contents(ctx)
+	if err != nil {
+		return err
+	}
+	return step.Decode([]byte(text), value)
+}
+
+// reach returns what sends a registry's address to its service; empty without
+// one.
+func reach(ctx context.Context, reference string, registry *dagger.Service) (string, error) {
+	if registry == nil {
+		return "", nil
+	}
+	port, err := portOf(ctx, registry)
+	if err != nil {
+		return "", err
+	}
+	host, _, _ := strings.Cut(reference, "/")
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		host = net.JoinHostPort(host, "443")
+	}
+	return fmt.Sprintf("%s=registry:%s", host, port), nil
+}
