@@ -33,6 +33,8 @@ const envMark = "# Made by the set-up of the embedded default; arguments of dagg
 type Platform struct {
 	Launcher *engine.Launcher
 	Progress *engine.Progress
+	// Toolbox is programs to pull instead of compiling them.
+	Toolbox Toolbox
 
 	// address is where the sandbox listens, once Up has returned.
 	address string
@@ -158,6 +160,7 @@ func (p *Platform) defaults(address string) error {
 		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", apiPort)
 		fmt.Fprintf(&b, "SLIPWAY_PROVIDERS=%s\n", p.path("cluster", "providers"))
 	}
+	b.WriteString(p.Toolbox.settings(string(old), p.path("keys", "cosign.pub"), address))
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		fmt.Fprintf(&b, "SLIPWAY_TERRAFORM=%s\n", terraform)
 	} else {

@@ -9,6 +9,7 @@
 //	slipway-dev cluster down    stop them; their data stays
 //	slipway-dev cluster status  say what runs; exit status 3 when nothing does
 //	slipway-dev cluster reset   stop them and begin with an empty cluster
+//	slipway-dev toolbox publish publish the compiled programs, signed, for other machines
 //	slipway-dev check           formatting, vet and lint of every Go module
 //	slipway-dev test unit       vet and test every Go module, without an engine
 //	slipway-dev test module     test engine and Dagger modules on the engine
@@ -25,6 +26,9 @@
 //	slipway-dev engine reset    stop and remove the caches
 //	slipway-dev engine env      print what .slipway/env holds
 //
+// up, demo and cluster up take --toolbox, --node and --toolbox-key: published
+// programs that are verified and pulled instead of compiled.
+//
 // Where Docker's daemon answers or _EXPERIMENTAL_DAGGER_RUNNER_HOST names an
 // engine, that engine is used, and only the CLI is built.
 package main
@@ -32,19 +36,22 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
+	"slipway/embedded"
 	"slipway/engine"
 )
 
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
@@ -72,8 +79,33 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	verb := strings.Join(args, " ")
-	if ok, err := task(ctx, launcher, progress, verb); ok {
+	words := args
+	if i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") }); i >= 0 {
+		words = args[:i]
+	}
+	verb := strings.Join(words, " ")
+	platform := &embedded.Platform{Launcher: launcher, Progress: progress}
+	registry := embedded.Registry{}
+	flags := flag.NewFlagSet("slipway-dev "+verb, flag.ContinueOnError)
+	switch verb {
+	case "up", "demo", "demo cluster", "cluster up":
+		platform.Toolbox.Flags(flags)
+	case "toolbox publish":
+		registry.Flags(flags)
+	}
+	if err := flags.Parse(args[len(words):]); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%s takes no argument after its flags: %q", flags.Name(), flags.Arg(0))
+	}
+	if err := platform.Toolbox.Given(flags); err != nil {
+		return err
+	}
+	if verb == "toolbox publish" {
+		return platform.PublishToolbox(ctx, registry, os.Stdout)
+	}
+	if ok, err := task(ctx, platform, verb); ok {
 		return err
 	}
 	switch verb {

@@ -20,8 +20,8 @@ import (
 )
 
 // task runs a verb about the checkout as a whole; ok is false for another verb.
-func task(ctx context.Context, launcher *engine.Launcher, progress *engine.Progress, verb string) (ok bool, err error) {
-	platform := &embedded.Platform{Launcher: launcher, Progress: progress}
+func task(ctx context.Context, platform *embedded.Platform, verb string) (ok bool, err error) {
+	launcher, progress := platform.Launcher, platform.Progress
 	switch verb {
 	case "up":
 		return true, platform.Up(ctx)
