@@ -53,9 +53,6 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "test e2e":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
 	case "test cluster":
-		if err := everyModule(ctx, launcher.Repo, progress, func(folder string) bool { return slices.Contains(clusterModules, folder) }, vetAndTest(ctx)); err != nil {
-			return true, err
-		}
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
@@ -65,8 +62,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	return false, nil
 }
 
-// clusterModules are tested with the cluster: what they stand on takes minutes to
-// compile, and nothing else needs it.
+// clusterModules are tested with the cluster, in the engine, which has compiled
+// what they stand on: that takes minutes, and nothing else needs it.
 var clusterModules = []string{"modules/gitops/applications", "modules/sandbox/node"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK

@@ -21,7 +21,9 @@ import (
 const (
 	goRoot    = "/usr/local/go"
 	certsFile = "/etc/ssl/certs/ca-certificates.crt"
-	buildFlag = "-ldflags=-s -w -buildid="
+	// No program keeps its debug information, so the compiler makes none either.
+	debugFlag = "-gcflags=all=-dwarf=false"
+	linkFlag  = "-ldflags=-s -w -buildid="
 )
 
 // Toolbox compiles Go programs.
@@ -117,9 +119,9 @@ func (t *Toolbox) Binary(
 	if err != nil {
 		return nil, err
 	}
-	flags := buildFlag
+	link := linkFlag
 	if define != "" {
-		flags += " -X " + define
+		link += " -X " + define
 	}
 	return base.
 		WithDirectory("/src", source).
@@ -127,7 +129,7 @@ func (t *Toolbox) Binary(
 		WithEnvVariable("GOOS", "linux").
 		WithEnvVariable("GOARCH", arch).
 		WithEnvVariable("GOEXPERIMENT", experiment).
-		WithExec([]string{"go", "build", "-trimpath", flags, "-o", "/out/program", pkg}).
+		WithExec([]string{"go", "build", "-trimpath", debugFlag, link, "-o", "/out/program", pkg}).
 		File("/out/program"), nil
 }
 
@@ -154,14 +156,14 @@ func (t *Toolbox) Binaries(
 	if err != nil {
 		return nil, err
 	}
-	flags := buildFlag
+	link := linkFlag
 	for _, define := range defines {
-		flags += " -X " + define
+		link += " -X " + define
 	}
 	return base.
 		WithDirectory("/src", source).
 		WithWorkdir(path.Join("/src", folder)).
-		WithExec(append([]string{"go", "build", "-trimpath", flags, "-o", "/out/"}, packages...)).
+		WithExec(append([]string{"go", "build", "-trimpath", debugFlag, link, "-o", "/out/"}, packages...)).
 		Directory("/out"), nil
 }
 
@@ -184,7 +186,7 @@ func (t *Toolbox) Step(
 		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
 		WithDirectory("/src/"+folder, source).
 		WithWorkdir("/src/" + folder).
-		WithExec([]string{"go", "build", "-trimpath", buildFlag, "-o", "/out/step", "."}).
+		WithExec([]string{"go", "build", "-trimpath", debugFlag, linkFlag, "-o", "/out/step", "."}).
 		File("/out/step"), nil
 }
 
@@ -281,6 +283,31 @@ func (t *Toolbox) Test(
 		WithWorkdir("/src").
 		WithExec([]string{"go", "vet", "./..."}).
 		WithExec([]string{"go", "test", "./..."}).
+		Stdout(ctx)
+}
+
+// TestProgram runs the vet checks and tests of a program of the pipeline's own, and
+// returns what they printed. What the program itself is compiled from is not
+// compiled again for them.
+//
+// +cache="168h"
+func (t *Toolbox) TestProgram(
+	ctx context.Context,
+	// The program's Go module, with the modules beside it that it replaces others
+	// by.
+	source *dagger.Directory,
+	// The folder of its go.mod in source.
+	folder string,
+) (string, error) {
+	base, err := t.Go(ctx)
+	if err != nil {
+		return "", err
+	}
+	return base.
+		WithDirectory("/src", source).
+		WithWorkdir(path.Join("/src", folder)).
+		WithExec([]string{"go", "vet", "-trimpath", debugFlag, "./..."}).
+		WithExec([]string{"go", "test", "-vet=off", "-trimpath", debugFlag, "./..."}).
 		Stdout(ctx)
 }
 
