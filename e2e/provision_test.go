@@ -3,10 +3,17 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -135,4 +142,71 @@ func TestClusterProvisionsATeamsShare(t *testing.T) {
 		require.NoError(t, err)
 		assert.True(t, provisioned())
 	})
+}
+
+// terraformApply is the process that applies, and the step program above it; 0
+// while there is none.
+func terraformApply(t *testing.T) (terraform, step int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil || !bytes.HasPrefix(text, []byte("/bin/terraform\x00apply\x00")) {
+			continue
+		}
+		status, err := os.ReadFile(filepath.Join(filepath.Dir(file), "status"))
+		if err != nil {
+			continue
+		}
+		parent := regexp.MustCompile(`(?m)^PPid:\s+(\d+)$`).FindSubmatch(status)
+		require.Len(t, parent, 2)
+		if terraform, err = strconv.Atoi(filepath.Base(filepath.Dir(file))); err != nil {
+			return 0, 0
+		}
+		step, err = strconv.Atoi(string(parent[1]))
+		require.NoError(t, err)
+	}
+	return terraform, step
+}
+
+func TestClusterProvisioningThatIsKilledConverges(t *testing.T) {
+	k := cluster(t)
+	const env, namespace = "production", "/api/v1/namespaces/hello-production"
+	require.Equal(t, http.StatusNotFound, k.api(t, http.MethodGet, namespace, "", nil, nil), "nothing is provisioned yet")
+
+	ended := make(chan error, 1)
+	go func() {
+		_, err := k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "infra", "--env", env, "plan", "check", "apply", "sha-256")
+		ended <- err
+	}()
+	deadline, terraform, step := time.Now().Add(3*time.Minute), 0, 0
+	for terraform == 0 {
+		require.True(t, time.Now().Before(deadline), "terraform never applied")
+		time.Sleep(5 * time.Millisecond)
+		terraform, step = terraformApply(t)
+	}
+	// It works in slices, and stands still while it is looked at.
+	for part := false; !part; part = k.api(t, http.MethodGet, namespace, "", nil, nil) == http.StatusOK {
+		require.True(t, time.Now().Before(deadline), "no part of the share was ever there")
+		require.NoError(t, syscall.Kill(terraform, syscall.SIGCONT))
+		time.Sleep(20 * time.Millisecond)
+		require.NoError(t, syscall.Kill(terraform, syscall.SIGSTOP), "it ended before it could be killed")
+	}
+	require.NoError(t, syscall.Kill(step, syscall.SIGKILL))
+	require.Error(t, <-ended, "a killed apply is no pass")
+
+	_, err := k.infra(t, env, "plan", "changes")
+	refused(t, err, "is held by another run")
+	held := regexp.MustCompile(`unlock --id ([0-9a-f-]{36})`).FindStringSubmatch(err.Error())
+	require.Len(t, held, 2, "the refusal says how the lock is given back: %v", err)
+	_, err = k.infra(t, env, "unlock", "--id", held[1])
+	require.NoError(t, err)
+	k.provision(t, env)
+	out, err := k.infra(t, env, "plan", "changes")
+	require.NoError(t, err)
+	assert.Equal(t, "false", strings.TrimSpace(out))
+	for _, object := range []string{"/resourcequotas/share", "/limitranges/share"} {
+		assert.Equal(t, http.StatusOK, k.api(t, http.MethodGet, namespace+object, "", nil, nil), object)
+	}
 }
