@@ -101,6 +101,25 @@ func (p *Platform) ClusterUp(ctx context.Context, out io.Writer) error {
 	return p.sayCluster(out)
 }
 
+// ClusterBuild compiles, or pulls, everything that the cluster is made of.
+func (p *Platform) ClusterBuild(ctx context.Context) error {
+	if err := p.Up(ctx); err != nil {
+		return err
+	}
+	return p.Progress.Do("compile Kubernetes, Argo CD and Kyverno", func() error {
+		if err := p.Dagger(ctx, nil, "-m", "modules/sandbox", "call", "node-image", "sync"); err != nil {
+			return err
+		}
+		return p.providers(ctx)
+	})
+}
+
+// providers exports the provider that infra/local is written for. An export of
+// what is there already changes nothing.
+func (p *Platform) providers(ctx context.Context) error {
+	return p.Dagger(ctx, nil, "-m", "modules/sandbox", "call", "kubectl-provider", "export", "--path", p.path("cluster", "providers"))
+}
+
 // push brings the embedded Git remote to the checkout's GitOps tree, with the
 // checkout's own key as the one whose signatures the cluster accepts.
 func (p *Platform) push(ctx context.Context) error {
@@ -248,9 +267,7 @@ func (p *Platform) clusterFiles(ctx context.Context) error {
 			return err
 		}
 	}
-	// The provider that infra/local is written for. An export of what is there
-	// already changes nothing.
-	return p.Dagger(ctx, nil, "-m", "modules/sandbox", "call", "kubectl-provider", "export", "--path", p.path("cluster", "providers"))
+	return p.providers(ctx)
 }
 
 func (p *Platform) sayCluster(out io.Writer) error {

@@ -5,6 +5,7 @@
 //	slipway-dev down            stop it; data and caches stay
 //	slipway-dev demo            set up, then release apps/hello to dev
 //	slipway-dev demo cluster    release it until healthy on Kubernetes, break it, roll it back
+//	slipway-dev cluster build   compile everything that the cluster is made of
 //	slipway-dev cluster up      start Kubernetes and Argo CD
 //	slipway-dev cluster down    stop them; their data stays
 //	slipway-dev cluster status  say what runs; exit status 3 when nothing does
@@ -26,7 +27,7 @@
 //	slipway-dev engine reset    stop and remove the caches
 //	slipway-dev engine env      print what .slipway/env holds
 //
-// up, demo and cluster up take --toolbox, --node and --toolbox-key: published
+// up, demo, cluster build and cluster up take --toolbox, --node and --toolbox-key: published
 // programs that are verified and pulled instead of compiled.
 //
 // Where Docker's daemon answers or _EXPERIMENTAL_DAGGER_RUNNER_HOST names an
@@ -51,7 +52,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster up|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster build|up|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
@@ -88,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 	registry := embedded.Registry{}
 	flags := flag.NewFlagSet("slipway-dev "+verb, flag.ContinueOnError)
 	switch verb {
-	case "up", "demo", "demo cluster", "cluster up":
+	case "up", "demo", "demo cluster", "cluster build", "cluster up":
 		platform.Toolbox.Flags(flags)
 	case "toolbox publish":
 		registry.Flags(flags)

@@ -31,6 +31,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, platform.Demo(ctx, os.Stdout)
 	case "demo cluster":
 		return true, platform.DemoCluster(ctx, os.Stdout)
+	case "cluster build":
+		return true, platform.ClusterBuild(ctx)
 	case "cluster up":
 		return true, platform.ClusterUp(ctx, os.Stdout)
 	case "cluster down":
