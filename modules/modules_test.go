@@ -20,6 +20,16 @@ import (
 // dagger runs the CLI on the module in a folder of modules/.
 func dagger(t *testing.T, module string, args ...string) (string, error) {
 	t.Helper()
+	out, log, err := daggerLog(t, module, args...)
+	if err != nil {
+		t.Log(log)
+	}
+	return out, err
+}
+
+// daggerLog is dagger with what it said beside its result.
+func daggerLog(t *testing.T, module string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
 	launcher, err := engine.NewLauncher(".", engine.NewProgress(os.Stderr))
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(launcher.Dirs.CLI(), "dagger"), append([]string{"--progress=plain", "-m", module}, args...)...)
@@ -27,10 +37,7 @@ func dagger(t *testing.T, module string, args ...string) (string, error) {
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	err = cmd.Run()
-	if err != nil {
-		t.Log(log.String())
-	}
-	return out.String(), err
+	return out.String(), log.String(), err
 }
 
 func must(t *testing.T, module string, args ...string) string {
@@ -91,6 +98,38 @@ func TestToolboxBuildsTheSameBytesTwice(t *testing.T) {
 	out, err := exec.Command(a).CombinedOutput()
 	require.NoError(t, err)
 	assert.Equal(t, "probe\n", string(out))
+}
+
+func TestProgramsBelongToTheirSources(t *testing.T) {
+	sources, programs, sealed := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "sealed")
+	write := func(folder, name, text string) {
+		t.Helper()
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
+	}
+	write(sources, "main.go", "package main\n")
+	write(programs, "step", "a program")
+	must(t, "toolbox", "call", "seal", "--sources", sources, "--programs", programs, "export", "--path", sealed)
+	unseal := func(programs string) (string, string, error) {
+		return daggerLog(t, "toolbox", "call", "unseal", "--name", "probe", "--sources", sources, "--programs", programs, "file", "--path", "step", "contents")
+	}
+	refused := func(programs, reason string) {
+		t.Helper()
+		_, log, err := unseal(programs)
+		require.Error(t, err)
+		assert.Contains(t, log, reason)
+		assert.Contains(t, log, "mend: ")
+	}
+
+	out, _, err := unseal(sealed)
+	require.NoError(t, err)
+	assert.Equal(t, "a program", strings.TrimSpace(out))
+	write(sources, "main_test.go", "package main\n")
+	_, _, err = unseal(sealed)
+	require.NoError(t, err, "tests don't get into programs")
+
+	refused(programs, "holds no programs for probe")
+	write(sources, "main.go", "package main\n\n// Another.\n")
+	refused(sealed, "the programs for probe were compiled from other sources: h1:")
 }
 
 func TestToolboxTestFailsWithTheAppsTests(t *testing.T) {
