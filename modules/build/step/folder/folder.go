@@ -76,7 +76,8 @@ func Pack(dir, source string) (packed Packed, err error) {
 			return Packed{}, err
 		}
 		descriptor, err := layout.Add(types.OCILayer, func(w io.Writer) error {
-			diffID, err := layer.Write(w, entries)
+			// Programs of a gigabyte are packed once and pulled by few.
+			diffID, err := layer.WriteLevel(w, entries, gzip.BestSpeed)
 			config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, diffID)
 			return err
 		})

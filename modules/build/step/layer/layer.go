@@ -69,10 +69,18 @@ func WithFolders(entries []Entry) []Entry {
 // Write writes entries as a compressed layer to w and returns the layer's
 // DiffID, the digest of the uncompressed archive.
 func Write(w io.Writer, entries []Entry) (v1.Hash, error) {
+	return WriteLevel(w, entries, gzip.DefaultCompression)
+}
+
+// WriteLevel is Write with a level of compression, as compress/gzip names them.
+func WriteLevel(w io.Writer, entries []Entry, level int) (v1.Hash, error) {
 	sorted := append([]Entry(nil), entries...)
 	sort.SliceStable(sorted, func(i, j int) bool { return before(sorted[i].Header, sorted[j].Header) })
 
-	zw := gzip.NewWriter(w)
+	zw, err := gzip.NewWriterLevel(w, level)
+	if err != nil {
+		return v1.Hash{}, err
+	}
 	sum := sha256.New()
 	tw := tar.NewWriter(io.MultiWriter(zw, sum))
 	for _, e := range sorted {
