@@ -253,7 +253,7 @@ func (p *Platform) clusterFiles(ctx context.Context) error {
 	for file, args := range map[string][]string{
 		"kubeconfig":      {"kubeconfig", "plaintext"},
 		"ca.crt":          {"certificate", "contents"},
-		"argocd-password": {"argocd-password", "plaintext"},
+		"argocd-password": {"argocd", "password", "plaintext"},
 	} {
 		path := p.path("cluster", file)
 		if _, err := os.Stat(path); err == nil {

@@ -4,6 +4,7 @@ package modules
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -143,6 +144,36 @@ func TestToolboxTestFailsWithTheAppsTests(t *testing.T) {
 	}
 	_, err := dagger(t, "toolbox", "call", "test", "--source", module)
 	require.Error(t, err)
+}
+
+// Nothing of this starts a cluster: it follows from the seed.
+func TestClusterTellsHowItIsReached(t *testing.T) {
+	seed := filepath.Join(t.TempDir(), "seed")
+	require.NoError(t, os.WriteFile(seed, []byte(strings.Repeat("only for tests ", 3)), 0o600))
+	call := func(args ...string) (string, string, error) {
+		return daggerLog(t, "sandbox", append([]string{"call", "cluster", "--seed", "file:" + seed, "--gitops", "../gitops"}, args...)...)
+	}
+	for want, args := range map[string][]string{
+		"https://localhost:8443": {"argocd", "server"},
+		"https://argocd.example": {"argocd", "--server", "https://argocd.example", "server"},
+		"admin":                  {"argocd", "username"},
+	} {
+		out, _, err := call(args...)
+		require.NoError(t, err)
+		assert.Equal(t, want, strings.TrimSpace(out))
+	}
+	password, _, err := call("argocd", "password", "plaintext")
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, len(strings.TrimSpace(password)), 20)
+	certificate, _, err := call("argocd", "certificate", "contents")
+	require.NoError(t, err)
+	kubeconfig, _, err := call("kubeconfig", "plaintext")
+	require.NoError(t, err)
+	assert.Contains(t, kubeconfig, base64.StdEncoding.EncodeToString([]byte(certificate)), "one authority for both")
+
+	_, log, err := call("registry", "endpoint")
+	require.Error(t, err)
+	assert.Contains(t, log, "it has no registry beside it")
 }
 
 func TestKeygenProtectsTheKey(t *testing.T) {

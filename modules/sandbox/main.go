@@ -175,10 +175,29 @@ func (c *Cluster) Kubeconfig(
 	return dag.SetSecret("kubeconfig of "+c.Name, text), nil
 }
 
-// ArgocdPassword is the password of Argo CD's user admin.
+// ArgocdAccess is how Argo CD's API is reached.
+type ArgocdAccess struct {
+	// Server is the API's URL.
+	Server string
+	// Username of the administrator.
+	Username string
+	// Password of the administrator.
+	Password *dagger.Secret
+	// Certificate of the authority that the server is verified by.
+	Certificate *dagger.File
+}
+
+// Argocd is how Argo CD's API is reached.
+//
+// Example: dagger -m modules/sandbox call cluster --seed file:seed --gitops gitops argocd password plaintext
 //
 // +cache="never"
-func (c *Cluster) ArgocdPassword(ctx context.Context) (*dagger.Secret, error) {
+func (c *Cluster) Argocd(
+	ctx context.Context,
+	// The URL that the client reaches the API at.
+	// +default="https://localhost:8443"
+	server string,
+) (*ArgocdAccess, error) {
 	authority, err := c.authority(ctx)
 	if err != nil {
 		return nil, err
@@ -187,7 +206,30 @@ func (c *Cluster) ArgocdPassword(ctx context.Context) (*dagger.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dag.SetSecret("argocd password of "+c.Name, password), nil
+	return &ArgocdAccess{
+		Server: server, Username: "admin", Password: dag.SetSecret("argocd password of "+c.Name, password),
+		Certificate: dag.File("ca.crt", string(authority.Certificate())),
+	}, nil
+}
+
+// Registry is the registry beside the cluster, which everything in it reaches as
+// localhost:5000.
+//
+// +cache="168h"
+func (c *Cluster) Registry() (*dagger.Service, error) { return c.beside("registry") }
+
+// Git is the Git remote beside the cluster, whose repository everything in it
+// reaches as http://localhost:5000/gitops.git.
+//
+// +cache="168h"
+func (c *Cluster) Git() (*dagger.Service, error) { return c.beside("Git remote") }
+
+// beside is the service that serves both.
+func (c *Cluster) beside(what string) (*dagger.Service, error) {
+	if c.Beside == nil {
+		return nil, fmt.Errorf("cluster: bad input: it has no %s beside it\n  mend: give --sandbox tcp://HOST:PORT", what)
+	}
+	return c.Beside, nil
 }
 
 // Certificate is the certificate of the cluster's own authority, by which its
