@@ -36,12 +36,8 @@ type kubernetes struct {
 	client *http.Client
 }
 
-// compilePatience bounds the compilation of the cluster's parts, and
-// clusterPatience the start of what is compiled.
-const (
-	compilePatience = 80 * time.Minute
-	clusterPatience = 10 * time.Minute
-)
+// clusterPatience bounds the start of a cluster that is compiled.
+const clusterPatience = 10 * time.Minute
 
 // theCluster is started by the first test that asks for it.
 var theCluster = sync.OnceValues(startCluster)

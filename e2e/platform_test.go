@@ -151,6 +151,9 @@ func serve(repo, data string) (*exec.Cmd, string, error) {
 	}
 }
 
+// compilePatience bounds calls that may compile everything first.
+const compilePatience = 80 * time.Minute
+
 func (p *platform) file(name string) string { return filepath.Join(p.dir, name) }
 
 // run runs the dagger CLI in a folder and returns its standard output; an

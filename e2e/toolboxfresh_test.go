@@ -15,17 +15,14 @@ import (
 	"slipway/engine"
 )
 
-// As TestReproducible, this takes the engine down for a while and is run by
-// itself:
-//
-//	go test -tags=e2e,fresh -timeout=60m -run Toolbox.*SharesNothing ./e2e
-func TestToolboxOnAnEngineThatSharesNothing(t *testing.T) {
-	p := shared
+// onFreshEngine runs work on an engine with empty caches, in place of the one in
+// use, which is down meanwhile: a machine has one at a time. took runs dagger and
+// logs how long that was.
+func onFreshEngine(t *testing.T, work func(took func(what string, args ...string))) {
+	t.Helper()
 	user, err := engine.NewLauncher(repository(), engine.NewProgress(os.Stderr))
 	require.NoError(t, err)
 	require.True(t, user.Dirs.Built(), "this test swaps the native engine; beside Docker's there is none")
-	toolbox := p.toolbox(t)
-
 	fresh := *user
 	fresh.Repo = t.TempDir()
 	fresh.Dirs.State = filepath.Join(t.TempDir(), "state")
@@ -35,15 +32,26 @@ func TestToolboxOnAnEngineThatSharesNothing(t *testing.T) {
 		assert.NoError(t, user.Up(context.Background()))
 	})
 	require.NoError(t, fresh.Up(t.Context()))
-	took := func(what string, args ...string) {
+	work(func(what string, args ...string) {
+		t.Helper()
 		began := time.Now()
-		_, err := p.run(p.repo, args...)
+		_, err := shared.runFor(compilePatience, shared.repo, args...)
 		require.NoError(t, err)
 		t.Logf("%s took %s", what, time.Since(began).Round(time.Second))
-	}
-	took("the first dagger functions", "functions", "-s")
-	verdict := append(append([]string{"call"}, p.options()...), "--toolbox", toolbox, "--toolbox-key", p.file("keys/cosign.pub"),
-		"app", "--name", "hello", "build", "scan", "verdict")
-	took("the first verdict with a toolbox", verdict...)
-	took("the second one", verdict...)
+	})
+}
+
+// As TestReproducible, this is run by itself:
+//
+//	go test -tags=e2e,fresh -timeout=60m -run Toolbox.*SharesNothing -v ./e2e
+func TestToolboxOnAnEngineThatSharesNothing(t *testing.T) {
+	p := shared
+	toolbox := p.toolbox(t)
+	onFreshEngine(t, func(took func(what string, args ...string)) {
+		took("the first dagger functions", "functions", "-s")
+		verdict := append(append([]string{"call"}, p.options()...), "--toolbox", toolbox, "--toolbox-key", p.file("keys/cosign.pub"),
+			"app", "--name", "hello", "build", "scan", "verdict")
+		took("the first verdict with a toolbox", verdict...)
+		took("the second one", verdict...)
+	})
 }
