@@ -169,7 +169,7 @@ func TestClusterTellsHowItIsReached(t *testing.T) {
 	require.NoError(t, err)
 	kubeconfig, _, err := call("kubeconfig", "plaintext")
 	require.NoError(t, err)
-	assert.Contains(t, kubeconfig, base64.StdEncoding.EncodeToString([]byte(certificate)), "one authority for both")
+	assert.Contains(t, kubeconfig, base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(certificate)+"\n")), "one authority for both")
 
 	_, log, err := call("registry", "endpoint")
 	require.Error(t, err)
