@@ -4,11 +4,14 @@ package modules
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -146,6 +149,16 @@ func TestToolboxTestFailsWithTheAppsTests(t *testing.T) {
 	require.Error(t, err)
 }
 
+// publicKey is the key of a PEM certificate.
+func publicKey(t *testing.T, certificate string) []byte {
+	t.Helper()
+	block, _ := pem.Decode([]byte(certificate))
+	require.NotNil(t, block, certificate)
+	parsed, err := x509.ParseCertificate(block.Bytes)
+	require.NoError(t, err)
+	return parsed.RawSubjectPublicKeyInfo
+}
+
 // Nothing of this starts a cluster: it follows from the seed.
 func TestClusterTellsHowItIsReached(t *testing.T) {
 	seed := filepath.Join(t.TempDir(), "seed")
@@ -169,7 +182,11 @@ func TestClusterTellsHowItIsReached(t *testing.T) {
 	require.NoError(t, err)
 	kubeconfig, _, err := call("kubeconfig", "plaintext")
 	require.NoError(t, err)
-	assert.Contains(t, kubeconfig, base64.StdEncoding.EncodeToString([]byte(strings.TrimSpace(certificate)+"\n")), "one authority for both")
+	embedded := regexp.MustCompile(`certificate-authority-data: (\S+)`).FindStringSubmatch(kubeconfig)
+	require.Len(t, embedded, 2)
+	decoded, err := base64.StdEncoding.DecodeString(embedded[1])
+	require.NoError(t, err)
+	assert.Equal(t, publicKey(t, string(decoded)), publicKey(t, certificate), "one authority for both")
 
 	_, log, err := call("registry", "endpoint")
 	require.Error(t, err)
