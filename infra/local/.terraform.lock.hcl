@@ -5,6 +5,6 @@ provider "registry.terraform.io/gavinbunney/kubectl" {
   version     = "1.19.0"
   constraints = "1.19.0"
   hashes = [
-    "h1:GeZufZ8Trj1/nOxjhV7aCS9s7dvQp1MEAC8SB8UcZwc=",
+    "h1:KLkias0/gdhrq5EcdFZ6o1QD4dhSB5x2XHBQb2MoNss=",
   ]
 }
