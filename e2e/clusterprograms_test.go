@@ -15,7 +15,7 @@ import (
 // thousands of packages, which the engine has compiled for the programs.
 func TestClusterProgramsPassTheirOwnTests(t *testing.T) {
 	for name, folders := range map[string][]string{
-		"modules/gitops/applications": {"modules/gitops/applications", "modules/toolbox/step"},
+		"modules/gitops/applications": {"modules/gitops/applications", "modules/toolbox/step", "gitops"},
 		"modules/sandbox/node":        {"modules/sandbox/node", "modules/sandbox/pki"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -23,6 +23,7 @@ func TestClusterProgramsPassTheirOwnTests(t *testing.T) {
 			for _, folder := range folders {
 				require.NoError(t, os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(shared.repo, folder))))
 			}
+			write(t, filepath.Join(dir, "slipway.yaml"), read(t, filepath.Join(shared.repo, "slipway.yaml")))
 			out, err := shared.runFor(compilePatience, shared.repo, "-m", "modules/toolbox", "call", "test-program", "--source", dir, "--folder", name)
 			require.NoError(t, err)
 			assert.Regexp(t, `(?m)^ok\s+slipway/`, out)
