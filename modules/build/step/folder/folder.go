@@ -159,7 +159,7 @@ type Unpacked struct {
 // Faults: KindInput when layout is no layout; KindPolicy when a byte of it is not
 // what its digest says, or when it holds what Pack does not make: several images,
 // a path that leads out, a link or device in place of a file.
-func Unpack(layout, dir string) (Unpacked, error) {
+func Unpack(layout, dir string) (out Unpacked, err error) {
 	l, err := oci.Open(Stage, layout)
 	if err != nil {
 		return Unpacked{}, err
@@ -188,8 +188,8 @@ func Unpack(layout, dir string) (Unpacked, error) {
 	if err != nil {
 		return Unpacked{}, err
 	}
-	defer root.Close()
-	out := Unpacked{Digest: l.Roots[0].Digest.String()}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	out.Digest = l.Roots[0].Digest.String()
 	for _, blob := range blobs[1:] {
 		n, err := unpackLayer(root, l, blob)
 		if err != nil {
