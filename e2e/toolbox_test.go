@@ -48,7 +48,7 @@ func TestToolboxIsVerifiedBeforeItIsUsed(t *testing.T) {
 		refused(t, err, "refused by policy", "https://slipway.dev/attestations/toolbox/v1")
 	})
 	t.Run("a tag", func(t *testing.T) {
-		_, err := with(p.repo, strings.SplitN(toolbox, "@", 2)[0]+":latest", key)
+		_, err := with(p.repo, strings.SplitN(toolbox, "@", 2)[0]+":1.0", key)
 		refused(t, err, "bad input", "digest")
 	})
 	t.Run("a digest that nobody pushed", func(t *testing.T) {

@@ -101,12 +101,17 @@ func (p *Platform) PublishToolbox(ctx context.Context, to Registry, out io.Write
 		return err
 	}
 	var account []string
-	if to.Username != "" || to.Password != "" {
-		account = []string{"--username", to.Username, "--password", to.Password}
+	for _, of := range []struct{ flag, value string }{{"--username", to.Username}, {"--password", to.Password}} {
+		if of.value != "" {
+			account = append(account, of.flag, of.value)
+		}
 	}
 	call := []string{"call"}
+	if to != (Registry{}) {
+		call = append(append(call, "with-registry"), account...)
+	}
 	if to.Repository != "" {
-		call = append(append(call, "with-registry", "--repository", to.Repository), account...)
+		call = append(call, "--repository", to.Repository)
 	}
 	tools, err := p.reference(ctx, "publish the programs of the pipeline", append(call, "toolbox", "publish")...)
 	if err != nil {

@@ -168,7 +168,7 @@ func TestUnpackRefuses(t *testing.T) {
 		refused(t, err, step.KindPolicy, "sha256")
 		assert.NoDirExists(t, out)
 	})
-	t.Run("an image for two platforms", func(t *testing.T) {
+	t.Run("an index without an image", func(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "layout")
 		w, err := oci.Create(dir)
 		require.NoError(t, err)
