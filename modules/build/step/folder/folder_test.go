@@ -2,6 +2,7 @@ package folder_test
 
 import (
 	"archive/tar"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/stretchr/testify/assert"
@@ -29,6 +32,11 @@ func programs(t *testing.T) string {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "node", "usr", "bin", "etcd"), []byte("etcd"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "scan", "trivy"), []byte("trivy"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "scan", "KEY"), []byte("h1:key"), 0o600))
+	// Whatever the umask, and whoever the owner.
+	require.NoError(t, os.Chmod(filepath.Join(dir, "scan", "trivy"), 0o777))
+	if os.Getuid() == 0 {
+		require.NoError(t, os.Chown(filepath.Join(dir, "scan", "trivy"), 1000, 1000))
+	}
 	require.NoError(t, os.Symlink("usr/bin", filepath.Join(dir, "node", "bin")))
 	require.NoError(t, os.Symlink("/usr/bin/etcd", filepath.Join(dir, "node", "init")))
 	return dir
@@ -55,7 +63,7 @@ func TestWhatIsPackedComesOut(t *testing.T) {
 	for name, want := range map[string]struct {
 		content string
 		mode    os.FileMode
-	}{"node/usr/bin/etcd": {"etcd", 0o755}, "scan/trivy": {"trivy", 0o755}, "scan/KEY": {"h1:key", 0o600}} {
+	}{"node/usr/bin/etcd": {"etcd", 0o755}, "scan/trivy": {"trivy", 0o777}, "scan/KEY": {"h1:key", 0o600}} {
 		path := filepath.Join(out, name)
 		data, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -71,9 +79,28 @@ func TestWhatIsPackedComesOut(t *testing.T) {
 	}
 
 	// Any other tool reads it as the image that it is.
-	index, err := layout.ImageIndexFromPath(image)
+	outer, err := layout.ImageIndexFromPath(image)
+	require.NoError(t, err)
+	hash, err := v1.NewHash(packed.Digest)
+	require.NoError(t, err)
+	index, err := outer.ImageIndex(hash)
 	require.NoError(t, err)
 	require.NoError(t, validate.Index(index))
+	images, err := partial.FindImages(index, func(v1.Descriptor) bool { return true })
+	require.NoError(t, err)
+	require.Len(t, images, 1)
+	archive := tar.NewReader(mutate.Extract(images[0]))
+	seen := 0
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		seen++
+		assert.Equal(t, [2]int{0, 0}, [2]int{header.Uid, header.Gid}, header.Name)
+	}
+	assert.Equal(t, 9, seen)
 }
 
 func TestTheSameFilesGiveTheSameImage(t *testing.T) {
