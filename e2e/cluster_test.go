@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"slipway/embedded/session"
+	"slipway/engine"
 )
 
 // kubernetes is a running cluster.
@@ -77,14 +81,10 @@ func startCluster() (*kubernetes, error) {
 	}
 	k := &kubernetes{p: p, ports: map[int]int{}}
 	named := []string{"-m", "modules/sandbox", "call", "cluster", "--seed", "file:" + p.file("seed"), "--gitops", tree, "--name", "e2e"}
-	args := append(append([]string{"--progress=plain"}, named...), "--reset=true", "--sandbox", "tcp://"+p.sandbox, "service", "up")
-	for _, port := range []int{6443, 8443, 8080, 9000} {
-		free, err := freePort()
-		if err != nil {
+	for _, port := range []int{session.APIPort, session.ArgocdPort, session.AppsPort, session.StatusPort} {
+		if k.ports[port], err = freePort(); err != nil {
 			return nil, err
 		}
-		k.ports[port] = free
-		args = append(args, "--ports", fmt.Sprintf("%d:%d", free, port))
 	}
 	dagger, err := p.look("dagger")
 	if err != nil {
@@ -94,15 +94,19 @@ func startCluster() (*kubernetes, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(dagger, args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.repo, p.env, log, log
-	if err := cmd.Start(); err != nil {
+	launcher, err := engine.NewLauncher(repository(), engine.NewProgress(io.Discard))
+	if err != nil {
 		return nil, err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	running := session.Session{
+		Dagger: dagger, Service: append(slices.Clone(named), "--reset=true", "--sandbox", "tcp://"+p.sandbox, "service"),
+		Dir: p.repo, Env: p.env, Ports: k.ports, Direct: launcher.Native(ctx), Log: log,
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	go func() { ended <- running.Run(ctx) }()
 	ends = append(ends, func() {
-		_ = cmd.Process.Signal(os.Interrupt)
+		stop()
 		<-ended
 		_ = log.Close()
 	})
@@ -125,18 +129,18 @@ func startCluster() (*kubernetes, error) {
 func (k *kubernetes) await(ended chan error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), clusterPatience)
 	defer cancel()
+	var phase string
 	for {
-		var status struct {
-			Ready bool
-			Phase string
-		}
-		if body, err := get(ctx, http.DefaultClient, fmt.Sprintf("http://localhost:%d/", k.ports[9000])); err == nil &&
-			json.Unmarshal(body, &status) == nil && status.Ready {
+		status, err := session.Ask(ctx, k.ports[session.StatusPort])
+		if err == nil && status.Ready {
 			return nil
+		}
+		if err == nil {
+			phase = status.Phase
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the cluster is not ready, it was %q", status.Phase)
+			return fmt.Errorf("the cluster is not ready, it was %q", phase)
 		case err := <-ended:
 			ended <- err
 			return fmt.Errorf("the cluster ended: %v", err)
@@ -152,19 +156,6 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	return io.ReadAll(response.Body)
 }
 
 // clientOf makes a client of the Kubernetes API from a kubeconfig.
@@ -205,7 +196,7 @@ func (k *kubernetes) api(t testing.TB, method, path, contentType string, body, i
 		require.NoError(t, err)
 		reader = bytes.NewReader(data)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("https://localhost:%d%s", k.ports[6443], path), reader)
+	request, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("https://localhost:%d%s", k.ports[session.APIPort], path), reader)
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", contentType)
 	response, err := k.client.Do(request)
@@ -227,7 +218,7 @@ func eventually(t *testing.T, what string, right func() bool) {
 
 // options are the constructor's arguments for this cluster.
 func (k *kubernetes) options() []string {
-	return append(k.p.options(), "--providers", k.p.file("providers"), "--kubeconfig", "file:"+k.p.file("kubeconfig"), "--kubernetes", fmt.Sprintf("tcp://localhost:%d", k.ports[6443]))
+	return append(k.p.options(), "--providers", k.p.file("providers"), "--kubeconfig", "file:"+k.p.file("kubeconfig"), "--kubernetes", fmt.Sprintf("tcp://localhost:%d", k.ports[session.APIPort]))
 }
 
 type liveReceipt struct {
@@ -249,7 +240,7 @@ func (k *kubernetes) deliver(t testing.TB, dir, app, env string) (liveReceipt, e
 
 func (k *kubernetes) ask(t *testing.T, host string) (int, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://localhost:%d/", k.ports[8080]), nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("http://localhost:%d/", k.ports[session.AppsPort]), nil)
 	require.NoError(t, err)
 	request.Host = host
 	response, err := http.DefaultClient.Do(request)
@@ -294,7 +285,7 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 			RootCAs: k.client.Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "localhost", MinVersion: tls.VersionTLS12,
 		}}}
 		for _, path := range []string{"/api/v1/pods", "/version", "/healthz"} {
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://localhost:%d%s", k.ports[6443], path), nil)
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("https://localhost:%d%s", k.ports[session.APIPort], path), nil)
 			require.NoError(t, err)
 			response, err := stranger.Do(request)
 			require.NoError(t, err)

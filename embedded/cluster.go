@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,27 +17,13 @@ import (
 	"syscall"
 	"time"
 
+	"slipway/embedded/session"
 	"slipway/engine"
-)
-
-// Ports of the cluster on this machine.
-const (
-	apiPort    = 6443
-	argocdPort = 8443
-	appsPort   = 8080
-	statusPort = 9000
 )
 
 // clusterPatience bounds the wait for a cluster to be ready; the first start
 // compiles it.
 const clusterPatience = 80 * time.Minute
-
-// nodeStatus is what the node says of itself.
-type nodeStatus struct {
-	Ready   bool   `json:"ready"`
-	Phase   string `json:"phase"`
-	Seconds int    `json:"seconds"`
-}
 
 // clusterPID is the process that holds the cluster's session, or 0.
 func (p *Platform) clusterPID() int {
@@ -52,26 +36,10 @@ func (p *Platform) clusterPID() int {
 		return 0
 	}
 	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !bytes.Contains(command, []byte("modules/sandbox")) {
+	if err != nil || !bytes.Contains(command, []byte(strings.Join(keepCommand, "\x00"))) {
 		return 0
 	}
 	return pid
-}
-
-func (p *Platform) nodeStatus(ctx context.Context) (*nodeStatus, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/", statusPort), nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	status := &nodeStatus{}
-	return status, json.NewDecoder(response.Body).Decode(status)
 }
 
 // ClusterUp starts Kubernetes and Argo CD and says how they are reached.
@@ -166,10 +134,13 @@ func (p *Platform) clusterArgs() ([]string, error) {
 	}, nil
 }
 
-// startCluster starts the process that holds the cluster's session, detached
-// from this one, and returns when the node is ready.
+// keepCommand are the arguments of the launcher that keeps the cluster running.
+var keepCommand = []string{"cluster", "keep"}
+
+// startCluster starts the process that keeps the cluster running, detached from
+// this one, and returns when the node is ready.
 func (p *Platform) startCluster(ctx context.Context) error {
-	named, err := p.clusterArgs()
+	launcher, err := os.Executable()
 	if err != nil {
 		return err
 	}
@@ -178,15 +149,8 @@ func (p *Platform) startCluster(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	args := append([]string{"--progress=plain"}, named...)
-	args = append(args, "--sandbox", "tcp://"+p.address, "service", "up")
-	for _, port := range []int{apiPort, argocdPort, appsPort, statusPort} {
-		args = append(args, "--ports", fmt.Sprintf("%d:%d", port, port))
-	}
-	cmd := exec.Command(filepath.Join(p.Launcher.Dirs.CLI(), "dagger"), args...)
-	cmd.Dir = p.Launcher.Repo
-	cmd.Env = append(os.Environ(), p.Launcher.Environ(ctx)...)
-	cmd.Stdout, cmd.Stderr = log, log
+	cmd := exec.Command(launcher, keepCommand...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Launcher.Repo, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err
@@ -203,13 +167,35 @@ func (p *Platform) startCluster(ctx context.Context) error {
 	return nil
 }
 
+// ClusterKeep starts the cluster and keeps it running until ctx ends. What it
+// says goes to out.
+func (p *Platform) ClusterKeep(ctx context.Context, out io.Writer) error {
+	address, err := p.startSandbox(ctx)
+	if err != nil {
+		return err
+	}
+	named, err := p.clusterArgs()
+	if err != nil {
+		return err
+	}
+	cluster := session.Session{
+		Dagger: filepath.Join(p.Launcher.Dirs.CLI(), "dagger"), Service: append(named, "--sandbox", "tcp://"+address, "service"),
+		Dir: p.Launcher.Repo, Env: append(os.Environ(), p.Launcher.Environ(ctx)...), Direct: p.Launcher.Native(ctx), Log: out,
+		Ports: map[int]int{},
+	}
+	for _, port := range []int{session.APIPort, session.ArgocdPort, session.AppsPort, session.StatusPort} {
+		cluster.Ports[port] = port
+	}
+	return cluster.Run(ctx)
+}
+
 // awaitNode waits until the node says that it is ready.
 func (p *Platform) awaitNode(ctx context.Context, ended <-chan error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("not ready after %s; see %s", clusterPatience, p.path("cluster", "log")))
 	defer cancel()
 	var phase string
 	for {
-		if status, err := p.nodeStatus(ctx); err == nil {
+		if status, err := session.Ask(ctx, session.StatusPort); err == nil {
 			if status.Ready {
 				return nil
 			}
@@ -275,7 +261,7 @@ func (p *Platform) sayCluster(out io.Writer) error {
   Kubernetes API  https://localhost:%d    kubectl --kubeconfig %[2]s get pods -A
   Argo CD API     https://localhost:%[3]d    user admin, password in %[4]s, certificate by %[5]s
   the apps        http://<app>.<environment>.localhost:%[6]d, such as curl -H "Host: hello.dev.localhost" http://localhost:%[6]d/
-`, apiPort, p.relative("cluster", "kubeconfig"), argocdPort, p.relative("cluster", "argocd-password"), p.relative("cluster", "ca.crt"), appsPort)
+`, session.APIPort, p.relative("cluster", "kubeconfig"), session.ArgocdPort, p.relative("cluster", "argocd-password"), p.relative("cluster", "ca.crt"), session.AppsPort)
 	return err
 }
 
@@ -342,7 +328,7 @@ func (p *Platform) ClusterStatus(ctx context.Context, out io.Writer) error {
 		fmt.Fprintln(out, "The cluster does not run; go tool task cluster:up starts it.")
 		return engine.ErrDown
 	}
-	status, err := p.nodeStatus(ctx)
+	status, err := session.Ask(ctx, session.StatusPort)
 	switch {
 	case err != nil:
 		_, err = fmt.Fprintf(out, "The cluster is starting; its log is %s.\n", p.relative("cluster", "log"))

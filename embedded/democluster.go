@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"slipway/embedded/session"
 )
 
 // breaking is the line of apps/hello without which it never says that it takes
@@ -35,7 +37,7 @@ func (p *Platform) DemoCluster(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nhttp://hello.dev.localhost:%d/ answers: %s\n", appsPort, answer)
+	fmt.Fprintf(out, "\nhttp://hello.dev.localhost:%d/ answers: %s\n", session.AppsPort, answer)
 
 	broken, err := os.MkdirTemp("", "slipway-demo-")
 	if err != nil {
@@ -116,7 +118,7 @@ func refusedWait(err error) string {
 func (p *Platform) ask(ctx context.Context, host string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/", appsPort), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://localhost:%d/", session.AppsPort), nil)
 	if err != nil {
 		return "", err
 	}

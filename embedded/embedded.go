@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway/embedded/session"
 	"slipway/engine"
 )
 
@@ -157,7 +158,7 @@ func (p *Platform) defaults(address string) error {
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
 	if p.clusterPID() != 0 {
 		fmt.Fprintf(&b, "SLIPWAY_KUBECONFIG=file://%s\n", p.path("cluster", "kubeconfig"))
-		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", apiPort)
+		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", session.APIPort)
 		fmt.Fprintf(&b, "SLIPWAY_PROVIDERS=%s\n", p.path("cluster", "providers"))
 	}
 	b.WriteString(p.Toolbox.settings(string(old), p.path("keys", "cosign.pub"), address))

@@ -118,14 +118,18 @@ func (l *Launcher) runner(ctx context.Context) Runner {
 	return Choose(l.Getenv, l.Dirs.RunnerHost(), func() bool { return DockerAnswers(ctx, l.Getenv) })
 }
 
+// Native says whether the engine that is used is one that this package runs: its
+// containers are reached from this machine by their addresses.
+func (l *Launcher) Native(ctx context.Context) bool { return l.runner(ctx) == RunnerNative }
+
 // Setup installs what the system must provide for the engine that is used.
 func (l *Launcher) Setup(ctx context.Context) error {
-	return Setup(ctx, l.Progress, l.runner(ctx) == RunnerNative)
+	return Setup(ctx, l.Progress, l.Native(ctx))
 }
 
 // Build builds what the engine that is used needs, and starts nothing.
 func (l *Launcher) Build(ctx context.Context) error {
-	if l.runner(ctx) == RunnerNative {
+	if l.Native(ctx) {
 		if l.Dirs.Built() {
 			return nil
 		}

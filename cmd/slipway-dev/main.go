@@ -7,6 +7,7 @@
 //	slipway-dev demo cluster    release it until healthy on Kubernetes, break it, roll it back
 //	slipway-dev cluster build   compile everything that the cluster is made of
 //	slipway-dev cluster up      start Kubernetes and Argo CD
+//	slipway-dev cluster keep    what cluster up leaves behind: it keeps them running
 //	slipway-dev cluster down    stop them; their data stays
 //	slipway-dev cluster status  say what runs; exit status 3 when nothing does
 //	slipway-dev cluster reset   stop them and begin with an empty cluster
@@ -52,7 +53,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster build|up|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

@@ -35,6 +35,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, platform.ClusterBuild(ctx)
 	case "cluster up":
 		return true, platform.ClusterUp(ctx, os.Stdout)
+	case "cluster keep":
+		return true, platform.ClusterKeep(ctx, os.Stdout)
 	case "cluster down":
 		return true, platform.ClusterDown(ctx)
 	case "cluster status":

@@ -60,7 +60,8 @@ func main() {
 }
 
 type node struct {
-	began time.Time
+	began   time.Time
+	address string
 
 	mu    sync.Mutex
 	phase string
@@ -84,7 +85,7 @@ func (n *node) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]any{"ready": n.ready, "phase": n.phase, "seconds": int(time.Since(n.began).Seconds())})
+	_ = json.NewEncoder(w).Encode(map[string]any{"ready": n.ready, "phase": n.phase, "seconds": int(time.Since(n.began).Seconds()), "address": n.address})
 }
 
 func run(ctx context.Context) error {
@@ -119,6 +120,9 @@ func run(ctx context.Context) error {
 		}
 	}
 	if err := own(authority); err != nil {
+		return err
+	}
+	if n.address, err = network.Address(); err != nil {
 		return err
 	}
 	if err := serve(ctx, ":9000", n); err != nil {

@@ -57,3 +57,14 @@ func Prepare(ctx context.Context) error {
 	}
 	return nil
 }
+
+// Address is where the node's container is reached from outside.
+func Address() (string, error) {
+	// Connecting a datagram socket sends nothing: it only chooses the route.
+	conn, err := net.Dial("udp4", "192.0.2.1:9")
+	if err != nil {
+		return "", fmt.Errorf("the node's container has no way out: %w", err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String(), nil
+}
