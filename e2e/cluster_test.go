@@ -196,7 +196,8 @@ func (k *kubernetes) api(t testing.TB, method, path, contentType string, body, i
 		require.NoError(t, err)
 		reader = bytes.NewReader(data)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, fmt.Sprintf("https://localhost:%d%s", k.ports[session.APIPort], path), reader)
+	// Clean-ups ask, too: the test's own context has ended then.
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, fmt.Sprintf("https://localhost:%d%s", k.ports[session.APIPort], path), reader)
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", contentType)
 	response, err := k.client.Do(request)

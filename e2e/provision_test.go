@@ -44,11 +44,11 @@ func TestClusterProvisionsATeamsShare(t *testing.T) {
 	assert.True(t, provisioned(), "the second plan finds nothing to do")
 	require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, "/api/v1/namespaces/slipway-system/secrets/tfstate-default-local-"+env, "", nil, nil), "the state is in the cluster")
 
-	t.Run("the namespace takes no privileged pod", func(t *testing.T) {
+	t.Run("the namespace takes no pod in the node's network", func(t *testing.T) {
 		pod := map[string]any{
 			"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"generateName": "probe-"},
-			"spec": map[string]any{"containers": []any{map[string]any{
-				"name": "probe", "image": "localhost:5000/hello@sha256:" + strings.Repeat("1", 64), "securityContext": map[string]any{"privileged": true},
+			"spec": map[string]any{"hostNetwork": true, "containers": []any{map[string]any{
+				"name": "probe", "image": "localhost:5000/hello@sha256:" + strings.Repeat("1", 64),
 			}}},
 		}
 		var status struct{ Message string }
@@ -206,7 +206,7 @@ func TestClusterProvisioningThatIsKilledConverges(t *testing.T) {
 	out, err := k.infra(t, env, "plan", "changes")
 	require.NoError(t, err)
 	assert.Equal(t, "false", strings.TrimSpace(out))
-	for _, object := range []string{"/resourcequotas/share", "/limitranges/share"} {
+	for _, object := range []string{"/resourcequotas/share", "/limitranges/containers"} {
 		assert.Equal(t, http.StatusOK, k.api(t, http.MethodGet, namespace+object, "", nil, nil), object)
 	}
 }
