@@ -57,8 +57,8 @@ func (*Sign) PublicKey(
 		Directory("/out")
 }
 
-// Sign signs an image's digest and, with a predicate, attests that as well;
-// what this key has already signed stays as it is. It returns the step's result.
+// Sign signs an image's digest and attests what it is given, all in one go; what
+// this key has already signed stays as it is. It returns the step's result.
 //
 // +cache="never"
 func (*Sign) Sign(
@@ -75,6 +75,10 @@ func (*Sign) Sign(
 	// The predicate's type, a URI.
 	// +optional
 	predicateType string,
+	// A folder of statements to attest, each a JSON file with predicateType,
+	// predicate and, where it is not to be in a bundle, the envelope "dsse".
+	// +optional
+	statements *dagger.Directory,
 	// Who pushes.
 	// +optional
 	username string,
@@ -94,22 +98,24 @@ func (*Sign) Sign(
 		base = base.WithNewFile("/predicate.json", predicate)
 		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
 	}
+	if statements != nil {
+		base = base.WithMountedDirectory("/statements", statements)
+		args = append(args, "--statements", "/statements")
+	}
 	return registry(base, username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)
 }
 
-// Attest signs a statement about an image, unless this very statement by this
-// key is there, and returns the step's result.
+// Attest signs statements about an image, unless these very statements by this
+// key are there, and returns the step's result.
 //
 // +cache="never"
 func (*Sign) Attest(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// The statement's predicate, as JSON.
-	predicate string,
-	// The predicate's type, a URI.
-	predicateType string,
+	// A folder of statements, as Sign takes it.
+	statements *dagger.Directory,
 	// The private key, in cosign's encrypted format.
 	key *dagger.Secret,
 	// The key's password.
@@ -127,14 +133,15 @@ func (*Sign) Attest(
 	// +optional
 	connect string,
 ) (string, error) {
-	return registry(withKey(runner(), key, keyPassword).WithNewFile("/predicate.json", predicate), username, password, service, connect,
+	return registry(withKey(runner(), key, keyPassword).WithMountedDirectory("/statements", statements), username, password, service, connect,
 		"/step", "attest", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference,
-		"--predicate", "/predicate.json", "--predicate-type", predicateType).
+		"--statements", "/statements").
 		File("/out/result.json").Contents(ctx)
 }
 
 // Verify checks an image's signature and, when asked, that it carries an
-// attestation of one type, and returns the step's result.
+// attestation of one type, and returns the step's result. With all, it returns
+// every statement that the key signed about the image.
 //
 // +cache="never"
 func (*Sign) Verify(
@@ -146,6 +153,9 @@ func (*Sign) Verify(
 	// The predicate type of an attestation that must be there, too.
 	// +optional
 	attestation string,
+	// Return every signed statement, whatever its type.
+	// +optional
+	all bool,
 	// Who reads.
 	// +optional
 	username string,
@@ -162,6 +172,9 @@ func (*Sign) Verify(
 	args := []string{"/step", "verify", "--out", "/out", "--public-key", "/cosign.pub", "--reference", reference}
 	if attestation != "" {
 		args = append(args, "--attestation", attestation)
+	}
+	if all {
+		args = append(args, "--all")
 	}
 	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)

@@ -109,74 +109,59 @@ func publicKey(name string, args []string) (string, work, error) {
 
 func signImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims := addKey(set), addRegistry(set), pairs{}
+	private, registry, claims, given := addKey(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
-	file := set.String("predicate", "", "file with a predicate to attest as well, a JSON object")
-	predicateType := set.String("predicate-type", "", "that predicate's type, a URI")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		requests := []attach.Request{{Stage: "sign", PredicateType: bundle.SignPredicateType, Annotations: claims}}
-		if *file != "" || *predicateType != "" {
-			predicate, err := readPredicate(*file)
-			if err != nil {
-				return nil, err
-			}
-			requests = append(requests, attach.Request{Stage: "sign", PredicateType: *predicateType, Predicate: predicate, Annotations: claims})
+		more, err := given.requests(claims)
+		if err != nil {
+			return nil, err
 		}
+		requests := append([]attach.Request{{PredicateType: bundle.SignPredicateType, Annotations: claims}}, more...)
 		done, err := attachStatements(ctx, private, registry, requests)
 		if err != nil {
 			return nil, err
 		}
-		result := signResult{Signed: done[0]}
-		if len(done) > 1 {
-			result.Attestation = done[1]
-		}
-		return result, nil
+		return signResult{Signed: done[0], Attestations: done[1:]}, nil
 	}, nil
 }
 
 // signResult is what sign returns.
 type signResult struct {
 	*attach.Signed
-	// Attestation is absent when no predicate was given.
-	Attestation *attach.Signed `json:"attestation,omitempty"`
+	// Attestations are those of the statements that were given, in their order.
+	Attestations []*attach.Signed `json:"attestations"`
 }
 
 func attestImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims := addKey(set), addRegistry(set), pairs{}
+	private, registry, claims, given := addKey(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
-	file := set.String("predicate", "", "file with the predicate, a JSON object (required)")
-	predicateType := set.String("predicate-type", "", "the predicate's type, a URI (required)")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		predicate, err := readPredicate(*file)
+		requests, err := given.requests(claims)
 		if err != nil {
 			return nil, err
 		}
-		done, err := attachStatements(ctx, private, registry, []attach.Request{
-			{Stage: "sign", PredicateType: *predicateType, Predicate: predicate, Annotations: claims},
-		})
+		if len(requests) == 0 {
+			return nil, step.Input("sign", "--predicate", "is not given", "give --predicate FILE with --predicate-type URI, or --statements FOLDER")
+		}
+		done, err := attachStatements(ctx, private, registry, requests)
 		if err != nil {
 			return nil, err
 		}
-		return done[0], nil
+		return attestResult{Attestations: done}, nil
 	}, nil
 }
 
-func readPredicate(file string) ([]byte, error) {
-	predicate, err := read("sign", "--predicate", file)
-	if err != nil {
-		return nil, err
-	}
-	if len(predicate) == 0 {
-		return nil, step.Input("sign", "predicate "+file, "is empty", "give one JSON object")
-	}
-	return predicate, nil
+// attestResult is what attest returns.
+type attestResult struct {
+	// Attestations are those of the statements, in their order.
+	Attestations []*attach.Signed `json:"attestations"`
 }
 
 // attachStatements signs the requests, in their order, with one key.
@@ -189,19 +174,16 @@ func attachStatements(ctx context.Context, private keyFlags, registry registryFl
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*attach.Signed, 0, len(requests))
-	for _, request := range requests {
-		request.Reference = reference
-		done, err := attach.Sign(ctx, client, signer, request)
-		if err != nil {
-			return nil, err
-		}
+	all, err := attach.Sign(ctx, client, signer, "sign", reference, requests...)
+	if err != nil {
+		return nil, err
+	}
+	for _, done := range all {
 		if done.Signed {
 			say("signed %s (%s)", done.Reference, done.PredicateType)
 		} else {
 			say("%s is already signed (%s)", done.Reference, done.PredicateType)
 		}
-		all = append(all, done)
 	}
 	return all, nil
 }
@@ -212,6 +194,7 @@ func verifyImage(name string, args []string) (string, work, error) {
 	public := set.String("public-key", "", "PEM public key that must have signed (required)")
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
 	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
+	everything := set.Bool("all", false, "return every statement that the key signed, whatever its type")
 	set.Var(claims, "annotation", "claim that each statement must make, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
@@ -231,6 +214,20 @@ func verifyImage(name string, args []string) (string, work, error) {
 		trusted, err := key.ParsePublic(data)
 		if err != nil {
 			return nil, step.Input("verify", "public key "+*public, err.Error(), "give the cosign.pub of the signing key").Because(err)
+		}
+		if *everything {
+			if *attestation != "" || len(claims) > 0 || *predicateType != bundle.SignPredicateType {
+				return nil, step.Input("verify", "--all", "is given with a choice of statements", "give --all alone, or leave it out")
+			}
+			done, err := attach.VerifyAll(ctx, client, trusted, "verify", reference)
+			if err != nil {
+				return nil, err
+			}
+			say("%s: %d signed statements", done.Reference, len(done.Statements))
+			for _, line := range done.Ignored {
+				say("ignored %s", line)
+			}
+			return done, nil
 		}
 		var result verifyResult
 		for _, wanted := range []struct {

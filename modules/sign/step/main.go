@@ -4,11 +4,12 @@
 //
 //	sign keygen     --out DIR --password-file FILE
 //	sign public-key --out DIR --key-file FILE --password-file FILE
-//	sign sign       --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST [--predicate FILE --predicate-type URI] [--annotation K=V]… [registry]
-//	sign attest     --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST --predicate FILE --predicate-type URI [--annotation K=V]… [registry]
+//	sign sign       --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST [statements] [--annotation K=V]… [registry]
+//	sign attest     --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST statements [--annotation K=V]… [registry]
 //	sign verify     --out DIR --public-key FILE --reference REPO@DIGEST [--predicate-type URI] [--attestation URI] [--annotation K=V]… [registry]
+//	sign verify     --out DIR --public-key FILE --reference REPO@DIGEST --all [registry]
 //
-// where [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE].
+// where statements is --predicate FILE --predicate-type URI, --statements DIR or both, and [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE].
 package main
 
 import (

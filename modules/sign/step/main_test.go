@@ -128,7 +128,8 @@ func signAndVerify(t *testing.T, address string) {
 		Reference, Referrer, PredicateType string
 		Signed                             bool
 	}
-	var first, again, attested signed
+	var first, again signed
+	var attested struct{ Attestations []signed }
 	sign := []string{"sign", "--key-file", private, "--password-file", secret, "--reference", reference, "--connect", connect, "--annotation", "app=hello"}
 	require.NoError(t, run(t, &first, sign...))
 	assert.True(t, first.Signed)
@@ -137,7 +138,8 @@ func signAndVerify(t *testing.T, address string) {
 	assert.Equal(t, signed{reference, first.Referrer, first.PredicateType, false}, again)
 	require.NoError(t, run(t, &attested, "attest", "--key-file", private, "--password-file", secret, "--reference", reference, "--connect", connect,
 		"--predicate", file(t, `{"passed":true}`), "--predicate-type", "https://example.org/verdict/v1"))
-	assert.True(t, attested.Signed)
+	require.Len(t, attested.Attestations, 1)
+	assert.True(t, attested.Attestations[0].Signed)
 
 	var verified struct {
 		Digest     string
@@ -185,17 +187,53 @@ func signAndAttest(t *testing.T, address string) {
 			Signed        bool
 			Predicates    []json.RawMessage
 		}
+		Attestations []struct {
+			PredicateType string
+			Signed        bool
+		}
+		Statements []struct{ PredicateType, Envelope string }
 	}
 	var signed, verified result
 	require.NoError(t, run(t, &signed, append(sign, "--predicate", file(t, `{"passed":true}`), "--predicate-type", verdict)...))
 	assert.False(t, signed.Signed, "the signature was there")
-	assert.True(t, signed.Attestation.Signed)
-	assert.Equal(t, verdict, signed.Attestation.PredicateType)
+	assert.True(t, signed.Attestations[0].Signed)
+	assert.Equal(t, verdict, signed.Attestations[0].PredicateType)
 	require.NoError(t, run(t, &verified, verify...))
 	assert.Equal(t, "https://sigstore.dev/cosign/sign/v1", verified.PredicateType)
 	assert.Equal(t, verdict, verified.Attestation.PredicateType)
 	require.Len(t, verified.Attestation.Predicates, 1)
 	assert.JSONEq(t, `{"passed":true}`, string(verified.Attestation.Predicates[0]))
+
+	folder := t.TempDir()
+	statement := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+	statement("2.json", `{"predicateType":"https://example.org/b","predicate":{"b":1},"envelope":"dsse"}`)
+	statement("1.json", `{"predicateType":"https://example.org/a","predicate":{"a":1}}`)
+	var many, all result
+	require.NoError(t, run(t, &many, append(sign, "--statements", folder)...))
+	require.Len(t, many.Attestations, 2)
+	assert.Equal(t, "https://example.org/a", many.Attestations[0].PredicateType)
+	everything := append([]string{"verify", "--public-key", public, "--all"}, access...)
+	require.NoError(t, run(t, &all, everything...))
+	var types []string
+	for _, s := range all.Statements {
+		types = append(types, s.PredicateType+" "+s.Envelope)
+	}
+	assert.ElementsMatch(t, []string{"https://sigstore.dev/cosign/sign/v1 bundle", verdict + " bundle", "https://example.org/a bundle", "https://example.org/b dsse"}, types)
+	assert.Equal(t, "--all", fault(t, run(t, nil, append(everything, "--attestation", verdict)...)).Input)
+	for text, reason := range map[string]string{
+		"{":    "is not JSON",
+		`{}`:   "has no predicate",
+		`null`: "has no predicate",
+		`{"predicateType":"https://example.org/c","predicate":{},"envelope":"jws"}`: "is not known",
+		`{"predicateType":"https://example.org/c","predicate":[]}`:                  "predicate is not a JSON object",
+	} {
+		statement("3.json", text)
+		f := fault(t, run(t, nil, append(sign, "--statements", folder)...))
+		assert.Equal(t, step.KindInput, f.Kind, text)
+		assert.Contains(t, f.Reason, reason, text)
+	}
 
 	for flag, c := range map[string][]string{
 		"--predicate":       {"--predicate-type", verdict},

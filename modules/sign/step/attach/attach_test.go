@@ -95,15 +95,20 @@ func (w *world) client() *registry.Client {
 }
 
 func (w *world) sign(annotations map[string]string) (*attach.Signed, error) {
-	return attach.Sign(ctx, w.client(), w.key, attach.Request{
-		Stage: "sign", Reference: w.ref, PredicateType: bundle.SignPredicateType, Annotations: annotations,
-	})
+	return w.one(attach.Request{PredicateType: bundle.SignPredicateType, Annotations: annotations})
 }
 
 func (w *world) attest(predicate string) (*attach.Signed, error) {
-	return attach.Sign(ctx, w.client(), w.key, attach.Request{
-		Stage: "sign", Reference: w.ref, PredicateType: verdictType, Predicate: []byte(predicate),
-	})
+	return w.one(attach.Request{PredicateType: verdictType, Predicate: []byte(predicate)})
+}
+
+func (w *world) one(request attach.Request) (*attach.Signed, error) {
+	all, err := attach.Sign(ctx, w.client(), w.key, "sign", w.ref, request)
+	if err != nil {
+		return nil, err
+	}
+	require.Len(w.t, all, 1)
+	return all[0], nil
 }
 
 func (w *world) verify(public *key.Public, predicateType string) (*attach.Verified, error) {
@@ -576,12 +581,12 @@ func TestCredentials(t *testing.T) {
 		return true
 	}
 	options := registry.Options{Connect: map[string]string{"localhost:5000": w.address()}, Push: true, Username: "ci", Password: "hunter2", Pause: time.Microsecond}
-	request := attach.Request{Stage: "sign", Reference: w.ref, PredicateType: bundle.SignPredicateType}
-	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, request)
+	request := attach.Request{PredicateType: bundle.SignPredicateType}
+	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, "sign", w.ref, request)
 	require.NoError(t, err)
 
 	options.Password = "hunter3"
-	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, request)
+	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, "sign", w.ref, request)
 	fault := refused(t, err, step.KindInput, "sign")
 	assert.Equal(t, "credentials for localhost:5000", fault.Input)
 	assert.NotContains(t, fault.Error(), "hunter")
@@ -602,7 +607,7 @@ func TestPlainHTTPIsForLocalhostOnly(t *testing.T) {
 func TestSignRefusesItsInput(t *testing.T) {
 	w := newWorld(t, true)
 	for _, uri := range []string{"", "verdict", "://x", "https://example.org/" + strings.Repeat("a", 300)} {
-		_, err := attach.Sign(ctx, w.client(), w.key, attach.Request{Stage: "sign", Reference: w.ref, PredicateType: uri})
+		_, err := w.one(attach.Request{PredicateType: uri})
 		assert.Equal(t, "is not a URI", refused(t, err, step.KindInput, "sign").Reason)
 	}
 	_, err := w.attest(`[1]`)

@@ -22,6 +22,8 @@ const bundleType = "application/vnd.dev.sigstore.bundle"
 type found struct {
 	Referrer  v1.Hash
 	Statement *bundle.Statement
+	// Envelope is how it is wrapped.
+	Envelope Envelope
 }
 
 // survey is what the referrers of an image hold.
@@ -50,9 +52,9 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 			continue
 		}
 		seen[descriptor.Digest] = true
-		data, err := fetch(ctx, client, descriptor.Digest)
+		data, envelope, err := fetch(ctx, client, descriptor.Digest)
 		switch {
-		case errors.Is(err, errNoBundle) && !strings.HasPrefix(descriptor.ArtifactType, bundleType):
+		case errors.Is(err, errNoBundle) && !signed(descriptor.ArtifactType):
 			continue
 		case errors.Is(err, errNoBundle) || errors.Is(err, registry.ErrContent) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrTooLarge):
 			s.reject(descriptor.Digest, err)
@@ -60,12 +62,12 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 		case err != nil:
 			return nil, registryFault(stage, ref, err)
 		}
-		statement, err := bundle.Verify(data, public, ref.Digest.String())
+		statement, err := verify(ctx, envelope, data, public, ref.Digest.String())
 		if err != nil {
 			s.reject(descriptor.Digest, err)
 			continue
 		}
-		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: statement})
+		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: statement, Envelope: envelope})
 	}
 	return s, nil
 }
@@ -77,27 +79,44 @@ func (s *survey) reject(digest v1.Hash, err error) {
 // candidate leaves out what says it is something else, such as an SBOM. Not
 // every registry tells a referrer's artifact type, so that none is no answer.
 func candidate(d v1.Descriptor) bool {
-	return d.ArtifactType == "" || d.ArtifactType == registry.EmptyMediaType || strings.HasPrefix(d.ArtifactType, bundleType)
+	return d.ArtifactType == "" || d.ArtifactType == registry.EmptyMediaType || signed(d.ArtifactType)
+}
+
+// signed says whether an artifact type is that of a signed statement.
+func signed(artifactType string) bool {
+	return strings.HasPrefix(artifactType, bundleType) || artifactType == bundle.EnvelopeMediaType
+}
+
+func verify(ctx context.Context, envelope Envelope, data []byte, public *key.Public, digest string) (*bundle.Statement, error) {
+	if envelope == EnvelopeDSSE {
+		return bundle.VerifyEnvelope(ctx, data, public, digest)
+	}
+	return bundle.Verify(data, public, digest)
 }
 
 // errNoBundle means that a referrer is something else.
 var errNoBundle = errors.New("is not a bundle")
 
-// fetch reads a referrer's manifest and, when that says so, its bundle.
-func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte, error) {
+// fetch reads a referrer's manifest and, when that says so, its signed statement.
+func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte, Envelope, error) {
 	_, data, err := client.Manifest(ctx, digest)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var manifest v1.Manifest
 	if err := json.Unmarshal(data, &manifest); err != nil || len(manifest.Layers) != 1 {
-		return nil, errNoBundle
+		return nil, "", errNoBundle
 	}
 	layer := manifest.Layers[0]
-	if !strings.HasPrefix(string(layer.MediaType), bundleType) {
-		return nil, errNoBundle
+	envelope := EnvelopeBundle
+	switch {
+	case string(layer.MediaType) == bundle.EnvelopeMediaType:
+		envelope = EnvelopeDSSE
+	case !strings.HasPrefix(string(layer.MediaType), bundleType):
+		return nil, "", errNoBundle
 	}
-	return client.Blob(ctx, layer.Digest)
+	data, err = client.Blob(ctx, layer.Digest)
+	return data, envelope, err
 }
 
 // registryFault says who has to act on a failed request.

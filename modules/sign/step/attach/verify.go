@@ -77,6 +77,57 @@ func Verify(ctx context.Context, client *registry.Client, public *key.Public, w 
 	return nil, refuse(w, public, len(there.Rejected), len(otherClaims), done.Ignored)
 }
 
+// Statement is one that the key signed about the image.
+type Statement struct {
+	PredicateType string          `json:"predicateType"`
+	Predicate     json.RawMessage `json:"predicate"`
+	// Annotations are the claims about the image; never null.
+	Annotations map[string]string `json:"annotations"`
+	// Referrer is the manifest that holds it.
+	Referrer string   `json:"referrer"`
+	Envelope Envelope `json:"envelope"`
+}
+
+// Evidence is everything that one key signed about an image.
+type Evidence struct {
+	Reference string `json:"reference"`
+	Digest    string `json:"digest"`
+	KeyHint   string `json:"keyHint"`
+	// Statements are in the order of the registry's list; the image's signature
+	// is one of them.
+	Statements []Statement `json:"statements"`
+	// Ignored is one line for each that the key did not sign.
+	Ignored []string `json:"ignored,omitempty"`
+}
+
+// VerifyAll returns every statement that the key signed about the image. It
+// refuses an image without a signature by the key, whatever else is there.
+func VerifyAll(ctx context.Context, client *registry.Client, public *key.Public, stage string, reference *Reference) (*Evidence, error) {
+	there, err := look(ctx, stage, client, reference, public)
+	if err != nil {
+		return nil, err
+	}
+	digest := reference.Digest.String()
+	all := &Evidence{Reference: reference.Text, Digest: digest, KeyHint: public.Hint(), Statements: []Statement{}, Ignored: there.Rejected}
+	isSigned := false
+	for _, f := range there.Verified {
+		claims := f.Statement.Claims(digest)
+		if claims == nil {
+			claims = map[string]string{}
+		}
+		isSigned = isSigned || f.Statement.PredicateType == bundle.SignPredicateType
+		all.Statements = append(all.Statements, Statement{
+			PredicateType: f.Statement.PredicateType, Predicate: f.Statement.Predicate, Annotations: claims,
+			Referrer: f.Referrer.String(), Envelope: f.Envelope,
+		})
+	}
+	if !isSigned {
+		w := Wanted{Stage: stage, Reference: reference, PredicateType: bundle.SignPredicateType}
+		return nil, refuse(w, public, len(there.Rejected), 0, there.Rejected)
+	}
+	return all, nil
+}
+
 func refuse(w Wanted, public *key.Public, rejected, otherClaims int, details []string) error {
 	what, mend := "signature", "sign the image with the key of this public key"
 	if w.PredicateType != bundle.SignPredicateType {

@@ -1,0 +1,113 @@
+package bundle
+
+import (
+	"context"
+	"crypto"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"slipway/sign/step/key"
+)
+
+// EnvelopeMediaType is the media type of a DSSE envelope that no bundle holds,
+// and its artifact type in a registry.
+const EnvelopeMediaType = "application/vnd.dsse.envelope.v1+json"
+
+// SignEnvelope wraps the statement in a DSSE envelope (v1.0) alone, signs it and
+// returns the envelope's JSON: for readers that know no bundles, such as
+// verifiers of SLSA verification summaries.
+func SignEnvelope(ctx context.Context, signer *key.Signer, statement *Statement) ([]byte, error) {
+	payload, err := encode(statement)
+	if err != nil {
+		return nil, err
+	}
+	wrapper, err := dsse.NewEnvelopeSigner(envelopeKey{signer: signer, public: signer.Public()})
+	if err != nil {
+		return nil, fmt.Errorf("make envelope signer: %w", err)
+	}
+	envelope, err := wrapper.SignPayload(ctx, PayloadType, payload)
+	if err != nil {
+		return nil, fmt.Errorf("sign statement: %w", err)
+	}
+	return json.Marshal(envelope)
+}
+
+// VerifyEnvelope checks that data is a DSSE envelope with a statement about
+// digest (sha256:…) signed by the public key, and returns the statement. An
+// error matches ErrMalformed or ErrUntrusted.
+func VerifyEnvelope(ctx context.Context, data []byte, public *key.Public, digest string) (*Statement, error) {
+	var envelope dsse.Envelope
+	if err := json.Unmarshal(data, &envelope); err != nil {
+		return nil, fmt.Errorf("%w: it is no DSSE envelope: %w", ErrMalformed, err)
+	}
+	if envelope.PayloadType != PayloadType {
+		return nil, fmt.Errorf("%w: its payload type is %q", ErrMalformed, cut(envelope.PayloadType))
+	}
+	verifier, err := dsse.NewEnvelopeVerifier(envelopeKey{public: public})
+	if err != nil {
+		return nil, fmt.Errorf("make envelope verifier: %w", err)
+	}
+	if _, err := verifier.Verify(ctx, &envelope); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
+	}
+	payload, err := envelope.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	var statement Statement
+	if err := json.Unmarshal(payload, &statement); err != nil {
+		return nil, fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+	}
+	if statement.Type != StatementType || statement.PredicateType == "" {
+		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
+	}
+	if !statement.about(digest) {
+		return nil, fmt.Errorf("%w: the statement is about something else", ErrUntrusted)
+	}
+	return &statement, nil
+}
+
+// about says whether the statement has this digest among its subjects.
+func (s *Statement) about(digest string) bool {
+	algorithm, digits, _ := strings.Cut(digest, ":")
+	if sum, err := hex.DecodeString(digits); err != nil || len(sum) == 0 {
+		return false
+	}
+	for _, subject := range s.Subject {
+		if subject.Digest[algorithm] == digits {
+			return true
+		}
+	}
+	return false
+}
+
+// envelopeKey is a key as the dsse package wants it. It says no key id: the
+// package would take another id for another key, and an id is not signed.
+type envelopeKey struct {
+	signer *key.Signer
+	public *key.Public
+}
+
+func (k envelopeKey) Sign(ctx context.Context, data []byte) ([]byte, error) {
+	sig, _, err := k.signer.SignData(ctx, data)
+	return sig, err
+}
+
+func (k envelopeKey) Verify(_ context.Context, data, sig []byte) error {
+	return k.public.Verifier().VerifySignature(strings.NewReader(string(sig)), strings.NewReader(string(data)))
+}
+
+func (envelopeKey) KeyID() (string, error) { return "", nil }
+
+func (k envelopeKey) Public() crypto.PublicKey {
+	public, err := k.public.Verifier().(signature.PublicKeyProvider).PublicKey()
+	if err != nil {
+		return nil
+	}
+	return public
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"slipway/sign/step/attach"
+	"slipway/step"
+)
+
+// statementFlags are the statements to sign.
+type statementFlags struct{ predicate, predicateType, folder *string }
+
+func addStatements(set *flag.FlagSet) statementFlags {
+	return statementFlags{
+		predicate:     set.String("predicate", "", "file with a predicate to attest, a JSON object"),
+		predicateType: set.String("predicate-type", "", "that predicate's type, a URI"),
+		folder:        set.String("statements", "", "folder of *.json files, each a statement to attest: {\"predicateType\": URI, \"predicate\": {…}, \"envelope\": \"bundle\" or \"dsse\"}"),
+	}
+}
+
+// requests reads the statements: the single one first, then the folder's in the
+// order of their files' names.
+func (s statementFlags) requests(claims map[string]string) ([]attach.Request, error) {
+	var all []attach.Request
+	if *s.predicate != "" || *s.predicateType != "" {
+		predicate, err := read("sign", "--predicate", *s.predicate)
+		if err != nil {
+			return nil, err
+		}
+		if len(predicate) == 0 {
+			return nil, step.Input("sign", "predicate "+*s.predicate, "is empty", "give one JSON object")
+		}
+		all = append(all, attach.Request{PredicateType: *s.predicateType, Predicate: predicate, Annotations: claims})
+	}
+	if *s.folder == "" {
+		return all, nil
+	}
+	entries, err := os.ReadDir(*s.folder)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, step.Input("sign", "--statements "+*s.folder, "can't be read: "+err.Error(), "give a folder of statements").Because(err)
+	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	for _, entry := range entries {
+		request, err := readStatement(filepath.Join(*s.folder, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		request.Annotations = claims
+		all = append(all, request)
+	}
+	return all, nil
+}
+
+func readStatement(file string) (attach.Request, error) {
+	data, err := read("sign", "--statements", file)
+	if err != nil {
+		return attach.Request{}, err
+	}
+	var given struct {
+		PredicateType string          `json:"predicateType"`
+		Predicate     json.RawMessage `json:"predicate"`
+		Envelope      attach.Envelope `json:"envelope"`
+	}
+	if err := json.Unmarshal(data, &given); err != nil {
+		return attach.Request{}, step.Input("sign", "statement "+file, "is not JSON: "+err.Error(), "give an object with predicateType and predicate").Because(err)
+	}
+	if len(given.Predicate) == 0 {
+		return attach.Request{}, step.Input("sign", "statement "+file, "has no predicate", "give an object with predicateType and predicate")
+	}
+	switch given.Envelope {
+	case "", attach.EnvelopeBundle, attach.EnvelopeDSSE:
+	default:
+		return attach.Request{}, step.Input("sign", fmt.Sprintf("statement %s: envelope %.80q", file, given.Envelope), "is not known", "use bundle or dsse")
+	}
+	return attach.Request{PredicateType: given.PredicateType, Predicate: given.Predicate, Envelope: given.Envelope}, nil
+}
