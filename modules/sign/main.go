@@ -75,8 +75,9 @@ func (*Sign) Sign(
 	// The predicate's type, a URI.
 	// +optional
 	predicateType string,
-	// A folder of statements to attest, each a JSON file with predicateType,
-	// predicate and, where it is not to be in a bundle, the envelope "dsse".
+	// A folder whose *.statement.json files are statements to attest, each with
+	// predicateType, predicate (or predicateFile, a file of the folder) and, where
+	// it is not to be in a bundle, the envelope "dsse".
 	// +optional
 	statements *dagger.Directory,
 	// Who pushes.

@@ -208,8 +208,9 @@ func signAndAttest(t *testing.T, address string) {
 	statement := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
 	}
-	statement("2.json", `{"predicateType":"https://example.org/b","predicate":{"b":1},"envelope":"dsse"}`)
-	statement("1.json", `{"predicateType":"https://example.org/a","predicate":{"a":1}}`)
+	statement("2.statement.json", `{"predicateType":"https://example.org/b","predicate":{"b":1},"envelope":"dsse"}`)
+	statement("a.json", `{"a":1}`)
+	statement("1.statement.json", `{"predicateType":"https://example.org/a","predicateFile":"a.json"}`)
 	var many, all result
 	require.NoError(t, run(t, &many, append(sign, "--statements", folder)...))
 	require.Len(t, many.Attestations, 2)
@@ -224,12 +225,15 @@ func signAndAttest(t *testing.T, address string) {
 	assert.Equal(t, "--all", fault(t, run(t, nil, append(everything, "--attestation", verdict)...)).Input)
 	for text, reason := range map[string]string{
 		"{":    "is not JSON",
-		`{}`:   "has no predicate",
-		`null`: "has no predicate",
-		`{"predicateType":"https://example.org/c","predicate":{},"envelope":"jws"}`: "is not known",
-		`{"predicateType":"https://example.org/c","predicate":[]}`:                  "predicate is not a JSON object",
+		`{}`:   "has no predicate, or two",
+		`null`: "has no predicate, or two",
+		`{"predicateType":"https://example.org/c","predicate":{},"predicateFile":"a.json"}`: "has no predicate, or two",
+		`{"predicateType":"https://example.org/c","predicateFile":"../a.json"}`:             "is not in the folder",
+		`{"predicateType":"https://example.org/c","predicateFile":"b.json"}`:                "can't be read",
+		`{"predicateType":"https://example.org/c","predicate":{},"envelope":"jws"}`:         "is not known",
+		`{"predicateType":"https://example.org/c","predicate":[]}`:                          "predicate is not a JSON object",
 	} {
-		statement("3.json", text)
+		statement("3.statement.json", text)
 		f := fault(t, run(t, nil, append(sign, "--statements", folder)...))
 		assert.Equal(t, step.KindInput, f.Kind, text)
 		assert.Contains(t, f.Reason, reason, text)

@@ -21,7 +21,7 @@ func addStatements(set *flag.FlagSet) statementFlags {
 	return statementFlags{
 		predicate:     set.String("predicate", "", "file with a predicate to attest, a JSON object"),
 		predicateType: set.String("predicate-type", "", "that predicate's type, a URI"),
-		folder:        set.String("statements", "", "folder of *.json files, each a statement to attest: {\"predicateType\": URI, \"predicate\": {…}, \"envelope\": \"bundle\" or \"dsse\"}"),
+		folder:        set.String("statements", "", "folder whose *.statement.json files are statements to attest: {\"predicateType\": URI, \"predicate\": {…}} or, with the predicate in another file of the folder, {\"predicateType\": URI, \"predicateFile\": NAME}; \"envelope\": \"dsse\" leaves the bundle out"),
 	}
 }
 
@@ -52,7 +52,10 @@ func (s statementFlags) requests(claims map[string]string) ([]attach.Request, er
 	}
 	slices.SortFunc(entries, func(a, b os.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, entry := range entries {
-		request, err := readStatement(filepath.Join(*s.folder, entry.Name()))
+		if !strings.HasSuffix(entry.Name(), statementSuffix) {
+			continue
+		}
+		request, err := readStatement(*s.folder, entry.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -62,26 +65,40 @@ func (s statementFlags) requests(claims map[string]string) ([]attach.Request, er
 	return all, nil
 }
 
-func readStatement(file string) (attach.Request, error) {
+// statementSuffix ends the name of a file that is a statement.
+const statementSuffix = ".statement.json"
+
+func readStatement(folder, name string) (attach.Request, error) {
+	const mend = "give an object with predicateType, and predicate or predicateFile"
+	none := attach.Request{}
+	file := filepath.Join(folder, name)
 	data, err := read("sign", "--statements", file)
 	if err != nil {
-		return attach.Request{}, err
+		return none, err
 	}
 	var given struct {
 		PredicateType string          `json:"predicateType"`
 		Predicate     json.RawMessage `json:"predicate"`
+		PredicateFile string          `json:"predicateFile"`
 		Envelope      attach.Envelope `json:"envelope"`
 	}
 	if err := json.Unmarshal(data, &given); err != nil {
-		return attach.Request{}, step.Input("sign", "statement "+file, "is not JSON: "+err.Error(), "give an object with predicateType and predicate").Because(err)
+		return none, step.Input("sign", "statement "+file, "is not JSON: "+err.Error(), mend).Because(err)
 	}
-	if len(given.Predicate) == 0 {
-		return attach.Request{}, step.Input("sign", "statement "+file, "has no predicate", "give an object with predicateType and predicate")
+	switch {
+	case (len(given.Predicate) == 0) == (given.PredicateFile == ""):
+		return none, step.Input("sign", "statement "+file, "has no predicate, or two", mend)
+	case given.PredicateFile != "" && !filepath.IsLocal(given.PredicateFile):
+		return none, step.Input("sign", fmt.Sprintf("statement %s: predicateFile %.80q", file, given.PredicateFile), "is not in the folder", mend)
+	case given.PredicateFile != "":
+		if given.Predicate, err = read("sign", "--statements", filepath.Join(folder, given.PredicateFile)); err != nil {
+			return none, err
+		}
 	}
 	switch given.Envelope {
 	case "", attach.EnvelopeBundle, attach.EnvelopeDSSE:
 	default:
-		return attach.Request{}, step.Input("sign", fmt.Sprintf("statement %s: envelope %.80q", file, given.Envelope), "is not known", "use bundle or dsse")
+		return none, step.Input("sign", fmt.Sprintf("statement %s: envelope %.80q", file, given.Envelope), "is not known", "use bundle or dsse")
 	}
 	return attach.Request{PredicateType: given.PredicateType, Predicate: given.Predicate, Envelope: given.Envelope}, nil
 }

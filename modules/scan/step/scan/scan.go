@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aquasecurity/trivy/pkg/types"
 
@@ -53,6 +54,11 @@ type Summary struct {
 	Digest       string            `json:"digest"`
 	Database     findings.Database `json:"database"`
 	TrivyVersion string            `json:"trivyVersion"`
+	// TrivyDigest is the sha256:… of the binary that ran.
+	TrivyDigest string `json:"trivyDigest"`
+	// StartedOn and FinishedOn are when it scanned, in UTC and whole seconds.
+	StartedOn  time.Time `json:"startedOn"`
+	FinishedOn time.Time `json:"finishedOn"`
 	// Isolated says whether Trivy ran without any network. Where the kernel
 	// does not allow that, it was only told to stay offline.
 	Isolated  bool     `json:"isolated"`
@@ -68,7 +74,12 @@ type Summary struct {
 // Run scans and writes its reports below out. work is an empty folder for
 // temporary files. Findings are no fault; not being able to look is.
 func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, say func(string, ...any)) (*Summary, error) {
+	started := now()
 	if err := in.check(); err != nil {
+		return nil, err
+	}
+	digest, err := runner.Digest()
+	if err != nil {
 		return nil, err
 	}
 	info, coverage, err := database.Load(in.Cache)
@@ -123,13 +134,15 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 	}
 	slices.Sort(s.files)
 	return &Summary{
-		Digest: in.Digest, Database: *info, TrivyVersion: runner.Version(), Isolated: runner.Isolated(), Platforms: platforms,
+		Digest: in.Digest, Database: *info, TrivyVersion: runner.Version(), TrivyDigest: digest, StartedOn: started, FinishedOn: now(), Isolated: runner.Isolated(), Platforms: platforms,
 		Vulnerabilities:   findings.Count(document.Vulnerabilities, func(f findings.Vulnerability) string { return f.Severity }),
 		Secrets:           findings.Count(document.Secrets, func(f findings.Secret) string { return f.Severity }),
 		Misconfigurations: findings.Count(document.Misconfigurations, func(f findings.Misconfiguration) string { return f.Severity }),
 		Files:             s.files,
 	}, nil
 }
+
+func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 // check refuses trees that are missing, empty or named twice.
 func (in Input) check() error {

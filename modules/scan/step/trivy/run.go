@@ -3,9 +3,12 @@ package trivy
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,6 +68,20 @@ func New(ctx context.Context, binary, work string) (*Runner, error) {
 
 // Version is what the binary calls its version.
 func (r *Runner) Version() string { return r.version }
+
+// Digest is the sha256:… of the binary.
+func (r *Runner) Digest() (string, error) {
+	file, err := os.Open(r.binary)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", fmt.Errorf("read %s: %w", r.binary, err)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
+}
 
 // Isolated says whether offline runs have a network of their own, with nothing
 // in it.
