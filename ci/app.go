@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,8 +85,8 @@ func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
 
 func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("apps/" + a.Name) }
 
-// Test runs the app's own tests and returns what they printed. The test of an
-// app without Go code is its build.
+// Test runs the app's own tests and returns what they printed; failing ones are
+// a refusal. The test of an app without Go code is its build.
 //
 // Example: dagger call app --name hello test
 //
@@ -95,14 +96,29 @@ func (a *App) Test(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if settings.Build.Package != "" {
-		return dag.Toolbox().Test(ctx, a.source())
+	if settings.Build.Package == "" {
+		image, err := a.Build(ctx)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("built %s\n", image.Digest), nil
 	}
-	image, err := a.Build(ctx)
+	text, err := dag.Toolbox().Test(ctx, a.source())
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("built %s\n", image.Digest), nil
+	var result struct {
+		Passed bool   `json:"passed"`
+		Output string `json:"output"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return "", fmt.Errorf("decode the result of the tests: %w", err)
+	}
+	if !result.Passed {
+		lines := strings.Split(strings.TrimSpace(result.Output), "\n")
+		return "", step.Policy("test", "app "+a.Name, "its own tests fail", "mend them: go -C apps/"+a.Name+" test ./...", lines[max(0, len(lines)-40):]...)
+	}
+	return result.Output, nil
 }
 
 // Build makes the app's image for linux/amd64 and linux/arm64. The same source

@@ -54,6 +54,10 @@ type Slipway struct {
 	Cluster *Endpoint
 	// +private
 	Prebuilt *dagger.Directory
+	// +private
+	Runner string
+	// +private
+	Invocation string
 }
 
 // New reads and checks slipway.yaml.

@@ -187,14 +187,10 @@ func (s *Slipway) Rollback(
 	if len(releases) < 2 {
 		return nil, step.Policy(stage, subject, "has no earlier release", "release a mended image")
 	}
-	key, err := s.publicKey(ctx, stage)
-	if err != nil {
-		return nil, err
-	}
 	if last := releases[0]; last.Reverts != "" {
 		image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
 		// That a commit calls itself a rollback says nothing about its image.
-		if err := image.wasHealthy(ctx, stage, key, env); err != nil {
+		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			return nil, err
 		}
 		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
@@ -207,7 +203,7 @@ func (s *Slipway) Rollback(
 		}
 		tried[earlier.Digest] = true
 		image := &SignedImage{Reference: c.Image(app) + "@" + earlier.Digest, App: app, Slipway: s}
-		if err := image.wasHealthy(ctx, stage, key, env); err != nil {
+		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			f, ok := step.AsFault(err)
 			if !ok || f.Kind != step.KindPolicy {
 				return nil, err
@@ -222,50 +218,42 @@ func (s *Slipway) Rollback(
 
 // wasHealthy refuses an image that does not verify today, or of which nobody
 // with the key has seen that it was healthy in the environment.
-func (i *SignedImage) wasHealthy(ctx context.Context, stage string, key *dagger.File, env string) error {
-	if err := i.verify(ctx, stage); err != nil {
-		return err
-	}
-	s := i.Slipway
-	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
+	judgement, err := i.verify(ctx, stage, env)
 	if err != nil {
 		return err
 	}
-	statements, err := i.attested(ctx, key, healthType, connect)
-	if err != nil {
-		return err
-	}
-	for _, data := range statements {
+	for _, s := range judgement.Statements {
 		var seen health
-		if json.Unmarshal(data, &seen) == nil && seen.Environment == env {
+		if s.PredicateType == healthType && json.Unmarshal(s.Predicate, &seen) == nil && seen.Environment == env {
 			return nil
 		}
 	}
 	return step.Policy(stage, i.Reference, "was never seen healthy in "+env, "release it there and wait for it")
 }
 
-// summaryOf returns the newest attested scan summary of an image, or nil.
-func (i *SignedImage) summaryOf(ctx context.Context, stage string, key *dagger.File) (*policy.Summary, error) {
-	s := i.Slipway
-	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+// newestScan returns the attested scan of an image that knows the newest
+// advisories, or nil.
+func (i *SignedImage) newestScan(ctx context.Context, stage string, key *dagger.File) (*policy.Scan, error) {
+	connect, err := i.Slipway.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
 	if err != nil {
 		return nil, err
 	}
-	predicates, err := i.attested(ctx, key, policy.PredicateType, connect)
+	statements, err := i.statements(ctx, key, connect)
 	if err != nil {
 		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 			return nil, nil
 		}
 		return nil, err
 	}
-	var newest *policy.Summary
-	for _, data := range predicates {
-		var summary policy.Summary
-		if err := json.Unmarshal(data, &summary); err != nil {
+	var newest *policy.Scan
+	for _, s := range statements {
+		var scan policy.Scan
+		if s.PredicateType != policy.PredicateType || json.Unmarshal(s.Predicate, &scan) != nil {
 			continue
 		}
-		if newest == nil || summary.Scan.DatabaseUpdatedAt.After(newest.Scan.DatabaseUpdatedAt) {
-			newest = &summary
+		if newest == nil || scan.Scanner.DB.LastUpdate.After(newest.Scanner.DB.LastUpdate) {
+			newest = &scan
 		}
 	}
 	return newest, nil

@@ -41,7 +41,8 @@ func (i *ScannedImage) Report(
 }
 
 // Publish pushes exactly the scanned bytes, by digest. It judges the findings
-// again first. Publishing twice moves nothing the second time.
+// again first, and refuses an app whose own tests fail. Publishing twice moves
+// nothing the second time.
 //
 // Example: dagger call app --name hello build scan publish reference
 //
@@ -64,6 +65,10 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err != nil {
 		return nil, err
 	}
+	tested, err := i.Image.App.Test(ctx)
+	if err != nil {
+		return nil, err
+	}
 	repository := c.Image(i.Image.App.Name)
 	connect, err := s.Registry.connect(ctx, "publish", "//"+repository, registryAlias)
 	if err != nil {
@@ -80,8 +85,12 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
 	}
+	statements, err := i.statements(ctx, pushed.Reference, verdict, found, tested)
+	if err != nil {
+		return nil, err
+	}
 	return &PublishedImage{
-		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Slipway: s,
+		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Statements: statements, Slipway: s,
 	}, nil
 }
 
@@ -96,11 +105,14 @@ type PublishedImage struct {
 	// +private
 	Verdict string
 	// +private
+	Statements *dagger.Directory
+	// +private
 	Slipway *Slipway
 }
 
-// Sign signs the image's digest and attests the scan's verdict, both as
-// Sigstore bundles beside the image. It needs the key and its password.
+// Sign signs the image's digest and attests what is known about it, all as
+// Sigstore bundles beside the image: the scan's verdict, SLSA provenance, the
+// result of the tests, and bills of materials. It needs the key and its password.
 //
 // Example: dagger call --key file:cosign.key --key-password env:COSIGN_PASSWORD app --name hello build scan publish sign reference
 //
@@ -115,26 +127,12 @@ func (i *PublishedImage) Sign(ctx context.Context) (*SignedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	predicate, err := i.predicate()
-	if err != nil {
-		return nil, err
-	}
 	text, err := dag.Sign().Sign(ctx, i.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
-		Predicate: predicate, PredicateType: policy.PredicateType,
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Statements: i.Statements,
+		Username:   s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
 	return &SignedImage{Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s}, nil
-}
-
-// predicate is the verification summary that is attested.
-func (i *PublishedImage) predicate() (string, error) {
-	var v policy.Verdict
-	if err := json.Unmarshal([]byte(i.Verdict), &v); err != nil {
-		return "", fmt.Errorf("decode verdict: %w", err)
-	}
-	data, err := json.Marshal(policy.Summarise(i.Reference, v))
-	return string(data), err
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/ci/policy"
+	"slipway/ci/evidence"
 	"slipway/step"
 )
 
@@ -71,31 +70,66 @@ func (s *Slipway) publicKey(ctx context.Context, stage string) (*dagger.File, er
 }
 
 // Verify reads the image back from the registry and checks every blob against
-// its digest, the signature against the public key, and the attested scan
-// verdict against the current policy.
+// its digest, the signature against the public key, and everything that the key
+// attested about it against the rules of slipway.yaml.
 //
-// Example: dagger call signed --app hello --digest sha256:… verify reference
+// Example: dagger call signed --app hello --digest sha256:… verify --env production reference
 //
 // +cache="never"
-func (i *SignedImage) Verify(ctx context.Context) (*SignedImage, error) {
-	return i, i.verify(ctx, "verify")
+func (i *SignedImage) Verify(
+	ctx context.Context,
+	// The environment whose rules count; without one, those that hold everywhere.
+	// +optional
+	env string,
+) (*SignedImage, error) {
+	c, err := i.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
+	if env != "" {
+		if _, err := c.Environment("verify", env); err != nil {
+			return nil, err
+		}
+	}
+	_, err = i.verify(ctx, "verify", env)
+	return i, err
 }
 
-func (i *SignedImage) verify(ctx context.Context, stage string) error {
+// verify judges the image for an environment, and refuses it unless every rule
+// lets it pass. What it returns was decided now, or is what a signed summary still
+// answers.
+func (i *SignedImage) verify(ctx context.Context, stage, env string) (*judged, error) {
+	j, err := i.judge(ctx, stage, env)
+	if err != nil {
+		return nil, err
+	}
+	return j, j.Refusal(stage)
+}
+
+// judged is a judgement, and where it is from.
+type judged struct {
+	evidence.Judgement
+	// Answered is true when a signed summary gave it.
+	Answered bool
+	// Statements are those that the key signed.
+	Statements []evidence.Statement
+}
+
+func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
 	s := i.Slipway
 	c, err := s.config()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	key, err := s.publicKey(ctx, stage)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var summaries []json.RawMessage
+	var statements []evidence.Statement
 	if err := sideBySide(
 		func() error {
 			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
@@ -105,30 +139,61 @@ func (i *SignedImage) verify(ctx context.Context, stage string) error {
 		},
 		func() error {
 			var err error
-			summaries, err = i.attested(ctx, key, policy.PredicateType, connect)
+			statements, err = i.statements(ctx, key, connect)
 			return err
 		},
 	); err != nil {
-		return err
+		return nil, err
 	}
-	return c.Scan.Policy.AcceptAny(stage, i.Reference, summaries, time.Now())
+	in := evidence.Input{
+		Reference: i.Reference, Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
+	}
+	if answer, ok := evidence.Answer(in); ok {
+		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil
+	}
+	return &judged{Judgement: evidence.Judge(in), Statements: statements}, nil
 }
 
-// attested checks the image's signature and returns the predicates of one type
-// that the key has attested; none is a refusal.
-func (i *SignedImage) attested(ctx context.Context, key *dagger.File, predicateType, connect string) ([]json.RawMessage, error) {
+// statements checks the image's signature and returns everything that the key
+// signed about it.
+func (i *SignedImage) statements(ctx context.Context, key *dagger.File, connect string) ([]evidence.Statement, error) {
 	s := i.Slipway
 	var signed struct {
-		Attestation struct {
-			Predicates []json.RawMessage `json:"predicates"`
-		} `json:"attestation"`
+		Statements []evidence.Statement `json:"statements"`
 	}
 	text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
-		Attestation: predicateType,
-		Username:    s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		All: true, Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
 	err = decodeText(text, err, &signed)
-	return signed.Attestation.Predicates, err
+	return signed.Statements, err
+}
+
+// summarise attests a judgement that let the image pass, where the caller holds
+// the key, so that nobody has to decide again while nothing changes.
+func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
+	s := i.Slipway
+	summary, ok := j.Summary()
+	if !ok || j.Answered || s.Key == nil || s.KeyPassword == nil || !j.Until.After(j.At) {
+		return nil
+	}
+	return i.attest(ctx, "verify", evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"})
+}
+
+// attest signs one statement about the image.
+func (i *SignedImage) attest(ctx context.Context, stage string, file evidence.File) error {
+	s := i.Slipway
+	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	if err != nil {
+		return err
+	}
+	folder, err := statements(map[string]evidence.File{"statement": file})
+	if err != nil {
+		return err
+	}
+	text, err := dag.Sign().Attest(ctx, i.Reference, folder, s.Key, s.KeyPassword, dagger.SignAttestOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	})
+	return decodeText(text, err, nil)
 }
 
 // Release verifies the image again and then sets its digest in the GitOps
@@ -166,7 +231,8 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
 	}
-	if err := i.verify(ctx, "release"); err != nil {
+	judgement, err := i.verify(ctx, "release", env)
+	if err != nil {
 		return nil, err
 	}
 	if !why.Provisioned {
@@ -187,6 +253,9 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		if err := i.admit(ctx, c, env, connect, charted); err != nil {
 			return nil, err
 		}
+	}
+	if err := i.summarise(ctx, judgement); err != nil {
+		return nil, err
 	}
 	var done struct {
 		Commit   string `json:"commit"`

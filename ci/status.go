@@ -96,12 +96,12 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now live, key
 	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At, now.runs(image.Reference)
 	if verifiable {
-		summary, err := image.summaryOf(ctx, stage, key)
+		scan, err := image.newestScan(ctx, stage, key)
 		if err != nil {
 			return r, err
 		}
-		if summary != nil && !summary.Scan.DatabaseUpdatedAt.IsZero() {
-			r.Scanned = summary.Scan.DatabaseUpdatedAt.UTC().Format(time.RFC3339)
+		if scan != nil && !scan.Scanner.DB.LastUpdate.IsZero() {
+			r.Scanned = scan.Scanner.DB.LastUpdate.UTC().Format(time.RFC3339)
 		}
 	}
 	return r, nil

@@ -8,6 +8,7 @@ import (
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/evidence"
 	"slipway/step"
 )
 
@@ -231,18 +232,8 @@ func (l *LiveRelease) record(ctx context.Context) error {
 	if s.Key == nil || s.KeyPassword == nil {
 		return nil
 	}
-	connect, err := s.Registry.connect(ctx, "wait", "//"+r.Reference, registryAlias)
-	if err != nil {
-		return err
-	}
-	predicate, err := json.Marshal(health{Environment: r.Environment, Commit: r.Commit})
-	if err != nil {
-		return err
-	}
-	text, err := dag.Sign().Attest(ctx, r.Reference, string(predicate), healthType, s.Key, s.KeyPassword, dagger.SignAttestOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-	})
-	return decodeText(text, err, nil)
+	image := &SignedImage{Reference: r.Reference, App: r.App, Slipway: s}
+	return image.attest(ctx, "wait", evidence.File{PredicateType: healthType, Predicate: health{Environment: r.Environment, Commit: r.Commit}})
 }
 
 // cluster checks that a cluster is given, and returns how its API is reached.

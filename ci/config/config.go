@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/step"
 )
@@ -34,6 +35,8 @@ type Config struct {
 	Cluster      Cluster                `yaml:"cluster"`
 	Environments map[string]Environment `yaml:"environments"`
 	Scan         Scan                   `yaml:"scan"`
+	// Verification is what an image's evidence must say before it is released.
+	Verification evidence.Rules `yaml:"verification"`
 }
 
 // Registry says where images go.
@@ -201,6 +204,9 @@ func (c *Config) Validate() error {
 		if err := c.Infra.Cluster.validate("infra.cluster", c.EnvironmentNames()); err != nil {
 			return err
 		}
+	}
+	if err := c.Verification.Validate(File+": verification", c.EnvironmentNames()); err != nil {
+		return err
 	}
 	return c.Scan.Policy.Validate(File + ": scan.policy")
 }

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path"
 	"strings"
@@ -265,8 +266,8 @@ func (t *Toolbox) Runner(
 	return scratch.WithFile("/step", program), nil
 }
 
-// Test runs a Go module's own vet checks and tests, and returns what they
-// printed.
+// Test runs a Go module's own vet checks and tests, and returns as JSON whether
+// they passed, and what they printed: {"passed": true, "output": "…"}.
 //
 // +cache="168h"
 func (t *Toolbox) Test(
@@ -278,13 +279,33 @@ func (t *Toolbox) Test(
 	if err != nil {
 		return "", err
 	}
-	return base.
-		WithDirectory("/src", source).
-		WithWorkdir("/src").
-		WithExec([]string{"go", "vet", "./..."}).
-		WithExec([]string{"go", "test", "./..."}).
-		Stdout(ctx)
+	base = base.WithDirectory("/src", source).WithWorkdir("/src")
+	var result struct {
+		Passed bool   `json:"passed"`
+		Output string `json:"output"`
+	}
+	for _, verb := range []string{"vet", "test"} {
+		run := base.WithExec([]string{"go", verb, "./..."}, dagger.ContainerWithExecOpts{Expect: dagger.ReturnTypeAny})
+		code, err := run.ExitCode(ctx)
+		if err != nil {
+			return "", err
+		}
+		if result.Output, err = run.CombinedOutput(ctx); err != nil {
+			return "", err
+		}
+		if result.Passed = code == 0; !result.Passed {
+			break
+		}
+	}
+	text, err := json.Marshal(result)
+	return string(text), err
 }
+
+// Toolchain names the Go toolchain that compiles: its module with its version,
+// and its checksum.
+//
+// +cache="168h"
+func (t *Toolbox) Toolchain(ctx context.Context) (string, error) { return dag.Toolchain().Version(ctx) }
 
 // TestProgram runs the vet checks and tests of a program of the pipeline's own, and
 // returns what they printed. What the program itself is compiled from is not

@@ -1,0 +1,63 @@
+// Package evidence makes the in-toto predicates that a released image carries,
+// and judges an image by those that it has: which are there, what they say, how
+// fresh they are. Signatures are checked before anything comes here.
+package evidence
+
+import "encoding/json"
+
+// Predicate types, beside the scan's (package policy).
+const (
+	// SignatureType is cosign's, for the signature itself; its predicate is empty.
+	SignatureType = "https://sigstore.dev/cosign/sign/v1"
+	// ProvenanceType is SLSA's provenance, version 1.
+	ProvenanceType = "https://slsa.dev/provenance/v1"
+	// TestResultType is in-toto's test result, version 0.1.
+	TestResultType = "https://in-toto.io/attestation/test-result/v0.1"
+	// CycloneDXType and SPDXType are those of bills of materials.
+	CycloneDXType = "https://cyclonedx.org/bom"
+	SPDXType      = "https://spdx.dev/Document"
+	// SummaryType is SLSA's verification summary, version 1.
+	SummaryType = "https://slsa.dev/verification_summary/v1"
+)
+
+// Statement is one signed statement about an image.
+type Statement struct {
+	PredicateType string          `json:"predicateType"`
+	Predicate     json.RawMessage `json:"predicate"`
+	// Referrer is the digest of the manifest that holds it.
+	Referrer string `json:"referrer"`
+}
+
+// File is a statement to sign, in the form that the sign module reads.
+type File struct {
+	PredicateType string `json:"predicateType"`
+	Predicate     any    `json:"predicate,omitempty"`
+	// PredicateFile is the file beside it that holds the predicate.
+	PredicateFile string `json:"predicateFile,omitempty"`
+	// Envelope is dsse for one without a bundle.
+	Envelope string `json:"envelope,omitempty"`
+}
+
+// Encode is the file's content.
+func (f File) Encode() (string, error) {
+	data, err := json.Marshal(f)
+	return string(data), err
+}
+
+// Descriptor is an in-toto resource descriptor (v1).
+type Descriptor struct {
+	Name   string            `json:"name,omitempty"`
+	URI    string            `json:"uri,omitempty"`
+	Digest map[string]string `json:"digest,omitempty"`
+}
+
+// of returns the statements of one type.
+func of(statements []Statement, predicateType string) []Statement {
+	var some []Statement
+	for _, s := range statements {
+		if s.PredicateType == predicateType {
+			some = append(some, s)
+		}
+	}
+	return some
+}

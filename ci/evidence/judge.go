@@ -1,0 +1,403 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// Verdict is what one rule says.
+type Verdict string
+
+const (
+	Pass Verdict = "pass"
+	// Warn is for a rule that would refuse, on a day that has not come yet.
+	Warn   Verdict = "warn"
+	Refuse Verdict = "refuse"
+)
+
+// Outcome is a rule's verdict.
+type Outcome struct {
+	Rule    Kind    `json:"rule"`
+	Verdict Verdict `json:"verdict"`
+	// Reason says what was found, in a line.
+	Reason string `json:"reason"`
+	// Mend says what to do about a warning or a refusal.
+	Mend string `json:"mend,omitempty"`
+}
+
+// Input is what is judged, and by what.
+type Input struct {
+	// Reference is repository@digest, and Environment where it is to run.
+	Reference, Environment string
+	Policy                 policy.Policy
+	Rules                  Rules
+	// Statements are those that the platform's key signed about the image.
+	Statements []Statement
+	Now        time.Time
+}
+
+// Judgement is the decision about an image for an environment.
+type Judgement struct {
+	Reference   string `json:"reference"`
+	Environment string `json:"environment"`
+	// PolicyDigest is of the rules and the scan's policy that were applied.
+	PolicyDigest string    `json:"policyDigest"`
+	Outcomes     []Outcome `json:"outcomes"`
+	// At is when it was decided, and Until when it has to be decided again.
+	At    time.Time `json:"at"`
+	Until time.Time `json:"until"`
+	// Inputs are the statements that it was decided by.
+	Inputs []Descriptor `json:"inputs"`
+}
+
+// Judge decides by every rule of the environment.
+func Judge(in Input) Judgement {
+	j := Judgement{
+		Reference: in.Reference, Environment: in.Environment, PolicyDigest: in.policyDigest(),
+		At: in.Now.UTC(), Until: in.Now.UTC().Add(in.Rules.SummaryMaxAge), Inputs: []Descriptor{},
+	}
+	for _, s := range in.Statements {
+		if s.PredicateType != SummaryType {
+			j.Inputs = append(j.Inputs, Descriptor{URI: s.PredicateType, Digest: digestSet(s.Referrer)})
+		}
+	}
+	for _, rule := range in.Rules.in(in.Environment) {
+		outcome, until := in.apply(rule)
+		j.Outcomes = append(j.Outcomes, outcome)
+		if !until.IsZero() && until.Before(j.Until) {
+			j.Until = until
+		}
+	}
+	return j
+}
+
+// policyDigest is sha256:… of everything that decides.
+func (in Input) policyDigest() string {
+	data, err := json.Marshal(struct {
+		Environment string        `json:"environment"`
+		Rules       []Rule        `json:"rules"`
+		Scan        policy.Policy `json:"scan"`
+	}{in.Environment, in.Rules.in(in.Environment), in.Policy})
+	if err != nil {
+		panic(err) // plain data always encodes
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// apply is one rule's outcome, and when it may be another one; zero for never.
+func (in Input) apply(rule Rule) (Outcome, time.Time) {
+	found, until := map[Kind]func(Rule) (finding, time.Time){
+		RequireScan: in.scan, RequireTests: in.tests, RequireProvenance: in.provenance,
+		RequireSBOM: in.sbom, RequireBases: in.bases, RequireLicences: in.licences,
+	}[rule.Require](rule)
+	outcome := Outcome{Rule: rule.Require, Verdict: Pass, Reason: found.reason}
+	if found.mend == "" {
+		return outcome, until
+	}
+	outcome.Verdict, outcome.Mend = Refuse, found.mend
+	from, err := rule.from()
+	if err == nil && in.Now.Before(from) {
+		outcome.Verdict = Warn
+		outcome.Reason += ", which is refused from " + rule.From
+		if until.IsZero() || from.Before(until) {
+			until = from
+		}
+	}
+	return outcome, until
+}
+
+// finding is what a rule found; one with a mend is not as required.
+type finding struct{ reason, mend string }
+
+const rebuild = "build, scan, publish and sign the image again with this pipeline"
+
+func (in Input) scan(rule Rule) (finding, time.Time) {
+	var predicates []json.RawMessage
+	for _, s := range of(in.Statements, policy.PredicateType) {
+		predicates = append(predicates, s.Predicate)
+	}
+	scan, err := in.Policy.Newest("verify", in.Reference, predicates, in.Now)
+	if err != nil {
+		f, ok := step.AsFault(err)
+		if !ok {
+			return finding{err.Error(), rebuild}, time.Time{}
+		}
+		return finding{f.Input + " " + f.Reason, f.Mend}, time.Time{}
+	}
+	until := scan.Until()
+	taken := scan.Scanner.DB.LastUpdate
+	if rule.MaxAge > 0 {
+		stale := taken.Add(rule.MaxAge)
+		if !in.Now.Before(stale) {
+			return finding{fmt.Sprintf("the newest scan knows the advisories of %s, older than %s", taken.UTC().Format(time.RFC3339), rule.MaxAge), "scan and sign the image again"}, time.Time{}
+		}
+		if until.IsZero() || stale.Before(until) {
+			until = stale
+		}
+	}
+	return finding{reason: fmt.Sprintf("passed with the advisories of %s, %d excepted", taken.UTC().Format(time.RFC3339), len(scan.Decision.Excepted))}, until
+}
+
+func (in Input) tests(Rule) (finding, time.Time) {
+	reason := "no test result is attested"
+	for _, s := range of(in.Statements, TestResultType) {
+		var r TestResult
+		if json.Unmarshal(s.Predicate, &r) != nil {
+			reason = "the test result can't be read"
+			continue
+		}
+		if r.Result != TestsPassed || len(r.FailedTests) > 0 {
+			reason = "the tests have not passed: " + r.Result
+			continue
+		}
+		if !in.builtFrom(r.Configuration) {
+			reason = "the tests were those of another source"
+			continue
+		}
+		return finding{reason: fmt.Sprintf("%d tests have passed", len(r.PassedTests))}, time.Time{}
+	}
+	return finding{reason, rebuild}, time.Time{}
+}
+
+// builtFrom says whether a provenance names one of the trees.
+func (in Input) builtFrom(trees []Descriptor) bool {
+	for _, p := range in.provenances() {
+		for _, d := range p.BuildDefinition.ResolvedDependencies {
+			for _, t := range trees {
+				if tree := d.Digest["gitTree"]; tree != "" && tree == t.Digest["gitTree"] {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// provenances are those of Slipway's build type.
+func (in Input) provenances() []Provenance {
+	var all []Provenance
+	for _, s := range of(in.Statements, ProvenanceType) {
+		var p Provenance
+		if json.Unmarshal(s.Predicate, &p) == nil && p.BuildDefinition.BuildType == BuildType {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func (in Input) provenance(rule Rule) (finding, time.Time) {
+	reason, mend := "no provenance of build type "+BuildType+" is attested", rebuild
+	for _, p := range in.provenances() {
+		builder := p.RunDetails.Builder.ID
+		if len(rule.Runners) > 0 && !slices.ContainsFunc(rule.Runners, func(r Runner) bool { return r.Builder() == builder }) {
+			reason, mend = "it was built by "+builder, fmt.Sprintf("build it on one of %v", rule.Runners)
+			continue
+		}
+		source, ok := p.source()
+		if !ok {
+			reason, mend = "its provenance names no source", rebuild
+			continue
+		}
+		if rule.Committed && source.Name != sourceName {
+			reason, mend = "it was built with uncommitted changes", "commit them, and deliver again"
+			continue
+		}
+		return finding{reason: fmt.Sprintf("%.12s, built by %s", source.Digest["gitCommit"], builder)}, time.Time{}
+	}
+	return finding{reason, mend}, time.Time{}
+}
+
+func (p Provenance) source() (Descriptor, bool) {
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		if d.Digest["gitCommit"] != "" {
+			return d, true
+		}
+	}
+	return Descriptor{}, false
+}
+
+func (in Input) bases(rule Rule) (finding, time.Time) {
+	all := in.provenances()
+	if len(all) == 0 {
+		return finding{"no provenance says which base images are in it", rebuild}, time.Time{}
+	}
+	var refused []string
+	count := 0
+	for _, p := range all {
+		for _, d := range p.BuildDefinition.ResolvedDependencies {
+			if d.Name != baseName {
+				continue
+			}
+			count++
+			if base := strings.TrimPrefix(d.URI, "docker://"); !matches(rule.Allow, base) && !slices.Contains(refused, base) {
+				refused = append(refused, base)
+			}
+		}
+	}
+	if len(refused) > 0 {
+		return finding{"it stands on " + strings.Join(refused, ", "), "use an allowed base image, or allow this one"}, time.Time{}
+	}
+	return finding{reason: fmt.Sprintf("%d base images, all allowed", count)}, time.Time{}
+}
+
+// document is the part of a CycloneDX or SPDX document that the rules read.
+type document struct {
+	BOMFormat   string `json:"bomFormat"`
+	SpecVersion string `json:"specVersion"`
+	SPDXVersion string `json:"spdxVersion"`
+	Components  []struct {
+		Name     string `json:"name"`
+		Version  string `json:"version"`
+		Licenses []struct {
+			License struct {
+				ID   string `json:"id"`
+				Name string `json:"name"`
+			} `json:"license"`
+			Expression string `json:"expression"`
+		} `json:"licenses"`
+	} `json:"components"`
+}
+
+// documents are the bills of materials of one type that are what they say.
+func (in Input) documents(predicateType string) []document {
+	var all []document
+	for _, s := range of(in.Statements, predicateType) {
+		var d document
+		if json.Unmarshal(s.Predicate, &d) != nil {
+			continue
+		}
+		if predicateType == CycloneDXType && d.BOMFormat == "CycloneDX" || predicateType == SPDXType && strings.HasPrefix(d.SPDXVersion, "SPDX-2.") {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+func (in Input) sbom(Rule) (finding, time.Time) {
+	cyclonedx, spdx := in.documents(CycloneDXType), in.documents(SPDXType)
+	if len(cyclonedx) == 0 || len(spdx) == 0 {
+		return finding{fmt.Sprintf("%d CycloneDX and %d SPDX documents are attested", len(cyclonedx), len(spdx)), rebuild}, time.Time{}
+	}
+	most := 0
+	for _, d := range cyclonedx {
+		most = max(most, len(d.Components))
+	}
+	return finding{reason: fmt.Sprintf("CycloneDX and SPDX documents of %d components", most)}, time.Time{}
+}
+
+func (in Input) licences(rule Rule) (finding, time.Time) {
+	all := in.documents(CycloneDXType)
+	if len(all) == 0 {
+		return finding{"no CycloneDX document says which licences are in it", rebuild}, time.Time{}
+	}
+	var refused []string
+	unknown, known := 0, 0
+	for _, d := range all {
+		for _, c := range d.Components {
+			var expressions []string
+			for _, l := range c.Licenses {
+				if text := firstOf(l.Expression, l.License.ID, l.License.Name); text != "" {
+					expressions = append(expressions, text)
+				}
+			}
+			if len(expressions) == 0 {
+				unknown++
+				continue
+			}
+			known++
+			for _, e := range expressions {
+				if line := fmt.Sprintf("%s %s (%s)", c.Name, c.Version, e); !rule.permits(e) && !slices.Contains(refused, line) {
+					refused = append(refused, line)
+				}
+			}
+		}
+	}
+	switch {
+	case len(refused) > 0:
+		return finding{"it holds " + strings.Join(refused, ", "), "replace the named packages, or allow their licences"}, time.Time{}
+	case unknown > 0 && rule.Unknown:
+		return finding{fmt.Sprintf("the licences of %d components are not known", unknown), "use packages that state their licence, or take unknown out of the rule"}, time.Time{}
+	}
+	return finding{reason: fmt.Sprintf("the licences of %d components are allowed, those of %d are not known", known, unknown)}, time.Time{}
+}
+
+// permits says whether a licence expression (SPDX specification, annex D) can be
+// met by permitted licences: of alternatives one is enough.
+func (r Rule) permits(expression string) bool {
+	flat := strings.NewReplacer("(", " ", ")", " ").Replace(expression)
+	alternatives := []string{flat}
+	if strings.Contains(flat, " OR ") {
+		if strings.Contains(flat, " AND ") {
+			// Not taken apart: each licence in it has to be permitted.
+			flat = strings.ReplaceAll(flat, " OR ", " AND ")
+			alternatives = []string{flat}
+		} else {
+			alternatives = strings.Split(flat, " OR ")
+		}
+	}
+	return slices.ContainsFunc(alternatives, func(all string) bool {
+		for _, id := range strings.Split(all, " AND ") {
+			id, _, _ = strings.Cut(strings.TrimSpace(id), " WITH ")
+			if matches(r.Deny, id) || len(r.Allow) > 0 && !matches(r.Allow, id) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := path.Match(pattern, name)
+		return err == nil && ok
+	})
+}
+
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// Refusal is the fault of a judgement in which a rule refuses, and nil for
+// another: every rule's verdict is one of its details.
+func (j Judgement) Refusal(stage string) error {
+	var refusing []string
+	mend := ""
+	for _, o := range j.Outcomes {
+		if o.Verdict == Refuse {
+			refusing = append(refusing, string(o.Rule)+": "+o.Reason)
+			mend = firstOf(mend, o.Mend)
+		}
+	}
+	if len(refusing) == 0 {
+		return nil
+	}
+	return step.Policy(stage, j.Reference, fmt.Sprintf("is not fit for %s: %s", j.Environment, strings.Join(refusing, "; ")), mend, j.Lines()...)
+}
+
+// Lines are the outcomes for people.
+func (j Judgement) Lines() []string {
+	var lines []string
+	for _, o := range j.Outcomes {
+		line := fmt.Sprintf("%-6s %s: %s", o.Verdict, o.Rule, o.Reason)
+		if o.Mend != "" {
+			line += "; " + o.Mend
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

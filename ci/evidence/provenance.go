@@ -1,0 +1,158 @@
+package evidence
+
+import (
+	"strings"
+)
+
+// BuildType is the kind of build that Slipway's provenance is about; what its
+// parameters mean is in build-type.md beside this file.
+const BuildType = "https://slipway.dev/build-types/app/v1"
+
+// Runner is what a pipeline runs on.
+type Runner string
+
+const (
+	// RunnerLocal is a developer's machine, or one that nothing is known about.
+	RunnerLocal Runner = "local"
+	// RunnerGitHub is GitHub Actions.
+	RunnerGitHub Runner = "github-actions"
+	// RunnerAzure is Azure DevOps.
+	RunnerAzure Runner = "azure-devops"
+)
+
+// Builder is the builder's id in provenance.
+func (r Runner) Builder() string { return "https://slipway.dev/builders/" + string(r) + "/v1" }
+
+// Provenance is the predicate of SLSA's provenance, version 1.
+type Provenance struct {
+	BuildDefinition BuildDefinition `json:"buildDefinition"`
+	RunDetails      RunDetails      `json:"runDetails"`
+}
+
+// BuildDefinition is what was built from what.
+type BuildDefinition struct {
+	BuildType            string            `json:"buildType"`
+	ExternalParameters   Parameters        `json:"externalParameters"`
+	InternalParameters   map[string]string `json:"internalParameters"`
+	ResolvedDependencies []Descriptor      `json:"resolvedDependencies"`
+}
+
+// Parameters are what the caller chose.
+type Parameters struct {
+	// App is the folder below apps/.
+	App string `json:"app"`
+	// Recipe is app.yaml's build: go or dockerfile.
+	Recipe string `json:"recipe"`
+	// Package is the main package that was compiled, if any.
+	Package string `json:"package,omitempty"`
+	// Dockerfile is its path in the app's folder, if there is one.
+	Dockerfile string `json:"dockerfile,omitempty"`
+}
+
+// RunDetails are who built.
+type RunDetails struct {
+	Builder  BuilderID         `json:"builder"`
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// BuilderID is a builder.
+type BuilderID struct {
+	ID      string            `json:"id"`
+	Version map[string]string `json:"version,omitempty"`
+}
+
+// Build is what is known about a build.
+type Build struct {
+	Parameters
+	// Revision is the commit of the source, with -dirty behind it when there were
+	// uncommitted changes, and Tree the Git tree id of the app's folder.
+	Revision, Tree string
+	// GoSum is the sha256:… of the app's go.sum; empty when it has none.
+	GoSum string
+	// Toolchain is the Go toolchain as module@version and its checksum (h1:…).
+	Toolchain string
+	// Bases are the images that a Dockerfile takes content from, by digest.
+	Bases []string
+	// Platforms that the image is for.
+	Platforms []string
+	Runner    Runner
+	// Invocation is the run's URL; empty on a laptop.
+	Invocation string
+}
+
+// Names of resolved dependencies.
+const (
+	sourceName    = "source"
+	treeName      = "source tree"
+	goSumName     = "go.sum"
+	toolchainName = "toolchain"
+	baseName      = "base image"
+)
+
+// Provenance is the predicate about the build.
+func (b Build) Provenance() Provenance {
+	p := Provenance{
+		BuildDefinition: BuildDefinition{
+			BuildType: BuildType, ExternalParameters: b.Parameters,
+			InternalParameters: map[string]string{"platforms": strings.Join(b.Platforms, ",")},
+		},
+		RunDetails: RunDetails{Builder: BuilderID{ID: b.Runner.Builder()}},
+	}
+	if b.Invocation != "" {
+		p.RunDetails.Metadata = map[string]string{"invocationId": b.Invocation}
+	}
+	add := func(d Descriptor) {
+		p.BuildDefinition.ResolvedDependencies = append(p.BuildDefinition.ResolvedDependencies, d)
+	}
+	revision, dirty := strings.CutSuffix(b.Revision, "-dirty")
+	name := sourceName
+	if dirty {
+		// What was built is not that commit: only the tree's id says what it was.
+		name += " with uncommitted changes"
+	}
+	add(Descriptor{Name: name, Digest: map[string]string{"gitCommit": revision}})
+	add(Descriptor{Name: treeName, Digest: map[string]string{"gitTree": b.Tree}})
+	if b.GoSum != "" {
+		add(Descriptor{Name: goSumName, Digest: digestSet(b.GoSum)})
+	}
+	if module, sum, ok := strings.Cut(b.Toolchain, " "); ok {
+		add(Descriptor{Name: toolchainName, URI: "pkg:golang/" + module, Digest: map[string]string{"dirHash": sum}})
+	}
+	for _, base := range b.Bases {
+		repository, digest, _ := strings.Cut(base, "@")
+		add(Descriptor{Name: baseName, URI: "docker://" + repository, Digest: digestSet(digest)})
+	}
+	return p
+}
+
+func digestSet(digest string) map[string]string {
+	algorithm, hex, ok := strings.Cut(digest, ":")
+	if !ok {
+		return nil
+	}
+	return map[string]string{algorithm: hex}
+}
+
+// Results of tests, in-toto's.
+const (
+	TestsPassed = "PASSED"
+	TestsFailed = "FAILED"
+)
+
+// TestResult is the predicate of in-toto's test result, version 0.1.
+type TestResult struct {
+	Result        string       `json:"result"`
+	Configuration []Descriptor `json:"configuration"`
+	PassedTests   []string     `json:"passedTests"`
+	WarnedTests   []string     `json:"warnedTests"`
+	FailedTests   []string     `json:"failedTests"`
+}
+
+// Passed is the predicate of tests of a source tree that have passed.
+func Passed(tree string, tests []string) TestResult {
+	return TestResult{
+		Result:        TestsPassed,
+		Configuration: []Descriptor{{Name: treeName, Digest: map[string]string{"gitTree": tree}}},
+		PassedTests:   tests, WarnedTests: []string{}, FailedTests: []string{},
+	}
+}

@@ -1,0 +1,160 @@
+package evidence
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway/step"
+)
+
+// Kind is what a rule requires of an image.
+type Kind string
+
+const (
+	// RequireScan is an attested scan under the current policy. It holds in every
+	// environment from the first day on, whether or not a rule says so.
+	RequireScan Kind = "scan"
+	// RequireTests is an attested result of tests that have passed.
+	RequireTests Kind = "tests"
+	// RequireProvenance is SLSA provenance by an allowed builder.
+	RequireProvenance Kind = "provenance"
+	// RequireSBOM is a CycloneDX and an SPDX document.
+	RequireSBOM Kind = "sbom"
+	// RequireBases is that the provenance names no base image but allowed ones.
+	RequireBases Kind = "base-images"
+	// RequireLicences is that the SBOM names no licence but allowed ones.
+	RequireLicences Kind = "licences"
+)
+
+var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences}
+
+// Rule is one requirement.
+type Rule struct {
+	Require Kind `yaml:"require" json:"require"`
+	// Environments that it holds in; all of them when there is none.
+	Environments []string `yaml:"environments" json:"environments,omitempty"`
+	// From is the first day, UTC, on which it refuses: YYYY-MM-DD. Before that
+	// day it warns. Empty means that it has always refused.
+	From string `yaml:"from" json:"from,omitempty"`
+	// MaxAge is how old the scan and its database may be, for scan.
+	MaxAge time.Duration `yaml:"maxAge" json:"maxAge,omitempty"`
+	// Runners that may have built the image, for provenance; any when empty.
+	Runners []Runner `yaml:"runners" json:"runners,omitempty"`
+	// Committed refuses what was built with uncommitted changes, for provenance.
+	Committed bool `yaml:"committed" json:"committed,omitempty"`
+	// Allow lists base images by repository or licences by SPDX id; patterns as
+	// path.Match reads them. For base-images, nothing else is allowed. For
+	// licences, nothing else is allowed when there is an Allow.
+	Allow []string `yaml:"allow" json:"allow,omitempty"`
+	// Deny lists licences that are refused, in the same form.
+	Deny []string `yaml:"deny" json:"deny,omitempty"`
+	// Unknown refuses packages whose licence is not known, for licences.
+	Unknown bool `yaml:"unknown" json:"unknown,omitempty"`
+}
+
+// Rules are everything that is required, and how long a decision counts.
+type Rules struct {
+	// SummaryMaxAge is how long a decision that was attested answers for the
+	// image without a new one. Zero means never.
+	SummaryMaxAge time.Duration `yaml:"summaryMaxAge" json:"summaryMaxAge,omitempty"`
+	Rules         []Rule        `yaml:"rules" json:"rules,omitempty"`
+}
+
+// Validate checks the rules; where names them in faults, and environments are
+// those that there are.
+func (r Rules) Validate(where string, environments []string) error {
+	const stage = "config"
+	if r.SummaryMaxAge < 0 {
+		return step.Input(stage, where+".summaryMaxAge", "is negative", "give a duration such as 24h, or leave it out")
+	}
+	for n, rule := range r.Rules {
+		at := fmt.Sprintf("%s.rules[%d]", where, n)
+		if !slices.Contains(kinds, rule.Require) {
+			return step.Input(stage, fmt.Sprintf("%s.require %q", at, rule.Require), "is not a requirement", fmt.Sprintf("use one of %v", kinds))
+		}
+		for _, env := range rule.Environments {
+			if !slices.Contains(environments, env) {
+				return step.Input(stage, fmt.Sprintf("%s.environments %q", at, env), "is not an environment", "use one of "+strings.Join(environments, ", "))
+			}
+		}
+		if _, err := rule.from(); err != nil {
+			return step.Input(stage, fmt.Sprintf("%s.from %q", at, rule.From), "is not a day", "write YYYY-MM-DD, in quotes").Because(err)
+		}
+		if rule.MaxAge < 0 {
+			return step.Input(stage, at+".maxAge", "is negative", "give a duration such as 168h")
+		}
+		for _, runner := range rule.Runners {
+			if !runner.known() {
+				return step.Input(stage, fmt.Sprintf("%s.runners %q", at, runner), "is not a runner", fmt.Sprintf("use one of %v", runners))
+			}
+		}
+		for _, pattern := range slices.Concat(rule.Allow, rule.Deny) {
+			if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+				return step.Input(stage, fmt.Sprintf("%s: pattern %q", at, pattern), "is not a pattern", "* stands for any part of a name between slashes")
+			}
+		}
+		if key := rule.misplaced(); key != "" {
+			return step.Input(stage, at+"."+key, fmt.Sprintf("means nothing for %s", rule.Require), "take it out, or move it to the rule that it belongs to")
+		}
+		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && !rule.Unknown {
+			return step.Input(stage, at, "allows every licence", "give allow, deny or unknown: true")
+		}
+	}
+	return nil
+}
+
+// misplaced is the first key that its requirement does not read.
+func (r Rule) misplaced() string {
+	for _, f := range []struct {
+		key   string
+		given bool
+		kinds []Kind
+	}{
+		{"maxAge", r.MaxAge != 0, []Kind{RequireScan}},
+		{"runners", len(r.Runners) > 0, []Kind{RequireProvenance}},
+		{"committed", r.Committed, []Kind{RequireProvenance}},
+		{"allow", len(r.Allow) > 0, []Kind{RequireBases, RequireLicences}},
+		{"deny", len(r.Deny) > 0, []Kind{RequireLicences}},
+		{"unknown", r.Unknown, []Kind{RequireLicences}},
+	} {
+		if f.given && !slices.Contains(f.kinds, r.Require) {
+			return f.key
+		}
+	}
+	return ""
+}
+
+func (r Rule) from() (time.Time, error) {
+	if r.From == "" {
+		return time.Time{}, nil
+	}
+	return time.ParseInLocation(time.DateOnly, r.From, time.UTC)
+}
+
+func (r Rule) applies(env string) bool {
+	return len(r.Environments) == 0 || slices.Contains(r.Environments, env)
+}
+
+// in returns the rules of one environment; the scan's is always among them, and
+// refuses.
+func (r Rules) in(env string) []Rule {
+	rules := []Rule{}
+	always := false
+	for _, rule := range r.Rules {
+		if rule.applies(env) {
+			rules = append(rules, rule)
+			always = always || rule.Require == RequireScan && rule.From == ""
+		}
+	}
+	if !always {
+		rules = append([]Rule{{Require: RequireScan}}, rules...)
+	}
+	return rules
+}
+
+var runners = []Runner{RunnerLocal, RunnerGitHub, RunnerAzure}
+
+func (r Runner) known() bool { return slices.Contains(runners, r) }

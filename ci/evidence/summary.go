@@ -1,0 +1,84 @@
+package evidence
+
+import (
+	"encoding/json"
+	"time"
+
+	"slipway/ci/policy"
+)
+
+// Verifier is the id that Slipway's verification summaries carry.
+const Verifier = "https://slipway.dev/verifier/v1"
+
+// buildLevel is the most that a verifier may claim of a build whose provenance
+// the pipeline itself signs with a key that it holds (SLSA v1.0, Build track).
+const buildLevel = "SLSA_BUILD_LEVEL_1"
+
+// Summary is the predicate of SLSA's verification summary, version 1.
+type Summary struct {
+	Verifier           SummaryVerifier `json:"verifier"`
+	TimeVerified       time.Time       `json:"timeVerified"`
+	ResourceURI        string          `json:"resourceUri"`
+	Policy             policy.Resource `json:"policy"`
+	InputAttestations  []Descriptor    `json:"inputAttestations"`
+	VerificationResult string          `json:"verificationResult"`
+	VerifiedLevels     []string        `json:"verifiedLevels"`
+	SLSAVersion        string          `json:"slsaVersion"`
+	// Environment that it was verified for, and until when it counts; additions.
+	Environment string    `json:"environment"`
+	ValidUntil  time.Time `json:"validUntil"`
+	// Outcomes are the verdicts of the rules; an addition.
+	Outcomes []Outcome `json:"outcomes"`
+}
+
+// SummaryVerifier is who verified.
+type SummaryVerifier struct {
+	ID string `json:"id"`
+}
+
+// Summary is the predicate that attests the judgement; of one that refuses there
+// is none.
+func (j Judgement) Summary() (*Summary, bool) {
+	if j.Refusal("verify") != nil {
+		return nil, false
+	}
+	s := &Summary{
+		Verifier: SummaryVerifier{ID: Verifier}, TimeVerified: j.At.Truncate(time.Second), ResourceURI: j.Reference,
+		Policy:            policy.Resource{URI: "slipway.yaml#verification", Digest: digestSet(j.PolicyDigest)},
+		InputAttestations: j.Inputs, VerificationResult: "PASSED", VerifiedLevels: []string{}, SLSAVersion: "1.0",
+		Environment: j.Environment, ValidUntil: j.Until.Truncate(time.Second), Outcomes: j.Outcomes,
+	}
+	for _, o := range j.Outcomes {
+		if o.Rule == RequireProvenance && o.Verdict == Pass {
+			s.VerifiedLevels = []string{buildLevel}
+		}
+	}
+	return s, true
+}
+
+// Answer is the judgement that a signed summary among the statements still gives:
+// about this image and environment, under these very rules, and of an age that
+// they allow.
+func Answer(in Input) (*Judgement, bool) {
+	digest := in.policyDigest()
+	for _, statement := range of(in.Statements, SummaryType) {
+		var s Summary
+		if json.Unmarshal(statement.Predicate, &s) != nil {
+			continue
+		}
+		if s.Verifier.ID != Verifier || s.VerificationResult != "PASSED" || s.ResourceURI != in.Reference || s.Environment != in.Environment {
+			continue
+		}
+		if "sha256:"+s.Policy.Digest["sha256"] != digest || s.TimeVerified.After(in.Now) || !in.Now.Before(s.ValidUntil) {
+			continue
+		}
+		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge {
+			continue
+		}
+		return &Judgement{
+			Reference: in.Reference, Environment: in.Environment, PolicyDigest: digest,
+			Outcomes: s.Outcomes, At: s.TimeVerified, Until: s.ValidUntil, Inputs: s.InputAttestations,
+		}, true
+	}
+	return nil, false
+}

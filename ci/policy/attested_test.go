@@ -1,0 +1,136 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+var run = policy.Run{
+	TrivyDigest: "sha256:trivy", Repository: "localhost:5000/slipway/trivy-db",
+	StartedOn: now.Add(-time.Minute), FinishedOn: now.Add(-time.Second),
+}
+
+func attest(v policy.Verdict) policy.Scan {
+	return policy.Attest("localhost:5000/hello@"+digest, v, clean().Findings, run)
+}
+
+func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
+	p, in := strict(), clean()
+	low := vulnerability("CVE-2022-32149", policy.Low, "0.3.8")
+	low.Target, low.Platforms = "hello", []string{"linux/amd64", "linux/arm64"}
+	in.Findings.Vulnerabilities = []policy.Vulnerability{low}
+	in.Findings.Database.Version = 2
+	v, err := p.Evaluate(in)
+	require.NoError(t, err)
+	data, err := json.Marshal(policy.Attest("localhost:5000/hello@"+digest, *v, in.Findings, run))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{
+		"scanner": {
+			"uri": "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", "version": "0.74.0", "digest": {"sha256": "trivy"},
+			"db": {
+				"uri": "oci://localhost:5000/slipway/trivy-db@sha256:db", "version": "2", "digest": {"sha256": "db"},
+				"lastUpdate": "2026-11-24T11:00:00Z"
+			},
+			"result": [{
+				"id": "CVE-2022-32149", "severity": [{"method": "trivy", "score": "LOW"}],
+				"annotations": [{"package": "golang.org/x/text", "installed": "v0.3.7", "fixed": "0.3.8", "target": "hello", "platforms": "linux/amd64,linux/arm64"}]
+			}]
+		},
+		"metadata": {"scanStartedOn": "2026-11-24T11:59:00Z", "scanFinishedOn": "2026-11-24T11:59:59Z"},
+		"decision": {
+			"by": "urn:slipway:scan", "result": "PASSED", "resource": "localhost:5000/hello@`+digest+`",
+			"policy": {"uri": "slipway.yaml#scan.policy", "digest": {"sha256": "`+strings.TrimPrefix(p.Digest(), "sha256:")+`"}},
+			"scanned": 1, "reported": ["LOW: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service"], "excepted": []
+		}
+	}`, string(data))
+}
+
+func TestAScanIsAcceptedOnlyForItsImageAndPolicy(t *testing.T) {
+	const reference = "localhost:5000/hello@" + digest
+	p := strict()
+	v, err := p.Evaluate(clean())
+	require.NoError(t, err)
+	good := attest(*v)
+	require.NoError(t, p.Accept("verify", reference, good, now))
+	assert.Equal(t, good, attest(*v), "the same decision is the same statement")
+
+	for name, tc := range map[string]struct {
+		spoil  func(*policy.Scan)
+		reason string
+	}{
+		"another verifier": {func(s *policy.Scan) { s.Decision.By = "me" }, `is by "me", not by Slipway's scan`},
+		"failed":           {func(s *policy.Scan) { s.Decision.Result = "FAILED" }, `says "FAILED"`},
+		"empty result":     {func(s *policy.Scan) { s.Decision.Result = "" }, `says ""`},
+		"another image":    {func(s *policy.Scan) { s.Decision.Resource = "localhost:5000/x@" + digest }, `is about "localhost:5000/x@` + digest + `"`},
+		"another policy":   {func(s *policy.Scan) { s.Decision.Policy.Digest = map[string]string{"sha256": "00"} }, "was made under another policy"},
+		"no policy":        {func(s *policy.Scan) { s.Decision.Policy.Digest = nil }, "was made under another policy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := attest(*v)
+			tc.spoil(&s)
+			f, ok := step.AsFault(p.Accept("verify", reference, s, now))
+			require.True(t, ok)
+			assert.Equal(t, step.KindPolicy, f.Kind)
+			assert.Equal(t, "verify", f.Stage)
+			assert.Equal(t, tc.reason, f.Reason)
+		})
+	}
+}
+
+func TestTheNewestAcceptedScanCounts(t *testing.T) {
+	const reference = "localhost:5000/hello@" + digest
+	p := strict()
+	v, err := p.Evaluate(clean())
+	require.NoError(t, err)
+	encode := func(s policy.Scan) json.RawMessage {
+		data, err := json.Marshal(s)
+		require.NoError(t, err)
+		return data
+	}
+	good := encode(attest(*v))
+	failed := attest(*v)
+	failed.Decision.Result = "FAILED"
+
+	older := attest(*v)
+	older.Scanner.DB.LastUpdate = now.AddDate(0, 0, -1)
+
+	for reason, predicates := range map[string][]json.RawMessage{
+		"is missing":    nil,
+		"can't be read": {[]byte("[]")},
+		`says "FAILED"`: {encode(failed)},
+	} {
+		_, err := p.Newest("release", reference, predicates, now)
+		require.ErrorContains(t, err, reason)
+	}
+	for _, predicates := range [][]json.RawMessage{{encode(failed), good, encode(older)}, {encode(older), []byte("{"), good}} {
+		newest, err := p.Newest("release", reference, predicates, now)
+		require.NoError(t, err)
+		assert.Equal(t, now.Add(-time.Hour), newest.Scanner.DB.LastUpdate)
+	}
+}
+
+func TestAnExceptionMustStillHoldWhenItsVerdictIsUsed(t *testing.T) {
+	const reference = "localhost:5000/hello@" + digest
+	p, in := strict(), clean()
+	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}}
+	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2022-32149", policy.High, "0.3.8")}
+	v, err := p.Evaluate(in)
+	require.NoError(t, err)
+	scan := attest(*v)
+	require.NoError(t, p.Accept("release", reference, scan, now))
+	assert.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), scan.Until())
+	assert.True(t, attest(policy.Verdict{}).Until().IsZero())
+
+	err = p.Accept("release", reference, scan, now.AddDate(0, 0, 1))
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "want a fault, got %v", err)
+	assert.Equal(t, "release", fault.Stage)
+	assert.Equal(t, "expired on 2026-11-24", fault.Reason)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+// Runner is what the pipeline runs on.
+type Runner string
+
+const (
+	// A developer's machine, or one that nothing is known about.
+	Local Runner = "LOCAL"
+	// GitHub Actions.
+	GithubActions Runner = "GITHUB_ACTIONS"
+	// Azure DevOps.
+	AzureDevops Runner = "AZURE_DEVOPS"
+)
+
+var runners = map[Runner]evidence.Runner{
+	Local: evidence.RunnerLocal, GithubActions: evidence.RunnerGitHub, AzureDevops: evidence.RunnerAzure,
+}
+
+// WithRunner says what the pipeline runs on, for the provenance of what it
+// builds. It raises no level by itself: whoever holds the key could say so.
+//
+// Example: dagger call with-runner --kind GITHUB_ACTIONS --invocation https://github.com/acme/platform/actions/runs/1 deliver --app hello --env dev
+//
+// +cache="168h"
+func (s *Slipway) WithRunner(
+	// What it runs on.
+	kind Runner,
+	// The run's URL.
+	// +optional
+	invocation string,
+) (*Slipway, error) {
+	if _, ok := runners[kind]; !ok {
+		return nil, step.Input("config", fmt.Sprintf("runner %q", kind), "is not known", "use LOCAL, GITHUB_ACTIONS or AZURE_DEVOPS")
+	}
+	next := *s
+	next.Runner, next.Invocation = string(runners[kind]), invocation
+	return &next, nil
+}
+
+// statements is a folder of what is to be attested about a scanned image.
+func (i *ScannedImage) statements(ctx context.Context, reference, verdict string, found policy.Findings, tested string) (*dagger.Directory, error) {
+	c, err := i.Image.App.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
+	var v policy.Verdict
+	if err := json.Unmarshal([]byte(verdict), &v); err != nil {
+		return nil, fmt.Errorf("decode verdict: %w", err)
+	}
+	run := policy.Run{}
+	if err := decode(ctx, i.Out, &run); err != nil {
+		return nil, err
+	}
+	run.Repository = c.Scan.Database.Repository
+	build, err := i.Image.provenance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return statements(map[string]evidence.File{
+		"scan":       {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
+		"provenance": {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
+		"tests":      {PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, passed(tested))},
+	})
+}
+
+// statements is a folder of statements, as the sign module takes it.
+func statements(files map[string]evidence.File) (*dagger.Directory, error) {
+	folder := dag.Directory()
+	for name, file := range files {
+		text, err := file.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("encode statement %s: %w", name, err)
+		}
+		folder = folder.WithNewFile(name+".statement.json", text)
+	}
+	return folder, nil
+}
+
+// passed are the packages whose tests go test says have passed, or the one line
+// that says what was done instead.
+func passed(output string) []string {
+	var packages []string
+	for line := range strings.Lines(output) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "ok" {
+			packages = append(packages, fields[1])
+		}
+	}
+	if packages == nil {
+		packages = []string{strings.TrimSpace(strings.SplitN(output, "\n", 2)[0])}
+	}
+	return packages
+}
+
+// provenance is what is known about how the image was built.
+func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
+	s := i.App.Slipway
+	settings, err := s.settings(ctx, i.App.Name)
+	if err != nil {
+		return nil, err
+	}
+	build := &evidence.Build{
+		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File},
+		Revision:   s.Revision, Tree: i.Tree, Platforms: platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
+	}
+	if settings.Build.Package != "" {
+		if build.Toolchain, err = dag.Toolbox().Toolchain(ctx); err != nil {
+			return nil, err
+		}
+		if build.GoSum, err = fileDigest(ctx, i.App.source(), "go.sum"); err != nil {
+			return nil, err
+		}
+	}
+	if settings.Build.Kind == config.KindDockerfile {
+		var checked struct {
+			Bases []struct {
+				Reference string `json:"reference"`
+			} `json:"bases"`
+		}
+		if err := decode(ctx, dag.Build().CheckDockerfile(i.App.source(), settings.Build.File), &checked); err != nil {
+			return nil, err
+		}
+		for _, base := range checked.Bases {
+			if repository, digest, ok := strings.Cut(base.Reference, "@"); ok {
+				build.Bases = append(build.Bases, untagged(repository)+"@"+digest)
+			}
+		}
+	}
+	return build, nil
+}
+
+// platforms that every image is for.
+var platforms = []string{"linux/amd64", "linux/arm64"}
+
+// untagged is a repository without the tag that may stand behind it.
+func untagged(name string) string {
+	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
+		return name[:colon]
+	}
+	return name
+}
+
+// fileDigest is sha256:… of a file, or empty when there is none.
+func fileDigest(ctx context.Context, folder *dagger.Directory, name string) (string, error) {
+	found, err := folder.Glob(ctx, name)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	text, err := folder.File(name).Contents(ctx)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}

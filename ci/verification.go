@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"slipway/ci/config"
+	"slipway/ci/evidence"
+	"slipway/step"
+)
+
+// Verification is what every rule says of an image for an environment.
+type Verification struct {
+	// Reference is repository@digest.
+	Reference string
+	// Environment whose rules were applied.
+	Environment string
+	// Passed is false when a rule refuses.
+	Passed bool
+	// Answered is true when a signed summary of an earlier decision answered, because
+	// nothing has changed since.
+	Answered bool
+	// DecidedAt is when it was decided, in RFC 3339.
+	DecidedAt string
+	// +private
+	Judgement string
+}
+
+// Inspect says what every rule of an environment says of an image, of any registry
+// that can be reached and by whoever built it: the table of verify, also for an
+// image that is refused.
+//
+// Example: dagger call inspect --reference localhost:5000/hello@sha256:… --env production text
+//
+// +cache="never"
+func (s *Slipway) Inspect(
+	ctx context.Context,
+	// The image: repository@sha256:….
+	reference string,
+	// The environment whose rules count.
+	env string,
+) (*Verification, error) {
+	return s.inspect(ctx, "inspect", reference, env)
+}
+
+// Verify refuses an image that may not run in an environment, and names every
+// rule's verdict and what mends it. It checks every blob against its digest, the
+// signature against the platform's public key, and what the key attested against
+// the rules of slipway.yaml.
+//
+// Example: dagger call verify --reference localhost:5000/hello@sha256:… --env production text
+//
+// +cache="never"
+func (s *Slipway) Verify(
+	ctx context.Context,
+	// The image: repository@sha256:….
+	reference string,
+	// The environment whose rules count.
+	env string,
+) (*Verification, error) {
+	v, err := s.inspect(ctx, "verify", reference, env)
+	if err != nil {
+		return nil, err
+	}
+	j, err := v.judgement()
+	if err != nil {
+		return nil, err
+	}
+	return v, j.Refusal("verify")
+}
+
+func (s *Slipway) inspect(ctx context.Context, stage, reference, env string) (*Verification, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Environment(stage, env); err != nil {
+		return nil, err
+	}
+	repository, digest, _ := strings.Cut(reference, "@")
+	if err := step.Digest(stage, "reference", digest); err != nil {
+		return nil, err
+	}
+	if !config.SameHost("//"+repository, "//"+c.Registry.Repository) {
+		// Its credentials and its service are for the configured registry only.
+		next := *s
+		next.Registry = &Endpoint{}
+		s = &next
+	}
+	j, err := (&SignedImage{Reference: reference, Slipway: s}).judge(ctx, stage, env)
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(j.Judgement)
+	if err != nil {
+		return nil, fmt.Errorf("encode the judgement: %w", err)
+	}
+	return &Verification{
+		Reference: reference, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
+		DecidedAt: j.At.Format(time.RFC3339), Judgement: string(data),
+	}, nil
+}
+
+func (v *Verification) judgement() (*evidence.Judgement, error) {
+	j := &evidence.Judgement{}
+	if err := json.Unmarshal([]byte(v.Judgement), j); err != nil {
+		return nil, fmt.Errorf("decode the judgement: %w", err)
+	}
+	return j, nil
+}
+
+// Json is everything about the decision, as JSON: each rule's verdict with its
+// reason and mend, the digest of the policy, and the statements that it stands on.
+//
+// +cache="168h"
+func (v *Verification) Json() string { return v.Judgement + "\n" }
+
+// Text is the table for people.
+//
+// +cache="168h"
+func (v *Verification) Text() (string, error) {
+	j, err := v.judgement()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "RULE\tVERDICT\tREASON\tMEND")
+	for _, o := range j.Outcomes {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Rule, o.Verdict, o.Reason, or(o.Mend, "-"))
+	}
+	if err := w.Flush(); err != nil {
+		return "", err
+	}
+	fit := "is fit for"
+	if !v.Passed {
+		fit = "is not fit for"
+	}
+	how := "decided now"
+	if v.Answered {
+		how = "decided at " + v.DecidedAt + "; nothing has changed since"
+	}
+	fmt.Fprintf(&b, "%s %s %s (%s)\n", v.Reference, fit, v.Environment, how)
+	return b.String(), nil
+}
