@@ -63,7 +63,7 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 	if err := json.Unmarshal([]byte(verdict), &v); err != nil {
 		return nil, fmt.Errorf("decode verdict: %w", err)
 	}
-	run := policy.Run{}
+	var run policy.Run
 	if err := decode(ctx, i.Out, &run); err != nil {
 		return nil, err
 	}

@@ -292,6 +292,11 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 		"by somebody else":    change(func(s *evidence.Summary) { s.Verifier.ID = "https://example.org" }),
 		"failed":              change(func(s *evidence.Summary) { s.VerificationResult = "FAILED" }),
 		"no policy":           change(func(s *evidence.Summary) { s.Policy.Digest = nil }),
+		"scanned again": func(in *evidence.Input) {
+			again := statement(t, policy.PredicateType, scan())
+			again.Referrer = "sha256:99"
+			in.Statements = append(in.Statements, again)
+		},
 		"unreadable": func(in *evidence.Input) {
 			in.Statements = []evidence.Statement{statement(t, evidence.SummaryType, []int{})}
 		},

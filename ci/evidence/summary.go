@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"slipway/ci/policy"
@@ -57,8 +58,8 @@ func (j Judgement) Summary() (*Summary, bool) {
 }
 
 // Answer is the judgement that a signed summary among the statements still gives:
-// about this image and environment, under these very rules, and of an age that
-// they allow.
+// about this image and environment, under these very rules, of an age that they
+// allow, and while nobody has scanned the image again.
 func Answer(in Input) (*Judgement, bool) {
 	digest := in.policyDigest()
 	for _, statement := range of(in.Statements, SummaryType) {
@@ -72,7 +73,7 @@ func Answer(in Input) (*Judgement, bool) {
 		if "sha256:"+s.Policy.Digest["sha256"] != digest || s.TimeVerified.After(in.Now) || !in.Now.Before(s.ValidUntil) {
 			continue
 		}
-		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge {
+		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge || in.scannedSince(s) {
 			continue
 		}
 		return &Judgement{
@@ -81,4 +82,17 @@ func Answer(in Input) (*Judgement, bool) {
 		}, true
 	}
 	return nil, false
+}
+
+// scannedSince says whether there is a scan that the summary does not stand on.
+func (in Input) scannedSince(s Summary) bool {
+	for _, scan := range of(in.Statements, policy.PredicateType) {
+		known := slices.ContainsFunc(s.InputAttestations, func(d Descriptor) bool {
+			return "sha256:"+d.Digest["sha256"] == scan.Referrer
+		})
+		if !known {
+			return true
+		}
+	}
+	return false
 }

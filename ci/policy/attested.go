@@ -70,9 +70,10 @@ type Metadata struct {
 // Decision is what was decided about everything that was found, and by which
 // rules.
 type Decision struct {
-	// By is who decided: urn:slipway:scan.
+	// By is who decided: urn:slipway:scan, or urn:slipway:rescan for one that looked
+	// at the image only.
 	By string `json:"by"`
-	// Result is PASSED.
+	// Result is PASSED; a rescan's can be REFUSED.
 	Result string `json:"result"`
 	// Resource is the image that it is about, as repository@digest.
 	Resource string `json:"resource"`
@@ -113,7 +114,7 @@ func Attest(reference string, v Verdict, found Findings, run Run) Scan {
 		},
 		Metadata: Metadata{ScanStartedOn: run.StartedOn, ScanFinishedOn: run.FinishedOn},
 		Decision: Decision{
-			By: decider, Result: "PASSED", Resource: reference,
+			By: decider, Result: passed, Resource: reference,
 			Policy:  Resource{URI: "slipway.yaml#scan.policy", Digest: digestSet(v.PolicyDigest)},
 			Scanned: v.Scanned, Reported: v.Reported, Excepted: v.Excepted,
 		},
@@ -145,7 +146,7 @@ func (p Policy) Accept(stage, reference string, s Scan, now time.Time) error {
 	switch {
 	case d.By != decider:
 		return step.Policy(stage, subject, fmt.Sprintf("is by %q, not by Slipway's scan", d.By), mend)
-	case d.Result != "PASSED":
+	case d.Result != passed:
 		return step.Policy(stage, subject, fmt.Sprintf("says %q", d.Result), mend)
 	case d.Resource != reference:
 		return step.Policy(stage, subject, fmt.Sprintf("is about %q", d.Resource), mend)
@@ -172,8 +173,9 @@ func (s Scan) Until() time.Time {
 	return until
 }
 
-// Newest returns the accepted scan whose database is the newest; of none, the
-// last refusal.
+// Newest returns the accepted scan whose database is the newest, or a later rescan
+// of the image; of none, the last refusal. An image that the last rescan has
+// refused is refused.
 func (p Policy) Newest(stage, reference string, predicates []json.RawMessage, now time.Time) (*Scan, error) {
 	subject := "scan verdict of " + reference
 	var refusal error = step.Policy(stage, subject, "is missing", "scan, publish and sign the image")
@@ -193,7 +195,12 @@ func (p Policy) Newest(stage, reference string, predicates []json.RawMessage, no
 	if len(accepted) == 0 {
 		return nil, refusal
 	}
-	newest := slices.MaxFunc(accepted, func(a, b Scan) int { return a.Scanner.DB.LastUpdate.Compare(b.Scanner.DB.LastUpdate) })
+	newest, err := p.latest(stage, reference, slices.MaxFunc(accepted, func(a, b Scan) int {
+		return a.Scanner.DB.LastUpdate.Compare(b.Scanner.DB.LastUpdate)
+	}), predicates, now)
+	if err != nil {
+		return nil, err
+	}
 	return &newest, nil
 }
 

@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway/step"
+)
+
+// rescanner names Slipway's rescan in an attestation. Unlike a scan it looks at
+// the image only: its source and manifests are those of another day.
+const rescanner = "urn:slipway:rescan"
+
+// Results of a rescan.
+const (
+	passed  = "PASSED"
+	refused = "REFUSED"
+)
+
+// Rescanned is what a rescan says of an image that was released.
+type Rescanned struct {
+	// Passed is false when the image has fallen out of policy.
+	Passed bool `json:"passed"`
+	// Since is the age of the advisories with which it first fell out, as far as
+	// attested scans tell; zero while it passes.
+	Since time.Time `json:"since,omitzero"`
+	// Refused are the vulnerabilities that the policy does not let pass.
+	Refused []Seen `json:"refused"`
+	// Unfixed are those without a fixed version that it lets pass.
+	Unfixed []Seen `json:"unfixed"`
+	// Reason says why it was refused, where that is not a vulnerability.
+	Reason string `json:"reason,omitempty"`
+	// DatabaseUpdatedAt is when the advisories were taken.
+	DatabaseUpdatedAt time.Time `json:"databaseUpdatedAt"`
+}
+
+// Seen is a vulnerability, and the age of the advisories that first named it.
+type Seen struct {
+	Vulnerability
+	FirstSeen time.Time `json:"firstSeen"`
+}
+
+// Line is the vulnerability for people.
+func (s Seen) Line() string {
+	mend := "no fixed version"
+	if s.Fixed != "" {
+		mend = "fixed in " + s.Fixed
+	}
+	return fmt.Sprintf("%s: %s in %s %s, %s, first seen with the advisories of %s", s.Severity, s.ID, s.Package, s.Installed, mend, s.FirstSeen.UTC().Format(time.RFC3339))
+}
+
+// Rescan decides again about the vulnerabilities of an image, by today's findings,
+// and returns the statement to attest. History is every scan and rescan that was
+// attested before.
+func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, run Run) (Rescanned, Scan) {
+	in.Findings.Secrets, in.Findings.Misconfigurations = nil, nil
+	past := decodeScans(reference, history)
+	taken := in.Findings.Database.UpdatedAt
+	r := Rescanned{Passed: true, Refused: []Seen{}, Unfixed: []Seen{}, DatabaseUpdatedAt: taken}
+	verdict, err := p.Evaluate(in)
+	if err != nil {
+		r.Passed = false
+		verdict = &Verdict{
+			Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: taken, PolicyDigest: p.Digest(),
+			TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned), Reported: []string{}, Excepted: []Exception{},
+		}
+		r.Reason = err.Error()
+		if f, ok := step.AsFault(err); ok {
+			r.Reason = f.Reason
+		}
+	}
+	for _, v := range in.Findings.Vulnerabilities {
+		seen := Seen{Vulnerability: v, FirstSeen: firstSeen(past, v, taken)}
+		switch {
+		case p.excused(in.App, v.ID, in.Now):
+		case p.refuses(v.Severity, v.Fixed == ""):
+			r.Refused = append(r.Refused, seen)
+		case v.Fixed == "":
+			r.Unfixed = append(r.Unfixed, seen)
+		}
+	}
+	statement := Attest(reference, *verdict, in.Findings, run)
+	statement.Decision.By = rescanner
+	if !r.Passed {
+		statement.Decision.Result = refused
+		r.Since = fellOut(past, p.Digest(), taken)
+	}
+	return r, statement
+}
+
+// excused says whether an exception that still holds covers a vulnerability.
+func (p Policy) excused(app, id string, now time.Time) bool {
+	return slices.ContainsFunc(p.Exceptions, func(e Exception) bool {
+		return (e.App == "" || e.App == app) && e.covers(id, "") && e.holds("rescan", now) == nil
+	})
+}
+
+// decodeScans are the scans about an image, the oldest advisories first.
+func decodeScans(reference string, predicates []json.RawMessage) []Scan {
+	var scans []Scan
+	for _, data := range predicates {
+		var s Scan
+		if json.Unmarshal(data, &s) == nil && s.Decision.Resource == reference && (s.Decision.By == decider || s.Decision.By == rescanner) {
+			scans = append(scans, s)
+		}
+	}
+	slices.SortStableFunc(scans, func(a, b Scan) int { return a.Scanner.DB.LastUpdate.Compare(b.Scanner.DB.LastUpdate) })
+	return scans
+}
+
+func firstSeen(past []Scan, v Vulnerability, otherwise time.Time) time.Time {
+	for _, s := range past {
+		for _, f := range s.Scanner.Result {
+			if f.ID == v.ID && len(f.Annotations) > 0 && f.Annotations[0]["package"] == v.Package {
+				return s.Scanner.DB.LastUpdate
+			}
+		}
+	}
+	return otherwise
+}
+
+// fellOut is the age of the advisories of the first refusal that no pass under
+// the same policy has followed.
+func fellOut(past []Scan, policyDigest string, otherwise time.Time) time.Time {
+	since := otherwise
+	for _, s := range slices.Backward(past) {
+		if "sha256:"+s.Decision.Policy.Digest["sha256"] != policyDigest {
+			continue
+		}
+		if s.Decision.Result != refused {
+			break
+		}
+		since = s.Scanner.DB.LastUpdate
+	}
+	return since
+}
+
+// latest refuses an image whose newest rescan under this policy is a refusal, and
+// returns the newest advisories that it was looked at with. accepted is the newest
+// scan that was accepted.
+func (p Policy) latest(stage, reference string, accepted Scan, predicates []json.RawMessage, now time.Time) (Scan, error) {
+	newest := accepted
+	for _, s := range decodeScans(reference, predicates) {
+		if s.Decision.By != rescanner || "sha256:"+s.Decision.Policy.Digest["sha256"] != p.Digest() || s.Scanner.DB.LastUpdate.Before(newest.Scanner.DB.LastUpdate) {
+			continue
+		}
+		newest = s
+	}
+	if newest.Decision.By == rescanner && newest.Decision.Result != passed {
+		var ids []string
+		for _, f := range newest.Scanner.Result {
+			if score := f.Severity; len(score) > 0 && p.refuses(Severity(score[0].Score), len(f.Annotations) == 0 || f.Annotations[0]["fixed"] == "") && !p.excused("", f.ID, now) {
+				ids = append(ids, f.ID)
+			}
+		}
+		slices.Sort(ids)
+		return newest, step.Policy(stage, "rescan of "+reference,
+			fmt.Sprintf("refuses it since the advisories of %s: %s", newest.Scanner.DB.LastUpdate.UTC().Format(time.RFC3339), or(strings.Join(slices.Compact(ids), ", "), "see rescan")),
+			"update what rescan names, build and release again")
+	}
+	for _, e := range newest.Decision.Excepted {
+		if err := e.holds(stage, now); err != nil {
+			return newest, err
+		}
+	}
+	return newest, nil
+}
+
+func or(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}

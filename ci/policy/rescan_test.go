@@ -1,0 +1,138 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+const image = "localhost:5000/hello@" + digest
+
+// day is an input whose advisories were taken some days after the release.
+func day(n int, found ...policy.Vulnerability) policy.Input {
+	in := clean()
+	in.Now = now.AddDate(0, 0, n)
+	in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
+	in.Findings.Vulnerabilities = found
+	return in
+}
+
+func encoded(t *testing.T, scans ...policy.Scan) []json.RawMessage {
+	t.Helper()
+	var all []json.RawMessage
+	for _, s := range scans {
+		data, err := json.Marshal(s)
+		require.NoError(t, err)
+		all = append(all, data)
+	}
+	return all
+}
+
+func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
+	p := strict()
+	old := vulnerability("CVE-2020-1", policy.Medium, "")
+	v, err := p.Evaluate(day(0, old))
+	require.NoError(t, err)
+	released := policy.Attest(image, *v, day(0, old).Findings, run)
+	require.NoError(t, accepted(p, now, released))
+
+	// The next day nothing is new.
+	r, quiet := p.Rescan(image, day(1, old), encoded(t, released), run)
+	assert.True(t, r.Passed)
+	assert.Empty(t, r.Refused)
+	require.Len(t, r.Unfixed, 1)
+	assert.Equal(t, "CVE-2020-1", r.Unfixed[0].ID)
+	assert.Equal(t, now.Add(-time.Hour), r.Unfixed[0].FirstSeen, "it was known at the release")
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), released, quiet))
+
+	// On the second day an advisory comes out, and on the third it is still there.
+	bad := vulnerability("CVE-2026-7", policy.Critical, "0.3.8")
+	r, fallen := p.Rescan(image, day(2, old, bad), encoded(t, released, quiet), run)
+	assert.False(t, r.Passed)
+	assert.Equal(t, "1 finding at or above HIGH", r.Reason)
+	require.Len(t, r.Refused, 1)
+	assert.Equal(t, "CVE-2026-7", r.Refused[0].ID)
+	assert.Equal(t, "0.3.8", r.Refused[0].Fixed, "what mends it")
+	since := now.AddDate(0, 0, 2).Add(-time.Hour)
+	assert.Equal(t, since, r.Refused[0].FirstSeen)
+	assert.Equal(t, since, r.Since)
+	r, later := p.Rescan(image, day(3, old, bad), encoded(t, fallen, quiet, released), run)
+	assert.Equal(t, since, r.Since)
+	assert.Equal(t, since, r.Refused[0].FirstSeen)
+
+	err = accepted(p, now.AddDate(0, 0, 3), released, quiet, fallen, later)
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "want a fault, got %v", err)
+	assert.Equal(t, "rescan of "+image, f.Input)
+	assert.Equal(t, "refuses it since the advisories of 2026-11-27T11:00:00Z: CVE-2026-7", f.Reason)
+	assert.Equal(t, step.KindPolicy, f.Kind)
+
+	// The advisory is withdrawn.
+	_, fine := p.Rescan(image, day(4, old), encoded(t, released, quiet, fallen, later), run)
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 4), released, quiet, fallen, later, fine))
+
+	// A rescan is no scan: without one, the source was never looked at.
+	require.ErrorContains(t, accepted(p, now, quiet), "is by \"urn:slipway:rescan\", not by Slipway's scan")
+	// One under another policy says nothing under this one.
+	other := p
+	other.Threshold = policy.Critical
+	_, elsewhere := other.Rescan(image, day(2, bad), nil, run)
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 2), released, elsewhere))
+	// Nor one about another image.
+	fallen.Decision.Resource = "localhost:5000/pages@" + digest
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 2), released, fallen))
+}
+
+func TestRescanLooksAtTheImageOnly(t *testing.T) {
+	in := day(1)
+	in.Findings.Secrets = []policy.Secret{{Rule: "x", File: "y"}}
+	in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-1", Severity: policy.Critical}}
+	r, _ := strict().Rescan(image, in, nil, run)
+	assert.True(t, r.Passed, "the source of today is not the image's")
+}
+
+func TestRescanFailsClosed(t *testing.T) {
+	stale := day(1)
+	stale.Findings.Database.UpdatedAt = stale.Now.AddDate(0, 0, -9)
+	other := day(1)
+	other.Findings.Digest = "sha256:other"
+	nothing := day(1)
+	nothing.Findings.Scanned = nil
+	for reason, in := range map[string]policy.Input{"is stale": stale, "the findings are about": other, "looked at nothing": nothing} {
+		r, s := strict().Rescan(image, in, nil, run)
+		assert.False(t, r.Passed, reason)
+		assert.Contains(t, r.Reason, reason)
+		assert.Equal(t, "REFUSED", s.Decision.Result)
+	}
+}
+
+func TestAnExceptionHoldsInARescanToo(t *testing.T) {
+	p := strict()
+	p.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
+	bad := vulnerability("CVE-2026-7", policy.Critical, "0.3.8")
+	r, _ := p.Rescan(image, day(1, bad), nil, run)
+	assert.True(t, r.Passed)
+	assert.Empty(t, r.Refused)
+	r, _ = p.Rescan(image, day(3, bad), nil, run)
+	assert.False(t, r.Passed)
+	assert.Equal(t, "expired on 2026-11-26", r.Reason)
+	require.Len(t, r.Refused, 1)
+}
+
+func accepted(p policy.Policy, at time.Time, scans ...policy.Scan) error {
+	var all []json.RawMessage
+	for _, s := range scans {
+		data, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		all = append(all, data)
+	}
+	_, err := p.Newest("verify", image, all, at)
+	return err
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+const rescanStage = "rescan"
+
+// Rescan is what the apps of an environment are worth under today's advisories.
+type Rescan struct {
+	// Environment that was looked at.
+	Environment string
+	// Passed is false when the release of an app has fallen out of policy.
+	Passed bool
+	// +private
+	Rows string
+}
+
+// rescanned is one app's row.
+type rescanned struct {
+	App string `json:"app"`
+	// Digest of the release that Git says; empty when there was never one.
+	Digest string `json:"digest,omitempty"`
+	// Running is what the cluster says about it: true, false, or absent without one.
+	Running *bool `json:"running,omitempty"`
+	*policy.Rescanned
+}
+
+// Rescan scans again what runs in an environment against today's advisories,
+// without a rebuild, and says which releases have fallen out of policy, since
+// when, and what mends them. With the key it attests what it found: an image that
+// has fallen out can't be released, promoted or rolled back to any more.
+//
+// Example: dagger call rescan --env production text
+//
+// +cache="never"
+func (s *Slipway) Rescan(
+	ctx context.Context,
+	// The environment to look at.
+	env string,
+) (*Rescan, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Environment(rescanStage, env); err != nil {
+		return nil, err
+	}
+	apps, err := s.Apps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	database, err := s.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rows, failures := make([]*rescanned, len(apps)), make([]error, len(apps))
+	var all sync.WaitGroup
+	for n, app := range apps {
+		all.Go(func() { rows[n], failures[n] = s.rescan(ctx, app, env, database) })
+	}
+	all.Wait()
+	result := &Rescan{Environment: env, Passed: true}
+	for n, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+		result.Passed = result.Passed && (rows[n].Rescanned == nil || rows[n].Rescanned.Passed)
+	}
+	data, err := json.Marshal(rows)
+	result.Rows = string(data)
+	return result, err
+}
+
+func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*rescanned, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	row := &rescanned{App: app}
+	releases, err := s.history(ctx, rescanStage, c, app, env)
+	if err != nil || len(releases) == 0 {
+		return row, err
+	}
+	row.Digest = releases[0].Digest
+	image := &SignedImage{Reference: c.Image(app) + "@" + row.Digest, App: app, Slipway: s}
+	if s.Kubeconfig != nil {
+		standing, err := s.standing(ctx, rescanStage, c, app, env)
+		if err != nil {
+			return nil, err
+		}
+		runs := standing[env].runs(image.Reference)
+		row.Running = &runs
+	}
+	key, err := s.publicKey(ctx, rescanStage)
+	if err != nil {
+		return nil, err
+	}
+	connect, err := s.Registry.connect(ctx, rescanStage, "//"+image.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := image.statements(ctx, key, connect)
+	if err != nil {
+		return nil, err
+	}
+	var history []json.RawMessage
+	for _, statement := range signed {
+		if statement.PredicateType == policy.PredicateType {
+			history = append(history, statement.Predicate)
+		}
+	}
+	layout, err := s.pulled(ctx, rescanStage, image.Reference)
+	if err != nil {
+		return nil, err
+	}
+	found, run, err := (&Image{Digest: row.Digest, App: &App{Name: app, Slipway: s}, Layout: layout}).scanned(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	said, statement := c.Scan.Policy.Rescan(image.Reference, policy.Input{
+		App: app, Digest: row.Digest, Findings: *found, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
+	}, history, *run)
+	row.Rescanned = &said
+	if !said.Passed && len(said.Refused) == 0 {
+		return nil, step.Policy(rescanStage, image.Reference, said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
+	}
+	if s.Key == nil || s.KeyPassword == nil {
+		return row, nil
+	}
+	return row, image.attest(ctx, rescanStage, evidence.File{PredicateType: policy.PredicateType, Predicate: statement})
+}
+
+// scanned is what the scanner finds, and how it ran.
+func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*policy.Findings, *policy.Run, error) {
+	c, err := i.App.Slipway.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	out, found, err := i.findings(ctx, database)
+	if err != nil {
+		return nil, nil, err
+	}
+	run := &policy.Run{}
+	err = decode(ctx, out, run)
+	run.Repository = c.Scan.Database.Repository
+	return found, run, err
+}
+
+// pulled is an image's OCI layout out of the registry.
+func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.Directory, error) {
+	connect, err := s.Registry.connect(ctx, stage, "//"+reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return out.Directory("layout"), decode(ctx, out, nil)
+}
+
+// Check refuses an environment in which a release has fallen out of policy.
+//
+// Example: dagger call rescan --env production check text
+//
+// +cache="never"
+func (r *Rescan) Check() (*Rescan, error) {
+	rows, err := r.rows()
+	if err != nil {
+		return nil, err
+	}
+	var fallen, details []string
+	for _, row := range rows {
+		if row.Rescanned == nil || row.Rescanned.Passed {
+			continue
+		}
+		fallen = append(fallen, row.App)
+		for _, v := range row.Refused {
+			details = append(details, row.App+": "+v.Line())
+		}
+	}
+	if len(fallen) == 0 {
+		return r, nil
+	}
+	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy: "+strings.Join(fallen, ", "),
+		"update the named packages and deliver again; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
+}
+
+func (r *Rescan) rows() ([]rescanned, error) {
+	var rows []rescanned
+	if err := json.Unmarshal([]byte(r.Rows), &rows); err != nil {
+		return nil, fmt.Errorf("decode the rescan: %w", err)
+	}
+	return rows, nil
+}
+
+// Json is everything about each app, as JSON: what refuses it and since when, and
+// what is left unfixed, with the day that it was first seen.
+//
+// +cache="168h"
+func (r *Rescan) Json() string { return r.Rows + "\n" }
+
+// Text is the table for people.
+//
+// +cache="168h"
+func (r *Rescan) Text() (string, error) {
+	rows, err := r.rows()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "APP\tDIGEST\tVERDICT\tSINCE\tADVISORIES OF")
+	for _, row := range rows {
+		verdict, since, taken := "-", "-", "-"
+		if row.Rescanned != nil {
+			verdict, taken = "passes", row.DatabaseUpdatedAt.UTC().Format(time.RFC3339)
+			if !row.Passed {
+				verdict, since = "fell out of policy", row.Since.UTC().Format(time.RFC3339)
+			}
+			if row.Running != nil && !*row.Running {
+				verdict += " (another digest runs)"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.App, or(short(row.Digest), "never released"), verdict, since, taken)
+	}
+	if err := w.Flush(); err != nil {
+		return "", err
+	}
+	for _, row := range rows {
+		if row.Rescanned == nil {
+			continue
+		}
+		for _, v := range row.Refused {
+			fmt.Fprintf(&b, "%s: %s\n", row.App, v.Line())
+		}
+		for _, v := range row.Unfixed {
+			fmt.Fprintf(&b, "%s: left: %s\n", row.App, v.Line())
+		}
+	}
+	return b.String(), nil
+}
