@@ -93,7 +93,7 @@ func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedI
 		return nil, err
 	}
 	scanned := &ScannedImage{Digest: i.Digest, Image: i, Out: out}
-	scanned.Verdict, err = i.judge(found)
+	scanned.Verdict, err = i.judge(ctx, found)
 	if err != nil {
 		return nil, err
 	}
@@ -101,19 +101,40 @@ func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedI
 }
 
 // judge decides over findings now and returns the verdict's JSON.
-func (i *Image) judge(found *policy.Findings) (string, error) {
+func (i *Image) judge(ctx context.Context, found *policy.Findings) (string, error) {
 	c, err := i.App.Slipway.config()
 	if err != nil {
 		return "", err
 	}
+	exceptions, err := i.App.exceptions(ctx)
+	if err != nil {
+		return "", err
+	}
 	verdict, err := c.Scan.Policy.Evaluate(policy.Input{
-		App: i.App.Name, Digest: i.Digest, Findings: *found, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
+		App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	})
 	if err != nil {
 		return "", err
 	}
 	data, err := json.Marshal(verdict)
 	return string(data), err
+}
+
+// exceptions are those of the app's OpenVEX document, if it has one.
+func (a *App) exceptions(ctx context.Context) ([]policy.Exception, error) {
+	c, err := a.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.source().Glob(ctx, policy.VEXFile)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	text, err := a.source().File(policy.VEXFile).Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return policy.ParseVEX("apps/"+a.Name+"/"+policy.VEXFile, a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
 }
 
 // findings runs the scanner. Its work is kept by content: the same image,

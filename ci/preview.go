@@ -126,7 +126,7 @@ func (s *Slipway) Preview(
 // it for. There are no findings where the scanner itself refuses.
 func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found *policy.Findings, refusal string, err error) {
 	if _, found, err = i.findings(ctx, database); err == nil {
-		_, err = i.judge(found)
+		_, err = i.judge(ctx, found)
 	}
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return found, f.Error(), nil

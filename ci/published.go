@@ -61,7 +61,7 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		return nil, fmt.Errorf("decode findings: %w", err)
 	}
-	verdict, err := i.Image.judge(&found)
+	verdict, err := i.Image.judge(ctx, &found)
 	if err != nil {
 		return nil, err
 	}

@@ -130,8 +130,12 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
+	exceptions, err := (&App{Name: app, Slipway: s}).exceptions(ctx)
+	if err != nil {
+		return nil, err
+	}
 	said, statement := c.Scan.Policy.Rescan(image.Reference, policy.Input{
-		App: app, Digest: row.Digest, Findings: *found, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
+		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {

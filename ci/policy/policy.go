@@ -46,6 +46,9 @@ type Policy struct {
 	Unfixed Action `yaml:"unfixed" json:"unfixed"`
 	// Unknown is what to do about a finding without a severity.
 	Unknown Action `yaml:"unknown" json:"unknown"`
+	// VEXMaxAge is how long a statement of an app's OpenVEX document holds. Zero means
+	// that no such document is read.
+	VEXMaxAge time.Duration `yaml:"vexMaxAge" json:"vexMaxAge,omitempty"`
 	// Exceptions let single findings pass, for a time.
 	Exceptions []Exception `yaml:"exceptions" json:"exceptions,omitempty"`
 }
@@ -81,6 +84,9 @@ func (p Policy) Validate(where string) error {
 		if a.value != Refuse && a.value != Report {
 			return step.Input("config", fmt.Sprintf("%s.%s %q", where, a.key, a.value), "is not an action", "use refuse or report")
 		}
+	}
+	if p.VEXMaxAge < 0 {
+		return step.Input("config", where+".vexMaxAge", "is negative", "give how long an OpenVEX statement holds, such as 2160h")
 	}
 	seen := map[string]bool{}
 	for i, e := range p.Exceptions {

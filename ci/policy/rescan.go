@@ -75,7 +75,7 @@ func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, ru
 	for _, v := range in.Findings.Vulnerabilities {
 		seen := Seen{Vulnerability: v, FirstSeen: firstSeen(past, v, taken)}
 		switch {
-		case p.excused(in.App, v.ID, in.Now):
+		case p.excused(in.App, v.ID, in.Exceptions, in.Now):
 		case p.refuses(v.Severity, v.Fixed == ""):
 			r.Refused = append(r.Refused, seen)
 		case v.Fixed == "":
@@ -92,8 +92,8 @@ func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, ru
 }
 
 // excused says whether an exception that still holds covers a vulnerability.
-func (p Policy) excused(app, id string, now time.Time) bool {
-	return slices.ContainsFunc(p.Exceptions, func(e Exception) bool {
+func (p Policy) excused(app, id string, more []Exception, now time.Time) bool {
+	return slices.ContainsFunc(slices.Concat(p.Exceptions, more), func(e Exception) bool {
 		return (e.App == "" || e.App == app) && e.covers(id, "") && e.holds("rescan", now) == nil
 	})
 }
@@ -152,7 +152,7 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 	if newest.Decision.By == rescanner && newest.Decision.Result != passed {
 		var ids []string
 		for _, f := range newest.Scanner.Result {
-			if score := f.Severity; len(score) > 0 && p.refuses(Severity(score[0].Score), len(f.Annotations) == 0 || f.Annotations[0]["fixed"] == "") && !p.excused("", f.ID, now) {
+			if score := f.Severity; len(score) > 0 && p.refuses(Severity(score[0].Score), len(f.Annotations) == 0 || f.Annotations[0]["fixed"] == "") && !p.excused("", f.ID, nil, now) {
 				ids = append(ids, f.ID)
 			}
 		}

@@ -118,8 +118,10 @@ type Input struct {
 	App      string
 	Digest   string
 	Findings Findings
-	MaxAge   time.Duration
-	Now      time.Time
+	// Exceptions are further ones, beside the policy's: those of the app itself.
+	Exceptions []Exception
+	MaxAge     time.Duration
+	Now        time.Time
 }
 
 // Evaluate decides. It returns a policy fault when anything refuses, with one
@@ -141,7 +143,9 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	if len(in.Findings.Scanned) == 0 {
 		return nil, step.Policy(stage, subject, "the scanner looked at nothing, so it can't decide", "check that the image holds a package type that Trivy knows")
 	}
-	j, err := p.judge(stage, in.App, in.Now)
+	own := p
+	own.Exceptions = slices.Concat(p.Exceptions, in.Exceptions)
+	j, err := own.judge(stage, in.App, in.Now)
 	if err != nil {
 		return nil, err
 	}
