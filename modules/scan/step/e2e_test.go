@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/require"
 
@@ -151,7 +152,8 @@ func TestRealScanner(t *testing.T) {
 	b := newBench(t)
 	source := t.TempDir()
 	write(t, source, "main.go", "package main\n")
-	// The packages that a source names are the image's business.
+	// The packages that a source names are no findings: what of them is
+	// delivered is in the image.
 	write(t, source, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
 	code := t.TempDir()
 	write(t, code, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
@@ -177,6 +179,45 @@ func TestRealScanner(t *testing.T) {
 			{Target: "linux/arm64:app", Type: "gobinary", Packages: 3},
 			{Target: "source", Type: "secret"},
 		}, d.Scanned)
+		bom := bill(t, out, "image")
+		require.Equal(t, digest, bom.Metadata.Component.Version)
+		require.Len(t, *bom.Metadata.Component.Components, 2)
+		purls, platforms := map[string]string{}, []string{"linux/amd64", "linux/arm64"}
+		for _, c := range *bom.Components {
+			purls[c.PackageURL] = c.Version
+			for i, p := range (*c.Properties)[:2] {
+				require.Equal(t, cdx.Property{Name: "slipway:platform", Value: platforms[i]}, p)
+			}
+		}
+		require.Len(t, purls, 3)
+		require.Equal(t, "v0.30.0", purls["pkg:golang/golang.org/x/text@v0.30.0"])
+		require.Contains(t, purls, "pkg:golang/sample")
+	})
+
+	t.Run("bills of materials of sources", func(t *testing.T) {
+		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
+		named := t.TempDir()
+		write(t, named, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n\nrequire golang.org/x/tools v0.1.0 // indirect\n")
+		write(t, named, "web/package-lock.json", `{"name":"web","version":"1.0.0","lockfileVersion":3,"packages":{`+
+			`"":{"name":"web","version":"1.0.0","dependencies":{"left-pad":"1.3.0"}},`+
+			`"node_modules/left-pad":{"version":"1.3.0","license":"WTFPL"}}}`)
+		bare := t.TempDir()
+		write(t, bare, "main.go", "package main\n")
+		for folder, want := range map[string][]string{
+			named: {"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/golang.org/x/tools@v0.1.0", "pkg:golang/sample", "pkg:npm/left-pad@1.3.0", "pkg:npm/web@1.0.0"},
+			bare:  nil,
+		} {
+			out := b.report(t, layout, digest, "--source", folder, "--source-name", "apps/sample", "--source-revision", strings.Repeat("7", 40))
+			require.NoError(t, result(t, out, nil))
+			bom := bill(t, out, "source")
+			require.Equal(t, "apps/sample", bom.Metadata.Component.Name)
+			var purls []string
+			for _, c := range *bom.Components {
+				purls = append(purls, c.PackageURL)
+			}
+			require.ElementsMatch(t, want, purls)
+			require.FileExists(t, filepath.Join(out, scan.SBOMFolder, "source.spdx.json"))
+		}
 	})
 
 	t.Run("a vulnerable image, a secret and a privileged pod", func(t *testing.T) {
@@ -303,6 +344,18 @@ func TestRealScanner(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(out, scan.FindingsFile))
 		})
 	}
+}
+
+// bill reads a bill of materials in CycloneDX.
+func bill(t *testing.T, out, name string) cdx.BOM {
+	t.Helper()
+	file, err := os.Open(filepath.Join(out, scan.SBOMFolder, name+".cdx.json"))
+	require.NoError(t, err)
+	defer file.Close()
+	var bom cdx.BOM
+	require.NoError(t, cdx.NewBOMDecoder(file, cdx.BOMFileFormatJSON).Decode(&bom))
+	require.Equal(t, cdx.SpecVersion1_6, bom.SpecVersion)
+	return bom
 }
 
 // sarif reads the rules and the places of a SARIF 2.1.0 log.
