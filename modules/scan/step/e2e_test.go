@@ -204,7 +204,7 @@ func TestRealScanner(t *testing.T) {
 		bare := t.TempDir()
 		write(t, bare, "main.go", "package main\n")
 		for folder, want := range map[string][]string{
-			named: {"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/golang.org/x/tools@v0.1.0", "pkg:golang/sample", "pkg:npm/left-pad@1.3.0", "pkg:npm/web@1.0.0"},
+			named: {"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/golang.org/x/tools@v0.1.0", "pkg:golang/sample", "pkg:npm/left-pad@1.3.0"},
 			bare:  nil,
 		} {
 			out := b.report(t, layout, digest, "--source", folder, "--source-name", "apps/sample", "--source-revision", strings.Repeat("7", 40))
@@ -216,7 +216,13 @@ func TestRealScanner(t *testing.T) {
 				purls = append(purls, c.PackageURL)
 			}
 			require.ElementsMatch(t, want, purls)
-			require.FileExists(t, filepath.Join(out, scan.SBOMFolder, "source.spdx.json"))
+			for name, format := range map[string]string{
+				"image.cdx.json": sample.CycloneDX, "source.cdx.json": sample.CycloneDX, "image.spdx.json": sample.SPDX, "source.spdx.json": sample.SPDX,
+			} {
+				data, err := os.ReadFile(filepath.Join(out, scan.SBOMFolder, name))
+				require.NoError(t, err)
+				require.NoError(t, sample.Schema(t, filepath.Join("sbom", "schema"), format).Validate(sample.JSON(t, data)), name)
+			}
 		}
 	})
 

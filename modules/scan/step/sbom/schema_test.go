@@ -1,55 +1,21 @@
 package sbom
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
+
+	"slipway/scan/step/internal/sample"
 )
 
-// The schemas are the specifications' own; see schema/README.md.
-var schemas = map[string]string{
-	"CycloneDX": "http://cyclonedx.org/schema/bom-1.6.schema.json",
-	"SPDX":      "http://spdx.org/rdf/terms/2.3",
-}
-
-// validator compiles the schema of a format, without a network.
-func validator(t *testing.T, format string) *jsonschema.Schema {
-	t.Helper()
-	compiler := jsonschema.NewCompiler()
-	compiler.AssertFormat()
-	for file, address := range map[string]string{
-		"bom-1.6.schema.json":  schemas["CycloneDX"],
-		"spdx.schema.json":     "http://cyclonedx.org/schema/spdx.schema.json",
-		"jsf-0.82.schema.json": "http://cyclonedx.org/schema/jsf-0.82.schema.json",
-		"spdx-2.3.schema.json": schemas["SPDX"],
-	} {
-		require.NoError(t, compiler.AddResource(address, parsed(t, filepath.Join("schema", file))))
-	}
-	schema, err := compiler.Compile(schemas[format])
-	require.NoError(t, err)
-	return schema
-}
-
-func parsed(t *testing.T, file string) any {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	require.NoError(t, err)
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	require.NoError(t, err)
-	return value
-}
+var formats = map[string]string{"CycloneDX": sample.CycloneDX, "SPDX": sample.SPDX}
 
 // follows checks both documents of a bill against their schemas.
 func follows(t *testing.T, b *Bill) {
 	t.Helper()
 	for format, data := range documents(t, b) {
-		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-		require.NoError(t, err)
-		require.NoError(t, validator(t, format).Validate(document), format)
+		require.NoError(t, sample.Schema(t, "schema", formats[format]).Validate(sample.JSON(t, data)), format)
 	}
 }
 
@@ -97,11 +63,10 @@ func TestAChangedDocumentBreaksItsSchema(t *testing.T) {
 			"an unknown field":                func(d object) { first(d, "packages")["purl"] = "pkg:oci/a" },
 		},
 	} {
-		schema := validator(t, format)
+		schema := sample.Schema(t, "schema", formats[format])
 		for name, change := range changes {
 			t.Run(format+": "+name, func(t *testing.T) {
-				value, err := jsonschema.UnmarshalJSON(bytes.NewReader(documents(t, imageBill(t))[format]))
-				require.NoError(t, err)
+				value := sample.JSON(t, documents(t, imageBill(t))[format])
 				require.NoError(t, schema.Validate(value))
 				change(value.(object))
 				var invalid *jsonschema.ValidationError
