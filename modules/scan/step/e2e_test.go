@@ -14,11 +14,15 @@ import (
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
 	"slipway/scan/step/findings"
 	"slipway/scan/step/internal/sample"
+	"slipway/scan/step/layout"
+	"slipway/scan/step/sbom"
 	"slipway/scan/step/scan"
+	"slipway/scan/step/trivy"
 	"slipway/step"
 )
 
@@ -224,6 +228,60 @@ func TestRealScanner(t *testing.T) {
 				require.NoError(t, sample.Schema(t, filepath.Join("sbom", "schema"), format).Validate(sample.JSON(t, data)), name)
 			}
 		}
+	})
+
+	// Not by a report: the test's database has no advisories for a distribution.
+	t.Run("the bill of a distribution's packages", func(t *testing.T) {
+		debian := func(architecture string) v1.Image {
+			return sample.Files(t, architecture, map[string]string{
+				"etc/os-release":     "ID=debian\nVERSION_ID=\"12\"\n",
+				"etc/debian_version": "12.11\n",
+				"var/lib/dpkg/status": "Package: zlib1g\nStatus: install ok installed\nMaintainer: Mark Brown <broonie@debian.org>\n" +
+					"Architecture: " + architecture + "\nSource: zlib\nVersion: 1:1.2.13.dfsg-1\nDepends: libc6 (>= 2.14)\n\n" +
+					"Package: libc6\nStatus: install ok installed\nArchitecture: " + architecture + "\nVersion: 2.36-9+deb12u10\n",
+				"usr/share/doc/zlib1g/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Zlib\n",
+			})
+		}
+		folder, digest := sample.Layout(t, sample.Index(t, debian("amd64"), debian("arm64")))
+		image, err := layout.Verify(folder, digest)
+		require.NoError(t, err)
+		runner, err := trivy.New(t.Context(), *trivyBinary, t.TempDir())
+		require.NoError(t, err)
+		var parts []sbom.Part
+		for _, i := range image.Images {
+			view, report := filepath.Join(t.TempDir(), "view"), filepath.Join(t.TempDir(), "report.json")
+			require.NoError(t, image.View(i, view))
+			require.NoError(t, runner.Offline(t.Context(), "image", trivy.ImageArgs(b.cache, view, report)...))
+			read, err := findings.Read(report)
+			require.NoError(t, err)
+			parts = append(parts, sbom.Part{Platform: i.Platform, Digest: i.Digest, Report: read})
+		}
+		made, err := sbom.Of(sbom.Subject{Name: "sample", Digest: digest, TrivyVersion: runner.Version(), Created: sbom.Created()}, parts)
+		require.NoError(t, err)
+		for format, document := range map[string]func() ([]byte, error){sample.CycloneDX: made.CycloneDX, sample.SPDX: made.SPDX} {
+			data, err := document()
+			require.NoError(t, err)
+			require.NoError(t, sample.Schema(t, filepath.Join("sbom", "schema"), format).Validate(sample.JSON(t, data)), format)
+			for _, want := range []string{`"Zlib"`, "Mark Brown <broonie@debian.org>", `"1:1.2.13.dfsg-1"`} {
+				require.Contains(t, string(data), want, format)
+			}
+			// Not the folder that Trivy looked at.
+			require.NotContains(t, string(data), "view", format)
+		}
+		var refs []string
+		for _, p := range made.Packages {
+			refs = append(refs, p.Ref)
+		}
+		require.Equal(t, []string{
+			"debian/debian@12.11",
+			"pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=amd64&distro=debian-12.11",
+			"pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=arm64&distro=debian-12.11",
+			"pkg:deb/debian/zlib1g@1.2.13.dfsg-1?arch=amd64&distro=debian-12.11&epoch=1",
+			"pkg:deb/debian/zlib1g@1.2.13.dfsg-1?arch=arm64&distro=debian-12.11&epoch=1",
+		}, refs)
+		require.Equal(t, []string{"linux/amd64", "linux/arm64"}, made.Packages[0].Platforms)
+		require.Equal(t, []string{"linux/arm64"}, made.Packages[4].Platforms)
+		require.Equal(t, []string{refs[2]}, made.Packages[4].DependsOn)
 	})
 
 	t.Run("a vulnerable image, a secret and a privileged pod", func(t *testing.T) {
