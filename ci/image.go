@@ -72,6 +72,63 @@ func (i *Image) Report(
 	return out.File(name), nil
 }
 
+// SbomSubject is what a bill of materials is about.
+type SbomSubject string
+
+const (
+	// SbomSubjectImage is every package in the image, with the platforms that it
+	// is on.
+	SbomSubjectImage SbomSubject = "IMAGE"
+	// SbomSubjectSource is every package that the app's folder names: in go.mod
+	// or another lock file.
+	SbomSubjectSource SbomSubject = "SOURCE"
+)
+
+// SbomFormat is the specification that a bill of materials follows.
+type SbomFormat string
+
+const (
+	// SbomFormatCyclonedx is CycloneDX 1.6, as JSON.
+	SbomFormatCyclonedx SbomFormat = "CYCLONEDX"
+	// SbomFormatSpdx is SPDX 2.3, as JSON.
+	SbomFormatSpdx SbomFormat = "SPDX"
+)
+
+// Sbom is the software bill of materials of the image or of its source, also
+// for an image that the policy refuses. The same image, source and Trivy give
+// the same bytes.
+//
+// Example: dagger call app --name hello build sbom --of IMAGE --format SPDX contents
+//
+// +cache="never"
+func (i *Image) Sbom(
+	ctx context.Context,
+	// IMAGE or SOURCE.
+	// +default="IMAGE"
+	of SbomSubject,
+	// CYCLONEDX or SPDX.
+	// +default="CYCLONEDX"
+	format SbomFormat,
+) (*dagger.File, error) {
+	name, ok := map[SbomSubject]string{SbomSubjectImage: "image", SbomSubjectSource: "source"}[of]
+	if !ok {
+		return nil, step.Input("scan", fmt.Sprintf("bill of materials of %q", of), "is not made", "use IMAGE or SOURCE")
+	}
+	suffix, ok := map[SbomFormat]string{SbomFormatCyclonedx: ".cdx.json", SbomFormatSpdx: ".spdx.json"}[format]
+	if !ok {
+		return nil, step.Input("scan", fmt.Sprintf("format %q", format), "is not a format of bills of materials", "use CYCLONEDX or SPDX")
+	}
+	database, err := i.App.Slipway.database(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := i.findings(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	return out.File("sbom/" + name + suffix), nil
+}
+
 // Scan looks for vulnerabilities in the image, secrets in the app's source and
 // misconfigurations in the app's manifests and in infra/, and refuses what the
 // policy of slipway.yaml does not let pass.
@@ -145,7 +202,7 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	if err != nil {
 		return nil, nil, err
 	}
-	opts := dagger.ScanReportOpts{}
+	opts := dagger.ScanReportOpts{Revision: i.Tree}
 	if settings.Build.Kind == config.KindGo {
 		opts.Expect = "gobinary"
 	}

@@ -72,11 +72,19 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 	if err != nil {
 		return nil, err
 	}
-	return statements(map[string]evidence.File{
+	folder, err := statements(map[string]evidence.File{
+		"sbom-image-cyclonedx":  {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/image.cdx.json"},
+		"sbom-image-spdx":       {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image.spdx.json"},
+		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
+		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
 		"scan":       {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
 		"provenance": {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
 		"tests":      {PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, passed(tested))},
 	})
+	if err != nil {
+		return nil, err
+	}
+	return folder.WithDirectory("sbom", i.Out.Directory("sbom")), nil
 }
 
 // statements is a folder of statements, as the sign module takes it.

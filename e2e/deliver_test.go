@@ -87,6 +87,21 @@ func TestDeliver(t *testing.T) {
 		assert.ElementsMatch(t, []string{"linux/amd64", "linux/arm64"}, platforms)
 	})
 
+	t.Run("the bills of materials are about the released image and its source", func(t *testing.T) {
+		for args, want := range map[[2]string][]string{
+			{"IMAGE", "CYCLONEDX"}:  {`"specVersion": "1.6"`, `"version": "` + digest + `"`, `"pkg:golang/slipway/apps/hello"`, `"linux/arm64"`},
+			{"IMAGE", "SPDX"}:       {`"spdxVersion": "SPDX-2.3"`, `"versionInfo": "` + digest + `"`, `"pkg:golang/slipway/apps/hello"`, `platform: linux/arm64`},
+			{"SOURCE", "CYCLONEDX"}: {`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`},
+			{"SOURCE", "SPDX"}:      {`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`},
+		} {
+			out, err := p.call(p.repo, p.options(), "app", "--name", "hello", "build", "sbom", "--of", args[0], "--format", args[1], "contents")
+			require.NoError(t, err)
+			for _, text := range want {
+				assert.Contains(t, out, text, args)
+			}
+		}
+	})
+
 	t.Run("the commit holds the digest and says where it came from", func(t *testing.T) {
 		clone := p.remote(t)
 		assert.Equal(t, first.GitopsCommit, git(t, clone, "log", "-1", "--format=%H", "--", first.GitopsPath))

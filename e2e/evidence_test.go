@@ -45,7 +45,7 @@ func TestAReleasedImageCarriesItsEvidence(t *testing.T) {
 	reference := "localhost:5000/hello@" + digest
 
 	j := inspect(t, p, p.repo, reference, "dev")
-	assert.Equal(t, map[string]string{"scan": "pass", "tests": "pass", "provenance": "pass", "base-images": "pass"}, j.verdicts())
+	assert.Equal(t, map[string]string{"scan": "pass", "tests": "pass", "sbom": "pass", "provenance": "pass", "base-images": "pass"}, j.verdicts())
 	var types []string
 	for _, input := range j.Inputs {
 		types = append(types, input.URI)
@@ -54,6 +54,7 @@ func TestAReleasedImageCarriesItsEvidence(t *testing.T) {
 	for _, wanted := range []string{
 		"https://sigstore.dev/cosign/sign/v1", "https://in-toto.io/attestation/vulns/v0.2",
 		"https://slsa.dev/provenance/v1", "https://in-toto.io/attestation/test-result/v0.1",
+		"https://cyclonedx.org/bom", "https://spdx.dev/Document",
 	} {
 		assert.Contains(t, types, wanted)
 	}

@@ -135,8 +135,9 @@ func (s *Scan) Database(
 
 // Report scans an image's packages on every platform, an app's source for
 // secrets, and manifests and Terraform code for misconfigurations. It has no
-// network. The result's folder holds result.json, findings.json, report.txt
-// and report.sarif.
+// network. The result's folder holds result.json, findings.json, report.txt,
+// report.sarif, and in sbom the bills of materials: image.cdx.json,
+// image.spdx.json, source.cdx.json and source.spdx.json.
 //
 // +cache="168h"
 func (s *Scan) Report(
@@ -157,6 +158,9 @@ func (s *Scan) Report(
 	// A package type that the image must hold, such as gobinary.
 	// +optional
 	expect string,
+	// The Git tree id of the app's folder, for its bill of materials.
+	// +optional
+	revision string,
 ) *dagger.Directory {
 	args := []string{
 		"/step", "report", "--out", "/out", "--trivy", "/trivy", "--layout", "/layout", "--digest", digest,
@@ -164,6 +168,9 @@ func (s *Scan) Report(
 	}
 	if expect != "" {
 		args = append(args, "--expect", expect)
+	}
+	if revision != "" {
+		args = append(args, "--source-revision", revision)
 	}
 	return s.runner().
 		WithMountedFile("/trivy", s.Trivy()).

@@ -12,12 +12,17 @@ import (
 	"testing"
 	"time"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 
 	"slipway/scan/step/findings"
 	"slipway/scan/step/internal/sample"
+	"slipway/scan/step/layout"
+	"slipway/scan/step/sbom"
 	"slipway/scan/step/scan"
+	"slipway/scan/step/trivy"
 	"slipway/step"
 )
 
@@ -151,7 +156,8 @@ func TestRealScanner(t *testing.T) {
 	b := newBench(t)
 	source := t.TempDir()
 	write(t, source, "main.go", "package main\n")
-	// The packages that a source names are the image's business.
+	// The packages that a source names are no findings: what of them is
+	// delivered is in the image.
 	write(t, source, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
 	code := t.TempDir()
 	write(t, code, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n")
@@ -177,6 +183,105 @@ func TestRealScanner(t *testing.T) {
 			{Target: "linux/arm64:app", Type: "gobinary", Packages: 3},
 			{Target: "source", Type: "secret"},
 		}, d.Scanned)
+		bom := bill(t, out, "image")
+		require.Equal(t, digest, bom.Metadata.Component.Version)
+		require.Len(t, *bom.Metadata.Component.Components, 2)
+		purls, platforms := map[string]string{}, []string{"linux/amd64", "linux/arm64"}
+		for _, c := range *bom.Components {
+			purls[c.PackageURL] = c.Version
+			for i, p := range (*c.Properties)[:2] {
+				require.Equal(t, cdx.Property{Name: "slipway:platform", Value: platforms[i]}, p)
+			}
+		}
+		require.Len(t, purls, 3)
+		require.Equal(t, "v0.30.0", purls["pkg:golang/golang.org/x/text@v0.30.0"])
+		require.Contains(t, purls, "pkg:golang/sample")
+	})
+
+	t.Run("bills of materials of sources", func(t *testing.T) {
+		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
+		named := t.TempDir()
+		write(t, named, "go.mod", "module sample\n\ngo 1.26.0\n\nrequire golang.org/x/text v0.3.7\n\nrequire golang.org/x/tools v0.1.0 // indirect\n")
+		write(t, named, "web/package-lock.json", `{"name":"web","version":"1.0.0","lockfileVersion":3,"packages":{`+
+			`"":{"name":"web","version":"1.0.0","dependencies":{"left-pad":"1.3.0"}},`+
+			`"node_modules/left-pad":{"version":"1.3.0","license":"WTFPL"}}}`)
+		bare := t.TempDir()
+		write(t, bare, "main.go", "package main\n")
+		for folder, want := range map[string][]string{
+			named: {"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/golang.org/x/tools@v0.1.0", "pkg:golang/sample", "pkg:npm/left-pad@1.3.0"},
+			bare:  nil,
+		} {
+			out := b.report(t, layout, digest, "--source", folder, "--source-name", "apps/sample", "--source-revision", strings.Repeat("7", 40))
+			require.NoError(t, result(t, out, nil))
+			bom := bill(t, out, "source")
+			require.Equal(t, "apps/sample", bom.Metadata.Component.Name)
+			var purls []string
+			for _, c := range *bom.Components {
+				purls = append(purls, c.PackageURL)
+			}
+			require.ElementsMatch(t, want, purls)
+			for name, format := range map[string]string{
+				"image.cdx.json": sample.CycloneDX, "source.cdx.json": sample.CycloneDX, "image.spdx.json": sample.SPDX, "source.spdx.json": sample.SPDX,
+			} {
+				data, err := os.ReadFile(filepath.Join(out, scan.SBOMFolder, name))
+				require.NoError(t, err)
+				require.NoError(t, sample.Schema(t, filepath.Join("sbom", "schema"), format).Validate(sample.JSON(t, data)), name)
+			}
+		}
+	})
+
+	// Not by a report: the test's database has no advisories for a distribution.
+	t.Run("the bill of a distribution's packages", func(t *testing.T) {
+		debian := func(architecture string) v1.Image {
+			return sample.Files(t, architecture, map[string]string{
+				"etc/os-release":     "ID=debian\nVERSION_ID=\"12\"\n",
+				"etc/debian_version": "12.11\n",
+				"var/lib/dpkg/status": "Package: zlib1g\nStatus: install ok installed\nMaintainer: Mark Brown <broonie@debian.org>\n" +
+					"Architecture: " + architecture + "\nSource: zlib\nVersion: 1:1.2.13.dfsg-1\nDepends: libc6 (>= 2.14)\n\n" +
+					"Package: libc6\nStatus: install ok installed\nArchitecture: " + architecture + "\nVersion: 2.36-9+deb12u10\n",
+				"usr/share/doc/zlib1g/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Zlib\n",
+			})
+		}
+		folder, digest := sample.Layout(t, sample.Index(t, debian("amd64"), debian("arm64")))
+		image, err := layout.Verify(folder, digest)
+		require.NoError(t, err)
+		runner, err := trivy.New(t.Context(), *trivyBinary, t.TempDir())
+		require.NoError(t, err)
+		var parts []sbom.Part
+		for _, i := range image.Images {
+			view, report := filepath.Join(t.TempDir(), "view"), filepath.Join(t.TempDir(), "report.json")
+			require.NoError(t, image.View(i, view))
+			require.NoError(t, runner.Offline(t.Context(), "image", trivy.ImageArgs(b.cache, view, report)...))
+			read, err := findings.Read(report)
+			require.NoError(t, err)
+			parts = append(parts, sbom.Part{Platform: i.Platform, Digest: i.Digest, Report: read})
+		}
+		made, err := sbom.Of(sbom.Subject{Name: "sample", Digest: digest, TrivyVersion: runner.Version(), Created: sbom.Created()}, parts)
+		require.NoError(t, err)
+		for format, document := range map[string]func() ([]byte, error){sample.CycloneDX: made.CycloneDX, sample.SPDX: made.SPDX} {
+			data, err := document()
+			require.NoError(t, err)
+			require.NoError(t, sample.Schema(t, filepath.Join("sbom", "schema"), format).Validate(sample.JSON(t, data)), format)
+			for _, want := range []string{`"Zlib"`, "Mark Brown <broonie@debian.org>", `"1:1.2.13.dfsg-1"`} {
+				require.Contains(t, string(data), want, format)
+			}
+			// Not the folder that Trivy looked at.
+			require.NotContains(t, string(data), "view", format)
+		}
+		var refs []string
+		for _, p := range made.Packages {
+			refs = append(refs, p.Ref)
+		}
+		require.Equal(t, []string{
+			"debian/debian@12.11",
+			"pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=amd64&distro=debian-12.11",
+			"pkg:deb/debian/libc6@2.36-9%2Bdeb12u10?arch=arm64&distro=debian-12.11",
+			"pkg:deb/debian/zlib1g@1.2.13.dfsg-1?arch=amd64&distro=debian-12.11&epoch=1",
+			"pkg:deb/debian/zlib1g@1.2.13.dfsg-1?arch=arm64&distro=debian-12.11&epoch=1",
+		}, refs)
+		require.Equal(t, []string{"linux/amd64", "linux/arm64"}, made.Packages[0].Platforms)
+		require.Equal(t, []string{"linux/arm64"}, made.Packages[4].Platforms)
+		require.Equal(t, []string{refs[2]}, made.Packages[4].DependsOn)
 	})
 
 	t.Run("a vulnerable image, a secret and a privileged pod", func(t *testing.T) {
@@ -303,6 +408,18 @@ func TestRealScanner(t *testing.T) {
 			require.NoFileExists(t, filepath.Join(out, scan.FindingsFile))
 		})
 	}
+}
+
+// bill reads a bill of materials in CycloneDX.
+func bill(t *testing.T, out, name string) cdx.BOM {
+	t.Helper()
+	file, err := os.Open(filepath.Join(out, scan.SBOMFolder, name+".cdx.json"))
+	require.NoError(t, err)
+	defer file.Close()
+	var bom cdx.BOM
+	require.NoError(t, cdx.NewBOMDecoder(file, cdx.BOMFileFormatJSON).Decode(&bom))
+	require.Equal(t, cdx.SpecVersion1_6, bom.SpecVersion)
+	return bom
 }
 
 // sarif reads the rules and the places of a SARIF 2.1.0 log.

@@ -116,8 +116,9 @@ func report(args []string) {
 	binary := flags.String("trivy", "/trivy", "the Trivy binary")
 	layout := flags.String("layout", "", "OCI layout of the image")
 	digest := flags.String("digest", "", "the layout's digest")
-	source := flags.String("source", "", "the app's source, searched for secrets")
-	sourceName := flags.String("source-name", "source", "path of the source in the repository, for the report")
+	source := flags.String("source", "", "the app's source, searched for secrets and for the packages that it names")
+	sourceName := flags.String("source-name", "source", "path of the source in the repository; the image is named after its last element")
+	revision := flags.String("source-revision", "", "Git tree id of the source, for its bill of materials")
 	cache := flags.String("cache", "", "folder with the vulnerability database: cache below the output of database")
 	var manifests, expected list
 	flags.Var(&manifests, "manifests", "NAME=DIR: manifests to check, and their path in the repository; repeatable")
@@ -128,7 +129,7 @@ func report(args []string) {
 	step.Main(*out, func(ctx context.Context) (any, error) {
 		in := scan.Input{
 			Layout: *layout, Digest: *digest, Cache: *cache, Expect: expected,
-			Source: scan.Tree{Name: *sourceName, Folder: *source},
+			Source: scan.Tree{Name: *sourceName, Folder: *source}, Revision: *revision,
 		}
 		var err error
 		if in.Manifests, err = trees(manifests); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"slipway/scan/step/database"
 	"slipway/scan/step/findings"
 	"slipway/scan/step/layout"
+	"slipway/scan/step/sbom"
 	"slipway/scan/step/trivy"
 	"slipway/step"
 )
@@ -23,12 +25,15 @@ import (
 const stage = "scan"
 
 // Names of the files that Run writes below its output folder. The raw reports
-// are below RawFolder, one per run of Trivy.
+// are below RawFolder, one per run of Trivy. The bills of materials are below
+// SBOMFolder: image and source, each as CycloneDX 1.6 (.cdx.json) and SPDX 2.3
+// (.spdx.json).
 const (
 	FindingsFile = "findings.json"
 	TableFile    = "report.txt"
 	SARIFFile    = "report.sarif"
 	RawFolder    = "raw"
+	SBOMFolder   = "sbom"
 )
 
 // Tree is a folder and what the repository calls it.
@@ -38,8 +43,11 @@ type Tree struct{ Name, Folder string }
 type Input struct {
 	// Layout is an OCI layout about Digest.
 	Layout, Digest string
-	// Source is the app's source, searched for secrets.
+	// Source is the app's source, searched for secrets and for the packages
+	// that it names. The last element of its name is the image's name.
 	Source Tree
+	// Revision is the Git tree id of the source; empty when it is not known.
+	Revision string
 	// Manifests are trees of manifests, checked and searched for secrets.
 	Manifests []Tree
 	// Cache is a folder that database.Fetch filled.
@@ -97,6 +105,7 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		return nil, err
 	}
 	var platforms []string
+	var parts []sbom.Part
 	for _, i := range image.Images {
 		view := filepath.Join(work, "view-"+slug(i.Platform))
 		if err := image.View(i, view); err != nil {
@@ -113,8 +122,13 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 			return nil, err
 		}
 		platforms = append(platforms, i.Platform)
+		parts = append(parts, sbom.Part{Platform: i.Platform, Digest: i.Digest, Report: report})
 	}
 	if _, err := s.scan(findings.KindSource, in.Source.Name, in.Source.Folder); err != nil {
+		return nil, err
+	}
+	packages, err := s.packages(in.Source)
+	if err != nil {
 		return nil, err
 	}
 	suppressions, err := s.manifests(in.Manifests)
@@ -127,6 +141,9 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		return nil, err
 	}
 	if err := s.write(FindingsFile, document); err != nil {
+		return nil, err
+	}
+	if err := s.bills(in, parts, packages); err != nil {
 		return nil, err
 	}
 	if err := s.render(findings.Combine(in.Digest, s.parts, suppressions)); err != nil {
@@ -144,8 +161,16 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 
 func now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
-// check refuses trees that are missing, empty or named twice.
+// revision is a Git tree id, in SHA-1.
+var revision = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
+
+// check refuses trees that are missing, empty or named twice, and a revision
+// that is none.
 func (in Input) check() error {
+	if in.Revision != "" && !revision.MatchString(in.Revision) {
+		return step.Input(stage, fmt.Sprintf("revision %.80q", in.Revision), "is not a Git tree id",
+			"give 40 lower-case hexadecimal digits, or none")
+	}
 	var names []string
 	for _, tree := range append([]Tree{in.Source}, in.Manifests...) {
 		if tree.Name == "" || !filepath.IsLocal(tree.Name) || tree.Name != filepath.Clean(tree.Name) || tree.Name == "." {
@@ -246,7 +271,29 @@ func (s *scanner) scan(kind findings.Kind, name, folder string) (*types.Report, 
 	default:
 		prefix, args = "manifests", trivy.ManifestArgs(s.cache, s.secretConfig, folder, report)
 	}
-	if err := s.runner.Offline(s.ctx, prefix+" "+name, args...); err != nil {
+	read, err := s.read(prefix, name, report, file, args)
+	if err != nil {
+		return nil, err
+	}
+	s.parts = append(s.parts, findings.Part{Kind: kind, Name: name, Report: read})
+	return read, nil
+}
+
+// packages lists the packages that a source names. They are no findings: what
+// of them is delivered is in the image.
+func (s *scanner) packages(tree Tree) (*types.Report, error) {
+	folder, err := filepath.Abs(tree.Folder)
+	if err != nil {
+		return nil, err
+	}
+	report := filepath.Join(s.work, "report.json")
+	return s.read("packages", tree.Name, report, "source-packages.json", trivy.PackageArgs(s.cache, folder, report))
+}
+
+// read runs Trivy with arguments that make it write report, takes it, and keeps
+// it among the raw reports as file.
+func (s *scanner) read(what, name, report, file string, args []string) (*types.Report, error) {
+	if err := s.runner.Offline(s.ctx, what+" "+name, args...); err != nil {
 		return nil, err
 	}
 	read, err := findings.Read(report)
@@ -257,9 +304,47 @@ func (s *scanner) scan(kind findings.Kind, name, folder string) (*types.Report, 
 		return nil, err
 	}
 	read.ArtifactName = name
-	s.parts = append(s.parts, findings.Part{Kind: kind, Name: name, Report: read})
-	s.say("%s %s: scanned", prefix, name)
+	s.say("%s %s: scanned", what, name)
 	return read, s.write(filepath.Join(RawFolder, file), read)
+}
+
+// bills writes the bills of materials of the image and of its source.
+func (s *scanner) bills(in Input, image []sbom.Part, source *types.Report) error {
+	var reports []*types.Report
+	for _, part := range image {
+		reports = append(reports, part.Report)
+	}
+	created := sbom.Created(reports...)
+	if err := os.MkdirAll(filepath.Join(s.out, SBOMFolder), 0o755); err != nil {
+		return err
+	}
+	for _, made := range []struct {
+		name    string
+		subject sbom.Subject
+		parts   []sbom.Part
+	}{
+		{"image", sbom.Subject{Name: sbom.Name(in.Source.Name), Digest: in.Digest}, image},
+		{"source", sbom.Subject{Name: in.Source.Name, Revision: in.Revision}, []sbom.Part{{Report: source}}},
+	} {
+		made.subject.TrivyVersion, made.subject.Created = s.runner.Version(), created
+		bill, err := sbom.Of(made.subject, made.parts)
+		if err != nil {
+			return err
+		}
+		for suffix, document := range map[string]func() ([]byte, error){".cdx.json": bill.CycloneDX, ".spdx.json": bill.SPDX} {
+			data, err := document()
+			if err != nil {
+				return err
+			}
+			file := filepath.Join(SBOMFolder, made.name+suffix)
+			s.files = append(s.files, file)
+			if err := os.WriteFile(filepath.Join(s.out, file), data, 0o644); err != nil {
+				return err
+			}
+		}
+		s.say("bill of materials of the %s: %d packages", made.name, len(bill.Packages))
+	}
+	return nil
 }
 
 // render makes the table and the SARIF log, with Trivy's own writers.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
@@ -53,7 +54,7 @@ func standIn(args []string) error {
 			scanners = args[i+1]
 		}
 	}
-	recorded := map[string]string{"vuln": "image", "secret": "source", "misconfig,secret": "manifests"}[scanners]
+	recorded := map[string]string{"vuln": "image", "secret": "source", "license": "packages", "misconfig,secret": "manifests"}[scanners]
 	switch args[0] {
 	case "version":
 		fmt.Println(`{"Version":"0.74.0"}`)
@@ -91,6 +92,9 @@ func newBench(t *testing.T) *bench {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(b.home, name+".json"), data, 0o644))
 	}
+	packages, err := os.ReadFile(filepath.Join("..", "sbom", "testdata", "source.json"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(b.home, "packages.json"), packages, 0o644))
 	self, err := os.Executable()
 	require.NoError(t, err)
 	require.NoError(t, os.Symlink(self, filepath.Join(b.home, "trivy")))
@@ -161,8 +165,9 @@ func TestRun(t *testing.T) {
 	require.Equal(t, map[string]int{"CRITICAL": 1}, summary.Secrets)
 	require.Equal(t, map[string]int{"HIGH": 3, "LOW": 1}, summary.Misconfigurations)
 	require.Equal(t, []string{
-		"findings.json", "raw/image-linux-amd64.json", "raw/image-linux-arm64.json", "raw/manifests.json", "raw/source.json",
-		"report.sarif", "report.txt",
+		"findings.json", "raw/image-linux-amd64.json", "raw/image-linux-arm64.json", "raw/manifests.json",
+		"raw/source-packages.json", "raw/source.json", "report.sarif", "report.txt",
+		"sbom/image.cdx.json", "sbom/image.spdx.json", "sbom/source.cdx.json", "sbom/source.spdx.json",
 	}, summary.Files)
 	for _, file := range summary.Files {
 		require.FileExists(t, filepath.Join(b.out, file))
@@ -181,13 +186,59 @@ func TestRun(t *testing.T) {
 		strings.Join(trivy.ImageArgs(b.in.Cache, filepath.Join(b.work, "view-linux-amd64"), report), " "),
 		strings.Join(trivy.ImageArgs(b.in.Cache, filepath.Join(b.work, "view-linux-arm64"), report), " "),
 		strings.Join(trivy.SourceArgs(b.in.Cache, secret, b.in.Source.Folder, report), " "),
+		strings.Join(trivy.PackageArgs(b.in.Cache, b.in.Source.Folder, report), " "),
 		strings.Join(trivy.ManifestArgs(b.in.Cache, secret, filepath.Join(b.work, "manifests"), report), " "),
-	}, calls[1:5])
+	}, calls[1:6])
 	require.ElementsMatch(t, []string{
 		strings.Join(trivy.ConvertArgs(b.in.Cache, "table", filepath.Join(b.work, "combined.json"), filepath.Join(b.out, TableFile)), " "),
 		strings.Join(trivy.ConvertArgs(b.in.Cache, "sarif", filepath.Join(b.work, "combined.json"), filepath.Join(b.out, SARIFFile)), " "),
-	}, calls[5:])
+	}, calls[6:])
 	require.FileExists(t, filepath.Join(b.work, "manifests", "gitops", "apps", "sample", "base", "pod.yaml"))
+}
+
+func TestBillsOfMaterialsAreAboutThisImageAndItsSource(t *testing.T) {
+	b := newBench(t)
+	b.in.Revision = strings.Repeat("7", 40)
+	_, err := b.run()
+	require.NoError(t, err)
+	read := func(name string) cdx.BOM {
+		file, err := os.Open(filepath.Join(b.out, SBOMFolder, name))
+		require.NoError(t, err)
+		defer file.Close()
+		var bom cdx.BOM
+		require.NoError(t, cdx.NewBOMDecoder(file, cdx.BOMFileFormatJSON).Decode(&bom))
+		return bom
+	}
+	image := read("image.cdx.json")
+	assert.Equal(t, "sample", image.Metadata.Component.Name)
+	assert.Equal(t, b.in.Digest, image.Metadata.Component.Version)
+	assert.Equal(t, "1970-01-01T00:00:00Z", image.Metadata.Timestamp)
+	require.Len(t, *image.Metadata.Component.Components, 2)
+	var found []string
+	for _, c := range *image.Components {
+		found = append(found, c.PackageURL)
+	}
+	assert.Equal(t, []string{"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/sample", "pkg:golang/stdlib@v1.26.8"}, found)
+	assert.Equal(t, []cdx.Property{
+		{Name: "slipway:platform", Value: "linux/amd64"}, {Name: "slipway:platform", Value: "linux/arm64"}, {Name: "slipway:type", Value: "gobinary"},
+	}, *(*image.Components)[0].Properties)
+
+	source := read("source.cdx.json")
+	assert.Equal(t, "apps/sample", source.Metadata.Component.Name)
+	assert.Equal(t, b.in.Revision, source.Metadata.Component.Version)
+	assert.Len(t, *source.Components, 4)
+
+	first := b.out
+	b.work, b.out = t.TempDir(), t.TempDir()
+	_, err = b.run()
+	require.NoError(t, err)
+	for _, name := range []string{"image.cdx.json", "image.spdx.json", "source.cdx.json", "source.spdx.json"} {
+		one, err := os.ReadFile(filepath.Join(first, SBOMFolder, name))
+		require.NoError(t, err)
+		two, err := os.ReadFile(filepath.Join(b.out, SBOMFolder, name))
+		require.NoError(t, err)
+		assert.Equal(t, string(one), string(two), name)
+	}
 }
 
 func TestACommentThatSkipsACheckIsAFinding(t *testing.T) {
@@ -240,6 +291,11 @@ func TestRunRefuses(t *testing.T) {
 		}, step.KindPolicy, "manifests docs", "hold no file that Trivy can check"},
 		"a scanner that fails": {func(t *testing.T, b *bench) { require.NoError(t, os.Remove(filepath.Join(b.home, "source.json"))) },
 			step.KindInfrastructure, "trivy source apps/sample", "the scanner failed"},
+		"a scanner that lists no packages": {func(t *testing.T, b *bench) {
+			require.NoError(t, os.Remove(filepath.Join(b.home, "packages.json")))
+		}, step.KindInfrastructure, "trivy packages apps/sample", "the scanner failed"},
+		"a revision that is none": {func(_ *testing.T, b *bench) { b.in.Revision = "main" },
+			step.KindInput, `revision "main"`, "is not a Git tree id"},
 		"a report of an unknown class": {func(t *testing.T, b *bench) {
 			require.NoError(t, os.WriteFile(filepath.Join(b.home, "source.json"), []byte(`{"SchemaVersion":2,"Results":[{"Target":"x","Class":"firmware"}]}`), 0o644))
 		}, step.KindInfrastructure, `trivy result "x"`, `is of class "firmware"`},

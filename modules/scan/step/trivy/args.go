@@ -46,6 +46,14 @@ func SourceArgs(cache, secretConfig, folder, output string) []string {
 	return append(append(args, scanning(cache, output)...), folder)
 }
 
+// PackageArgs list the packages that the manifests and lock files in the source
+// at folder name, without those for development. Trivy needs a scanner to list
+// them: the one for licences asks no database.
+func PackageArgs(cache, folder, output string) []string {
+	args := []string{"fs", "--scanners", "license", "--pkg-types", "library", "--list-all-pkgs"}
+	return append(append(args, scanning(cache, output)...), folder)
+}
+
 // ManifestArgs look for misconfigurations and secrets in the manifests at
 // folder, with the checks that are built into Trivy.
 func ManifestArgs(cache, secretConfig, folder, output string) []string {

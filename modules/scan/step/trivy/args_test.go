@@ -21,6 +21,11 @@ func TestArgs(t *testing.T) {
 			"--format", "json", "--output", "/report.json", "--offline-scan",
 			"--skip-db-update", "--skip-java-db-update", "--skip-vex-repo-update", "--cache-backend", "memory", "--timeout", "15m",
 			"--cache-dir", "/cache", "--no-progress", "--skip-version-check", "--disable-telemetry", "/source"}},
+		"packages": {PackageArgs("/cache", "/source", "/report.json"), []string{
+			"fs", "--scanners", "license", "--pkg-types", "library", "--list-all-pkgs",
+			"--format", "json", "--output", "/report.json", "--offline-scan",
+			"--skip-db-update", "--skip-java-db-update", "--skip-vex-repo-update", "--cache-backend", "memory", "--timeout", "15m",
+			"--cache-dir", "/cache", "--no-progress", "--skip-version-check", "--disable-telemetry", "/source"}},
 		"manifests": {ManifestArgs("/cache", "/secret.yaml", "/manifests", "/report.json"), []string{
 			"fs", "--scanners", "misconfig,secret", "--secret-config", "/secret.yaml", "--skip-check-update", "--list-all-pkgs=false",
 			"--format", "json", "--output", "/report.json", "--offline-scan",

@@ -4,8 +4,10 @@ package sample
 import (
 	"archive/tar"
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -21,15 +23,23 @@ import (
 // with content.
 func Image(t testing.TB, architecture, file string, content []byte) v1.Image {
 	t.Helper()
+	return Files(t, architecture, map[string]string{file: string(content)})
+}
+
+// Files is an image for linux and an architecture whose one layer holds files.
+func Files(t testing.TB, architecture string, files map[string]string) v1.Image {
+	t.Helper()
 	var layer bytes.Buffer
 	archive := tar.NewWriter(&layer)
-	require.NoError(t, archive.WriteHeader(&tar.Header{Name: file, Mode: 0o755, Size: int64(len(content))}))
-	_, err := archive.Write(content)
-	require.NoError(t, err)
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		require.NoError(t, archive.WriteHeader(&tar.Header{Name: file, Mode: 0o755, Size: int64(len(files[file]))}))
+		_, err := archive.Write([]byte(files[file]))
+		require.NoError(t, err)
+	}
 	require.NoError(t, archive.Close())
 
 	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err = mutate.Append(image, mutate.Addendum{
+	image, err := mutate.Append(image, mutate.Addendum{
 		Layer: static.NewLayer(layer.Bytes(), types.OCIUncompressedLayer), MediaType: types.OCIUncompressedLayer,
 	})
 	require.NoError(t, err)
