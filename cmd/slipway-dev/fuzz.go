@@ -43,7 +43,7 @@ type fuzzing struct {
 
 // Flags declares the flags of the verb.
 func (z *fuzzing) Flags(flags *flag.FlagSet) {
-	flags.StringVar(&z.Time, "time", "3s", "how long each target runs: a duration, or a number of inputs such as 1000x")
+	flags.StringVar(&z.Time, "time", "2s", "how long each target runs: a duration, or a number of inputs such as 1000x")
 	flags.StringVar(&z.Run, "run", "", "run only the targets whose folder:name matches this expression")
 }
 

@@ -42,7 +42,7 @@ func FuzzParseReference(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if repo, err := ParseRepository("publish", "--repository", text); err != nil {
 			steptest.Refused(t, err)
-		} else if repo.Name() != text || strings.ContainsAny(text, "@ \r\n%?#\\") || strings.Contains(text, "..") || text[0] == '-' {
+		} else if repo.Name() != text || strings.ContainsAny(text, "@ \r\n%?#\\") || strings.Contains(text, "/.") || text[0] == '-' {
 			t.Fatalf("%q is accepted", text)
 		}
 		repo, digest, err := ParseReference("pull", "--reference", text)
@@ -74,8 +74,11 @@ func FuzzUploadURL(f *testing.F) {
 			return
 		}
 		u, err := url.Parse(got)
-		if err != nil || len(u.Query()["digest"]) != 1 || u.Query().Get("digest") != digest.String() {
-			t.Fatalf("%q leads to %q: %v", location, got, err)
+		if err != nil {
+			return // nothing is sent to such a host
+		}
+		if len(u.Query()["digest"]) != 1 || u.Query().Get("digest") != digest.String() {
+			t.Fatalf("%q leads to %q", location, got)
 		}
 	})
 }
