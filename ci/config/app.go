@@ -3,9 +3,9 @@ package config
 import (
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
+	"unicode"
 
 	"slipway/step"
 )
@@ -100,8 +100,11 @@ func ParseApp(name string, data []byte) (*App, error) {
 	default:
 		return nil, step.Input(stage, fmt.Sprintf("%s: packaging %q", where, a.Packaging), "is not a kind of packaging", "use kustomize or helm, or leave it out for kustomize")
 	}
+	if strings.ContainsFunc(a.Description, unicode.IsControl) {
+		return nil, step.Input(stage, fmt.Sprintf("%s: description %.80q", where, a.Description), "is not one line of text", "write one line, without control characters")
+	}
 	for key, value := range a.Annotations {
-		if key == "" || strings.ContainsAny(key, "= \t\r\n") || strings.ContainsAny(value, "\r\n") {
+		if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) || strings.ContainsFunc(key+value, unicode.IsControl) {
 			return nil, step.Input(stage, fmt.Sprintf("%s: annotations: %q", where, key), "is not an annotation", "use a key without spaces or =, and a value on one line")
 		}
 	}
@@ -112,11 +115,10 @@ func (a *App) badPackage(where string) error {
 	return step.Input(stage, fmt.Sprintf("%s: build.package %q", where, a.Build.Package), "is not a package of the app", "give a path such as ./cmd/"+a.Name)
 }
 
-// inside reports whether a relative path stays inside its folder and can't be
-// read as an option.
+// inside reports whether a relative path stays inside its folder, all the way
+// along it, and can't be read as an option.
 func inside(p string) bool {
-	c := path.Clean(p)
-	return p != "" && pathPattern.MatchString(c)
+	return pathPattern.MatchString(strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/"))
 }
 
 // Labels returns the app's OCI annotations as key=value, in order: the title,

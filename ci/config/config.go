@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/evidence"
@@ -257,17 +258,22 @@ func decode(name string, data []byte, into any) error {
 
 func cleanURL(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil &&
-		u.RawQuery == "" && u.Fragment == "" && !strings.ContainsAny(s, " \t\r\n")
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
+		!strings.ContainsAny(s, "?# \t\r\n")
 }
 
 func goodBranch(s string) bool {
-	return branchPattern.MatchString(s) && !strings.Contains(s, "..") && !strings.Contains(s, "//") &&
-		!strings.HasSuffix(s, "/") && !strings.HasSuffix(s, ".") && !strings.HasSuffix(s, ".lock")
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "" || strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".") || strings.HasSuffix(part, ".lock") {
+			return false
+		}
+	}
+	return branchPattern.MatchString(s) && !strings.Contains(s, "..")
 }
 
 func goodAuthor(s string) bool {
-	return s != "" && len(s) <= 100 && !strings.ContainsAny(s, "<>\r\n\x00")
+	return s != "" && len(s) <= 100 && strings.TrimSpace(s) == s &&
+		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '<' || r == '>' })
 }
 
 func goodEmail(s string) bool {

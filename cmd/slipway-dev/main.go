@@ -14,6 +14,7 @@
 //	slipway-dev toolbox publish publish the compiled programs, signed, for other machines
 //	slipway-dev check           formatting, vet and lint of every Go module
 //	slipway-dev test unit       vet and test every Go module, without an engine
+//	slipway-dev test fuzz       run every fuzz target of every Go module for a moment
 //	slipway-dev test module     test engine and Dagger modules on the engine
 //	slipway-dev test e2e        test the whole pipeline over real parts
 //	slipway-dev test cluster    test everything that needs the cluster
@@ -29,7 +30,8 @@
 //	slipway-dev engine env      print what .slipway/env holds
 //
 // up, demo, cluster build and cluster up take --toolbox, --node and --toolbox-key: published
-// programs that are verified and pulled instead of compiled.
+// programs that are verified and pulled instead of compiled. test fuzz takes --time, how
+// long each target runs, and --run, which targets.
 //
 // Where Docker's daemon answers or _EXPERIMENTAL_DAGGER_RUNNER_HOST names an
 // engine, that engine is used, and only the CLI is built.
@@ -53,7 +55,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|module|e2e|cluster | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|cluster | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {
@@ -88,12 +90,15 @@ func run(ctx context.Context, args []string) error {
 	verb := strings.Join(words, " ")
 	platform := &embedded.Platform{Launcher: launcher, Progress: progress}
 	registry := embedded.Registry{}
+	fuzz := fuzzing{}
 	flags := flag.NewFlagSet("slipway-dev "+verb, flag.ContinueOnError)
 	switch verb {
 	case "up", "demo", "demo cluster", "cluster build", "cluster up":
 		platform.Toolbox.Flags(flags)
 	case "toolbox publish":
 		registry.Flags(flags)
+	case "test fuzz":
+		fuzz.Flags(flags)
 	}
 	if err := flags.Parse(args[len(words):]); err != nil {
 		return err
@@ -106,6 +111,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if verb == "toolbox publish" {
 		return platform.PublishToolbox(ctx, registry, os.Stdout)
+	}
+	if verb == "test fuzz" {
+		return fuzz.run(ctx, launcher.Repo, progress, os.Stdout)
 	}
 	if ok, err := task(ctx, platform, verb); ok {
 		return err

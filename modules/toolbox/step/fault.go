@@ -91,17 +91,30 @@ func (f *Fault) Because(err error) *Fault {
 
 // Policy makes a fault of KindPolicy.
 func Policy(stage, input, reason, mend string, details ...string) *Fault {
-	return &Fault{Kind: KindPolicy, Stage: stage, Input: input, Reason: reason, Mend: mend, Details: details}
+	return fault(KindPolicy, stage, input, reason, mend, details)
 }
 
 // Input makes a fault of KindInput.
 func Input(stage, input, reason, mend string, details ...string) *Fault {
-	return &Fault{Kind: KindInput, Stage: stage, Input: input, Reason: reason, Mend: mend, Details: details}
+	return fault(KindInput, stage, input, reason, mend, details)
 }
 
 // Infrastructure makes a fault of KindInfrastructure.
 func Infrastructure(stage, input, reason, mend string, details ...string) *Fault {
-	return &Fault{Kind: KindInfrastructure, Stage: stage, Input: input, Reason: reason, Mend: mend, Details: details}
+	return fault(KindInfrastructure, stage, input, reason, mend, details)
+}
+
+// fault keeps each part on one line: parts of them come from outside, and a line
+// of their own would read like another part.
+func fault(kind Kind, stage, input, reason, mend string, details []string) *Fault {
+	return &Fault{Kind: kind, Stage: stage, Input: line(input), Reason: line(reason), Mend: line(mend), Details: details}
+}
+
+func line(text string) string {
+	if !strings.ContainsAny(text, "\r\n") {
+		return text
+	}
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }), " ")
 }
 
 // AsFault finds the Fault in err's chain.

@@ -46,7 +46,8 @@ type Passwd struct {
 // Where an archive repeats a name, the last entry counts, as when it is
 // unpacked; a group of hard links is written as the first of its names and
 // links to it. Errors wrap ErrBadLayer when the archive is damaged, names a
-// path above the root, or mixes repeated names with hard links.
+// path above the root, links to a folder, mixes repeated names with hard links,
+// or can't be written without the extensions of one tar format only.
 func Rewrite(w io.Writer, compressed io.Reader, scratch string) (Rewritten, error) {
 	spool, err := os.CreateTemp(scratch, "layer-")
 	if err != nil {
@@ -77,6 +78,10 @@ func Rewrite(w io.Writer, compressed io.Reader, scratch string) (Rewritten, erro
 	return Rewritten{DiffID: diffID, SourceDiffID: source, Passwd: passwd}, nil
 }
 
+// maxWindow is the largest zstd window that is read: what the zstd command reads
+// unless it is told otherwise.
+const maxWindow = 128 << 20
+
 // decompress copies the plain archive to w and returns its digest. The
 // compression is told by the first bytes.
 func decompress(w io.Writer, compressed io.Reader) (v1.Hash, error) {
@@ -91,7 +96,8 @@ func decompress(w io.Writer, compressed io.Reader) (v1.Hash, error) {
 		}
 		plain = zr
 	case string(magic) == "\x28\xb5\x2f\xfd":
-		zr, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1))
+		// The window is memory that a few bytes can ask for.
+		zr, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return v1.Hash{}, fmt.Errorf("%w: zstd: %w", ErrBadLayer, err)
 		}
@@ -135,7 +141,11 @@ func read(spool *os.File) ([]Entry, error) {
 		return nil, err
 	}
 	entries := make([]Entry, 0, len(byName))
-	for _, e := range byName {
+	for name, e := range byName {
+		h := fixed(e.Header)
+		if err := tar.NewWriter(io.Discard).WriteHeader(&h); err != nil {
+			return nil, fmt.Errorf("%w: %q: %w", ErrBadLayer, name, err)
+		}
 		entries = append(entries, e)
 	}
 	return entries, nil
@@ -211,6 +221,9 @@ func regroupLinks(byName map[string]Entry, repeated map[string]bool) error {
 		file, ok := byName[target]
 		if !ok {
 			continue // the target is in a layer below
+		}
+		if file.Header.Typeflag == tar.TypeDir {
+			return fmt.Errorf("%w: %q is a hard link to the folder %q", ErrBadLayer, links[0], target)
 		}
 		names := append(slices.Clone(links), target)
 		sort.Strings(names)

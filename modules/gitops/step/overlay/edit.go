@@ -193,6 +193,10 @@ func splice(file string, src []byte, e entry, digest string) ([]byte, error) {
 	if after == nil {
 		after = yaml.NewRNode(e.node).Field("name")
 	}
+	if after == nil {
+		// The name comes from elsewhere, through a merge key.
+		return nil, inPlace(e.node.Line)
+	}
 	key, value := after.Key.YNode(), after.Value.YNode()
 	if e.node.Style&yaml.FlowStyle != 0 || key.Line != value.Line || strings.Contains(value.Value, "\n") {
 		return nil, inPlace(e.node.Line)

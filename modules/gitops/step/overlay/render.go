@@ -40,6 +40,9 @@ func (r Renderer) Render(tree Tree, app, env string) ([]byte, error) {
 // an input Fault.
 func (r Renderer) Build(tree Tree, folder string) ([]byte, error) {
 	w := walk{tree: tree, seen: map[string]bool{}}
+	if err := tree.checkAliases(); err != nil {
+		return nil, err
+	}
 	if err := w.visit(folder); err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func readMessage(message string) said {
 		key, value, _ := strings.Cut(line, ": ")
 		value = strings.TrimSpace(value)
 		switch {
-		case key == trailerDigest:
+		case key == trailerDigest && step.Digest(Stage, "image", value) == nil:
 			m.digest = value
 		case key == trailerRevision && revisionPattern.MatchString(value):
 			m.revision = value

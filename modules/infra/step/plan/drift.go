@@ -110,7 +110,7 @@ func Applied(p *tfjson.Plan) bool {
 }
 
 func holds(m *tfjson.StateModule) bool {
-	return m != nil && (slices.ContainsFunc(m.Resources, func(r *tfjson.StateResource) bool { return r.Mode == tfjson.ManagedResourceMode }) ||
+	return m != nil && (slices.ContainsFunc(m.Resources, func(r *tfjson.StateResource) bool { return r != nil && r.Mode == tfjson.ManagedResourceMode }) ||
 		slices.ContainsFunc(m.ChildModules, holds))
 }
 
@@ -118,11 +118,11 @@ func declares(m *tfjson.ConfigModule) bool {
 	if m == nil {
 		return false
 	}
-	if slices.ContainsFunc(m.Resources, func(r *tfjson.ConfigResource) bool { return r.Mode == tfjson.ManagedResourceMode }) {
+	if slices.ContainsFunc(m.Resources, func(r *tfjson.ConfigResource) bool { return r != nil && r.Mode == tfjson.ManagedResourceMode }) {
 		return true
 	}
 	for _, call := range m.ModuleCalls {
-		if declares(call.Module) {
+		if call != nil && declares(call.Module) {
 			return true
 		}
 	}

@@ -40,9 +40,15 @@ func Redact(p *tfjson.Plan) *tfjson.Plan {
 		out.ResourceDrift = append(out.ResourceDrift, redactResource(rc, secrets))
 	}
 	for _, d := range p.DeferredChanges {
+		if d == nil {
+			d = &tfjson.DeferredResourceChange{}
+		}
 		out.DeferredChanges = append(out.DeferredChanges, &tfjson.DeferredResourceChange{Reason: d.Reason, ResourceChange: redactResource(d.ResourceChange, secrets)})
 	}
 	for _, a := range p.ActionInvocations {
+		if a == nil {
+			a = &tfjson.ActionInvocation{}
+		}
 		out.ActionInvocations = append(out.ActionInvocations, &tfjson.ActionInvocation{Address: a.Address, Type: a.Type, Name: a.Name, ProviderName: a.ProviderName})
 	}
 	for name, c := range p.OutputChanges {
@@ -189,7 +195,9 @@ func secretsOf(p *tfjson.Plan) []string {
 	}
 	changes := slices.Collect(maps.Values(p.OutputChanges))
 	for _, rc := range slices.Concat(p.ResourceChanges, p.ResourceDrift) {
-		changes = append(changes, rc.Change)
+		if rc != nil {
+			changes = append(changes, rc.Change)
+		}
 	}
 	for _, c := range changes {
 		if c == nil {

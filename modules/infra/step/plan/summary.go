@@ -69,8 +69,8 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 			"plan without them: this step can't judge them")
 	}
 	for _, rc := range p.ResourceChanges {
-		if rc.Change == nil {
-			return s, unknownAction(stage, rc.Address, nil)
+		if rc == nil || rc.Change == nil {
+			return s, unknownAction(stage, rc)
 		}
 		a := rc.Change.Actions
 		switch {
@@ -89,7 +89,7 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 		case a.Forget():
 			s.Forget++
 		default:
-			return s, unknownAction(stage, rc.Address, a)
+			return s, unknownAction(stage, rc)
 		}
 		moved := rc.PreviousAddress != "" && rc.PreviousAddress != rc.Address
 		if a.NoOp() && rc.Change.Importing == nil && !moved {
@@ -115,6 +115,9 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 		s.Outputs = append(s.Outputs, o)
 	}
 	for _, rc := range p.ResourceDrift {
+		if rc == nil {
+			return s, unknownAction(stage, rc)
+		}
 		s.Drift = append(s.Drift, address(rc))
 	}
 	slices.SortStableFunc(s.Resources, func(a, b Resource) int { return strings.Compare(a.Address, b.Address) })
@@ -149,8 +152,15 @@ func CheckVariable(stage string, p *tfjson.Plan, env string) error {
 	return nil
 }
 
-func unknownAction(stage, address string, a tfjson.Actions) *step.Fault {
-	return step.Infrastructure(stage, address, fmt.Sprintf("has an action that this step doesn't know: %q", actions(a)),
+func unknownAction(stage string, rc *tfjson.ResourceChange) *step.Fault {
+	where, list := "terraform plan", []string{}
+	if rc != nil && rc.Address != "" {
+		where = rc.Address
+	}
+	if rc != nil && rc.Change != nil {
+		list = actions(rc.Change.Actions)
+	}
+	return step.Infrastructure(stage, where, fmt.Sprintf("has an action that this step doesn't know: %q", list),
 		"use a Terraform version that the step supports")
 }
 

@@ -1,6 +1,7 @@
 package terraform
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,6 +39,9 @@ var (
 	holderID = regexp.MustCompile(`already locked: ID=(\S+)`)
 	// lockInfo is a line of what Terraform prints of a lock.
 	lockInfo = regexp.MustCompile(`(?m)^[\s│]*(ID|Operation|Who|Created):[ \t]*(\S.*?)\s*$`)
+
+	// lockID is what the unlock stage takes.
+	lockID = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z-]{0,127}\z`)
 
 	// How the backends that know force-unlock refuse it.
 	anotherLock = regexp.MustCompile(`does not match existing lock|lock [Ii][Dd].* does not match|lease ID .* did not match`)
@@ -78,13 +82,13 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 	code := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
 	resource := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Address != "" })
 	if command != "apply" && code >= 0 && !resource {
-		return step.Input(stage, at(errs[code], what), oneLine(firstLine(errs[code].Summary)), "mend the code or its variables", details...).Because(err)
+		return step.Input(stage, at(errs[code], what), summary(errs[code]), "mend the code or its variables", details...).Because(err)
 	}
 	mend := "see the reason, then try again"
 	if command == "apply" {
 		mend = "see the reason, then plan again: a part may have been applied"
 	}
-	return step.Infrastructure(stage, at(errs[0], what), oneLine(firstLine(errs[0].Summary)), mend, details...).Because(err)
+	return step.Infrastructure(stage, at(errs[0], what), summary(errs[0]), mend, details...).Because(err)
 }
 
 func validateFault(stage string, all []tfjson.Diagnostic) error {
@@ -92,7 +96,7 @@ func validateFault(stage string, all []tfjson.Diagnostic) error {
 	if len(errs) == 0 {
 		return step.Input(stage, "terraform validate", "the code is not valid", "run terraform validate on it")
 	}
-	return step.Input(stage, at(errs[0], "terraform validate"), oneLine(firstLine(errs[0].Summary)), "mend the code", lines(errs)...)
+	return step.Input(stage, at(errs[0], "terraform validate"), summary(errs[0]), "mend the code", lines(errs)...)
 }
 
 func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err error) error {
@@ -138,8 +142,9 @@ func lockFault(stage, text string, details []string) *step.Fault {
 	if m := holderID.FindStringSubmatch(text); m != nil {
 		info["ID"] = m[1]
 	}
+	// The ID becomes a part of a command: people copy it.
 	id := info["ID"]
-	if id == "" {
+	if !lockID.MatchString(id) {
 		return step.Infrastructure(stage, "state lock", "can't be taken", "see that the state backend runs, then try again", details...)
 	}
 	reason := "is held by another run"
@@ -171,6 +176,11 @@ func lines(all []tfjson.Diagnostic) []string {
 		list[i] = line(d)
 	}
 	return list
+}
+
+// summary is a diagnostic's on one line.
+func summary(d tfjson.Diagnostic) string {
+	return cmp.Or(oneLine(firstLine(strings.TrimSpace(d.Summary))), "failed without a reason")
 }
 
 func at(d tfjson.Diagnostic, otherwise string) string {

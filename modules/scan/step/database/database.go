@@ -148,6 +148,12 @@ func settle(folder, digest string) (*findings.Database, error) {
 	if m.UpdatedAt.IsZero() || m.NextUpdate.IsZero() {
 		return nil, errors.New("its metadata.json does not say how old it is")
 	}
+	m.UpdatedAt, m.NextUpdate = m.UpdatedAt.UTC(), m.NextUpdate.UTC()
+	for _, at := range []time.Time{m.UpdatedAt, m.NextUpdate} {
+		if year := at.Year(); year < 1 || year > 9999 {
+			return nil, fmt.Errorf("its metadata.json names the year %d", year)
+		}
+	}
 	m.DownloadedAt = m.UpdatedAt
 	if data, err = json.Marshal(m); err != nil {
 		return nil, err
@@ -156,7 +162,7 @@ func settle(folder, digest string) (*findings.Database, error) {
 		return nil, err
 	}
 	return &findings.Database{
-		Digest: digest, UpdatedAt: m.UpdatedAt.UTC(), NextUpdate: m.NextUpdate.UTC(), Version: m.Version,
+		Digest: digest, UpdatedAt: m.UpdatedAt, NextUpdate: m.NextUpdate, Version: m.Version,
 	}, nil
 }
 

@@ -135,15 +135,15 @@ func noAPI(err error, header http.Header) bool {
 
 var linkNext = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
 
-// nextPage follows the Link header (RFC 8288) on the same host. A page that
-// brings nothing is the last.
+// nextPage follows the Link header (RFC 8288) on the same host, as encrypted as
+// before. A page that brings nothing is the last.
 func nextPage(at *url.URL, header http.Header, got int) (*url.URL, error) {
 	found := linkNext.FindStringSubmatch(header.Get("Link"))
 	if found == nil || got == 0 {
 		return nil, nil
 	}
 	next, err := at.Parse(found[1])
-	if err != nil || next.Host != at.Host {
+	if err != nil || next.Scheme != at.Scheme || next.Host != at.Host || next.User != nil {
 		return nil, fmt.Errorf("next page of referrers is not on %s", at.Host)
 	}
 	return next, nil

@@ -1,0 +1,198 @@
+package config_test
+
+import (
+	"net/url"
+	"os"
+	"path"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+	"slipway/ci/config"
+	"slipway/ci/policy"
+	"slipway/step"
+	"slipway/step/steptest"
+)
+
+// plain fails for text that could be an option, leave its folder or be more than
+// one word of a command.
+func plain(t *testing.T, what, text string) {
+	t.Helper()
+	if text == "" || strings.HasPrefix(text, "-") || path.IsAbs(text) || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }) {
+		t.Fatalf("%s %q is accepted", what, text)
+	}
+	for part := range strings.SplitSeq(text, "/") {
+		if part == ".." || part == ".git" && what == "branch" {
+			t.Fatalf("%s %q is accepted", what, text)
+		}
+	}
+}
+
+// FuzzParseApp: what is accepted can only mean the app's own folder, and means
+// the same when it is written and read again.
+func FuzzParseApp(f *testing.F) {
+	for _, app := range []string{"hello", "legacy", "pages"} {
+		data, err := os.ReadFile("../../apps/" + app + "/" + config.AppFile)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(app, data)
+	}
+	for _, data := range []string{
+		goodApp, goodApp + "packaging: helm\n", goodApp + "annotations: {a.b: \"=c\"}\n", goodApp + "annotations: {\"a b\": c}\n",
+		goodApp + "---\n" + goodApp, "", "- a\n", "name: hello\nname: hello\n", "a: &a [*a]\n",
+		"name: hello\ndescription: \"a\\nb\"\nbuild: {kind: go, package: ./cmd/hello}\nport: 8080\n",
+		"name: hello\nbuild: {kind: dockerfile, file: --help/../Dockerfile}\nport: 1\n",
+		"name: hello\nbuild: {kind: dockerfile, file: \"a/\\n/../Dockerfile\"}\nport: 1\n",
+		"name: hello\nbuild: {kind: go, package: ./cmd/../../other}\nport: 1\n",
+		"name: hello\nbuild: {kind: go, package: \"./-x/../cmd\"}\nport: 1\n",
+		"name: hello\nbuild: {kind: dockerfile, file: a/b/, package: ./cmd/x/}\nport: 65535\n",
+		"base: &b {kind: go, package: ./x}\n", "name: hello\nbuild: {<<: {kind: go, package: ./x}}\nport: 0x50\n",
+	} {
+		f.Add("hello", []byte(data))
+	}
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		if step.Name("app", "app", name) != nil {
+			return // refused before its descriptor is read
+		}
+		app, err := config.ParseApp(name, data)
+		if err != nil {
+			if fault := steptest.Refused(t, err); app != nil || fault.Kind != step.KindInput || !strings.HasPrefix(fault.Input, "apps/"+name+"/app.yaml") {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if app.Name != name || app.Port < 1 || app.Port > 65535 {
+			t.Fatalf("%+v", app)
+		}
+		if app.Build.Kind == config.KindGo || app.Build.Package != "" {
+			if !strings.HasPrefix(app.Build.Package, "./") {
+				t.Fatalf("package %q", app.Build.Package)
+			}
+			plain(t, "package", app.Build.Package)
+		}
+		if app.Build.Kind == config.KindDockerfile {
+			plain(t, "file", app.Build.File)
+		}
+		for _, label := range app.Labels() {
+			key, _, ok := strings.Cut(label, "=")
+			if !ok || key == "" || strings.ContainsFunc(key, unicode.IsSpace) || strings.ContainsFunc(label, unicode.IsControl) {
+				t.Fatalf("label %q", label)
+			}
+		}
+		written, err := yaml.Marshal(app)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := config.ParseApp(name, written)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, written)
+		}
+		if len(app.Annotations)+len(again.Annotations) == 0 {
+			app.Annotations, again.Annotations = nil, nil
+		}
+		if !reflect.DeepEqual(app, again) {
+			t.Fatalf("%+v became %+v", app, again)
+		}
+	})
+}
+
+// FuzzParse: what is accepted can be used as it is: addresses have a host, names
+// are names, each environment has a state of its own, and no exception is for
+// ever.
+func FuzzParse(f *testing.F) {
+	shipped, err := os.ReadFile("../../" + config.File)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(shipped)
+	for _, change := range [][2]string{
+		{"", "- "}, {"registry:", "registry: &r"}, {"state: http://localhost:5000/state", "state: {type: azurerm, resourceGroup: acme, storageAccount: acme, container: states}"},
+		{"http://localhost:5000/state", "http://localhost:5000/state?"}, {"http://localhost:5000/state", `"http://localhost:5000/state#"`},
+		{"http://localhost:5000/gitops.git", "http://:80/x"}, {"http://localhost:5000/gitops.git", "http://[::1]/%2e%2e"},
+		{"branch: main", "branch: a/.b"}, {"branch: main", "branch: a.lock/b"}, {"branch: main", "branch: a/-b"}, {"name: Slipway", "name: \" a\\tb\""},
+		{"slipway@localhost", "\"é@localhost\""}, {"staging: {}", "a-1: {}"}, {"staging: {}", "staging: {infra: ignore}"}, {"maxAge: 48h", "maxAge: 1e9"},
+		{"path: gitops/platform/argocd/base/rbac.yaml", "path: \"[a\""}, {"path: gitops/platform/argocd/base/rbac.yaml", "path: \"*/[^a]?\\\\*\""},
+		{`expires: "2027-05-31"`, "expires: 2027-05-31"}, {"cluster:\n    code: local", "cluster:\n    cluster: {code: local}\n    code: local"},
+		{"threshold: HIGH", "threshold: !!binary SElHSA=="}, {"port: 1", "port: 1"}, {"server: https://localhost:6443", "server: https://localhost:6443/#"},
+	} {
+		f.Add([]byte(strings.Replace(string(shipped), change[0], change[1], 1)))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := config.Parse(data)
+		if err != nil {
+			if fault := steptest.Refused(t, err); c != nil || fault.Kind != step.KindInput || !strings.HasPrefix(fault.Input, config.File) {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		for what, address := range map[string]string{"remote": c.GitOps.Remote, "registry": "//" + c.Image("hello"), "database": "//" + c.Scan.Database.Repository} {
+			if _, err := config.HostPort(address); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+		plain(t, "branch", c.GitOps.Branch)
+		plain(t, "root", c.GitOps.Root)
+		for part := range strings.SplitSeq(c.GitOps.Branch, "/") {
+			if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") || strings.HasSuffix(part, ".") {
+				t.Fatalf("branch %q", c.GitOps.Branch)
+			}
+		}
+		if author := c.GitOps.Author; strings.ContainsFunc(author.Name+author.Email, unicode.IsControl) || strings.TrimSpace(author.Name) != author.Name {
+			t.Fatalf("author %q", author)
+		}
+		for _, infra := range []*config.Infra{&c.Infra, c.Infra.Cluster} {
+			if infra != nil {
+				states(t, *infra, c.EnvironmentNames())
+			}
+		}
+		for _, name := range c.EnvironmentNames() {
+			if _, err := c.Environment("release", name); err != nil || step.Name("release", "environment", name) != nil {
+				t.Fatalf("environment %q: %v", name, err)
+			}
+		}
+		late := policy.Misconfiguration{ID: "KSV-0001", File: "a.yaml", Severity: policy.Critical}
+		for _, e := range c.Scan.Policy.Exceptions {
+			late.ID, late.File = e.ID, e.Path
+			left, err := c.Scan.Policy.Unexcepted("infra", []policy.Misconfiguration{late}, time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC))
+			if err == nil && len(left) == 0 {
+				t.Fatalf("an exception never ends: %+v", e)
+			}
+		}
+		if c.Scan.Database.MaxAge <= 0 || c.Scan.Policy.Validate("policy") != nil {
+			t.Fatalf("%+v", c.Scan)
+		}
+	})
+}
+
+// states fails unless each environment's state is at a place of its own, which a
+// server tells apart.
+func states(t *testing.T, infra config.Infra, environments []string) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, environment := range environments {
+		text, err := infra.StateConfig(environment, "me")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var settings map[string]string
+		if err := yaml.Unmarshal([]byte(text), &settings); err != nil {
+			t.Fatal(err)
+		}
+		where := settings["secret_suffix"] + settings["key"]
+		if address := settings["address"]; address != "" {
+			u, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			where = u.Path
+		}
+		if where == "" || seen[where] || !strings.HasSuffix(strings.TrimSuffix(where, ".tfstate"), environment) {
+			t.Fatalf("%s shares its state with another environment: %s", environment, text)
+		}
+		seen[where] = true
+	}
+}

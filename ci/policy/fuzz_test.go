@@ -1,0 +1,153 @@
+package policy_test
+
+import (
+	"encoding/json"
+	"path"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"slipway/ci/policy"
+	"slipway/step"
+	"slipway/step/steptest"
+)
+
+// FuzzAcceptAny: an attested predicate that is accepted says so in every reading
+// of it, and is accepted for nothing else: no other image, no other policy, no
+// day after one of its exceptions.
+func FuzzAcceptAny(f *testing.F) {
+	const reference = "localhost:5000/hello@" + digest
+	p, in := strict(), clean()
+	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-12-24"}}
+	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2022-32149", policy.High, "0.3.8")}
+	v, err := p.Evaluate(in)
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := json.Marshal(policy.Summarise(reference, *v))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	for _, change := range [][2]string{
+		{"PASSED", "FAILED"}, {"PASSED", "passed"}, {`"PASSED"`, `null`}, {"urn:slipway:scan", "urn:slipway:scan\\u0000"}, {digest, digest[:70]},
+		{"2026-12-24", "2026-11-01"}, {"2026-12-24", "9999-99-99"}, {`"sha256":`, `"sha512":`}, {`{"verifier"`, `{"verificationResult":"FAILED","verifier"`},
+		{`"verificationResult"`, `"VERIFICATIONRESULT"`}, {`"excepted":[`, `"excepted":null,"x":[`},
+	} {
+		f.Add([]byte(strings.Replace(string(good), change[0], change[1], 1)))
+	}
+	for _, text := range []string{"", "null", "[]", "{}", `"PASSED"`, string(good) + string(good), string(good[:len(good)/2])} {
+		f.Add([]byte(text))
+	}
+	another := p
+	another.Threshold = policy.Critical
+	f.Fuzz(func(t *testing.T, data []byte) {
+		predicates := []json.RawMessage{data}
+		if err := p.AcceptAny("release", reference, predicates, now); err != nil {
+			if fault := steptest.Refused(t, err); fault.Kind != step.KindPolicy || fault.Stage != "release" {
+				t.Fatal(err)
+			}
+			return
+		}
+		var s policy.Summary
+		if err := json.Unmarshal(data, &s); err != nil {
+			t.Fatal(err)
+		}
+		if s.VerificationResult != "PASSED" || s.ResourceURI != reference || "sha256:"+s.Policy.Digest["sha256"] != p.Digest() {
+			t.Fatalf("accepted: %+v", s)
+		}
+		for what, err := range map[string]error{
+			"another image":  p.AcceptAny("release", reference[:len(reference)-1]+"b", predicates, now),
+			"another policy": another.AcceptAny("release", reference, predicates, now),
+		} {
+			if err == nil {
+				t.Fatalf("accepted for %s", what)
+			}
+		}
+		late := time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC)
+		if err := p.AcceptAny("release", reference, predicates, late); len(s.Scan.Excepted) > 0 && err == nil {
+			t.Fatal("accepted after its exceptions have ended")
+		}
+		written, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.AcceptAny("release", reference, []json.RawMessage{[]byte("{}"), written}, now); err != nil {
+			t.Fatalf("the same, written again: %v", err)
+		}
+	})
+}
+
+// FuzzEvaluate: whatever a policy says, one finding passes it only below the
+// threshold, as the actions let it, or by an exception that is for it and holds.
+func FuzzEvaluate(f *testing.F) {
+	exception := "exceptions: [{id: CVE-1, reason: r, owner: o, expires: 2026-11-24}]\n"
+	for _, text := range []string{
+		"threshold: HIGH\nunfixed: report\nunknown: refuse\n", "threshold: LOW\nunfixed: refuse\nunknown: report\n",
+		"threshold: HIGH\nunfixed: report\nunknown: refuse\n" + exception,
+		"threshold: HIGH\nunfixed: report\nunknown: refuse\n" + strings.Replace(exception, "id:", "app: other, id:", 1),
+		"threshold: HIGH\nunfixed: report\nunknown: refuse\n" + strings.Replace(exception, "id:", "path: gitops/*/x.yaml, id:", 1),
+		"threshold: HIGH\nunfixed: report\nunknown: refuse\n" + strings.Replace(exception, "11-24", "11-23", 1),
+		"threshold: UNKNOWN\nunfixed: report\nunknown: report\n", "threshold: high\n", "", "[]", "exceptions: [{}]\n",
+	} {
+		f.Add([]byte(text), "CVE-1", "HIGH", "0.3.8", "gitops/a/x.yaml", 0)
+		f.Add([]byte(text), "CVE-1", "", "", "", 1)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, id, severity, fixed, file string, days int) {
+		var p policy.Policy
+		if yaml.Unmarshal(text, &p) != nil {
+			return
+		}
+		in := clean()
+		in.Now = now.AddDate(0, 0, days%1000)
+		in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
+		found := vulnerability(id, policy.Severity(severity), fixed)
+		in.Findings.Vulnerabilities = []policy.Vulnerability{found}
+		setting := policy.Misconfiguration{ID: id, File: file, Severity: policy.Severity(severity)}
+		in.Findings.Misconfigurations = []policy.Misconfiguration{setting}
+		v, err := p.Evaluate(in)
+		if err != nil {
+			// A title or reason may come from a finding; its lines are details.
+			steptest.Refused(t, err)
+			return
+		}
+		if v.PolicyDigest != p.Digest() || len(v.Reported)+2*len(v.Excepted) == 0 {
+			t.Fatalf("%+v", v)
+		}
+		if !allowed(p, found.Severity, fixed == "") && !excepted(p, in.App, id, "", in.Now) {
+			t.Fatalf("%s of severity %q passes %+v", id, severity, p)
+		}
+		if !allowed(p, setting.Severity, false) && !excepted(p, in.App, id, file, in.Now) {
+			t.Fatalf("%s in %q of severity %q passes %+v", id, file, severity, p)
+		}
+	})
+}
+
+// allowed is what a policy lets pass without an exception.
+func allowed(p policy.Policy, s policy.Severity, unfixed bool) bool {
+	order := "LOW MEDIUM HIGH CRITICAL"
+	switch at := strings.Index(order, string(s)); {
+	case s == policy.Unknown:
+		return p.Unknown == policy.Report
+	case s == "" || strings.Contains(string(s), " ") || at < 0 || at > 0 && order[at-1] != ' ' || !strings.HasPrefix(order[at:]+" ", string(s)+" "):
+		return false
+	default:
+		return at < strings.Index(order, string(p.Threshold)) || unfixed && p.Unfixed == policy.Report
+	}
+}
+
+// excepted says whether a policy has an exception for a finding that holds.
+func excepted(p policy.Policy, app, id, file string, now time.Time) bool {
+	for _, e := range p.Exceptions {
+		day, err := time.Parse(time.DateOnly, e.Expires)
+		matches := e.Path == ""
+		if !matches && file != "" {
+			matches, _ = path.Match(e.Path, file)
+		}
+		if err == nil && e.ID == id && (e.App == "" || e.App == app) && matches && now.Before(day.Add(24*time.Hour)) {
+			return true
+		}
+	}
+	return false
+}
