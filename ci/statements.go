@@ -77,9 +77,9 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 		"sbom-image-spdx":       {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image.spdx.json"},
 		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
 		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
-		"scan":       {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
-		"provenance": {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
-		"tests":      {PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, passed(tested))},
+		"scan":                  {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
+		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
+		"tests":                 {PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, passed(tested))},
 	})
 	if err != nil {
 		return nil, err
