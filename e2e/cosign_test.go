@@ -40,8 +40,16 @@ func TestStockCosignAcceptsTheSignature(t *testing.T) {
 	require.NoError(t, err, out)
 	assert.Contains(t, out, "The signatures were verified against the specified public key")
 
-	out, err = verify("verify-attestation", "--key", p.file("keys/cosign.pub"), "--type", "https://slsa.dev/verification_summary/v1")
-	require.NoError(t, err, out)
+	for _, predicateType := range []string{
+		"https://in-toto.io/attestation/vulns/v0.2", "https://slsa.dev/provenance/v1", "https://in-toto.io/attestation/test-result/v0.1",
+		"https://cyclonedx.org/bom", "https://spdx.dev/Document",
+	} {
+		out, err = verify("verify-attestation", "--key", p.file("keys/cosign.pub"), "--type", predicateType)
+		require.NoError(t, err, out)
+		assert.Contains(t, out, "The signatures were verified against the specified public key", predicateType)
+	}
+	out, err = verify("verify-attestation", "--key", p.file("keys/cosign.pub"), "--type", "https://example.org/other")
+	require.Error(t, err, "nothing of that type is there: %s", out)
 
 	_, err = p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+p.file("password"), "export", "--path", p.file("stranger"))
 	require.NoError(t, err)
