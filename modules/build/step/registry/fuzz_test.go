@@ -41,7 +41,7 @@ func FuzzParseReference(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if repo, err := ParseRepository("publish", "--repository", text); err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 		} else if repo.Name() != text || strings.ContainsAny(text, "@ \r\n%?#\\") || strings.Contains(text, "/.") || text[0] == '-' {
 			t.Fatalf("%q is accepted", text)
 		}

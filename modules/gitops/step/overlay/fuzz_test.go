@@ -149,18 +149,18 @@ func FuzzRender(f *testing.F) {
 		}
 		edited, err := SetDigest(file, kustomization, repo, sum(5))
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		files.Files[file] = edited
 		after, err := Renderer{}.Render(files, "hello", "dev")
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		count, err := Prove("dev", before, after, repo, sum(5))
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		if count < 1 || bytes.Count(after, []byte(repo+"@"+sum(5))) < count {
@@ -185,7 +185,7 @@ func FuzzDiff(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after []byte, value string) {
 		out, err := Diff("dev", before, after)
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		if same, err := Diff("dev", before, before); err != nil || len(same) > 0 {
@@ -205,7 +205,7 @@ func FuzzDiff(f *testing.F) {
 		hidden := "\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: fuzzed\nstringData:\n  password: " + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n    ") + "\n"
 		out, err = Diff("dev", before, append(bytes.Clone(after), hidden...))
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		if bytes.Contains(out, []byte("hush<")) && !bytes.Contains(append(bytes.Clone(before), after...), []byte("hush<")) {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2/hclparse"
 
@@ -35,6 +36,9 @@ func FuzzCheckBackend(f *testing.F) {
 				t.Fatal(err)
 			}
 			return
+		}
+		if !utf8.Valid(data) {
+			return // what is added may become a part of the last name
 		}
 		for _, block := range []string{`backend "local" {}`, `cloud {}`, "backend \"http\" {\n    address = \"https://x.example\"\n  }"} {
 			more := append([]byte(string(data)+"\n"), "terraform {\n  "+block+"\n}\n"...)

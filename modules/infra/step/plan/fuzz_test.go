@@ -52,7 +52,7 @@ func FuzzRedact(f *testing.F) {
 		}
 		s, err := Summarize("check", redacted)
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 		} else if count := s.Create + s.Update + s.Delete + s.Replace + s.Read + s.Forget + s.NoOp; count != len(p.ResourceChanges) || len(s.Destroys()) < s.Delete+s.Replace+s.Forget {
 			t.Fatalf("%d changes: %+v", len(p.ResourceChanges), s)
 		}
@@ -64,7 +64,7 @@ func FuzzRedact(f *testing.F) {
 		}
 		Applied(&p)
 		if err := CheckVariable("check", &p, "dev"); err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 		}
 	})
 }

@@ -52,7 +52,7 @@ func FuzzParse(f *testing.F) {
 		part := Part{Kind: Kind(kind % 3), Name: name, Report: report}
 		d, err := Merge(digest, "0.74.0", database, []Part{part, part}, nil)
 		if err != nil {
-			steptest.Refused(t, err)
+			_ = steptest.Refused(t, err)
 			return
 		}
 		for _, v := range d.Vulnerabilities {

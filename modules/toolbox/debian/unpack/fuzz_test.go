@@ -54,7 +54,7 @@ func FuzzEntry(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer root.Close()
+		defer func() { _ = root.Close() }()
 		if err := Prepare(root); err != nil {
 			t.Fatal(err)
 		}
