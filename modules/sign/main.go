@@ -1,10 +1,11 @@
-// Signatures and attestations as Sigstore bundles beside an image, made with a
-// cosign-format key.
+// Signatures and attestations as Sigstore bundles beside an image: made with a
+// cosign-format key, and verified by a key or by an identity.
 package main
 
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 
 	"dagger/sign/internal/dagger"
 )
@@ -133,8 +134,9 @@ func (*Sign) Attest(
 		File("/out/result.json").Contents(ctx)
 }
 
-// Verify checks an image's signature and, when asked, that it carries an
-// attestation of one type, and returns the step's result.
+// Verify checks an image's signature by a key and, when asked, that it carries an
+// attestation of one type, and returns the step's result. It asks no log and no
+// time; VerifyIdentity is for signatures by an identity.
 //
 // +cache="never"
 func (*Sign) Verify(
@@ -164,6 +166,68 @@ func (*Sign) Verify(
 		args = append(args, "--attestation", attestation)
 	}
 	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect, args...).
+		File("/out/result.json").Contents(ctx)
+}
+
+// VerifyIdentity is Verify for signatures that an identity made without a key of
+// its own, such as a CI job: the certificate has to name the identity and its OIDC
+// issuer, come from the trusted root's authority with a timestamp of its
+// certificate transparency log (SCT, RFC 6962), and be in its transparency log
+// (Rekor v1 or v2) with a time at which the certificate was valid. Whatever is
+// missing is refused. The result names each statement's signer and times.
+//
+// Example: dagger -m modules/sign call verify-identity --reference ghcr.io/acme/hello@sha256:… --certificate-identity https://github.com/acme/hello/.github/workflows/release.yml@refs/heads/main --certificate-oidc-issuer https://token.actions.githubusercontent.com --trusted-root trusted_root.json
+//
+// +cache="never"
+func (*Sign) VerifyIdentity(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// The certificate's subject alternative name that must have signed: a URI or
+	// an e-mail address.
+	certificateIdentity string,
+	// The OIDC issuer that the certificate must name.
+	certificateOidcIssuer string,
+	// The Sigstore's trusted_root.json.
+	trustedRoot *dagger.File,
+	// Read identity and issuer as patterns in Go's syntax, which all of each has
+	// to match.
+	// +optional
+	asPattern bool,
+	// Transparency logs that must hold the signature; 0 for a Sigstore without.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for the certificate; 0 for a
+	// Sigstore without.
+	// +default=1
+	minCertificateLogs int,
+	// The predicate type of an attestation that must be there, too.
+	// +optional
+	attestation string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	identityFlag, issuerFlag := "--certificate-identity", "--certificate-oidc-issuer"
+	if asPattern {
+		identityFlag, issuerFlag = identityFlag+"-regexp", issuerFlag+"-regexp"
+	}
+	args := []string{"/step", "verify", "--out", "/out", "--reference", reference,
+		identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer, "--trusted-root", "/trusted_root.json",
+		"--min-logs", strconv.Itoa(minLogs), "--min-certificate-logs", strconv.Itoa(minCertificateLogs)}
+	if attestation != "" {
+		args = append(args, "--attestation", attestation)
+	}
+	return registry(runner().WithMountedFile("/trusted_root.json", trustedRoot), username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)
 }
 

@@ -209,7 +209,7 @@ func attachStatements(ctx context.Context, private keyFlags, registry registryFl
 func verifyImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
 	registry, claims := addRegistry(set), pairs{}
-	public := set.String("public-key", "", "PEM public key that must have signed (required)")
+	who := addTrust(set)
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
 	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
 	set.Var(claims, "annotation", "claim that each statement must make, as KEY=VALUE; repeat for more")
@@ -224,13 +224,9 @@ func verifyImage(name string, args []string) (string, work, error) {
 		if *predicateType == "" {
 			return nil, step.Input("verify", "--predicate-type", "is empty", "leave it out, or give a URI")
 		}
-		data, err := read("verify", "--public-key", *public)
+		trusted, err := who.read("verify")
 		if err != nil {
 			return nil, err
-		}
-		trusted, err := key.ParsePublic(data)
-		if err != nil {
-			return nil, step.Input("verify", "public key "+*public, err.Error(), "give the cosign.pub of the signing key").Because(err)
 		}
 		var result verifyResult
 		for _, wanted := range []struct {

@@ -6,9 +6,12 @@
 //	sign public-key --out DIR --key-file FILE --password-file FILE
 //	sign sign       --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST [--predicate FILE --predicate-type URI] [--annotation K=V]… [registry]
 //	sign attest     --out DIR --key-file FILE --password-file FILE --reference REPO@DIGEST --predicate FILE --predicate-type URI [--annotation K=V]… [registry]
-//	sign verify     --out DIR --public-key FILE --reference REPO@DIGEST [--predicate-type URI] [--attestation URI] [--annotation K=V]… [registry]
+//	sign verify     --out DIR [trust] --reference REPO@DIGEST [--predicate-type URI] [--attestation URI] [--annotation K=V]… [registry]
 //
-// where [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE].
+// where [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE],
+// and [trust] is --public-key FILE, or
+// --certificate-identity NAME --certificate-oidc-issuer URL --trusted-root FILE [--min-logs N] [--min-certificate-logs N] [--min-timestamps N],
+// where either of identity and issuer may be a pattern: --certificate-identity-regexp, --certificate-oidc-issuer-regexp.
 package main
 
 import (

@@ -107,7 +107,7 @@ func (w *world) attest(predicate string) (*attach.Signed, error) {
 }
 
 func (w *world) verify(public *key.Public, predicateType string) (*attach.Verified, error) {
-	return attach.Verify(ctx, w.client(), public, attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: predicateType})
+	return attach.Verify(ctx, w.client(), bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: predicateType})
 }
 
 // attachRaw attaches bytes as if they were a bundle.
@@ -322,12 +322,12 @@ func TestVerifyRefusesWithoutTheWantedClaims(t *testing.T) {
 	_, err := w.sign(map[string]string{"app": "hello"})
 	require.NoError(t, err)
 	want := attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: bundle.SignPredicateType, Annotations: map[string]string{"app": "other"}}
-	_, err = attach.Verify(ctx, w.client(), w.key.Public(), want)
+	_, err = attach.Verify(ctx, w.client(), bundle.TrustKey(w.key.Public()), want)
 	fault := refused(t, err, step.KindPolicy, "verify")
 	assert.Equal(t, "has no signature with the wanted claims", fault.Reason)
 	assert.Contains(t, fault.Details[0], `does not claim "app=other"`)
 	want.Annotations["app"] = "hello"
-	_, err = attach.Verify(ctx, w.client(), w.key.Public(), want)
+	_, err = attach.Verify(ctx, w.client(), bundle.TrustKey(w.key.Public()), want)
 	assert.NoError(t, err)
 }
 
@@ -593,7 +593,7 @@ func TestPlainHTTPIsForLocalhostOnly(t *testing.T) {
 		ref, err := attach.ParseReference("verify", host+"/apps/hello@"+w.ref.Digest.String())
 		require.NoError(t, err)
 		client := registry.New(ref.Repository, registry.Options{Connect: map[string]string{host: w.address()}, Pause: time.Microsecond})
-		_, err = attach.Verify(ctx, client, w.key.Public(), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: bundle.SignPredicateType})
+		_, err = attach.Verify(ctx, client, bundle.TrustKey(w.key.Public()), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: bundle.SignPredicateType})
 		fault := refused(t, err, step.KindInput, "verify")
 		assert.Contains(t, fault.Reason, "plain HTTP is allowed to localhost only", host)
 	}

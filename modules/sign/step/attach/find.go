@@ -10,7 +10,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
 )
@@ -22,19 +21,20 @@ const bundleType = "application/vnd.dev.sigstore.bundle"
 type found struct {
 	Referrer  v1.Hash
 	Statement *bundle.Statement
+	Signer    bundle.Signer
 }
 
 // survey is what the referrers of an image hold.
 type survey struct {
 	Image v1.Descriptor
-	// Verified are the bundles that the key signed, for any predicate type.
+	// Verified are the bundles whose signer is trusted, for any predicate type.
 	Verified []found
 	// Rejected are one line for each bundle that is not.
 	Rejected []string
 }
 
 // look reads an image's manifest and all its bundles.
-func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, public *key.Public) (*survey, error) {
+func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
 		return nil, registryFault(stage, ref, err)
@@ -60,12 +60,12 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 		case err != nil:
 			return nil, registryFault(stage, ref, err)
 		}
-		statement, err := bundle.Verify(data, public, ref.Digest.String())
+		verified, err := trust.Verify(data, ref.Digest.String())
 		if err != nil {
 			s.reject(descriptor.Digest, err)
 			continue
 		}
-		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: statement})
+		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer})
 	}
 	return s, nil
 }

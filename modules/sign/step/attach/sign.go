@@ -49,7 +49,7 @@ func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, r Re
 	if err != nil {
 		return nil, step.Input(r.Stage, "predicate", err.Error(), "give one JSON object").Because(err)
 	}
-	there, err := look(ctx, r.Stage, client, r.Reference, signer.Public())
+	there, err := look(ctx, r.Stage, client, r.Reference, bundle.TrustKey(signer.Public()))
 	if err != nil {
 		return nil, err
 	}
