@@ -95,13 +95,13 @@ func (w *world) client() *registry.Client {
 }
 
 func (w *world) sign(annotations map[string]string) (*attach.Signed, error) {
-	return attach.Sign(ctx, w.client(), w.key, attach.Request{
+	return attach.Sign(ctx, w.client(), bundle.SignKey(w.key), attach.Request{
 		Stage: "sign", Reference: w.ref, PredicateType: bundle.SignPredicateType, Annotations: annotations,
 	})
 }
 
 func (w *world) attest(predicate string) (*attach.Signed, error) {
-	return attach.Sign(ctx, w.client(), w.key, attach.Request{
+	return attach.Sign(ctx, w.client(), bundle.SignKey(w.key), attach.Request{
 		Stage: "sign", Reference: w.ref, PredicateType: verdictType, Predicate: []byte(predicate),
 	})
 }
@@ -577,11 +577,11 @@ func TestCredentials(t *testing.T) {
 	}
 	options := registry.Options{Connect: map[string]string{"localhost:5000": w.address()}, Push: true, Username: "ci", Password: "hunter2", Pause: time.Microsecond}
 	request := attach.Request{Stage: "sign", Reference: w.ref, PredicateType: bundle.SignPredicateType}
-	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, request)
+	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), request)
 	require.NoError(t, err)
 
 	options.Password = "hunter3"
-	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, request)
+	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), request)
 	fault := refused(t, err, step.KindInput, "sign")
 	assert.Equal(t, "credentials for localhost:5000", fault.Input)
 	assert.NotContains(t, fault.Error(), "hunter")
@@ -602,7 +602,7 @@ func TestPlainHTTPIsForLocalhostOnly(t *testing.T) {
 func TestSignRefusesItsInput(t *testing.T) {
 	w := newWorld(t, true)
 	for _, uri := range []string{"", "verdict", "://x", "https://example.org/" + strings.Repeat("a", 300)} {
-		_, err := attach.Sign(ctx, w.client(), w.key, attach.Request{Stage: "sign", Reference: w.ref, PredicateType: uri})
+		_, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), attach.Request{Stage: "sign", Reference: w.ref, PredicateType: uri})
 		assert.Equal(t, "is not a URI", refused(t, err, step.KindInput, "sign").Reason)
 	}
 	_, err := w.attest(`[1]`)

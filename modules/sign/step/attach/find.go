@@ -33,11 +33,15 @@ type survey struct {
 	Rejected []string
 }
 
-// look reads an image's manifest and all its bundles.
+// look reads an image's manifest and all its bundles; when nobody is trusted,
+// the manifest only.
 func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
 		return nil, registryFault(stage, ref, err)
+	}
+	if trust == nil {
+		return &survey{Image: image}, nil
 	}
 	referrers, err := client.Referrers(ctx, ref.Digest)
 	if err != nil {

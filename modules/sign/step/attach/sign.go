@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
 )
@@ -35,12 +34,18 @@ type Signed struct {
 	// Referrer is the digest of the manifest that holds the bundle.
 	Referrer      string `json:"referrer"`
 	PredicateType string `json:"predicateType"`
-	KeyHint       string `json:"keyHint"`
+	// KeyHint names the key, Identity and Issuer who signed without one.
+	KeyHint  string `json:"keyHint"`
+	Identity string `json:"identity,omitempty"`
+	Issuer   string `json:"issuer,omitempty"`
+	// Degraded is set when a service was down: the signature lacks its evidence
+	// and stops to count.
+	Degraded *bundle.Degraded `json:"degraded,omitempty"`
 }
 
-// Sign attaches a bundle to the image, unless one by the same key that says
-// the same is there.
-func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, r Request) (*Signed, error) {
+// Sign attaches a bundle to the image, unless one by the same signer that says
+// the same is there: the same key, or whom the signing's Trust accepts.
+func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, r Request) (*Signed, error) {
 	if u, err := url.Parse(r.PredicateType); err != nil || u.Scheme == "" || len(r.PredicateType) > 300 {
 		return nil, step.Input(r.Stage, "predicate type "+quote(r.PredicateType), "is not a URI", "give the type's URI, such as https://example.org/verdict/v1")
 	}
@@ -49,28 +54,37 @@ func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, r Re
 	if err != nil {
 		return nil, step.Input(r.Stage, "predicate", err.Error(), "give one JSON object").Because(err)
 	}
-	there, err := look(ctx, r.Stage, client, r.Reference, bundle.TrustKey(signer.Public()))
+	for name := range r.Annotations {
+		if bundle.ReservedAnnotation(name) {
+			return nil, step.Input(r.Stage, "annotation "+quote(name), "is for degraded signatures only", "give it another name")
+		}
+	}
+	there, err := look(ctx, r.Stage, client, r.Reference, signing.Trust())
 	if err != nil {
 		return nil, err
 	}
 	done := &Signed{
 		Reference: r.Reference.Text, Digest: digest,
-		PredicateType: r.PredicateType, KeyHint: signer.Public().Hint(),
+		PredicateType: r.PredicateType,
+	}
+	by := func(signer bundle.Signer) {
+		done.KeyHint, done.Identity, done.Issuer = signer.KeyHint, signer.Identity, signer.Issuer
 	}
 	for _, f := range there.Verified {
 		if same(f.Statement, statement, digest) {
+			by(f.Signer)
 			done.Referrer = f.Referrer.String()
 			return done, nil
 		}
 	}
-	data, err := bundle.Sign(ctx, signer, statement)
+	made, err := signing.Make(ctx, statement, digest)
 	if err != nil {
 		return nil, err
 	}
 	referrer, err := client.Attach(ctx, registry.Artifact{
 		Subject: there.Image,
 		Type:    bundle.MediaType,
-		Data:    data,
+		Data:    made.Data,
 		Annotations: map[string]string{
 			"org.opencontainers.image.created":  time.Now().UTC().Format(time.RFC3339),
 			"dev.sigstore.bundle.content":       "dsse-envelope",
@@ -80,7 +94,8 @@ func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, r Re
 	if err != nil {
 		return nil, registryFault(r.Stage, r.Reference, err)
 	}
-	done.Signed, done.Referrer = true, referrer.String()
+	by(made.Signer)
+	done.Signed, done.Referrer, done.Degraded = true, referrer.String(), made.Degraded
 	return done, nil
 }
 

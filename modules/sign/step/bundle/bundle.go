@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	sigstore "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
@@ -26,23 +27,19 @@ var ErrUntrusted = errors.New("is not trusted")
 
 // Sign wraps the statement in a DSSE envelope, signs it and returns the
 // bundle's JSON.
-func Sign(ctx context.Context, signer *key.Signer, statement *Statement) ([]byte, error) {
-	payload, err := encode(statement)
+func Sign(ctx context.Context, signer Keypair, statement *Statement) ([]byte, error) {
+	content, err := statement.Content()
 	if err != nil {
 		return nil, err
 	}
-	made, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: PayloadType}, signer, sign.BundleOptions{
+	made, err := sign.Bundle(content, signer, sign.BundleOptions{
 		Context:     ctx,
 		TrustedRoot: material(signer.Public()),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign statement: %w", err)
 	}
-	b, err := sigstore.NewBundle(made)
-	if err != nil {
-		return nil, fmt.Errorf("made bundle is not valid: %w", err)
-	}
-	return b.MarshalJSON()
+	return Encode(made)
 }
 
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
@@ -62,7 +59,8 @@ type Verified struct {
 }
 
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
-// whose signer is trusted. An error matches ErrMalformed or ErrUntrusted.
+// whose signer is trusted. A statement that is marked degraded counts until its
+// expiry. An error matches ErrMalformed or ErrUntrusted.
 func (t *Trust) Verify(data []byte, digest string) (*Verified, error) {
 	b, err := parse(data)
 	if err != nil {
@@ -76,9 +74,11 @@ func (t *Trust) Verify(data []byte, digest string) (*Verified, error) {
 	if envelope == nil {
 		return nil, fmt.Errorf("%w: it holds no statement", ErrMalformed)
 	}
-	result, err := t.check(b, digest)
-	if err != nil {
-		return nil, err
+	result, refused := t.check(b, digest)
+	if refused != nil {
+		if result = t.checkDegraded(b, digest); result == nil {
+			return nil, refused
+		}
 	}
 	payload, err := envelope.RawEnvelope().DecodeB64Payload()
 	if err != nil {
@@ -92,12 +92,21 @@ func (t *Trust) Verify(data []byte, digest string) (*Verified, error) {
 	if statement.Type != StatementType || result.Statement == nil || result.Statement.GetPredicateType() != statement.PredicateType {
 		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
 	}
-	return &Verified{Statement: &statement, Signer: t.signer(result)}, nil
+	verified := &Verified{Statement: &statement, Signer: t.signer(result)}
+	if verified.Signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		if err := t.acceptDegraded(verified.Signer, time.Now()); err != nil {
+			return nil, fmt.Errorf("%w: %w", refused, err)
+		}
+	}
+	return verified, nil
 }
 
 // VerifyAny is Verify for a bundle of either content: a statement of any version
 // that has the digest (sha256:…) among its subjects, or a signature of the
-// digest itself. It returns who signed.
+// digest itself. It returns who signed, and knows no degraded mark.
 func (t *Trust) VerifyAny(data []byte, digest string) (*Signer, error) {
 	b, err := parse(data)
 	if err != nil {

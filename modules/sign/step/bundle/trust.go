@@ -21,8 +21,14 @@ type Trust struct {
 	// key is nil for an identity.
 	key    *key.Public
 	name   string
-	verify func(*sigstore.Bundle, verify.ArtifactPolicyOption) (*verify.VerificationResult, error)
+	verify check
+	// lesser verify with less evidence what is marked degraded, and degradedFor
+	// is how long that counts.
+	lesser      []check
+	degradedFor time.Duration
 }
+
+type check func(*sigstore.Bundle, verify.ArtifactPolicyOption) (*verify.VerificationResult, error)
 
 // TrustKey trusts one key, without a log and without a time: see the package's
 // comment.
@@ -66,6 +72,10 @@ type Evidence struct {
 	// Timestamps are times inside the certificate's validity, by a timestamp
 	// authority (RFC 3161) or a log's signed entry. None is refused.
 	Timestamps int
+	// Degraded is for how long after its first time a statement counts that is
+	// marked degraded, with one time and without logs; until its own expiry, if
+	// that is earlier. Zero is never.
+	Degraded time.Duration
 }
 
 // Root is a trusted root: the certificate authorities, logs and timestamp
@@ -97,20 +107,66 @@ func TrustIdentity(identity Identity, trusted *Root, evidence Evidence) (*Trust,
 	if err != nil {
 		return nil, err
 	}
-	options, err := evidence.options(trusted.material)
-	if err != nil {
+	byIdentity := func(evidence Evidence) (check, error) {
+		options, err := evidence.options(trusted.material)
+		if err != nil {
+			return nil, err
+		}
+		verifier, err := verify.NewVerifier(trusted.material, options...)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrTrust, err)
+		}
+		return func(b *sigstore.Bundle, artifact verify.ArtifactPolicyOption) (*verify.VerificationResult, error) {
+			return verifier.Verify(b, verify.NewPolicy(artifact, verify.WithCertificateIdentity(wanted)))
+		}, nil
+	}
+	trust := &Trust{
+		name:        fmt.Sprintf("identity %s of issuer %s", either(identity.Subject, identity.SubjectPattern), either(identity.Issuer, identity.IssuerPattern)),
+		degradedFor: evidence.Degraded,
+	}
+	if trust.verify, err = byIdentity(evidence); err != nil {
 		return nil, err
 	}
-	verifier, err := verify.NewVerifier(trusted.material, options...)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTrust, err)
+	if evidence.Degraded < 0 {
+		return nil, fmt.Errorf("%w: degraded signatures can't count for %s", ErrTrust, evidence.Degraded)
 	}
-	return &Trust{
-		name: fmt.Sprintf("identity %s of issuer %s", either(identity.Subject, identity.SubjectPattern), either(identity.Issuer, identity.IssuerPattern)),
-		verify: func(b *sigstore.Bundle, artifact verify.ArtifactPolicyOption) (*verify.VerificationResult, error) {
-			return verifier.Verify(b, verify.NewPolicy(artifact, verify.WithCertificateIdentity(wanted)))
-		},
-	}, nil
+	if evidence.Degraded > 0 {
+		// A timestamp authority's time without a log, or a log with its own time.
+		for _, less := range []Evidence{{Logs: None, CertificateLogs: evidence.CertificateLogs}, {CertificateLogs: evidence.CertificateLogs}} {
+			if lesser, err := byIdentity(less); err == nil {
+				trust.lesser = append(trust.lesser, lesser)
+			}
+		}
+	}
+	return trust, nil
+}
+
+// checkDegraded is check with the least evidence; nil when that is not there, or
+// when no degraded statement counts.
+func (t *Trust) checkDegraded(b *sigstore.Bundle, digest string) *verify.VerificationResult {
+	if t == nil {
+		return nil
+	}
+	for _, lesser := range t.lesser {
+		if result, err := (&Trust{verify: lesser}).check(b, digest); err == nil {
+			return result
+		}
+	}
+	return nil
+}
+
+// acceptDegraded refuses a signer with the least evidence whose statement is not
+// marked degraded, or no longer counts.
+func (t *Trust) acceptDegraded(signer Signer, now time.Time) error {
+	if signer.Degraded == nil {
+		return errors.New("its statement is not marked degraded")
+	}
+	for _, seen := range signer.Times {
+		if until := seen.Add(t.degradedFor); !now.Before(until) {
+			return fmt.Errorf("its degraded signature is accepted until %s", until.Format(time.RFC3339))
+		}
+	}
+	return nil
 }
 
 func either(exact, pattern string) string {
@@ -214,6 +270,8 @@ type Signer struct {
 	// Times are when logs and timestamp authorities saw the signature; none for
 	// a key.
 	Times []time.Time `json:"times,omitempty"`
+	// Degraded is the statement's mark, if it has one.
+	Degraded *Degraded `json:"degraded,omitempty"`
 }
 
 func (t *Trust) signer(result *verify.VerificationResult) Signer {

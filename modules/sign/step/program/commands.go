@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
@@ -85,14 +87,14 @@ func exists(file string) error {
 	return step.Input("sign", "key "+file, "exists, and a lost key can't be made again", "give another folder, or use public-key to write the key's public half")
 }
 
-func publicKey(name string, args []string) (string, work, error) {
+func (p *program) publicKey(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private := addKey(set)
+	private := p.addKeyKinds(set)
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
-	return *out, func(context.Context) (any, error) {
-		signer, err := private.open("sign")
+	return *out, func(ctx context.Context) (any, error) {
+		signer, err := private.openKey(ctx, "sign")
 		if err != nil {
 			return nil, err
 		}
@@ -107,9 +109,9 @@ func publicKey(name string, args []string) (string, work, error) {
 	}, nil
 }
 
-func signImage(name string, args []string) (string, work, error) {
+func (p *program) signImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims := addKey(set), addRegistry(set), pairs{}
+	private, registry, claims := p.addSigner(set), addRegistry(set), pairs{}
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	file := set.String("predicate", "", "file with a predicate to attest as well, a JSON object")
 	predicateType := set.String("predicate-type", "", "that predicate's type, a URI")
@@ -144,9 +146,9 @@ type signResult struct {
 	Attestation *attach.Signed `json:"attestation,omitempty"`
 }
 
-func attestImage(name string, args []string) (string, work, error) {
+func (p *program) attestImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims := addKey(set), addRegistry(set), pairs{}
+	private, registry, claims := p.addSigner(set), addRegistry(set), pairs{}
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	file := set.String("predicate", "", "file with the predicate, a JSON object (required)")
 	predicateType := set.String("predicate-type", "", "the predicate's type, a URI (required)")
@@ -179,13 +181,13 @@ func readPredicate(file string) ([]byte, error) {
 	return predicate, nil
 }
 
-// attachStatements signs the requests, in their order, with one key.
-func attachStatements(ctx context.Context, private keyFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
+// attachStatements signs the requests, in their order, by one signer.
+func attachStatements(ctx context.Context, private *signerFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
 	reference, client, err := registry.dial("sign", true)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := private.open("sign")
+	signer, err := private.open(ctx, "sign")
 	if err != nil {
 		return nil, err
 	}
@@ -196,9 +198,13 @@ func attachStatements(ctx context.Context, private keyFlags, registry registryFl
 		if err != nil {
 			return nil, err
 		}
-		if done.Signed {
+		switch {
+		case done.Degraded != nil:
+			say("signed %s (%s), DEGRADED until %s: %s is down", done.Reference, done.PredicateType,
+				done.Degraded.Expires.Format(time.RFC3339), strings.Join(done.Degraded.Missing, ", "))
+		case done.Signed:
 			say("signed %s (%s)", done.Reference, done.PredicateType)
-		} else {
+		default:
 			say("%s is already signed (%s)", done.Reference, done.PredicateType)
 		}
 		all = append(all, done)
