@@ -8,6 +8,7 @@ package keyless
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -239,7 +240,18 @@ func (s *Signer) attempt(ctx context.Context, statement *bundle.Statement, missi
 			options.TransparencyLogs = append(options.TransparencyLogs, made)
 		}
 	}
-	return sign.Bundle(content, pair, options)
+	made, err := sign.Bundle(content, pair, options)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := x509.ParseCertificate(made.GetVerificationMaterial().GetCertificate().GetRawBytes())
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	if public, ok := leaf.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(pair.GetPublicKey()) {
+		return nil, &answerError{service: s.options.Fulcio, status: http.StatusOK, text: "it certifies another key"}
+	}
+	return made, nil
 }
 
 func (s *Signer) transport(ctx context.Context, service string) http.RoundTripper {

@@ -2,12 +2,15 @@ package keyless_test
 
 import (
 	"context"
+	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sigstore/sigstore-go/pkg/testing/ca"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -262,6 +265,25 @@ func TestAWrongAnswerIsRefused(t *testing.T) {
 			assert.Equal(t, 1, s.Asked(c.service), "it is not asked again")
 		})
 	}
+}
+
+func TestACertificateOfAnotherKeyIsRefused(t *testing.T) {
+	s := keylesstest.New(t)
+	other, _, err := ca.GenerateRootCa()
+	require.NoError(t, err)
+	s.Answer(keylesstest.Fulcio, func(w http.ResponseWriter, _ *http.Request) {
+		leaf := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Raw}))
+		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": []string{leaf}}}}))
+	})
+	o := options(s)
+	o.Logs = nil
+	signer, err := keyless.New("sign", o)
+	require.NoError(t, err)
+	made, err := signer.Make(context.Background(), statement(t), digest)
+	assert.Nil(t, made)
+	fault := refused(t, err, step.KindInfrastructure)
+	assert.Equal(t, "service "+s.URL(keylesstest.Fulcio), fault.Input)
+	assert.Contains(t, fault.Reason, "it certifies another key")
 }
 
 func TestAnEndedContextEndsSigning(t *testing.T) {

@@ -95,7 +95,10 @@ func (p *patient) once(r *http.Request, body []byte) (*http.Response, error) {
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 	request := r.Clone(ctx)
-	request.Body, request.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	request.Body, request.ContentLength = http.NoBody, int64(len(body))
+	if len(body) > 0 {
+		request.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	response, err := http.DefaultTransport.RoundTrip(request)
 	if err != nil {
 		return nil, err
