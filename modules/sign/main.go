@@ -1,5 +1,5 @@
-// Signatures and attestations as Sigstore bundles beside an image: made with a
-// cosign-format key, and verified by a key or by an identity.
+// Signatures and attestations as Sigstore bundles beside an image, by a key or by
+// an identity.
 package main
 
 import (
@@ -21,10 +21,6 @@ const (
 	keyFile      = "/secrets/cosign.key"
 	passwordFile = "/secrets/password"
 )
-
-func withKey(base *dagger.Container, key, password *dagger.Secret) *dagger.Container {
-	return base.WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password)
-}
 
 // Keygen makes a key pair: cosign.key, protected by the password, and
 // cosign.pub.
@@ -53,9 +49,7 @@ func (*Sign) PublicKey(
 	// The key's password.
 	password *dagger.Secret,
 ) *dagger.Directory {
-	return withKey(runner(), key, password).
-		WithExec([]string{"/step", "public-key", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile}).
-		Directory("/out")
+	return byKeyFile(key, password).publicKey()
 }
 
 // Sign signs an image's digest and, with a predicate, attests that as well;
@@ -89,14 +83,7 @@ func (*Sign) Sign(
 	// +optional
 	connect string,
 ) (string, error) {
-	base := withKey(runner(), key, keyPassword)
-	args := []string{"/step", "sign", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference}
-	if predicate != "" || predicateType != "" {
-		base = base.WithNewFile("/predicate.json", predicate)
-		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
-	}
-	return registry(base, username, password, service, connect, args...).
-		File("/out/result.json").Contents(ctx)
+	return byKeyFile(key, keyPassword).sign(ctx, reference, predicate, predicateType, username, password, service, connect)
 }
 
 // Attest signs a statement about an image, unless this very statement by this
@@ -128,10 +115,7 @@ func (*Sign) Attest(
 	// +optional
 	connect string,
 ) (string, error) {
-	return registry(withKey(runner(), key, keyPassword).WithNewFile("/predicate.json", predicate), username, password, service, connect,
-		"/step", "attest", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference,
-		"--predicate", "/predicate.json", "--predicate-type", predicateType).
-		File("/out/result.json").Contents(ctx)
+	return byKeyFile(key, keyPassword).attest(ctx, reference, predicate, predicateType, username, password, service, connect)
 }
 
 // Verify checks an image's signature by a key and, when asked, that it carries an
@@ -201,6 +185,10 @@ func (*Sign) VerifyIdentity(
 	// Sigstore without.
 	// +default=1
 	minCertificateLogs int,
+	// How long after its time a signature counts that is marked degraded, such as
+	// 24h: one that was made while a log was down. Never by default.
+	// +optional
+	acceptDegraded string,
 	// The predicate type of an attestation that must be there, too.
 	// +optional
 	attestation string,
@@ -224,6 +212,9 @@ func (*Sign) VerifyIdentity(
 	args := []string{"/step", "verify", "--out", "/out", "--reference", reference,
 		identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer, "--trusted-root", "/trusted_root.json",
 		"--min-logs", strconv.Itoa(minLogs), "--min-certificate-logs", strconv.Itoa(minCertificateLogs)}
+	if acceptDegraded != "" {
+		args = append(args, "--accept-degraded", acceptDegraded)
+	}
 	if attestation != "" {
 		args = append(args, "--attestation", attestation)
 	}
