@@ -628,3 +628,20 @@ func TestParseReferenceRefuses(t *testing.T) {
 		assert.Equal(t, text, ref.Repository.Name())
 	}
 }
+
+// A key elsewhere that signs something else, or in another way.
+func TestASignatureThatDoesNotVerifyIsNotAttached(t *testing.T) {
+	w := newWorld(t, true)
+	remote, err := key.NewRemote(w.key.GetPublicKey(), func(ctx context.Context, data []byte) ([]byte, error) {
+		sig, _, err := w.key.SignData(ctx, append([]byte("not "), data...))
+		return sig, err
+	})
+	require.NoError(t, err)
+	assert.Equal(t, w.key.Public().Hint(), remote.Public().Hint())
+	_, err = attach.Sign(ctx, w.client(), bundle.SignKey(remote), attach.Request{Stage: "sign", Reference: w.ref, PredicateType: bundle.SignPredicateType})
+	fault := refused(t, err, step.KindInfrastructure, "sign")
+	assert.Contains(t, fault.Reason, "made no signature that verifies")
+	list, err := w.client().Referrers(ctx, w.ref.Digest)
+	require.NoError(t, err)
+	assert.Empty(t, list)
+}

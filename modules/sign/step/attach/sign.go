@@ -78,6 +78,10 @@ func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, 
 		}
 	}
 	made, err := signing.Make(ctx, statement, digest)
+	if _, decided := step.AsFault(err); err != nil && !decided && ctx.Err() == nil {
+		return nil, step.Infrastructure(r.Stage, "signer", "made no signature that verifies: "+oneLine(err),
+			"see whether the key signs in the default way of its kind: ECDSA, RSA PKCS #1 v1.5 or Ed25519").Because(err)
+	}
 	if err != nil {
 		return nil, err
 	}

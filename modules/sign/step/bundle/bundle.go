@@ -61,7 +61,8 @@ type Verified struct {
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
 // whose signer is trusted. A statement that is marked degraded counts until its
 // expiry. An error matches ErrMalformed or ErrUntrusted.
-func (t *Trust) Verify(data []byte, digest string) (*Verified, error) {
+func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err error) {
+	defer decided(&err)
 	b, err := parse(data)
 	if err != nil {
 		return nil, err
@@ -92,22 +93,31 @@ func (t *Trust) Verify(data []byte, digest string) (*Verified, error) {
 	if statement.Type != StatementType || result.Statement == nil || result.Statement.GetPredicateType() != statement.PredicateType {
 		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
 	}
-	verified := &Verified{Statement: &statement, Signer: t.signer(result)}
-	if verified.Signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
+	signer := t.signer(result)
+	if signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
 		return nil, err
 	}
 	if refused != nil {
-		if err := t.acceptDegraded(verified.Signer, time.Now()); err != nil {
+		if err := t.acceptDegraded(signer, time.Now()); err != nil {
 			return nil, fmt.Errorf("%w: %w", refused, err)
 		}
 	}
-	return verified, nil
+	return &Verified{Statement: &statement, Signer: signer}, nil
+}
+
+// decided makes a refusal of a bundle that the libraries fall over: whoever can
+// push could stop every release with it.
+func decided(err *error) {
+	if fell := recover(); fell != nil {
+		*err = fmt.Errorf("%w: %v", ErrMalformed, fell)
+	}
 }
 
 // VerifyAny is Verify for a bundle of either content: a statement of any version
 // that has the digest (sha256:…) among its subjects, or a signature of the
 // digest itself. It returns who signed, and knows no degraded mark.
-func (t *Trust) VerifyAny(data []byte, digest string) (*Signer, error) {
+func (t *Trust) VerifyAny(data []byte, digest string) (signer *Signer, err error) {
+	defer decided(&err)
 	b, err := parse(data)
 	if err != nil {
 		return nil, err
@@ -116,8 +126,8 @@ func (t *Trust) VerifyAny(data []byte, digest string) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer := t.signer(result)
-	return &signer, nil
+	who := t.signer(result)
+	return &who, nil
 }
 
 // parse reads a bundle of version 0.1 to 0.3. A chain in it must end below its
