@@ -189,7 +189,7 @@ func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 		"ci":              {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish"},
 		"modules/build":   {"Build.Publish", "Build.Verify", "Build.Pull"},
 		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
-		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify"},
+		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest"},
 		"modules/infra":   {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
 		"modules/gitops":  {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
 		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},

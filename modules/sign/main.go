@@ -1,10 +1,11 @@
-// Signatures and attestations as Sigstore bundles beside an image, made with a
-// cosign-format key.
+// Signatures and attestations as Sigstore bundles beside an image, by a key or by
+// an identity.
 package main
 
 import (
 	"context"
 	"crypto/rand"
+	"strconv"
 
 	"dagger/sign/internal/dagger"
 )
@@ -20,10 +21,6 @@ const (
 	keyFile      = "/secrets/cosign.key"
 	passwordFile = "/secrets/password"
 )
-
-func withKey(base *dagger.Container, key, password *dagger.Secret) *dagger.Container {
-	return base.WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password)
-}
 
 // Keygen makes a key pair: cosign.key, protected by the password, and
 // cosign.pub.
@@ -52,9 +49,7 @@ func (*Sign) PublicKey(
 	// The key's password.
 	password *dagger.Secret,
 ) *dagger.Directory {
-	return withKey(runner(), key, password).
-		WithExec([]string{"/step", "public-key", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile}).
-		Directory("/out")
+	return byKeyFile(key, password).publicKey()
 }
 
 // Sign signs an image's digest and attests what it is given, all in one go; what
@@ -93,18 +88,7 @@ func (*Sign) Sign(
 	// +optional
 	connect string,
 ) (string, error) {
-	base := withKey(runner(), key, keyPassword)
-	args := []string{"/step", "sign", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference}
-	if predicate != "" || predicateType != "" {
-		base = base.WithNewFile("/predicate.json", predicate)
-		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
-	}
-	if statements != nil {
-		base = base.WithMountedDirectory("/statements", statements)
-		args = append(args, "--statements", "/statements")
-	}
-	return registry(base, username, password, service, connect, args...).
-		File("/out/result.json").Contents(ctx)
+	return byKeyFile(key, keyPassword).sign(ctx, reference, predicate, predicateType, statements, username, password, service, connect)
 }
 
 // Attest signs statements about an image, unless these very statements by this
@@ -134,15 +118,13 @@ func (*Sign) Attest(
 	// +optional
 	connect string,
 ) (string, error) {
-	return registry(withKey(runner(), key, keyPassword).WithMountedDirectory("/statements", statements), username, password, service, connect,
-		"/step", "attest", "--out", "/out", "--key-file", keyFile, "--password-file", passwordFile, "--reference", reference,
-		"--statements", "/statements").
-		File("/out/result.json").Contents(ctx)
+	return byKeyFile(key, keyPassword).attest(ctx, reference, statements, username, password, service, connect)
 }
 
-// Verify checks an image's signature and, when asked, that it carries an
+// Verify checks an image's signature by a key and, when asked, that it carries an
 // attestation of one type, and returns the step's result. With all, it returns
-// every statement that the key signed about the image.
+// every statement that the key signed about the image. It asks no log and no time;
+// VerifyIdentity is for signatures by an identity.
 //
 // +cache="never"
 func (*Sign) Verify(
@@ -178,6 +160,75 @@ func (*Sign) Verify(
 		args = append(args, "--all")
 	}
 	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect, args...).
+		File("/out/result.json").Contents(ctx)
+}
+
+// VerifyIdentity is Verify for signatures that an identity made without a key of
+// its own, such as a CI job: the certificate has to name the identity and its OIDC
+// issuer, come from the trusted root's authority with a timestamp of its
+// certificate transparency log (SCT, RFC 6962), and be in its transparency log
+// (Rekor v1 or v2) with a time at which the certificate was valid. Whatever is
+// missing is refused. The result names each statement's signer and times.
+//
+// Example: dagger -m modules/sign call verify-identity --reference ghcr.io/acme/hello@sha256:… --certificate-identity https://github.com/acme/hello/.github/workflows/release.yml@refs/heads/main --certificate-oidc-issuer https://token.actions.githubusercontent.com --trusted-root trusted_root.json
+//
+// +cache="never"
+func (*Sign) VerifyIdentity(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// The certificate's subject alternative name that must have signed: a URI or
+	// an e-mail address.
+	certificateIdentity string,
+	// The OIDC issuer that the certificate must name.
+	certificateOidcIssuer string,
+	// The Sigstore's trusted_root.json.
+	trustedRoot *dagger.File,
+	// Read identity and issuer as patterns in Go's syntax, which all of each has
+	// to match.
+	// +optional
+	asPattern bool,
+	// Transparency logs that must hold the signature; 0 for a Sigstore without.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for the certificate; 0 for a
+	// Sigstore without.
+	// +default=1
+	minCertificateLogs int,
+	// How long after its time a signature counts that is marked degraded, such as
+	// 24h: one that was made while a log was down. Never by default.
+	// +optional
+	acceptDegraded string,
+	// The predicate type of an attestation that must be there, too.
+	// +optional
+	attestation string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	identityFlag, issuerFlag := "--certificate-identity", "--certificate-oidc-issuer"
+	if asPattern {
+		identityFlag, issuerFlag = identityFlag+"-regexp", issuerFlag+"-regexp"
+	}
+	args := []string{"/step", "verify", "--out", "/out", "--reference", reference,
+		identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer, "--trusted-root", "/trusted_root.json",
+		"--min-logs", strconv.Itoa(minLogs), "--min-certificate-logs", strconv.Itoa(minCertificateLogs)}
+	if acceptDegraded != "" {
+		args = append(args, "--accept-degraded", acceptDegraded)
+	}
+	if attestation != "" {
+		args = append(args, "--attestation", attestation)
+	}
+	return registry(runner().WithMountedFile("/trusted_root.json", trustedRoot), username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)
 }
 

@@ -178,10 +178,17 @@ func (t *Toolbox) Step(
 	folder string,
 	// The program's Go module.
 	source *dagger.Directory,
+	// Further Go modules that it replaces others by, each at its folder in the
+	// repository.
+	// +optional
+	beside *dagger.Directory,
 ) (*dagger.File, error) {
 	base, err := t.Go(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if beside != nil {
+		base = base.WithDirectory("/src", beside)
 	}
 	return base.
 		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
@@ -208,7 +215,7 @@ func (t *Toolbox) Debian(
 	// +optional
 	mirrors []string,
 ) (*dagger.Directory, error) {
-	program, err := t.Step(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"))
+	program, err := t.Step(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"), nil)
 	if err != nil {
 		return nil, err
 	}

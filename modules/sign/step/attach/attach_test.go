@@ -103,7 +103,7 @@ func (w *world) attest(predicate string) (*attach.Signed, error) {
 }
 
 func (w *world) one(request attach.Request) (*attach.Signed, error) {
-	all, err := attach.Sign(ctx, w.client(), w.key, "sign", w.ref, request)
+	all, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, request)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (w *world) one(request attach.Request) (*attach.Signed, error) {
 }
 
 func (w *world) verify(public *key.Public, predicateType string) (*attach.Verified, error) {
-	return attach.Verify(ctx, w.client(), public, attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: predicateType})
+	return attach.Verify(ctx, w.client(), bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: predicateType})
 }
 
 // attachRaw attaches bytes as if they were a bundle.
@@ -327,12 +327,12 @@ func TestVerifyRefusesWithoutTheWantedClaims(t *testing.T) {
 	_, err := w.sign(map[string]string{"app": "hello"})
 	require.NoError(t, err)
 	want := attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: bundle.SignPredicateType, Annotations: map[string]string{"app": "other"}}
-	_, err = attach.Verify(ctx, w.client(), w.key.Public(), want)
+	_, err = attach.Verify(ctx, w.client(), bundle.TrustKey(w.key.Public()), want)
 	fault := refused(t, err, step.KindPolicy, "verify")
 	assert.Equal(t, "has no signature with the wanted claims", fault.Reason)
 	assert.Contains(t, fault.Details[0], `does not claim "app=other"`)
 	want.Annotations["app"] = "hello"
-	_, err = attach.Verify(ctx, w.client(), w.key.Public(), want)
+	_, err = attach.Verify(ctx, w.client(), bundle.TrustKey(w.key.Public()), want)
 	assert.NoError(t, err)
 }
 
@@ -582,11 +582,11 @@ func TestCredentials(t *testing.T) {
 	}
 	options := registry.Options{Connect: map[string]string{"localhost:5000": w.address()}, Push: true, Username: "ci", Password: "hunter2", Pause: time.Microsecond}
 	request := attach.Request{PredicateType: bundle.SignPredicateType}
-	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, "sign", w.ref, request)
+	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), "sign", w.ref, request)
 	require.NoError(t, err)
 
 	options.Password = "hunter3"
-	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), w.key, "sign", w.ref, request)
+	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), "sign", w.ref, request)
 	fault := refused(t, err, step.KindInput, "sign")
 	assert.Equal(t, "credentials for localhost:5000", fault.Input)
 	assert.NotContains(t, fault.Error(), "hunter")
@@ -598,7 +598,7 @@ func TestPlainHTTPIsForLocalhostOnly(t *testing.T) {
 		ref, err := attach.ParseReference("verify", host+"/apps/hello@"+w.ref.Digest.String())
 		require.NoError(t, err)
 		client := registry.New(ref.Repository, registry.Options{Connect: map[string]string{host: w.address()}, Pause: time.Microsecond})
-		_, err = attach.Verify(ctx, client, w.key.Public(), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: bundle.SignPredicateType})
+		_, err = attach.Verify(ctx, client, bundle.TrustKey(w.key.Public()), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: bundle.SignPredicateType})
 		fault := refused(t, err, step.KindInput, "verify")
 		assert.Contains(t, fault.Reason, "plain HTTP is allowed to localhost only", host)
 	}
@@ -632,4 +632,23 @@ func TestParseReferenceRefuses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, text, ref.Repository.Name())
 	}
+}
+
+// A key elsewhere that signs something else, or in another way.
+func TestASignatureThatDoesNotVerifyIsNotAttached(t *testing.T) {
+	w := newWorld(t, true)
+	remote, err := key.NewRemote(w.key.GetPublicKey(), func(ctx context.Context, data []byte) ([]byte, error) {
+		sig, _, err := w.key.SignData(ctx, append([]byte("not "), data...))
+		return sig, err
+	})
+	require.NoError(t, err)
+	assert.Equal(t, w.key.Public().Hint(), remote.Public().Hint())
+	for _, envelope := range []attach.Envelope{attach.EnvelopeBundle, attach.EnvelopeDSSE} {
+		_, err = attach.Sign(ctx, w.client(), bundle.SignKey(remote), "sign", w.ref, attach.Request{PredicateType: bundle.SignPredicateType, Envelope: envelope})
+		fault := refused(t, err, step.KindInfrastructure, "sign")
+		assert.Contains(t, fault.Reason, "made no signature that verifies", envelope)
+	}
+	list, err := w.client().Referrers(ctx, w.ref.Digest)
+	require.NoError(t, err)
+	assert.Empty(t, list)
 }

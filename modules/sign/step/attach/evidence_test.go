@@ -25,7 +25,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 			{PredicateType: verdictType, Predicate: []byte(`{"n":2}`)},
 			{PredicateType: verdictType, Predicate: []byte(`{ "n": 2 }`)},
 		}
-		first, err := attach.Sign(ctx, w.client(), w.key, "sign", w.ref, requests...)
+		first, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		require.Len(t, first, 5)
 		for n, done := range first {
@@ -33,14 +33,14 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 		}
 		assert.Equal(t, first[3].Referrer, first[4].Referrer)
 		assert.NotEqual(t, first[1].Referrer, first[2].Referrer, "a bundle is no envelope")
-		again, err := attach.Sign(ctx, w.client(), w.key, "sign", w.ref, requests...)
+		again, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		for n, done := range again {
 			assert.False(t, done.Signed, "statement %d", n)
 			assert.Equal(t, first[n].Referrer, done.Referrer)
 		}
 
-		all, err := attach.VerifyAll(ctx, w.client(), w.key.Public(), "verify", w.ref)
+		all, err := attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
 		require.NoError(t, err)
 		var seen []string
 		for _, s := range all.Statements {
@@ -54,7 +54,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 
 		other, err := stranger()
 		require.NoError(t, err)
-		_, err = attach.VerifyAll(ctx, w.client(), other.Public(), "verify", w.ref)
+		_, err = attach.VerifyAll(ctx, w.client(), bundle.TrustKey(other.Public()), "verify", w.ref)
 		fault := refused(t, err, step.KindPolicy, "verify")
 		assert.Contains(t, fault.Reason, "has no valid signature by key")
 		assert.Len(t, fault.Details, 4)
@@ -65,7 +65,7 @@ func TestAttestationsAreNoSignature(t *testing.T) {
 	w := newWorld(t, true)
 	_, err := w.attest(`{"n":1}`)
 	require.NoError(t, err)
-	_, err = attach.VerifyAll(ctx, w.client(), w.key.Public(), "verify", w.ref)
+	_, err = attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
 	assert.Equal(t, "has no signature", refused(t, err, step.KindPolicy, "verify").Reason)
 }
 
@@ -106,7 +106,7 @@ func TestAnEnvelopeCountsOnlyForItsKeyAndImage(t *testing.T) {
 		_, err = w.client().Attach(ctx, registry.Artifact{Subject: image, Type: bundle.EnvelopeMediaType, Data: data})
 		require.NoError(t, err)
 	}
-	all, err := attach.VerifyAll(ctx, w.client(), w.key.Public(), "verify", w.ref)
+	all, err := attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
 	require.NoError(t, err)
 	require.Len(t, all.Statements, 1, "only the signature")
 	assert.Equal(t, bundle.SignPredicateType, all.Statements[0].PredicateType)
@@ -122,7 +122,7 @@ func TestSigningManyStatementsLooksOnce(t *testing.T) {
 			}
 			return false
 		}
-		_, err := attach.Sign(ctx, w.client(), w.key, "sign", w.ref, requests...)
+		_, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		return n
 	}

@@ -10,7 +10,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
 )
@@ -22,6 +21,7 @@ const bundleType = "application/vnd.dev.sigstore.bundle"
 type found struct {
 	Referrer  v1.Hash
 	Statement *bundle.Statement
+	Signer    bundle.Signer
 	// Envelope is how it is wrapped.
 	Envelope Envelope
 }
@@ -29,17 +29,21 @@ type found struct {
 // survey is what the referrers of an image hold.
 type survey struct {
 	Image v1.Descriptor
-	// Verified are the bundles that the key signed, for any predicate type.
+	// Verified are the bundles whose signer is trusted, for any predicate type.
 	Verified []found
 	// Rejected are one line for each bundle that is not.
 	Rejected []string
 }
 
-// look reads an image's manifest and all its bundles.
-func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, public *key.Public) (*survey, error) {
+// look reads an image's manifest and all its bundles; when nobody is trusted,
+// the manifest only.
+func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
 		return nil, registryFault(stage, ref, err)
+	}
+	if trust == nil {
+		return &survey{Image: image}, nil
 	}
 	referrers, err := client.Referrers(ctx, ref.Digest)
 	if err != nil {
@@ -62,12 +66,12 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 		case err != nil:
 			return nil, registryFault(stage, ref, err)
 		}
-		statement, err := verify(ctx, envelope, data, public, ref.Digest.String())
+		verified, err := verify(ctx, envelope, data, trust, ref.Digest.String())
 		if err != nil {
 			s.reject(descriptor.Digest, err)
 			continue
 		}
-		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: statement, Envelope: envelope})
+		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer, Envelope: envelope})
 	}
 	return s, nil
 }
@@ -87,11 +91,11 @@ func signed(artifactType string) bool {
 	return strings.HasPrefix(artifactType, bundleType) || artifactType == bundle.EnvelopeMediaType
 }
 
-func verify(ctx context.Context, envelope Envelope, data []byte, public *key.Public, digest string) (*bundle.Statement, error) {
+func verify(ctx context.Context, envelope Envelope, data []byte, trust *bundle.Trust, digest string) (*bundle.Verified, error) {
 	if envelope == EnvelopeDSSE {
-		return bundle.VerifyEnvelope(ctx, data, public, digest)
+		return trust.VerifyEnvelope(ctx, data, digest)
 	}
-	return bundle.Verify(data, public, digest)
+	return trust.Verify(data, digest)
 }
 
 // errNoBundle means that a referrer is something else.

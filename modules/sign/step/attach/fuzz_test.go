@@ -143,7 +143,7 @@ func FuzzVerify(f *testing.F) {
 		client := registry.New(ref.Repository, registry.Options{
 			Connect: map[string]string{"localhost:5000": strings.TrimPrefix(server.URL, "http://")}, Pause: time.Nanosecond,
 		})
-		done, err := attach.Verify(ctx, client, public, attach.Wanted{Stage: "verify", Reference: ref, PredicateType: signed.PredicateType})
+		done, err := attach.Verify(ctx, client, bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: signed.PredicateType})
 		if err != nil {
 			if fault := steptest.Refused(t, err); done != nil || fault.Stage != "verify" {
 				t.Fatal(err)

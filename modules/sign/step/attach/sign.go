@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
 )
@@ -45,13 +44,20 @@ type Signed struct {
 	// Referrer is the digest of the manifest that holds the bundle.
 	Referrer      string `json:"referrer"`
 	PredicateType string `json:"predicateType"`
-	KeyHint       string `json:"keyHint"`
+	// KeyHint names the key, Identity and Issuer who signed without one.
+	KeyHint  string `json:"keyHint"`
+	Identity string `json:"identity,omitempty"`
+	Issuer   string `json:"issuer,omitempty"`
+	// Degraded is set when a service was down: the signature lacks its evidence
+	// and stops to count.
+	Degraded *bundle.Degraded `json:"degraded,omitempty"`
 }
 
 // Sign attaches each statement to the image, in the order of the requests, unless
-// one by the same key that says the same, in the same wrapping, is there. Stage
-// names the stage in faults: sign.
-func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, stage string, reference *Reference, requests ...Request) ([]*Signed, error) {
+// one by the same signer that says the same, in the same wrapping, is there: the
+// same key, or whom the signing's Trust accepts. Stage names the stage in faults:
+// sign.
+func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, stage string, reference *Reference, requests ...Request) ([]*Signed, error) {
 	digest := reference.Digest.String()
 	statements := make([]*bundle.Statement, len(requests))
 	for n, r := range requests {
@@ -62,25 +68,28 @@ func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, stag
 		if err != nil {
 			return nil, step.Input(stage, "predicate "+r.PredicateType, err.Error(), "give one JSON object").Because(err)
 		}
+		for name := range r.Annotations {
+			if bundle.ReservedAnnotation(name) {
+				return nil, step.Input(stage, "annotation "+quote(name), "is for degraded signatures only", "give it another name")
+			}
+		}
 		statements[n] = statement
 	}
-	there, err := look(ctx, stage, client, reference, signer.Public())
+	there, err := look(ctx, stage, client, reference, signing.Trust())
 	if err != nil {
 		return nil, err
 	}
 	all := make([]*Signed, len(requests))
 	for n, r := range requests {
-		done := &Signed{
-			Reference: reference.Text, Digest: digest,
-			PredicateType: r.PredicateType, KeyHint: signer.Public().Hint(),
-		}
+		done := &Signed{Reference: reference.Text, Digest: digest, PredicateType: r.PredicateType}
 		all[n] = done
 		r.Envelope = cmp.Or(r.Envelope, EnvelopeBundle)
 		if f := there.same(statements[n], r.Envelope, digest); f != nil {
+			done.by(f.Signer)
 			done.Referrer = f.Referrer.String()
 			continue
 		}
-		artifact, err := wrap(ctx, signer, statements[n], r.Envelope)
+		artifact, made, err := wrap(ctx, stage, signing, statements[n], r.Envelope, digest)
 		if err != nil {
 			return nil, err
 		}
@@ -89,29 +98,47 @@ func Sign(ctx context.Context, client *registry.Client, signer *key.Signer, stag
 		if err != nil {
 			return nil, registryFault(stage, reference, err)
 		}
-		done.Signed, done.Referrer = true, referrer.String()
-		there.Verified = append(there.Verified, found{Referrer: referrer, Statement: statements[n], Envelope: r.Envelope})
+		done.by(made.Signer)
+		done.Signed, done.Referrer, done.Degraded = true, referrer.String(), made.Degraded
+		there.Verified = append(there.Verified, found{Referrer: referrer, Statement: statements[n], Signer: made.Signer, Envelope: r.Envelope})
 	}
 	return all, nil
 }
 
+func (s *Signed) by(signer bundle.Signer) {
+	s.KeyHint, s.Identity, s.Issuer = signer.KeyHint, signer.Identity, signer.Issuer
+}
+
 // wrap signs a statement as an artifact without a subject.
-func wrap(ctx context.Context, signer *key.Signer, statement *bundle.Statement, envelope Envelope) (registry.Artifact, error) {
-	artifact := registry.Artifact{Annotations: map[string]string{
-		"org.opencontainers.image.created": time.Now().UTC().Format(time.RFC3339),
+func wrap(ctx context.Context, stage string, signing bundle.Signing, statement *bundle.Statement, envelope Envelope, digest string) (registry.Artifact, *bundle.Made, error) {
+	artifact := registry.Artifact{Type: bundle.MediaType, Annotations: map[string]string{
+		"org.opencontainers.image.created":  time.Now().UTC().Format(time.RFC3339),
+		"dev.sigstore.bundle.content":       "dsse-envelope",
+		"dev.sigstore.bundle.predicateType": statement.PredicateType,
 	}}
-	var err error
+	sign := signing.Make
 	if envelope == EnvelopeDSSE {
+		enveloping, ok := signing.(bundle.Enveloping)
+		if !ok {
+			return artifact, nil, step.Input(stage, "envelope dsse", "holds no certificate, so an identity can't sign one", "sign with a key, or leave the envelope out")
+		}
+		sign = enveloping.MakeEnvelope
 		artifact.Type = bundle.EnvelopeMediaType
-		artifact.Annotations["in-toto.io/predicate-type"] = statement.PredicateType
-		artifact.Data, err = bundle.SignEnvelope(ctx, signer, statement)
-		return artifact, err
+		artifact.Annotations = map[string]string{
+			"org.opencontainers.image.created": artifact.Annotations["org.opencontainers.image.created"],
+			"in-toto.io/predicate-type":        statement.PredicateType,
+		}
 	}
-	artifact.Type = bundle.MediaType
-	artifact.Annotations["dev.sigstore.bundle.content"] = "dsse-envelope"
-	artifact.Annotations["dev.sigstore.bundle.predicateType"] = statement.PredicateType
-	artifact.Data, err = bundle.Sign(ctx, signer, statement)
-	return artifact, err
+	made, err := sign(ctx, statement, digest)
+	if _, decided := step.AsFault(err); err != nil && !decided && ctx.Err() == nil {
+		return artifact, nil, step.Infrastructure(stage, "signer", "made no signature that verifies: "+oneLine(err),
+			"see whether the key signs in the default way of its kind: ECDSA, RSA PKCS #1 v1.5 or Ed25519").Because(err)
+	}
+	if err != nil {
+		return artifact, nil, err
+	}
+	artifact.Data = made.Data
+	return artifact, made, nil
 }
 
 // same returns what says the same, in the same wrapping.

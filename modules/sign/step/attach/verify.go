@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
 )
@@ -26,7 +25,8 @@ type Wanted struct {
 type Verified struct {
 	Reference string `json:"reference"`
 	Digest    string `json:"digest"`
-	KeyHint   string `json:"keyHint"`
+	// KeyHint is empty when an identity is trusted.
+	KeyHint string `json:"keyHint"`
 	// Verified is the number of statements that count: at least 1.
 	Verified      int    `json:"verified"`
 	PredicateType string `json:"predicateType"`
@@ -35,22 +35,28 @@ type Verified struct {
 	Predicates  []json.RawMessage   `json:"predicates"`
 	Annotations []map[string]string `json:"annotations"`
 	Referrers   []string            `json:"referrers"`
+	// Signers are who signed each statement, in the same order; absent when a
+	// key is trusted.
+	Signers []bundle.Signer `json:"signers,omitempty"`
 	// Ignored is one line for each bundle that does not count.
 	Ignored []string `json:"ignored,omitempty"`
 }
 
 // Verify checks that the image carries at least one statement of the wanted
-// type that the key signed. One is enough: whoever can push can also attach
+// type by a signer that is trusted. One is enough: whoever can push can also attach
 // rubbish, which must not stop a release; what does not count is named.
-func Verify(ctx context.Context, client *registry.Client, public *key.Public, w Wanted) (*Verified, error) {
-	there, err := look(ctx, w.Stage, client, w.Reference, public)
+func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w Wanted) (*Verified, error) {
+	there, err := look(ctx, w.Stage, client, w.Reference, trust)
 	if err != nil {
 		return nil, err
 	}
 	digest := w.Reference.Digest.String()
 	done := &Verified{
-		Reference: w.Reference.Text, Digest: digest, KeyHint: public.Hint(),
+		Reference: w.Reference.Text, Digest: digest,
 		PredicateType: w.PredicateType, Ignored: there.Rejected,
+	}
+	if public := trust.Key(); public != nil {
+		done.KeyHint = public.Hint()
 	}
 	var otherClaims []string
 	for _, f := range there.Verified {
@@ -69,12 +75,15 @@ func Verify(ctx context.Context, client *registry.Client, public *key.Public, w 
 		done.Predicates = append(done.Predicates, f.Statement.Predicate)
 		done.Annotations = append(done.Annotations, claims)
 		done.Referrers = append(done.Referrers, f.Referrer.String())
+		if trust.Key() == nil {
+			done.Signers = append(done.Signers, f.Signer)
+		}
 	}
 	done.Ignored = append(done.Ignored, otherClaims...)
 	if done.Verified > 0 {
 		return done, nil
 	}
-	return nil, refuse(w, public, len(there.Rejected), len(otherClaims), done.Ignored)
+	return nil, refuse(w, trust, len(there.Rejected), len(otherClaims), done.Ignored)
 }
 
 // Statement is one that the key signed about the image.
@@ -102,13 +111,17 @@ type Evidence struct {
 
 // VerifyAll returns every statement that the key signed about the image. It
 // refuses an image without a signature by the key, whatever else is there.
-func VerifyAll(ctx context.Context, client *registry.Client, public *key.Public, stage string, reference *Reference) (*Evidence, error) {
-	there, err := look(ctx, stage, client, reference, public)
+func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *Reference) (*Evidence, error) {
+	there, err := look(ctx, stage, client, reference, trust)
 	if err != nil {
 		return nil, err
 	}
 	digest := reference.Digest.String()
-	all := &Evidence{Reference: reference.Text, Digest: digest, KeyHint: public.Hint(), Statements: []Statement{}, Ignored: there.Rejected}
+	hint := ""
+	if key := trust.Key(); key != nil {
+		hint = key.Hint()
+	}
+	all := &Evidence{Reference: reference.Text, Digest: digest, KeyHint: hint, Statements: []Statement{}, Ignored: there.Rejected}
 	isSigned := false
 	for _, f := range there.Verified {
 		claims := f.Statement.Claims(digest)
@@ -123,20 +136,24 @@ func VerifyAll(ctx context.Context, client *registry.Client, public *key.Public,
 	}
 	if !isSigned {
 		w := Wanted{Stage: stage, Reference: reference, PredicateType: bundle.SignPredicateType}
-		return nil, refuse(w, public, len(there.Rejected), 0, there.Rejected)
+		return nil, refuse(w, trust, len(there.Rejected), 0, there.Rejected)
 	}
 	return all, nil
 }
 
-func refuse(w Wanted, public *key.Public, rejected, otherClaims int, details []string) error {
-	what, mend := "signature", "sign the image with the key of this public key"
+func refuse(w Wanted, trust *bundle.Trust, rejected, otherClaims int, details []string) error {
+	what, verb := "signature", "sign"
 	if w.PredicateType != bundle.SignPredicateType {
-		what, mend = "attestation "+w.PredicateType, "attest the image with the key of this public key"
+		what, verb = "attestation "+w.PredicateType, "attest"
+	}
+	mend := verb + " the image with the key of this public key"
+	if trust.Key() == nil {
+		mend = verb + " the image as this identity, under a Sigstore that the trusted root names"
 	}
 	reason := fmt.Sprintf("has no %s", what)
 	switch {
 	case rejected > 0:
-		reason = fmt.Sprintf("has no valid %s by key %s: %d bundles are attached that do not verify", what, public.Hint(), rejected)
+		reason = fmt.Sprintf("has no valid %s by %s: %d bundles are attached that do not verify", what, trust, rejected)
 	case otherClaims > 0:
 		reason = fmt.Sprintf("has no %s with the wanted claims", what)
 	}

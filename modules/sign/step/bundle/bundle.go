@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"time"
 
 	sigstore "github.com/sigstore/sigstore-go/pkg/bundle"
-	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
@@ -21,41 +21,51 @@ import (
 // ErrMalformed means that the bytes are not a bundle that Verify can read.
 var ErrMalformed = errors.New("is not a readable Sigstore bundle")
 
-// ErrUntrusted means that a bundle was read, and its signature, key or digest
-// is not the wanted one.
+// ErrUntrusted means that a bundle was read, and its signature, signer, digest,
+// log entry or time is not the wanted one.
 var ErrUntrusted = errors.New("is not trusted")
 
 // Sign wraps the statement in a DSSE envelope, signs it and returns the
 // bundle's JSON.
-func Sign(ctx context.Context, signer *key.Signer, statement *Statement) ([]byte, error) {
-	payload, err := encode(statement)
+func Sign(ctx context.Context, signer Keypair, statement *Statement) ([]byte, error) {
+	content, err := statement.Content()
 	if err != nil {
 		return nil, err
 	}
-	made, err := sign.Bundle(&sign.DSSEData{Data: payload, PayloadType: PayloadType}, signer, sign.BundleOptions{
+	made, err := sign.Bundle(content, signer, sign.BundleOptions{
 		Context:     ctx,
-		TrustedRoot: trust(signer.Public()),
+		TrustedRoot: material(signer.Public()),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("sign statement: %w", err)
 	}
-	b, err := sigstore.NewBundle(made)
-	if err != nil {
-		return nil, fmt.Errorf("made bundle is not valid: %w", err)
-	}
-	return b.MarshalJSON()
+	return Encode(made)
 }
 
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
-// signed by the public key, and returns the statement. An error matches
-// ErrMalformed or ErrUntrusted.
-//
-// It asks for the key only: no transparency log and no time, see the package's
-// comment.
+// signed by the public key, and returns the statement: TrustKey(public).Verify.
 func Verify(data []byte, public *key.Public, digest string) (*Statement, error) {
-	var b sigstore.Bundle
-	if err := b.UnmarshalJSON(data); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	verified, err := TrustKey(public).Verify(data, digest)
+	if err != nil {
+		return nil, err
+	}
+	return verified.Statement, nil
+}
+
+// Verified is a statement and who signed it.
+type Verified struct {
+	Statement *Statement
+	Signer    Signer
+}
+
+// Verify checks that data is a bundle with a statement about digest (sha256:…)
+// whose signer is trusted. A statement that is marked degraded counts until its
+// expiry. An error matches ErrMalformed or ErrUntrusted.
+func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err error) {
+	defer decided(&err)
+	b, err := parse(data)
+	if err != nil {
+		return nil, err
 	}
 	content, err := b.SignatureContent()
 	if err != nil {
@@ -65,9 +75,11 @@ func Verify(data []byte, public *key.Public, digest string) (*Statement, error) 
 	if envelope == nil {
 		return nil, fmt.Errorf("%w: it holds no statement", ErrMalformed)
 	}
-	result, err := check(&b, public, digest)
-	if err != nil {
-		return nil, err
+	result, refused := t.check(b, digest)
+	if refused != nil {
+		if result = t.checkDegraded(b, digest); result == nil {
+			return nil, refused
+		}
 	}
 	payload, err := envelope.RawEnvelope().DecodeB64Payload()
 	if err != nil {
@@ -81,45 +93,78 @@ func Verify(data []byte, public *key.Public, digest string) (*Statement, error) 
 	if statement.Type != StatementType || result.Statement == nil || result.Statement.GetPredicateType() != statement.PredicateType {
 		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
 	}
-	return &statement, nil
+	signer := t.signer(result)
+	if signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
+		return nil, err
+	}
+	if refused != nil {
+		if err := t.acceptDegraded(signer, time.Now()); err != nil {
+			return nil, fmt.Errorf("%w: %w", refused, err)
+		}
+	}
+	return &Verified{Statement: &statement, Signer: signer}, nil
 }
 
-// check is the decision itself: sigstore-go's verifier with the one key and
-// the digest that must have been signed.
-func check(b *sigstore.Bundle, public *key.Public, digest string) (*verify.VerificationResult, error) {
+// decided makes a refusal of a bundle that the libraries fall over: whoever can
+// push could stop every release with it.
+func decided(err *error) {
+	if fell := recover(); fell != nil {
+		*err = fmt.Errorf("%w: %v", ErrMalformed, fell)
+	}
+}
+
+// VerifyAny is Verify for a bundle of either content: a statement of any version
+// that has the digest (sha256:…) among its subjects, or a signature of the
+// digest itself. It returns who signed, and knows no degraded mark.
+func (t *Trust) VerifyAny(data []byte, digest string) (signer *Signer, err error) {
+	defer decided(&err)
+	b, err := parse(data)
+	if err != nil {
+		return nil, err
+	}
+	result, err := t.check(b, digest)
+	if err != nil {
+		return nil, err
+	}
+	who := t.signer(result)
+	return &who, nil
+}
+
+// parse reads a bundle of version 0.1 to 0.3. A chain in it must end below its
+// root, which only the trusted root may name: sigstore-go leaves that out.
+func parse(data []byte) (*sigstore.Bundle, error) {
+	var b sigstore.Bundle
+	if err := b.UnmarshalJSON(data); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	for _, certificate := range b.GetVerificationMaterial().GetX509CertificateChain().GetCertificates() {
+		parsed, err := x509.ParseCertificate(certificate.GetRawBytes())
+		if err != nil {
+			return nil, fmt.Errorf("%w: certificate chain: %w", ErrMalformed, err)
+		}
+		if bytes.Equal(parsed.RawIssuer, parsed.RawSubject) {
+			return nil, fmt.Errorf("%w: its certificate chain holds a root", ErrMalformed)
+		}
+	}
+	return &b, nil
+}
+
+// check is the decision itself: sigstore-go's verifier, and the digest that
+// must have been signed.
+func (t *Trust) check(b *sigstore.Bundle, digest string) (*verify.VerificationResult, error) {
 	algorithm, digits, _ := strings.Cut(digest, ":")
 	sum, err := hex.DecodeString(digits)
 	if err != nil || len(sum) == 0 {
 		return nil, fmt.Errorf("digest %q is not valid", digest)
 	}
-	verifier, err := verify.NewVerifier(trust(public), verify.WithNoObserverTimestamps())
-	if err != nil {
-		return nil, fmt.Errorf("make verifier: %w", err)
+	if t == nil || t.verify == nil {
+		return nil, fmt.Errorf("%w: nobody is trusted", ErrUntrusted)
 	}
-	policy := verify.NewPolicy(verify.WithArtifactDigest(algorithm, sum), verify.WithKey())
-	result, err := verifier.Verify(b, policy)
+	result, err := t.verify(b, verify.WithArtifactDigest(algorithm, sum))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w%s", ErrUntrusted, err, otherKey(b, public))
+		return nil, fmt.Errorf("%w: %w%s", ErrUntrusted, err, t.otherKey(b))
 	}
 	return result, nil
-}
-
-// trust is the one key, whatever a bundle's hint says: a hint is not signed.
-func trust(public *key.Public) root.TrustedMaterial {
-	only := root.NewExpiringKey(public.Verifier(), time.Time{}, time.Time{})
-	return root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return only, nil })
-}
-
-// otherKey helps a reader who checks with the wrong key.
-func otherKey(b *sigstore.Bundle, public *key.Public) string {
-	content, err := b.VerificationContent()
-	if err != nil || content.PublicKey() == nil {
-		return " (the bundle names no key)"
-	}
-	if hint := content.PublicKey().Hint(); hint != public.Hint() {
-		return fmt.Sprintf(" (it names another key, %q)", cut(hint))
-	}
-	return ""
 }
 
 func cut(text string) string {

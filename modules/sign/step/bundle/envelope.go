@@ -21,7 +21,7 @@ const EnvelopeMediaType = "application/vnd.dsse.envelope.v1+json"
 // SignEnvelope wraps the statement in a DSSE envelope (v1.0) alone, signs it and
 // returns the envelope's JSON: for readers that know no bundles, such as
 // verifiers of SLSA verification summaries.
-func SignEnvelope(ctx context.Context, signer *key.Signer, statement *Statement) ([]byte, error) {
+func SignEnvelope(ctx context.Context, signer Keypair, statement *Statement) ([]byte, error) {
 	payload, err := encode(statement)
 	if err != nil {
 		return nil, err
@@ -72,6 +72,37 @@ func VerifyEnvelope(ctx context.Context, data []byte, public *key.Public, digest
 	return &statement, nil
 }
 
+// VerifyEnvelope is Verify for an envelope that no bundle holds: one by a key, since
+// it carries no certificate.
+func (t *Trust) VerifyEnvelope(ctx context.Context, data []byte, digest string) (*Verified, error) {
+	public := t.Key()
+	if public == nil {
+		return nil, fmt.Errorf("%w: an envelope alone names no identity", ErrUntrusted)
+	}
+	statement, err := VerifyEnvelope(ctx, data, public, digest)
+	if err != nil {
+		return nil, err
+	}
+	return &Verified{Statement: statement, Signer: Signer{KeyHint: public.Hint()}}, nil
+}
+
+// Enveloping is a Signing that can also sign envelopes alone.
+type Enveloping interface {
+	MakeEnvelope(ctx context.Context, statement *Statement, digest string) (*Made, error)
+}
+
+func (k byKey) MakeEnvelope(ctx context.Context, statement *Statement, digest string) (*Made, error) {
+	data, err := SignEnvelope(ctx, k.pair, statement)
+	if err != nil {
+		return nil, err
+	}
+	// A key elsewhere may sign in a way that nobody can verify.
+	if _, err := VerifyEnvelope(ctx, data, k.pair.Public(), digest); err != nil {
+		return nil, err
+	}
+	return &Made{Data: data, Signer: Signer{KeyHint: k.pair.Public().Hint()}}, nil
+}
+
 // about says whether the statement has this digest among its subjects.
 func (s *Statement) about(digest string) bool {
 	algorithm, digits, _ := strings.Cut(digest, ":")
@@ -89,7 +120,7 @@ func (s *Statement) about(digest string) bool {
 // envelopeKey is a key as the dsse package wants it. It says no key id: the
 // package would take another id for another key, and an id is not signed.
 type envelopeKey struct {
-	signer *key.Signer
+	signer Keypair
 	public *key.Public
 }
 

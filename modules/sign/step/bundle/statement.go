@@ -1,10 +1,16 @@
 // Package bundle makes and checks Sigstore bundles (v0.3): a DSSE envelope
-// around an in-toto statement (v1), signed by one key.
+// around an in-toto statement (v1).
 //
-// The keys are the organisation's own, and no transparency log or timestamp
-// authority is asked. So a bundle says who signed, never when, and a stolen
-// key's signatures cannot be told from its owner's: after a theft, replace
-// the key and sign again.
+// Who may have signed is a Trust: one key, or one identity.
+//
+// Keys are the organisation's own, and no transparency log or timestamp
+// authority is asked. So a bundle by a key says who signed, never when, and a
+// stolen key's signatures cannot be told from its owner's: after a theft,
+// replace the key and sign again.
+//
+// An identity is what an OIDC issuer told a certificate authority (Fulcio) that
+// a trusted root names. Its certificate is valid for minutes, so a log or a
+// timestamp authority of that root has to say that the signature was made then.
 package bundle
 
 import (

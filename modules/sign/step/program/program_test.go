@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"context"
@@ -46,7 +46,7 @@ func run(t *testing.T, value any, args ...string) error {
 
 func runInto(t *testing.T, out string, value any, args ...string) error {
 	t.Helper()
-	folder, do, err := parse(append(args, "--out", out))
+	folder, do, err := (&program{}).parse(append(args, "--out", out))
 	require.NoError(t, err)
 	got, err := do(context.Background())
 	require.NoError(t, step.Write(folder, got, err))
@@ -326,7 +326,7 @@ func TestVerifyRefusesItsInput(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"fly"}, {"sign"}, {"verify", "--out", "x", "more"}, {"sign", "--out", "x", "--annotation", "novalue"}, {"keygen", "--out", "x", "--password", "p"}} {
-		_, _, err := parse(args)
+		_, _, err := (&program{}).parse(args)
 		assert.Error(t, err, args)
 	}
 }

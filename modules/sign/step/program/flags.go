@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"errors"
@@ -57,8 +57,8 @@ type keyFlags struct{ key, password *string }
 
 func addKey(set *flag.FlagSet) keyFlags {
 	return keyFlags{
-		key:      set.String("key-file", "", "private key, in cosign's encrypted PEM format (required)"),
-		password: set.String("password-file", "", "file with the key's password; one line end after it is left out (required)"),
+		key:      set.String("key-file", "", "private key, in cosign's encrypted PEM format"),
+		password: set.String("password-file", "", "file with the key file's password; one line end after it is left out"),
 	}
 }
 

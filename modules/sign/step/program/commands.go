@@ -1,4 +1,4 @@
-package main
+package program
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
@@ -85,14 +87,14 @@ func exists(file string) error {
 	return step.Input("sign", "key "+file, "exists, and a lost key can't be made again", "give another folder, or use public-key to write the key's public half")
 }
 
-func publicKey(name string, args []string) (string, work, error) {
+func (p *program) publicKey(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private := addKey(set)
+	private := p.addKeyKinds(set)
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
-	return *out, func(context.Context) (any, error) {
-		signer, err := private.open("sign")
+	return *out, func(ctx context.Context) (any, error) {
+		signer, err := private.openKey(ctx, "sign")
 		if err != nil {
 			return nil, err
 		}
@@ -107,9 +109,9 @@ func publicKey(name string, args []string) (string, work, error) {
 	}, nil
 }
 
-func signImage(name string, args []string) (string, work, error) {
+func (p *program) signImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims, given := addKey(set), addRegistry(set), pairs{}, addStatements(set)
+	private, registry, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
@@ -135,9 +137,9 @@ type signResult struct {
 	Attestations []*attach.Signed `json:"attestations"`
 }
 
-func attestImage(name string, args []string) (string, work, error) {
+func (p *program) attestImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims, given := addKey(set), addRegistry(set), pairs{}, addStatements(set)
+	private, registry, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
@@ -164,13 +166,13 @@ type attestResult struct {
 	Attestations []*attach.Signed `json:"attestations"`
 }
 
-// attachStatements signs the requests, in their order, with one key.
-func attachStatements(ctx context.Context, private keyFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
+// attachStatements signs the requests, in their order, by one signer.
+func attachStatements(ctx context.Context, private *signerFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
 	reference, client, err := registry.dial("sign", true)
 	if err != nil {
 		return nil, err
 	}
-	signer, err := private.open("sign")
+	signer, err := private.open(ctx, "sign")
 	if err != nil {
 		return nil, err
 	}
@@ -179,9 +181,13 @@ func attachStatements(ctx context.Context, private keyFlags, registry registryFl
 		return nil, err
 	}
 	for _, done := range all {
-		if done.Signed {
+		switch {
+		case done.Degraded != nil:
+			say("signed %s (%s), DEGRADED until %s: %s is down", done.Reference, done.PredicateType,
+				done.Degraded.Expires.Format(time.RFC3339), strings.Join(done.Degraded.Missing, ", "))
+		case done.Signed:
 			say("signed %s (%s)", done.Reference, done.PredicateType)
-		} else {
+		default:
 			say("%s is already signed (%s)", done.Reference, done.PredicateType)
 		}
 	}
@@ -191,7 +197,7 @@ func attachStatements(ctx context.Context, private keyFlags, registry registryFl
 func verifyImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
 	registry, claims := addRegistry(set), pairs{}
-	public := set.String("public-key", "", "PEM public key that must have signed (required)")
+	who := addTrust(set)
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
 	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
 	everything := set.Bool("all", false, "return every statement that the key signed, whatever its type")
@@ -207,13 +213,9 @@ func verifyImage(name string, args []string) (string, work, error) {
 		if *predicateType == "" {
 			return nil, step.Input("verify", "--predicate-type", "is empty", "leave it out, or give a URI")
 		}
-		data, err := read("verify", "--public-key", *public)
+		trusted, err := who.read("verify")
 		if err != nil {
 			return nil, err
-		}
-		trusted, err := key.ParsePublic(data)
-		if err != nil {
-			return nil, step.Input("verify", "public key "+*public, err.Error(), "give the cosign.pub of the signing key").Because(err)
 		}
 		if *everything {
 			if *attestation != "" || len(claims) > 0 || *predicateType != bundle.SignPredicateType {

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+
+	"dagger/sign/internal/dagger"
+)
+
+// Signer is who signs, lazily: KeyFile, KmsKey and Identity make one.
+type Signer struct {
+	// Program is a container with the step program and the signer's secrets, and
+	// Args are the flags that name them.
+	// +private
+	Program *dagger.Container
+	// +private
+	Args []string
+}
+
+// WhenDown is what happens when a transparency log or timestamp authority is down.
+type WhenDown string
+
+const (
+	// Sign nothing.
+	Refuse WhenDown = "REFUSE"
+	// Sign with what the other services give, as long as one gives a time. The
+	// signature is marked degraded and counts only until its expiry, for who
+	// accepts that.
+	Degrade WhenDown = "DEGRADE"
+)
+
+// KeyFile signs with a private key in cosign's encrypted format.
+//
+// Example: dagger -m modules/sign call key-file --key file:cosign.key --password env:COSIGN_PASSWORD sign --reference ghcr.io/acme/hello@sha256:…
+//
+// +cache="168h"
+func (*Sign) KeyFile(
+	// The private key.
+	key *dagger.Secret,
+	// The key's password.
+	password *dagger.Secret,
+) *Signer {
+	return byKeyFile(key, password)
+}
+
+// KmsKey signs with a key that stays in its key management service: Azure Key
+// Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. The clients of these
+// services are compiled when the signer is first used.
+//
+// Example: dagger -m modules/sign call kms-key --uri hashivault://release --credentials file:vault.env public-key export --path ./keys
+//
+// +cache="168h"
+func (*Sign) KmsKey(
+	// The key: azurekms://VAULT.vault.azure.net/KEY,
+	// awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
+	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
+	// hashivault://KEY.
+	uri string,
+	// What the service's client reads from its environment, as NAME=VALUE lines:
+	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
+	// Google it is the credentials' JSON.
+	credentials *dagger.Secret,
+) *Signer {
+	source := dag.CurrentModule().Source()
+	program := dag.Toolbox().Step("modules/sign/kms", source.Directory("kms"), dagger.ToolboxStepOpts{
+		Beside: dag.Directory().WithDirectory("modules/sign/step", source.Directory("step")),
+	})
+	const credentialsFile = "/secrets/kms"
+	return &Signer{
+		Program: dag.Toolbox().Runner(program).WithMountedSecret(credentialsFile, credentials),
+		Args:    []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
+	}
+}
+
+// Identity signs without a key of its own: an OIDC token proves to a certificate
+// authority (Fulcio) who signs, and logs and timestamp authorities say when. At
+// least one timestamp authority, or log with Rekor's API 1, has to be named.
+// Refused are a token that the authority refuses, a service that answers
+// wrongly, and, unless degraded signatures are wanted, one that is down.
+//
+// Example: dagger -m modules/sign call identity --token env:ID_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev sign --reference ghcr.io/acme/hello@sha256:…
+//
+// +cache="168h"
+func (*Sign) Identity(
+	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore).
+	token *dagger.Secret,
+	// The certificate authority's URL.
+	fulcio string,
+	// URLs of transparency logs with Rekor's API 1.
+	// +optional
+	rekor []string,
+	// URLs of transparency logs with Rekor's API 2, which give no time.
+	// +optional
+	rekorTiles []string,
+	// URLs of timestamp authorities (RFC 3161).
+	// +optional
+	timestampAuthorities []string,
+	// What happens when a log or timestamp authority is down.
+	// +default="REFUSE"
+	whenDown WhenDown,
+	// How long a degraded signature counts, such as 24h: a minute to 30 days.
+	// Needed for DEGRADE.
+	// +optional
+	degradedFor string,
+) *Signer {
+	const tokenFile = "/secrets/identity-token"
+	args := []string{"--identity-token-file", tokenFile, "--fulcio", fulcio}
+	for _, list := range []struct {
+		flag string
+		urls []string
+	}{{"--rekor", rekor}, {"--rekor-tiles", rekorTiles}, {"--timestamp-authority", timestampAuthorities}} {
+		for _, url := range list.urls {
+			args = append(args, list.flag, url)
+		}
+	}
+	if whenDown == Degrade {
+		args = append(args, "--when-down", "degrade")
+	}
+	if degradedFor != "" {
+		args = append(args, "--degraded-for", degradedFor)
+	}
+	return &Signer{Program: runner().WithMountedSecret(tokenFile, token), Args: args}
+}
+
+// PublicKey is the public half of the signer's key: result.json and cosign.pub.
+// An identity has none.
+//
+// +cache="never"
+func (s *Signer) PublicKey() *dagger.Directory {
+	fresh := *s
+	fresh.Program = s.Program.WithEnvVariable("SLIPWAY_RUN", rand.Text())
+	return fresh.publicKey()
+}
+
+// Sign signs an image's digest and attests what it is given, all in one go; what
+// this signer has already signed stays as it is. It returns the step's result.
+//
+// +cache="never"
+func (s *Signer) Sign(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// A predicate to attest, as JSON.
+	// +optional
+	predicate string,
+	// The predicate's type, a URI.
+	// +optional
+	predicateType string,
+	// A folder of statements to attest, as Sign.sign takes it.
+	// +optional
+	statements *dagger.Directory,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return s.sign(ctx, reference, predicate, predicateType, statements, username, password, service, connect)
+}
+
+// Attest signs statements about an image, unless these very statements by this
+// signer are there, and returns the step's result.
+//
+// +cache="never"
+func (s *Signer) Attest(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// A folder of statements, as Sign.sign takes it.
+	statements *dagger.Directory,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return s.attest(ctx, reference, statements, username, password, service, connect)
+}
+
+func byKeyFile(key, password *dagger.Secret) *Signer {
+	return &Signer{
+		Program: runner().WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password),
+		Args:    []string{"--key-file", keyFile, "--password-file", passwordFile},
+	}
+}
+
+func (s *Signer) publicKey() *dagger.Directory {
+	return s.Program.WithExec(append([]string{"/step", "public-key", "--out", "/out"}, s.Args...)).Directory("/out")
+}
+
+func (s *Signer) sign(ctx context.Context, reference, predicate, predicateType string, statements *dagger.Directory, username string, password *dagger.Secret, service *dagger.Service, connect string) (string, error) {
+	base := s.Program
+	args := append([]string{"/step", "sign", "--out", "/out", "--reference", reference}, s.Args...)
+	if predicate != "" || predicateType != "" {
+		base = base.WithNewFile("/predicate.json", predicate)
+		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
+	}
+	if statements != nil {
+		base = base.WithMountedDirectory("/statements", statements)
+		args = append(args, "--statements", "/statements")
+	}
+	return registry(base, username, password, service, connect, args...).File("/out/result.json").Contents(ctx)
+}
+
+func (s *Signer) attest(ctx context.Context, reference string, statements *dagger.Directory, username string, password *dagger.Secret, service *dagger.Service, connect string) (string, error) {
+	args := append([]string{"/step", "attest", "--out", "/out", "--reference", reference}, s.Args...)
+	args = append(args, "--statements", "/statements")
+	return registry(s.Program.WithMountedDirectory("/statements", statements), username, password, service, connect, args...).
+		File("/out/result.json").Contents(ctx)
+}

@@ -1,0 +1,60 @@
+package attach_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/sign/step/attach"
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/bundle/bundletest"
+	"slipway/step"
+)
+
+func TestVerifyByIdentity(t *testing.T) {
+	const who, issuer = "release@example.org", "https://issuer.example.org"
+	eachRegistry(t, func(t *testing.T, w *world) {
+		sigstore := bundletest.New(t)
+		root, err := bundle.ParseRoot(sigstore.Root(t))
+		require.NoError(t, err)
+		verify := func(subject string) (*attach.Verified, error) {
+			trust, err := bundle.TrustIdentity(bundle.Identity{Subject: subject, Issuer: issuer}, root, bundle.Evidence{CertificateLogs: bundle.None})
+			require.NoError(t, err)
+			return attach.Verify(ctx, w.client(), trust, attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: verdictType})
+		}
+		attest := func(digest string) string {
+			statement, err := bundle.NewStatement(digest, verdictType, []byte(`{"passed":true}`), nil)
+			require.NoError(t, err)
+			data, err := json.Marshal(statement)
+			require.NoError(t, err)
+			return w.attachRaw(sigstore.Attest(t, who, issuer, data)).String()
+		}
+
+		// The same statement by a key, and one about another image, don't count.
+		_, err = w.attest(`{"passed":true}`)
+		require.NoError(t, err)
+		elsewhere := attest("sha256:" + "ab" + w.ref.Digest.Hex[2:])
+		_, err = verify(who)
+		fault := refused(t, err, step.KindPolicy, "verify")
+		assert.Contains(t, fault.Reason, `by identity "release@example.org" of issuer "https://issuer.example.org": 2 bundles`)
+		assert.Contains(t, fault.Mend, "as this identity")
+
+		here := attest(w.ref.Digest.String())
+		got, err := verify(who)
+		require.NoError(t, err)
+		assert.Equal(t, 1, got.Verified)
+		assert.Equal(t, []string{here}, got.Referrers)
+		assert.Empty(t, got.KeyHint)
+		require.Len(t, got.Signers, 1)
+		assert.Equal(t, who, got.Signers[0].Identity)
+		assert.Equal(t, issuer, got.Signers[0].Issuer)
+		assert.NotEmpty(t, got.Signers[0].Times)
+		require.Len(t, got.Ignored, 2)
+		assert.Contains(t, got.Ignored[0]+got.Ignored[1], elsewhere)
+
+		_, err = verify("other@example.org")
+		assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "3 bundles")
+	})
+}

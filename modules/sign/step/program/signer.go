@@ -1,0 +1,154 @@
+package program
+
+import (
+	"context"
+	"flag"
+	"strings"
+	"time"
+
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/keyless"
+	"slipway/step"
+)
+
+// OpenKMS opens a key that a key management service holds, by its URI. The
+// credentials are a file for the service's client, or empty.
+type OpenKMS func(ctx context.Context, stage, uri, credentials string) (bundle.Keypair, error)
+
+// list is a flag that can be repeated.
+type list []string
+
+func (l *list) String() string { return "" }
+
+func (l *list) Set(text string) error {
+	*l = append(*l, text)
+	return nil
+}
+
+// signerFlags say who signs: a key in a file, one that a key management service
+// holds, or an identity.
+type signerFlags struct {
+	set     *flag.FlagSet
+	openKMS OpenKMS
+	file    keyFlags
+
+	uri, credentials *string
+
+	token, fulcio      *string
+	logs, tiles, times list
+	whenDown           *string
+	degradedFor        *time.Duration
+	identity           *identityFlags
+}
+
+// addKeyKinds adds the flags of keys, addSigner those of identities, too.
+func (p *program) addKeyKinds(set *flag.FlagSet) *signerFlags {
+	return &signerFlags{
+		set: set, openKMS: p.kms, file: addKey(set),
+		uri:         set.String("key-uri", "", "URI of a key that a key management service holds: azurekms://, awskms://, gcpkms:// or hashivault://"),
+		credentials: set.String("kms-credentials-file", "", "file with the service's credentials: NAME=VALUE lines, or Google's JSON"),
+	}
+}
+
+func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
+	s := p.addKeyKinds(set)
+	s.token = set.String("identity-token-file", "", "file with an OIDC ID token: sign as its identity, without a key")
+	s.fulcio = set.String("fulcio", "", "URL of the certificate authority (required with a token)")
+	set.Var(&s.logs, "rekor", "URL of a transparency log with Rekor's API 1; repeat for more")
+	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
+	set.Var(&s.times, "timestamp-authority", "URL of a timestamp authority (RFC 3161); repeat for more")
+	s.whenDown = set.String("when-down", string(keyless.WhenDownRefuse), "when a log or timestamp authority is down: refuse, or degrade")
+	s.degradedFor = set.Duration("degraded-for", 0, "how long a degraded signature counts, such as 24h (required with --when-down degrade)")
+	s.identity = addIdentity(set)
+	return s
+}
+
+// kinds are the flags that belong to one kind of signer only.
+var kinds = []struct {
+	flag  string
+	flags []string
+}{
+	{"key-file", []string{"key-file", "password-file"}},
+	{"key-uri", []string{"key-uri", "kms-credentials-file"}},
+	{"identity-token-file", append([]string{"identity-token-file", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for"}, identityFlagNames...)},
+}
+
+// kind is the flag that names the kind of signer; a key file when none does.
+func (s *signerFlags) kind(stage string) (string, error) {
+	given := map[string]bool{}
+	s.set.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	chosen, by := "", ""
+	for _, kind := range kinds {
+		for _, name := range kind.flags {
+			switch {
+			case !given[name] || kind.flag == chosen:
+			case chosen != "":
+				return "", step.Input(stage, "--"+name, "is given beside --"+by, "sign with one kind of key: a file, a key URI or an identity token")
+			default:
+				chosen, by = kind.flag, name
+			}
+		}
+	}
+	if chosen == "" {
+		chosen = kinds[0].flag
+	}
+	return chosen, nil
+}
+
+// open reads what the flags name; every failure is a fault.
+func (s *signerFlags) open(ctx context.Context, stage string) (bundle.Signing, error) {
+	kind, err := s.kind(stage)
+	if err != nil {
+		return nil, err
+	}
+	if kind == "identity-token-file" {
+		return s.openIdentity(stage)
+	}
+	pair, err := s.openKey(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.SignKey(pair), nil
+}
+
+// openKey opens the key, in a file or at its service.
+func (s *signerFlags) openKey(ctx context.Context, stage string) (bundle.Keypair, error) {
+	kind, err := s.kind(stage)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == "key-file":
+		return s.file.open(stage)
+	case *s.uri == "":
+		return nil, step.Input(stage, "--key-uri", "is not given", "give --key-uri, or --key-file")
+	case s.openKMS == nil:
+		return nil, step.Input(stage, "--key-uri", "is not for this program: it is compiled without clients of key management services", "run the program in modules/sign/kms")
+	}
+	return s.openKMS(ctx, stage, *s.uri, *s.credentials)
+}
+
+func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
+	token, err := read(stage, "--identity-token-file", *s.token)
+	if err != nil {
+		return nil, err
+	}
+	if *s.fulcio == "" {
+		return nil, step.Input(stage, "--fulcio", "is not given", "give the certificate authority's URL")
+	}
+	options := keyless.Options{
+		Token: []byte(strings.TrimSpace(string(token))), Fulcio: *s.fulcio, TimestampAuthorities: s.times,
+		WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
+	}
+	for _, url := range s.logs {
+		options.Logs = append(options.Logs, keyless.Log{URL: url, Version: 1})
+	}
+	for _, url := range s.tiles {
+		options.Logs = append(options.Logs, keyless.Log{URL: url, Version: 2})
+	}
+	if s.identity.given() != "" {
+		if options.Trust, err = s.identity.read(stage); err != nil {
+			return nil, err
+		}
+	}
+	return keyless.New(stage, options)
+}

@@ -1,0 +1,202 @@
+package program
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/key"
+	"slipway/sign/step/keyless/keylesstest"
+	"slipway/step"
+)
+
+// signed is what sign and attest return.
+type signedResult struct {
+	Signed                    bool
+	KeyHint, Identity, Issuer string
+	Referrer                  string
+	Degraded                  *bundle.Degraded
+}
+
+// fakeKMS is a stand-in for a key management service: it keeps one key.
+func fakeKMS(t *testing.T) OpenKMS {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	return func(_ context.Context, stage, uri, credentials string) (bundle.Keypair, error) {
+		assert.Equal(t, "sign", stage)
+		assert.Equal(t, "hashivault://release", uri)
+		assert.Equal(t, "/secrets/kms", credentials)
+		return key.NewRemote(private.Public(), func(_ context.Context, data []byte) ([]byte, error) {
+			sum := sha256.Sum256(data)
+			return ecdsa.SignASN1(rand.Reader, private, sum[:])
+		})
+	}
+}
+
+func TestAKeyOfAServiceSignsAndVerifies(t *testing.T) { eachRegistry(t, signByKMS) }
+
+func signByKMS(t *testing.T, address string) {
+	p := &program{kms: fakeKMS(t)}
+	reference := image(t, address)
+	access := []string{"--reference", reference, "--connect", "localhost:5000=" + address}
+	kms := []string{"--key-uri", "hashivault://release", "--kms-credentials-file", "/secrets/kms"}
+	out := t.TempDir()
+	var public keyResult
+	require.NoError(t, runOf(t, p, out, &public, append([]string{"public-key"}, kms...)...))
+
+	var first, again signedResult
+	sign := append(append([]string{"sign"}, kms...), access...)
+	require.NoError(t, runOf(t, p, t.TempDir(), &first, sign...))
+	assert.True(t, first.Signed)
+	assert.Equal(t, public.KeyHint, first.KeyHint)
+	require.NoError(t, runOf(t, p, t.TempDir(), &again, sign...))
+	assert.False(t, again.Signed)
+	assert.Equal(t, first.Referrer, again.Referrer)
+
+	verify := append([]string{"verify", "--public-key", filepath.Join(out, "cosign.pub")}, access...)
+	require.NoError(t, run(t, nil, verify...))
+	_, stranger, _ := keys(t)
+	verify[2] = stranger
+	assert.Equal(t, step.KindPolicy, fault(t, run(t, nil, verify...)).Kind)
+}
+
+// keylessFlags sign as who, with every service of s.
+func keylessFlags(t *testing.T, s *keylesstest.Services) []string {
+	t.Helper()
+	return []string{
+		"--identity-token-file", file(t, string(keylesstest.Token(who, issuer))+"\n"), "--fulcio", s.URL(keylesstest.Fulcio),
+		"--rekor", s.URL(keylesstest.Rekor1), "--rekor-tiles", s.URL(keylesstest.Rekor2), "--timestamp-authority", s.URL(keylesstest.TSA),
+	}
+}
+
+func identityOf(t *testing.T, s *keylesstest.Services) []string {
+	t.Helper()
+	return []string{"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--trusted-root", file(t, string(s.Root(t))), "--min-certificate-logs", "0"}
+}
+
+func TestAnIdentitySignsAndVerifies(t *testing.T) { eachRegistry(t, signByIdentity) }
+
+func signByIdentity(t *testing.T, address string) {
+	s := keylesstest.New(t)
+	access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
+	sign := append(append([]string{"sign", "--annotation", "app=hello"}, keylessFlags(t, s)...), access...)
+	verify := append(append([]string{"verify", "--annotation", "app=hello", "--min-logs", "2", "--min-timestamps", "2"}, identityOf(t, s)...), access...)
+
+	var first, again signedResult
+	require.NoError(t, run(t, &first, append(sign, identityOf(t, s)...)...))
+	assert.True(t, first.Signed)
+	assert.Equal(t, who, first.Identity)
+	assert.Equal(t, issuer, first.Issuer)
+	assert.Empty(t, first.KeyHint)
+	assert.Nil(t, first.Degraded)
+	require.NoError(t, run(t, nil, verify...))
+
+	require.NoError(t, run(t, &again, append(sign, identityOf(t, s)...)...))
+	assert.False(t, again.Signed, "with its identity and root, it finds its own signature")
+	assert.Equal(t, first.Referrer, again.Referrer)
+	require.NoError(t, run(t, &again, sign...))
+	assert.True(t, again.Signed)
+
+	// What is not trusted is not attached.
+	other := identityOf(t, s)
+	other[1] = "other@example.org"
+	f := fault(t, run(t, nil, append(sign, other...)...))
+	assert.Equal(t, step.KindPolicy, f.Kind)
+	assert.Contains(t, f.Reason, "is not what is trusted")
+}
+
+func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
+	eachRegistry(t, func(t *testing.T, address string) {
+		s := keylesstest.New(t)
+		s.Answer(keylesstest.Rekor1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		s.Down(keylesstest.Rekor2, http.StatusBadGateway)
+		access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
+		sign := append(append([]string{"sign"}, keylessFlags(t, s)...), access...)
+		verify := append(append([]string{"verify"}, identityOf(t, s)...), access...)
+
+		f := fault(t, run(t, nil, sign...))
+		assert.Equal(t, step.KindInfrastructure, f.Kind)
+		assert.Contains(t, f.Input, s.URL(keylesstest.Rekor1))
+		assert.Equal(t, "has no signature", fault(t, run(t, nil, verify...)).Reason, "nothing was attached")
+
+		var done signedResult
+		require.NoError(t, run(t, &done, append(sign, "--when-down", "degrade", "--degraded-for", "1h")...))
+		assert.True(t, done.Signed)
+		require.NotNil(t, done.Degraded)
+		assert.Equal(t, []string{s.URL(keylesstest.Rekor1), s.URL(keylesstest.Rekor2)}, done.Degraded.Missing)
+
+		f = fault(t, run(t, nil, verify...))
+		assert.Equal(t, step.KindPolicy, f.Kind)
+		var verified struct{ Signers []bundle.Signer }
+		require.NoError(t, run(t, &verified, append(verify, "--accept-degraded", "24h")...))
+		require.Len(t, verified.Signers, 1)
+		assert.Equal(t, done.Degraded, verified.Signers[0].Degraded)
+	})
+}
+
+func TestSignRefusesASignerThatIsNone(t *testing.T) {
+	private, _, secret := keys(t)
+	token := file(t, string(keylesstest.Token(who, issuer)))
+	byFile := []string{"--key-file", private, "--password-file", secret}
+	byToken := []string{"--identity-token-file", token, "--fulcio", "https://fulcio.example.org", "--timestamp-authority", "https://tsa.example.org"}
+	with := func(base []string, more ...string) []string { return append(append([]string{}, base...), more...) }
+	for name, c := range map[string]struct {
+		args          []string
+		input, reason string
+	}{
+		"nobody":               {nil, "--key-file", "is not given"},
+		"a file and a URI":     {with(byFile, "--key-uri", "hashivault://release"), "--key-uri", "is given beside --key-file"},
+		"a file and a token":   {with(byFile, byToken...), "--identity-token-file", "is given beside --key-file"},
+		"a password for a URI": {[]string{"--password-file", secret, "--key-uri", "hashivault://release"}, "--key-uri", "is given beside --password-file"},
+		"a URI and a log":      {[]string{"--key-uri", "hashivault://release", "--rekor", "https://log.example.org"}, "--rekor", "is given beside --key-uri"},
+		"a file and a root":    {with(byFile, "--trusted-root", token), "--trusted-root", "is given beside --key-file"},
+		"no client":            {[]string{"--key-uri", "hashivault://release"}, "--key-uri", "is not for this program"},
+		"credentials alone":    {[]string{"--kms-credentials-file", secret}, "--key-uri", "is not given"},
+		"no token":             {[]string{"--fulcio", "https://fulcio.example.org"}, "--identity-token-file", "is not given"},
+		"no authority":         {[]string{"--identity-token-file", token, "--rekor", "https://log.example.org"}, "--fulcio", "is not given"},
+		"a rubbish token":      {with(byToken[2:], "--identity-token-file", secret), "identity token", "is not a JWT"},
+		"no time":              {byToken[:4], "services", "none gives a time"},
+		"unknown policy":       {with(byToken, "--when-down", "ignore"), "when down", "neither refuse nor degrade"},
+		"no expiry":            {with(byToken, "--when-down", "degrade"), "expiry", "is not between"},
+		"half an identity":     {with(byToken, "--certificate-identity", who), "--certificate-oidc-issuer", "is not given"},
+		"the mark's name":      {with(byFile, "--annotation", "slipway.expires=2999-01-01T00:00:00Z"), "annotation", "degraded signatures only"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// Nothing listens here: a request would be an infrastructure fault.
+			f := fault(t, run(t, nil, append([]string{"sign", "--reference", "localhost:5000/hello@sha256:" + strings.Repeat("0", 64),
+				"--connect", "localhost:5000=127.0.0.1:1"}, c.args...)...))
+			assert.Equal(t, step.KindInput, f.Kind, f.Error())
+			assert.Equal(t, "sign", f.Stage)
+			assert.Contains(t, f.Input, c.input)
+			assert.Contains(t, f.Reason, c.reason)
+			assert.NotEmpty(t, f.Mend)
+			for _, part := range strings.Split(string(keylesstest.Token(who, issuer)), ".") {
+				assert.NotContains(t, f.Error(), part)
+			}
+		})
+	}
+}
+
+// runOf is run for a program that was compiled with more, into a folder.
+func runOf(t *testing.T, p *program, out string, value any, args ...string) error {
+	t.Helper()
+	folder, do, err := p.parse(append(args, "--out", out))
+	require.NoError(t, err)
+	got, err := do(context.Background())
+	require.NoError(t, step.Write(folder, got, err))
+	data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+	require.NoError(t, err)
+	return step.Decode(data, value)
+}
