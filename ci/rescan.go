@@ -182,7 +182,7 @@ func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.
 //
 // Example: dagger call rescan --env production check text
 //
-// +cache="never"
+// +cache="168h"
 func (r *Rescan) Check() (*Rescan, error) {
 	rows, err := r.rows()
 	if err != nil {
