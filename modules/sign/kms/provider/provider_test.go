@@ -217,7 +217,7 @@ func TestAVaultThatFailsIsAnInfrastructureFault(t *testing.T) {
 	_, err = bundle.SignKey(pair).Make(context.Background(), statement(t), digest)
 	f = fault(t, err, step.KindInfrastructure)
 	assert.Contains(t, f.Reason, "does not sign")
-	fault(t, open("hashivault://release", token), step.KindInfrastructure)
+	_ = fault(t, open("hashivault://release", token), step.KindInfrastructure)
 }
 
 func TestOpenRefusesItsInput(t *testing.T) {
