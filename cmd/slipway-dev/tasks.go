@@ -51,7 +51,7 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "check":
 		return true, check(ctx, launcher.Repo, progress)
 	case "test unit":
-		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool { return !slices.Contains(clusterModules, folder) }, vetAndTest(ctx))
+		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool { return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder) }, vetAndTest(ctx))
 	case "test module":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":
@@ -69,6 +69,10 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 // clusterModules are tested with the cluster, in the engine, which has compiled
 // what they stand on: that takes minutes, and nothing else needs it.
 var clusterModules = []string{"modules/gitops/applications", "modules/sandbox/node"}
+
+// slowModules stand on what takes minutes to compile, and nothing else needs it; they
+// are tested by themselves: go -C modules/sign/kms test ./...
+var slowModules = []string{"modules/sign/kms"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK
 // image's caches, CoreDNS's are its plugins. There is nothing of ours to test.
