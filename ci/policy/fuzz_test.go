@@ -13,10 +13,10 @@ import (
 	"slipway/step/steptest"
 )
 
-// FuzzAcceptAny: an attested predicate that is accepted says so in every reading
+// FuzzNewest: an attested predicate that is accepted says so in every reading
 // of it, and is accepted for nothing else: no other image, no other policy, no
 // day after one of its exceptions.
-func FuzzAcceptAny(f *testing.F) {
+func FuzzNewest(f *testing.F) {
 	const reference = "localhost:5000/hello@" + digest
 	p, in := strict(), clean()
 	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-12-24"}}
@@ -25,15 +25,15 @@ func FuzzAcceptAny(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := json.Marshal(policy.Summarise(reference, *v))
+	good, err := json.Marshal(policy.Attest(reference, *v, in.Findings, run))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good)
 	for _, change := range [][2]string{
 		{"PASSED", "FAILED"}, {"PASSED", "passed"}, {`"PASSED"`, `null`}, {"urn:slipway:scan", "urn:slipway:scan\\u0000"}, {digest, digest[:70]},
-		{"2026-12-24", "2026-11-01"}, {"2026-12-24", "9999-99-99"}, {`"sha256":`, `"sha512":`}, {`{"verifier"`, `{"verificationResult":"FAILED","verifier"`},
-		{`"verificationResult"`, `"VERIFICATIONRESULT"`}, {`"excepted":[`, `"excepted":null,"x":[`},
+		{"2026-12-24", "2026-11-01"}, {"2026-12-24", "9999-99-99"}, {`"sha256":`, `"sha512":`}, {`{"by"`, `{"result":"FAILED","by"`},
+		{`"result":"`, `"RESULT":"`}, {"urn:slipway:scan", "urn:slipway:rescan"}, {`"excepted":[`, `"excepted":null,"x":[`},
 	} {
 		f.Add([]byte(strings.Replace(string(good), change[0], change[1], 1)))
 	}
@@ -44,37 +44,62 @@ func FuzzAcceptAny(f *testing.F) {
 	another.Threshold = policy.Critical
 	f.Fuzz(func(t *testing.T, data []byte) {
 		predicates := []json.RawMessage{data}
-		if err := p.AcceptAny("release", reference, predicates, now); err != nil {
+		accept := func(p policy.Policy, reference string, predicates []json.RawMessage, at time.Time) error {
+			_, err := p.Newest("release", reference, predicates, at)
+			return err
+		}
+		if err := accept(p, reference, predicates, now); err != nil {
 			if fault := steptest.Refused(t, err); fault.Kind != step.KindPolicy || fault.Stage != "release" {
 				t.Fatal(err)
 			}
 			return
 		}
-		var s policy.Summary
+		var s policy.Scan
 		if err := json.Unmarshal(data, &s); err != nil {
 			t.Fatal(err)
 		}
-		if s.VerificationResult != "PASSED" || s.ResourceURI != reference || "sha256:"+s.Policy.Digest["sha256"] != p.Digest() {
+		if s.Decision.By != "urn:slipway:scan" || s.Decision.Result != "PASSED" || s.Decision.Resource != reference || "sha256:"+s.Decision.Policy.Digest["sha256"] != p.Digest() {
 			t.Fatalf("accepted: %+v", s)
 		}
 		for what, err := range map[string]error{
-			"another image":  p.AcceptAny("release", reference[:len(reference)-1]+"b", predicates, now),
-			"another policy": another.AcceptAny("release", reference, predicates, now),
+			"another image":  accept(p, reference[:len(reference)-1]+"b", predicates, now),
+			"another policy": accept(another, reference, predicates, now),
 		} {
 			if err == nil {
 				t.Fatalf("accepted for %s", what)
 			}
 		}
 		late := time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC)
-		if err := p.AcceptAny("release", reference, predicates, late); len(s.Scan.Excepted) > 0 && err == nil {
+		if err := accept(p, reference, predicates, late); len(s.Decision.Excepted) > 0 && err == nil {
 			t.Fatal("accepted after its exceptions have ended")
 		}
 		written, err := json.Marshal(s)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.AcceptAny("release", reference, []json.RawMessage{[]byte("{}"), written}, now); err != nil {
+		if err := accept(p, reference, []json.RawMessage{[]byte("{}"), written}, now); err != nil {
 			t.Fatalf("the same, written again: %v", err)
+		}
+	})
+}
+
+// FuzzParseVEX: a document that is accepted makes exceptions that are whole, for this
+// app only, and with an end.
+func FuzzParseVEX(f *testing.F) {
+	f.Add([]byte(vex), int64(time.Hour))
+	for _, text := range []string{"", "null", "[]", "{}", vex[:len(vex)/2], strings.Replace(vex, "hello", "hello@x", 1), strings.ReplaceAll(vex, "2026", "99999")} {
+		f.Add([]byte(text), int64(24*time.Hour))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, age int64) {
+		got, err := policy.ParseVEX("openvex.json", "hello", data, time.Duration(age))
+		if err != nil {
+			_ = steptest.Refused(t, err)
+			return
+		}
+		for _, e := range got {
+			if _, err := time.Parse(time.DateOnly, e.Expires); e.App != "hello" || e.ID == "" || e.Reason == "" || e.Owner == "" || err != nil {
+				t.Fatalf("%+v: %v", e, err)
+			}
 		}
 	})
 }
