@@ -186,7 +186,7 @@ func TestDaggerModulesStayLean(t *testing.T) {
 func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 	const kept, never = `+cache="168h"`, `+cache="never"`
 	effects := map[string][]string{
-		"ci":              {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish"},
+		"ci":              {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Slipway.Receipt", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish"},
 		"modules/build":   {"Build.Publish", "Build.Verify", "Build.Pull"},
 		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
 		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest"},

@@ -31,6 +31,7 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
+	ran := &stages{}
 	var (
 		scanned *ScannedImage
 		checked *CheckedPlan
@@ -41,52 +42,52 @@ func (s *Slipway) Deliver(
 		if err != nil {
 			return err
 		}
-		scanned, err = a.buildAndScan(gatesCtx)
-		return err
+		return ran.time("build and scan", func() (err error) {
+			scanned, err = a.buildAndScan(gatesCtx)
+			return err
+		})
 	})
 	gates.Go(func() error {
-		plan, err := infra.Plan(gatesCtx)
-		if err != nil {
+		return ran.time("plan and check", func() error {
+			plan, err := infra.Plan(gatesCtx)
+			if err != nil {
+				return err
+			}
+			checked, err = plan.Check(gatesCtx, allowDestroy)
 			return err
-		}
-		checked, err = plan.Check(gatesCtx, allowDestroy)
-		return err
+		})
 	})
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
-	published, err := scanned.Publish(ctx)
-	if err != nil {
+	var published *PublishedImage
+	var signed *SignedImage
+	if err := ran.time("test and publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
 		return nil, err
 	}
-	signed, err := published.Sign(ctx)
-	if err != nil {
+	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx); return }); err != nil {
 		return nil, err
 	}
 	changes := "no changes"
 	if checked.Plan.Changes {
-		if _, err := checked.Apply(ctx); err != nil {
+		if err := ran.time("apply", func() error { _, err := checked.Apply(ctx); return err }); err != nil {
 			return nil, err
 		}
 		changes = "applied"
 	}
-	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true})
+	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true, Ran: ran})
 	if err != nil {
 		return nil, err
 	}
-	receipt := release.Receipt()
-	if s.Kubeconfig != nil {
-		live, err := release.Wait(ctx, defaultDeadline)
-		if err != nil {
-			return nil, err
-		}
-		receipt = live.Receipt()
+	release.Tree, release.Verdict, release.Plan, release.PlanChanges = scanned.Image.Tree, published.Verdict, checked.Sha256, changes
+	if s.Kubeconfig == nil {
+		return release.Receipt(), nil
 	}
-	receipt.SourceTree = scanned.Image.Tree
-	receipt.Verdict = published.Verdict
-	receipt.Plan = checked.Sha256
-	receipt.PlanChanges = changes
-	return receipt, nil
+	live, err := release.Wait(ctx, defaultDeadline)
+	if err != nil {
+		return nil, err
+	}
+	return live.Receipt(), nil
 }
 
 // buildAndScan fetches the vulnerability database while the image is built. An

@@ -26,6 +26,20 @@ type Release struct {
 	// Revision is the commit that the image was built from.
 	Revision string
 	// +private
+	Judgement string
+	// +private
+	Statements string
+	// +private
+	Stages string
+	// +private
+	Tree string
+	// +private
+	Verdict string
+	// +private
+	Plan string
+	// +private
+	PlanChanges string
+	// +private
 	Moved bool
 	// +private
 	App string
@@ -40,9 +54,9 @@ type Release struct {
 // +cache="168h"
 func (r *Release) Receipt() *Receipt {
 	return &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Image: r.Reference,
-		ImagePushed:  r.Moved,
-		GitopsCommit: r.Commit, GitopsPath: r.Path, ReleaseCreated: r.Created,
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, SourceTree: r.Tree, Image: r.Reference,
+		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanChanges: r.PlanChanges,
+		GitopsCommit: r.Commit, GitopsPath: r.Path, ReleaseCreated: r.Created, Release: r,
 	}
 }
 
@@ -81,6 +95,8 @@ type Receipt struct {
 	Health string `json:"health,omitempty"`
 	// HealthyAt is when it was assessed, in RFC 3339.
 	HealthyAt string `json:"healthyAt,omitempty"`
+	// +private
+	Release *Release `json:"-"`
 }
 
 // Json is the whole receipt as JSON.

@@ -144,7 +144,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if s.Key == nil || s.KeyPassword == nil {
 		return row, nil
 	}
-	return row, image.attest(ctx, rescanStage, evidence.File{PredicateType: policy.PredicateType, Predicate: statement})
+	return row, image.attest(ctx, rescanStage, map[string]evidence.File{"rescan": {PredicateType: policy.PredicateType, Predicate: statement}})
 }
 
 // scanned is what the scanner finds, and how it ran.

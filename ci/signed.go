@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -176,17 +177,19 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 	if !ok || j.Answered || s.Key == nil || s.KeyPassword == nil || !j.Until.After(j.At) {
 		return nil
 	}
-	return i.attest(ctx, "verify", evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"})
+	return i.attest(ctx, "verify", map[string]evidence.File{
+		"summary": {PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"},
+	})
 }
 
-// attest signs one statement about the image.
-func (i *SignedImage) attest(ctx context.Context, stage string, file evidence.File) error {
+// attest signs statements about the image.
+func (i *SignedImage) attest(ctx context.Context, stage string, files map[string]evidence.File) error {
 	s := i.Slipway
 	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
 	if err != nil {
 		return err
 	}
-	folder, err := statements(map[string]evidence.File{"statement": file})
+	folder, err := statements(files)
 	if err != nil {
 		return err
 	}
@@ -220,6 +223,8 @@ type origin struct {
 	// Provisioned is true when this very call has applied the environment's
 	// checked plan, or has seen that there is nothing to apply.
 	Provisioned bool
+	// Ran are the stages of this call until now.
+	Ran *stages
 }
 
 func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
@@ -231,8 +236,12 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
 	}
-	judgement, err := i.verify(ctx, "release", env)
-	if err != nil {
+	ran := why.Ran
+	if ran == nil {
+		ran = &stages{}
+	}
+	var judgement *judged
+	if err := ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return }); err != nil {
 		return nil, err
 	}
 	if !why.Provisioned {
@@ -250,7 +259,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
 	if s.Kubeconfig != nil {
-		if err := i.admit(ctx, c, env, connect, charted); err != nil {
+		if err := ran.time("admit", func() error { return i.admit(ctx, c, env, connect, charted) }); err != nil {
 			return nil, err
 		}
 	}
@@ -263,6 +272,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
 	}
+	began := time.Now()
 	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
@@ -275,7 +285,21 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if done.Commit == "" {
 		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
 	}
+	ran.add("commit", began)
+	judgementText, err := json.Marshal(judgement.Judgement)
+	if err != nil {
+		return nil, fmt.Errorf("encode the judgement: %w", err)
+	}
+	statements, err := json.Marshal(judgement.Statements)
+	if err != nil {
+		return nil, fmt.Errorf("encode the statements: %w", err)
+	}
+	stagesText, err := ran.text()
+	if err != nil {
+		return nil, err
+	}
 	return &Release{
+		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path,
 		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
+	"slipway/ci/receipt"
 	"slipway/step"
 )
 
@@ -145,12 +147,16 @@ func (r *Release) Wait(
 	// +default="10m"
 	deadline string,
 ) (*LiveRelease, error) {
+	began := time.Now()
 	seen, outcome, err := r.observe(ctx, deadline)
 	if err != nil {
 		return nil, err
 	}
 	if outcome != Healthy {
 		return nil, r.refusal(outcome, seen)
+	}
+	if err := r.ran("wait", began); err != nil {
+		return nil, err
 	}
 	live := &LiveRelease{Revision: seen.Revision, Health: seen.Health, HealthyAt: seen.HealthyAt, Waited: seen.Waited, Release: r}
 	return live, live.record(ctx)
@@ -225,15 +231,30 @@ type health struct {
 }
 
 // record attests to the image that it was healthy, where the caller holds the
-// key: rollback goes back only to what was.
+// key: rollback goes back only to what was. With it goes the receipt, once for each
+// commit.
 func (l *LiveRelease) record(ctx context.Context) error {
 	r := l.Release
 	s := r.Slipway
 	if s.Key == nil || s.KeyPassword == nil {
 		return nil
 	}
+	files := map[string]evidence.File{
+		"health": {PredicateType: healthType, Predicate: health{Environment: r.Environment, Commit: r.Commit}},
+	}
+	known, err := r.hasReceipt()
+	if err != nil {
+		return err
+	}
+	if !known {
+		document, err := l.Receipt().document()
+		if err != nil {
+			return err
+		}
+		files["receipt"] = evidence.File{PredicateType: receipt.PredicateType, Predicate: document}
+	}
 	image := &SignedImage{Reference: r.Reference, App: r.App, Slipway: s}
-	return image.attest(ctx, "wait", evidence.File{PredicateType: healthType, Predicate: health{Environment: r.Environment, Commit: r.Commit}})
+	return image.attest(ctx, "wait", files)
 }
 
 // cluster checks that a cluster is given, and returns how its API is reached.

@@ -281,6 +281,42 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 	status, body = k.ask(t, "hello.nowhere.localhost")
 	assert.Equal(t, http.StatusNotFound, status, body)
 
+	t.Run("a signed receipt says all of it", func(t *testing.T) {
+		out, err := k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "json")
+		require.NoError(t, err)
+		var r struct {
+			Image    struct{ Reference string }
+			Source   struct{ Tree string }
+			Scan     struct{ Database string }
+			Decision struct{ Outcomes []struct{ Rule, Verdict string } }
+			Plan     struct{ SHA256 string }
+			GitOps   struct{ Commit string }
+			Live     struct{ SyncedRevision, Health string }
+			Stages   []struct{ Name string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
+		assert.Equal(t, first.Image, r.Image.Reference)
+		assert.Equal(t, first.SourceTree, r.Source.Tree)
+		assert.Equal(t, first.Verdict.DatabaseDigest, r.Scan.Database)
+		assert.Equal(t, first.Plan, r.Plan.SHA256)
+		assert.Equal(t, first.GitopsCommit+" "+first.GitopsCommit+" Healthy", r.GitOps.Commit+" "+r.Live.SyncedRevision+" "+r.Live.Health)
+		assert.NotEmpty(t, r.Decision.Outcomes)
+		var stages []string
+		for _, s := range r.Stages {
+			stages = append(stages, s.Name)
+		}
+		for _, stage := range []string{"build and scan", "plan and check", "test and publish", "sign", "verify", "admit", "commit", "wait"} {
+			assert.Contains(t, stages, stage)
+		}
+		page, err := k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "html", "contents")
+		require.NoError(t, err)
+		assert.Contains(t, page, first.GitopsCommit)
+		assert.NotContains(t, page, "<script")
+
+		_, err = k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "production", "text")
+		refused(t, err, "receipt: refused by policy: hello in production: was never released")
+	})
+
 	t.Run("nobody gets in without a certificate", func(t *testing.T) {
 		stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
 			RootCAs: k.client.Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "localhost", MinVersion: tls.VersionTLS12,

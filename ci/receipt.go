@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/ci/receipt"
+	"slipway/step"
+)
+
+// stages are those that a call has run, with their times.
+type stages struct {
+	mu  sync.Mutex
+	all []receipt.Stage
+}
+
+// time runs a stage; one that fails leaves no time.
+func (s *stages) time(name string, work func() error) error {
+	began := time.Now()
+	if err := work(); err != nil {
+		return err
+	}
+	s.add(name, began)
+	return nil
+}
+
+func (s *stages) add(name string, began time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, receipt.Stage{
+		Name: name, StartedAt: began.UTC().Format(time.RFC3339), Seconds: math.Round(time.Since(began).Seconds()*10) / 10,
+	})
+}
+
+func (s *stages) text() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	data, err := json.Marshal(s.all)
+	return string(data), err
+}
+
+// ran adds a stage to those of the release.
+func (r *Release) ran(name string, began time.Time) error {
+	s := &stages{}
+	if r.Stages != "" {
+		if err := json.Unmarshal([]byte(r.Stages), &s.all); err != nil {
+			return fmt.Errorf("decode the stages: %w", err)
+		}
+	}
+	s.add(name, began)
+	text, err := s.text()
+	r.Stages = text
+	return err
+}
+
+// statements are those that the image carried when it was verified.
+func (r *Release) statements() ([]evidence.Statement, error) {
+	var all []evidence.Statement
+	if r.Statements == "" {
+		return nil, nil
+	}
+	if err := json.Unmarshal([]byte(r.Statements), &all); err != nil {
+		return nil, fmt.Errorf("decode the statements: %w", err)
+	}
+	return all, nil
+}
+
+// hasReceipt says whether the image carries the receipt of this very commit.
+func (r *Release) hasReceipt() (bool, error) {
+	all, err := r.statements()
+	if err != nil {
+		return false, err
+	}
+	for _, s := range all {
+		if s.PredicateType != receipt.PredicateType {
+			continue
+		}
+		if d, err := receipt.Parse(s.Predicate); err == nil && d.GitOps != nil && d.GitOps.Commit == r.Commit && d.Environment == r.Environment {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// document is the receipt in the form that is signed, checked for sense.
+func (r *Receipt) document() (*receipt.Document, error) {
+	release := r.Release
+	s := release.Slipway
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	remote, err := url.Parse(c.GitOps.Remote)
+	if err != nil {
+		return nil, fmt.Errorf("gitops.remote: %w", err)
+	}
+	remote.User = nil
+	d := &receipt.Document{
+		App: r.App, Environment: r.Environment, Kind: receipt.Kind(or(release.Kind, string(receipt.KindRelease))),
+		Image:  receipt.Image{Reference: r.Image, Pushed: r.ImagePushed},
+		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated},
+		Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))),
+	}
+	if commit, dirty := strings.CutSuffix(r.SourceRevision, "-dirty"); commit != "" {
+		d.Source = &receipt.Source{Commit: commit, Tree: r.SourceTree, Dirty: dirty}
+	}
+	if r.Plan != "" {
+		d.Plan = &receipt.Plan{SHA256: r.Plan, Changes: r.PlanChanges}
+	}
+	if r.Health != "" {
+		d.Live = &receipt.Live{SyncedRevision: r.SyncedRevision, Health: r.Health, HealthyAt: r.HealthyAt}
+	}
+	if release.Judgement != "" {
+		var j evidence.Judgement
+		if err := json.Unmarshal([]byte(release.Judgement), &j); err != nil {
+			return nil, fmt.Errorf("decode the judgement: %w", err)
+		}
+		d.Decision, d.Evidence = receipt.FromJudgement(j)
+	}
+	all, err := release.statements()
+	if err != nil {
+		return nil, err
+	}
+	var scans []json.RawMessage
+	for _, statement := range all {
+		if statement.PredicateType == policy.PredicateType {
+			scans = append(scans, statement.Predicate)
+		}
+	}
+	if scan, err := c.Scan.Policy.Newest("receipt", r.Image, scans, time.Now()); err == nil {
+		d.Scan = receipt.FromScan(*scan)
+	}
+	if release.Stages != "" {
+		if err := json.Unmarshal([]byte(release.Stages), &d.Stages); err != nil {
+			return nil, fmt.Errorf("decode the stages: %w", err)
+		}
+	}
+	return d, d.Validate()
+}
+
+// Document is everything that this receipt binds, as JSON: the form that is signed
+// and attached to the image once the release is healthy.
+//
+// Example: dagger call deliver --app hello --env dev document
+//
+// +cache="168h"
+func (r *Receipt) Document() (string, error) {
+	d, err := r.document()
+	if err != nil {
+		return "", err
+	}
+	data, err := json.MarshalIndent(d, "", "  ")
+	return string(data) + "\n", err
+}
+
+// Html is the receipt as one page, with the journey as a picture.
+//
+// Example: dagger call deliver --app hello --env dev html export --path receipt.html
+//
+// +cache="168h"
+func (r *Receipt) Html() (*dagger.File, error) {
+	d, err := r.document()
+	if err != nil {
+		return nil, err
+	}
+	page, err := d.HTML()
+	return dag.File("receipt.html", string(page)), err
+}
+
+// SignedReceipt is the newest receipt that the platform's key has signed about an
+// image in an environment.
+type SignedReceipt struct {
+	// Referrer is the digest of the manifest that holds it.
+	Referrer string
+	// +private
+	Predicate string
+}
+
+// Receipt returns the newest signed receipt of what Git says runs in an environment,
+// from beside its image. It refuses an image without the key's signature, and one
+// whose receipt is missing or contradicts itself.
+//
+// Example: dagger call receipt --app hello --env dev text
+//
+// +cache="never"
+func (s *Slipway) Receipt(
+	ctx context.Context,
+	// The app.
+	app string,
+	// The environment.
+	env string,
+) (*SignedReceipt, error) {
+	const stage = "receipt"
+	c, err := s.known(stage, app, env)
+	if err != nil {
+		return nil, err
+	}
+	releases, err := s.history(ctx, stage, c, app, env)
+	if err != nil {
+		return nil, err
+	}
+	subject := app + " in " + env
+	if len(releases) == 0 {
+		return nil, step.Policy(stage, subject, "was never released", "release it there first")
+	}
+	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
+	key, err := s.publicKey(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	connect, err := s.Registry.connect(ctx, stage, "//"+image.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	statements, err := image.statements(ctx, key, connect)
+	if err != nil {
+		return nil, err
+	}
+	var newest *SignedReceipt
+	var at string
+	for _, statement := range statements {
+		if statement.PredicateType != receipt.PredicateType {
+			continue
+		}
+		d, err := receipt.Parse(statement.Predicate)
+		if err != nil {
+			return nil, err
+		}
+		if err := d.Validate(); err != nil {
+			return nil, err
+		}
+		if d.App != app || d.Environment != env || d.Image.Reference != image.Reference || d.Live == nil || d.Live.HealthyAt <= at {
+			continue
+		}
+		at = d.Live.HealthyAt
+		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate)}
+	}
+	if newest == nil {
+		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen "+releases[0].Digest+" healthy there", "release it with --kubeconfig and the key, and wait for it")
+	}
+	return newest, nil
+}
+
+func (r *SignedReceipt) document() (*receipt.Document, error) {
+	d, err := receipt.Parse([]byte(r.Predicate))
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Validate()
+}
+
+// Json is the receipt as it was signed.
+//
+// +cache="168h"
+func (r *SignedReceipt) Json() string { return r.Predicate + "\n" }
+
+// Text is the receipt for people.
+//
+// +cache="168h"
+func (r *SignedReceipt) Text() (string, error) {
+	d, err := r.document()
+	if err != nil {
+		return "", err
+	}
+	return d.Text(), nil
+}
+
+// Html is the receipt as one page, with the journey as a picture.
+//
+// Example: dagger call receipt --app hello --env dev html export --path receipt.html
+//
+// +cache="168h"
+func (r *SignedReceipt) Html() (*dagger.File, error) {
+	d, err := r.document()
+	if err != nil {
+		return nil, err
+	}
+	page, err := d.HTML()
+	return dag.File("receipt.html", string(page)), err
+}
