@@ -288,11 +288,13 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 			Image    struct{ Reference string }
 			Source   struct{ Tree string }
 			Scan     struct{ Database string }
-			Decision struct{ Outcomes []struct{ Rule, Verdict string } }
-			Plan     struct{ SHA256 string }
-			GitOps   struct{ Commit string }
-			Live     struct{ SyncedRevision, Health string }
-			Stages   []struct{ Name string }
+			Decision struct {
+				Outcomes []struct{ Rule, Verdict string }
+			}
+			Plan   struct{ SHA256 string }
+			GitOps struct{ Commit string }
+			Live   struct{ SyncedRevision, Health string }
+			Stages []struct{ Name string }
 		}
 		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
 		assert.Equal(t, first.Image, r.Image.Reference)
