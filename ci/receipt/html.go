@@ -1,0 +1,341 @@
+package receipt
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/step"
+)
+
+//go:embed page.html.tmpl
+var pageSource string
+
+var page = template.Must(template.New("page").Parse(pageSource))
+
+// HTML is the receipt as one page that needs nothing else: no script, no font,
+// nothing from a network. It shows the journey as a picture, every hash in full,
+// the rules' verdicts and the stages in time, on a phone as on a desktop, in
+// light and in dark. A document that is not valid says so in the first place.
+//
+// The error is a *step.Fault of kind input.
+func (d *Document) HTML() ([]byte, error) {
+	var b bytes.Buffer
+	if err := page.Execute(&b, d.view()); err != nil {
+		return nil, step.Input(stage, "document", "can't be shown: "+err.Error(), "validate it first").Because(err)
+	}
+	return []byte(visible(b.String())), nil
+}
+
+// fault is what Validate finds.
+func (d *Document) fault() *step.Fault {
+	f, _ := step.AsFault(d.Validate())
+	return f
+}
+
+// view is everything on the page, as it is shown.
+type view struct {
+	Title, Status, Lead string
+	Tone                tone
+	Fault               *step.Fault
+	Facts               []fact
+	Wide, Tall          picture
+	Remote, Path        string
+	Hashes              []hash
+	Decision            *verdicts
+	Scan                *findings
+	Lanes               []bar
+	Took                string
+	Type                string
+}
+
+type fact struct{ Name, Value, More string }
+
+// picture is the journey as an SVG. Lines lead from stop to stop.
+type picture struct {
+	ID, Story     string
+	Width, Height int
+	Nodes         []node
+	Lines         []line
+}
+
+type node struct {
+	// X and Y are the middle of the circle; the texts have places of their own.
+	X, Y                         int
+	Title, Code, Note, At, Glyph string
+	TextX, TitleY, CodeY, NoteY  int
+	AtX, AtY                     int
+	Tone                         tone
+}
+
+type line struct {
+	X1, Y1, X2, Y2 int
+	Tone           tone
+}
+
+// hash is a row: Lead and Value together are what is copied.
+type hash struct {
+	Name, Lead, Value, Note string
+	Tone                    tone
+}
+
+type verdicts struct {
+	Outcomes  []outcome
+	Summary   string
+	At, Until string
+}
+
+type outcome struct {
+	Rule, Verdict, Reason, Mend string
+	Tone                        tone
+}
+
+type findings struct {
+	Targets, Reported, Excepted, Scanner, Of string
+	Findings                                 []string
+	Exceptions                               []string
+}
+
+type bar struct {
+	Name, Started, Took string
+	Left, Width         float64
+}
+
+func (d *Document) view() view {
+	stops := d.journey()
+	lanes, total := d.lanes()
+	v := view{
+		Title: d.headline(), Fault: d.fault(), Type: PredicateType,
+		Wide: d.wide(stops), Tall: d.tall(stops), Hashes: d.hashes(), Facts: d.facts(),
+		Decision: d.Decision.view(), Scan: d.Scan.view(),
+	}
+	v.Status, v.Tone, v.Lead = d.status(v.Fault)
+	if g := d.GitOps; g != nil {
+		v.Remote, v.Path = g.shown(), plain(g.Path)
+	}
+	for _, l := range lanes {
+		v.Lanes = append(v.Lanes, bar{Name: l.name, Started: l.started, Took: l.took, Left: l.left, Width: l.width})
+	}
+	if len(lanes) > 0 {
+		v.Took = duration(total)
+	}
+	return v
+}
+
+// status is the page's first word, its tone, and a sentence.
+func (d *Document) status(f *step.Fault) (string, tone, string) {
+	if f != nil {
+		return "Inconsistent", bad, "This receipt contradicts itself and proves nothing."
+	}
+	warned := 0
+	if d.Decision != nil {
+		_, warned, _ = d.Decision.count()
+	}
+	switch {
+	case d.Live != nil && warned > 0:
+		return Healthy, good, fmt.Sprintf("Synced and found healthy. %s today and will refuse later.", plural(warned, "rule warns", "rules warn"))
+	case d.Live != nil && d.Decision != nil:
+		return Healthy, good, "Every rule passes. The release is synced and was found healthy."
+	case d.Live != nil:
+		return Healthy, good, "The release is synced and was found healthy."
+	case d.GitOps != nil:
+		return "Committed", calm, "The release is in the GitOps repository. Nothing has waited for the cluster."
+	}
+	return "Prepared", calm, "The image is ready. Nothing is committed yet."
+}
+
+func (d *Document) facts() []fact {
+	kinds := map[Kind]string{KindRelease: "Release from source", KindPromotion: "Promotion", KindRollback: "Rollback"}
+	kind, ok := kinds[d.Kind]
+	if !ok {
+		kind = plain(string(d.Kind))
+	}
+	facts := []fact{{"Delivery", kind, ""}}
+	if d.Source != nil {
+		facts = append(facts, fact{"Source", short(d.Source.Commit), either(d.Source.Dirty, "with uncommitted changes", "")})
+	}
+	if lanes, total := d.lanes(); len(lanes) > 0 {
+		at, _ := d.began()
+		facts = append(facts, fact{"Started", at.UTC().Format("2 Jan 2006"), at.UTC().Format("15:04:05 UTC")}, fact{"Took", duration(total), plural(len(lanes), "stage", "stages")})
+	}
+	runners := map[evidence.Runner]string{evidence.RunnerLocal: "Local machine", evidence.RunnerGitHub: "GitHub Actions", evidence.RunnerAzure: "Azure DevOps"}
+	if d.Runner != "" {
+		name, ok := runners[d.Runner]
+		if !ok {
+			name = plain(string(d.Runner))
+		}
+		facts = append(facts, fact{"Runner", name, ""})
+	}
+	return facts
+}
+
+// Sizes of the two pictures, in CSS pixels. The tall one fits its card on a phone
+// of 360.
+const (
+	wideWidth, wideHeight = 1088, 150
+	tallWidth, tallRow    = 294, 78
+	radius                = 15
+)
+
+// wide leads from left to right.
+func (d *Document) wide(stops []stop) picture {
+	p := picture{ID: "wide", Story: story(stops), Width: wideWidth, Height: wideHeight}
+	since, _ := d.began()
+	const y = 46
+	gap := wideWidth / len(stops)
+	for n, s := range stops {
+		x := n*gap + radius + 1
+		if n > 0 {
+			p.Lines = append(p.Lines, line{X1: x - gap + radius + 6, Y1: y, X2: x - radius - 6, Y2: y, Tone: s.tone})
+		}
+		p.Nodes = append(p.Nodes, node{
+			X: x, Y: y, TextX: n * gap, AtX: n * gap, AtY: 16, TitleY: 92, CodeY: 113, NoteY: 133,
+			Title: clip(s.title, 16), Code: clip(s.code, 14), Note: clip(s.note, 18), At: clock(s.at, since), Glyph: s.glyph, Tone: s.tone,
+		})
+	}
+	return p
+}
+
+// tall leads from top to bottom.
+func (d *Document) tall(stops []stop) picture {
+	p := picture{ID: "tall", Story: story(stops), Width: tallWidth, Height: tallRow*len(stops) - 16}
+	since, _ := d.began()
+	const x, text = radius + 1, 48
+	for n, s := range stops {
+		top := n * tallRow
+		y := top + radius + 5
+		if n > 0 {
+			p.Lines = append(p.Lines, line{X1: x, Y1: y - tallRow + radius + 6, X2: x, Y2: y - radius - 6, Tone: s.tone})
+		}
+		p.Nodes = append(p.Nodes, node{
+			X: x, Y: y, TextX: text, TitleY: top + 16, CodeY: top + 37, NoteY: top + 56, AtX: tallWidth, AtY: top + 16,
+			Title: clip(s.title, 18), Code: clip(s.code, 22), Note: clip(s.note, 30), At: clock(s.at, since), Glyph: s.glyph, Tone: s.tone,
+		})
+	}
+	return p
+}
+
+// story is the picture in words.
+func story(stops []stop) string {
+	var parts []string
+	for _, s := range stops {
+		part := plain(s.title)
+		for _, more := range []string{s.code, s.note} {
+			if more = plain(more); more != "" {
+				part += ", " + more
+			}
+		}
+		if at := moment(s.at); at != "" {
+			part += ", at " + at
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, "; ") + "."
+}
+
+// hashes are all of the document, in the order of the journey.
+func (d *Document) hashes() []hash {
+	var all []hash
+	add := func(name, value, note string, t tone) {
+		if value = plain(value); value != "" {
+			lead, digest, ok := strings.Cut(value, "@")
+			if !ok {
+				lead, digest = "", value
+			} else {
+				lead += "@"
+			}
+			all = append(all, hash{Name: name, Lead: lead, Value: digest, Note: plain(note), Tone: t})
+		}
+	}
+	if s := d.Source; s != nil {
+		if s.Dirty {
+			add("Source commit", s.Commit, "what was built had uncommitted changes", fair)
+		} else {
+			add("Source commit", s.Commit, "", "")
+		}
+		add("Source tree", s.Tree, "the app's folder", "")
+	}
+	add("Image", d.Image.Reference, either(d.Image.Pushed, "pushed", "was in the registry"), "")
+	if s := d.Scan; s != nil {
+		add("Scanner", s.ScannerDigest, s.Scanner, "")
+		add("Advisories", s.Database, "of "+moment(s.DatabaseUpdatedAt), "")
+		add("Scan policy", s.PolicyDigest, "", "")
+	}
+	if d.Decision != nil {
+		add("Rules", d.Decision.PolicyDigest, "of "+plain(d.Environment), "")
+	}
+	if d.Plan != nil {
+		add("Plan", d.Plan.SHA256, d.Plan.Changes, "")
+	}
+	if g := d.GitOps; g != nil {
+		add("GitOps commit", g.Commit, either(g.Created, "new", "was in the repository"), "")
+	}
+	if d.Live != nil {
+		add("Synced revision", d.Live.SyncedRevision, d.synced(), "")
+	}
+	for _, a := range d.Evidence {
+		add("Evidence: "+plain(a.name()), a.Digest, a.PredicateType, "")
+	}
+	return all
+}
+
+func (j *Decision) view() *verdicts {
+	if j == nil {
+		return nil
+	}
+	v := &verdicts{At: moment(j.DecidedAt), Until: moment(j.Until)}
+	for _, o := range j.Outcomes {
+		shown := outcome{Rule: plain(string(o.Rule)), Verdict: plain(string(o.Verdict)), Reason: plain(o.Reason), Mend: plain(o.Mend)}
+		switch o.Verdict {
+		case evidence.Pass:
+			shown.Tone = good
+		case evidence.Warn:
+			shown.Tone = fair
+		default:
+			shown.Tone = bad
+		}
+		v.Outcomes = append(v.Outcomes, shown)
+	}
+	pass, warn, refuse := j.count()
+	var parts []string
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{{pass, "rule passes", "rules pass"}, {warn, "warns", "warn"}, {refuse, "refuses", "refuse"}} {
+		if c.n > 0 {
+			parts = append(parts, plural(c.n, c.one, c.many))
+		}
+	}
+	v.Summary = strings.Join(parts, ", ")
+	return v
+}
+
+func (s *Scan) view() *findings {
+	if s == nil {
+		return nil
+	}
+	v := &findings{
+		Targets: plural(s.Targets, "target", "targets"), Reported: fmt.Sprintf("%d reported", len(s.Reported)), Excepted: fmt.Sprintf("%d excepted", len(s.Excepted)),
+		Scanner: plain(s.Scanner), Of: moment(s.DatabaseUpdatedAt),
+	}
+	for _, f := range s.Reported {
+		v.Findings = append(v.Findings, plain(f))
+	}
+	for _, e := range s.Excepted {
+		v.Exceptions = append(v.Exceptions, exception(e))
+	}
+	return v
+}
+
+// exception is one in a sentence.
+func exception(e policy.Exception) string {
+	where := ""
+	if e.Path != "" {
+		where = " in " + e.Path
+	}
+	return plain(fmt.Sprintf("%s%s: %s (%s answers for it until %s)", e.ID, where, e.Reason, e.Owner, e.Expires))
+}
