@@ -76,9 +76,9 @@ func TestTheBrowserShowsThePage(t *testing.T) {
 	for name, document := range map[string]*receipt.Document{"sample": sample(t), "hostile": hostile(), "long": long(t)} {
 		content, err := document.HTML()
 		require.NoError(t, err)
-		for _, width := range []int{360, 1280} {
+		for _, width := range []int{360, 768, 1280} {
 			for _, scheme := range []string{"light", "dark"} {
-				if name != "sample" && scheme == "dark" {
+				if scheme == "dark" && (name != "sample" || width == 768) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s %d %s", name, width, scheme), func(t *testing.T) {
