@@ -54,7 +54,7 @@ func must(t *testing.T, module string, args ...string) string {
 func TestEveryFunctionHasHelp(t *testing.T) {
 	for module, functions := range map[string][]string{
 		"toolchain": {"go", "version"},
-		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "seal", "step", "test", "test-program", "unseal", "zoneinfo"},
+		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "seal", "step", "test", "test-program", "toolchain", "unseal", "zoneinfo"},
 		"build":     {"assemble", "check-dockerfile", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "verify", "verify-identity"},
@@ -136,17 +136,33 @@ func TestProgramsBelongToTheirSources(t *testing.T) {
 	refused(sealed, "the programs for probe were compiled from other sources: h1:")
 }
 
-func TestToolboxTestFailsWithTheAppsTests(t *testing.T) {
-	module := t.TempDir()
-	for name, text := range map[string]string{
-		"go.mod":       "module probe\n\ngo 1.26.0\n",
-		"probe.go":     "package probe\n",
-		"note_test.go": "package probe\n\nimport \"testing\"\n\nfunc TestNote(t *testing.T) { t.Fatal(\"this app is broken\") }\n",
+func TestToolboxTestSaysWhetherTheAppsTestsPass(t *testing.T) {
+	for _, tc := range []struct {
+		body, output string
+		passed       bool
+	}{
+		{`t.Fatal("this app is broken")`, "this app is broken", false},
+		{`t.Log("fine")`, "ok  \tprobe", true},
+		{`t.Errorf("%d", "vet sees this")`, "Errorf format %d has arg", false},
 	} {
-		require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
+		module := t.TempDir()
+		for name, text := range map[string]string{
+			"go.mod":       "module probe\n\ngo 1.26.0\n",
+			"probe.go":     "package probe\n",
+			"note_test.go": "package probe\n\nimport \"testing\"\n\nfunc TestNote(t *testing.T) { " + tc.body + " }\n",
+		} {
+			require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
+		}
+		out, err := dagger(t, "toolbox", "call", "test", "--source", module)
+		require.NoError(t, err)
+		var result struct {
+			Passed bool
+			Output string
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &result), out)
+		assert.Equal(t, tc.passed, result.Passed, result.Output)
+		assert.Contains(t, result.Output, tc.output)
 	}
-	_, err := dagger(t, "toolbox", "call", "test", "--source", module)
-	require.Error(t, err)
 }
 
 // publicKey is the key of a PEM certificate.
