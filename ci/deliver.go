@@ -42,13 +42,13 @@ func (s *Slipway) Deliver(
 		if err != nil {
 			return err
 		}
-		return ran.time("build and scan", func() (err error) {
+		return ran.time("build-and-scan", func() (err error) {
 			scanned, err = a.buildAndScan(gatesCtx)
 			return err
 		})
 	})
 	gates.Go(func() error {
-		return ran.time("plan and check", func() error {
+		return ran.time("plan-and-check", func() error {
 			plan, err := infra.Plan(gatesCtx)
 			if err != nil {
 				return err
@@ -62,7 +62,7 @@ func (s *Slipway) Deliver(
 	}
 	var published *PublishedImage
 	var signed *SignedImage
-	if err := ran.time("test and publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
+	if err := ran.time("test-and-publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
 		return nil, err
 	}
 	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx); return }); err != nil {
