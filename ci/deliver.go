@@ -42,27 +42,22 @@ func (s *Slipway) Deliver(
 		if err != nil {
 			return err
 		}
-		return ran.time("build-and-scan", func() (err error) {
-			scanned, err = a.buildAndScan(gatesCtx)
-			return err
-		})
+		scanned, err = a.buildAndScan(gatesCtx, ran)
+		return err
 	})
 	gates.Go(func() error {
-		return ran.time("plan-and-check", func() error {
-			plan, err := infra.Plan(gatesCtx)
-			if err != nil {
-				return err
-			}
-			checked, err = plan.Check(gatesCtx, allowDestroy)
+		var plan *Plan
+		if err := ran.time("plan", func() (err error) { plan, err = infra.Plan(gatesCtx); return }); err != nil {
 			return err
-		})
+		}
+		return ran.time("check", func() (err error) { checked, err = plan.Check(gatesCtx, allowDestroy); return })
 	})
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
 	var published *PublishedImage
 	var signed *SignedImage
-	if err := ran.time("test-and-publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
+	if err := ran.time("publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
 		return nil, err
 	}
 	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx); return }); err != nil {
@@ -92,16 +87,18 @@ func (s *Slipway) Deliver(
 
 // buildAndScan fetches the vulnerability database while the image is built. An
 // image that can't be built is refused for that, whatever the database says.
-func (a *App) buildAndScan(ctx context.Context) (*ScannedImage, error) {
+func (a *App) buildAndScan(ctx context.Context, ran *stages) (*ScannedImage, error) {
 	var (
 		image    *Image
 		database *dagger.Directory
 	)
 	if err := sideBySide(
-		func() (err error) { image, err = a.Build(ctx); return },
+		func() error { return ran.time("build", func() (err error) { image, err = a.Build(ctx); return }) },
 		func() (err error) { database, err = a.Slipway.database(ctx); return },
 	); err != nil {
 		return nil, err
 	}
-	return image.scan(ctx, database)
+	var scanned *ScannedImage
+	err := ran.time("scan", func() (err error) { scanned, err = image.scan(ctx, database); return })
+	return scanned, err
 }

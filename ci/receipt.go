@@ -140,7 +140,8 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	if scan, err := c.Scan.Policy.Newest("receipt", r.Image, scans, time.Now()); err == nil {
 		d.Scan = receipt.FromScan(*scan)
 	}
-	if release.Stages != "" {
+	// A call that found the release there ran none of its stages.
+	if release.Stages != "" && release.Created {
 		if err := json.Unmarshal([]byte(release.Stages), &d.Stages); err != nil {
 			return nil, fmt.Errorf("decode the stages: %w", err)
 		}

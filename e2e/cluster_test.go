@@ -307,7 +307,7 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 		for _, s := range r.Stages {
 			stages = append(stages, s.Name)
 		}
-		for _, stage := range []string{"build-and-scan", "plan-and-check", "test-and-publish", "sign", "verify", "admit", "commit", "wait"} {
+		for _, stage := range []string{"build", "scan", "plan", "check", "publish", "sign", "verify", "admit", "commit", "wait"} {
 			assert.Contains(t, stages, stage)
 		}
 		page, err := k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "html", "contents")
