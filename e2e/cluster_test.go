@@ -411,10 +411,11 @@ func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
 	k := cluster(t)
 	good, err := k.deliver(t, k.p.repo, "hello", "dev")
 	require.NoError(t, err)
-	const file = "apps/hello/service/service.go"
+	const file = "apps/hello/cmd/hello/main.go"
 	text := read(t, filepath.Join(k.p.repo, file))
-	require.Contains(t, text, "\ts.ready.Store(true)\n")
-	broken := source(t, map[string]string{file: strings.Replace(text, "\ts.ready.Store(true)\n", "", 1)})
+	// What the app's own tests see is refused long before.
+	require.Contains(t, text, `":8080"`)
+	broken := source(t, map[string]string{file: strings.Replace(text, `":8080"`, `":8081"`, 1)})
 	_, err = k.deliver(t, broken, "hello", "dev")
 	refused(t, err, "wait: refused by policy: hello in dev at commit", "does not become healthy", "Deployment hello-dev/hello", "Readiness probe failed")
 	// The pod that worked was never taken away.

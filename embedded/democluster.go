@@ -15,11 +15,12 @@ import (
 	"slipway/embedded/session"
 )
 
-// breaking is the line of apps/hello without which it never says that it takes
-// requests.
+// How apps/hello never becomes ready, in a way that none of its own tests sees: it
+// listens where nobody asks.
 const (
-	breakingFile = "apps/hello/service/service.go"
-	breakingLine = "\ts.ready.Store(true)\n"
+	breakingFile = "apps/hello/cmd/hello/main.go"
+	listening    = `":8080"`
+	elsewhere    = `":8081"`
 )
 
 // DemoCluster releases the app hello until it is healthy in the cluster, shows
@@ -82,14 +83,14 @@ func (p *Platform) breakApp(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(string(data), breakingLine) {
-		return fmt.Errorf("%s has no line %q to take out: mend the demo", breakingFile, strings.TrimSpace(breakingLine))
+	if !strings.Contains(string(data), listening) {
+		return fmt.Errorf("%s has no %s to change: mend the demo", breakingFile, listening)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(data), breakingLine, "", 1)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(data), listening, elsewhere, 1)), 0o644); err != nil {
 		return err
 	}
 	_, err = p.output(ctx, "git", "-C", dir, "-c", "user.name=Slipway", "-c", "user.email=slipway@localhost", "-c", "commit.gpgSign=false",
-		"commit", "--quiet", "--all", "--message=Never become ready")
+		"commit", "--quiet", "--all", "--message=Listen where nobody looks")
 	return err
 }
 
