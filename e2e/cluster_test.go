@@ -417,7 +417,7 @@ func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
 	require.Contains(t, text, `":8080"`)
 	broken := source(t, map[string]string{file: strings.Replace(text, `":8080"`, `":8081"`, 1)})
 	_, err = k.deliver(t, broken, "hello", "dev")
-	refused(t, err, "wait: refused by policy: hello in dev at commit", "does not become healthy", "Deployment hello-dev/hello", "Readiness probe failed")
+	refused(t, err, "wait: refused by policy: hello in dev at commit", "does not become healthy", "Deployment hello-dev/hello", "Startup probe failed")
 	// The pod that worked was never taken away.
 	status, body := k.ask(t, "hello.dev.localhost")
 	assert.Equal(t, http.StatusOK, status, body)
