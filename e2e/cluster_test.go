@@ -444,7 +444,9 @@ func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
 	require.NotEqual(t, goodDigest, badDigest)
 	rollback := []string{"rollback", "--app", "hello", "--env", "production", "commit"}
 	// What such a release needs beside its signature is not what this is about.
-	lax := source(t, map[string]string{"slipway.yaml": strings.Replace(read(t, k.p.repo+"/slipway.yaml"), "production: {}", "production: {infra: ignore}", 1)})
+	lax := source(t, map[string]string{"slipway.yaml": strings.NewReplacer(
+		"production: {}", "production: {infra: ignore}", "committed: true", "committed: false",
+	).Replace(read(t, k.p.repo+"/slipway.yaml"))})
 	for n, digest := range []string{goodDigest, badDigest} {
 		_, err = k.p.call(lax, k.p.options(), "signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "commit")
 		require.NoError(t, err)
