@@ -18,9 +18,11 @@ import (
 type Verdict string
 
 const (
+	// Pass is for a rule that lets the image pass.
 	Pass Verdict = "pass"
 	// Warn is for a rule that would refuse, on a day that has not come yet.
-	Warn   Verdict = "warn"
+	Warn Verdict = "warn"
+	// Refuse is for one that does not.
 	Refuse Verdict = "refuse"
 )
 

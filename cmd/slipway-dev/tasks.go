@@ -51,7 +51,9 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "check":
 		return true, check(ctx, launcher.Repo, progress)
 	case "test unit":
-		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool { return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder) }, vetAndTest(ctx))
+		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool {
+			return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder)
+		}, vetAndTest(ctx))
 	case "test module":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":

@@ -120,7 +120,8 @@ func (s *Session) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		// A clean end lets the engine stop the node, and the node its parts.
 		err := cmd.Process.Signal(os.Interrupt)
-		<-ended
+		// How it ends when it is told to is no error.
+		_ = <-ended
 		return err
 	}
 }
@@ -164,12 +165,12 @@ func forward(ctx context.Context, listener net.Listener, address string) {
 			return
 		}
 		go func() {
-			defer near.Close()
+			defer func() { _ = near.Close() }()
 			far, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", address)
 			if err != nil {
 				return
 			}
-			defer far.Close()
+			defer func() { _ = far.Close() }()
 			stop := context.AfterFunc(ctx, func() { _, _ = near.Close(), far.Close() })
 			defer stop()
 			join(near.(*net.TCPConn), far.(*net.TCPConn))

@@ -27,23 +27,31 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asDagger) == "" {
 		os.Exit(m.Run())
 	}
+	os.Exit(dagger())
+}
+
+// dagger is the stand-in; it returns the exit status.
+func dagger() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	fmt.Println(strings.Join(os.Args[1:], " "))
 	if os.Args[2] == "fails" {
-		os.Exit(7)
+		return 7
 	}
 	port, _, _ := strings.Cut(os.Args[len(os.Args)-1], ":")
 	listener, err := net.Listen("tcp", "localhost:"+port)
 	if err != nil {
 		fmt.Println(err)
-		os.Exit(1)
+		return 1
 	}
-	go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(Status{Phase: "testing", Address: "127.0.0.1"})
-	}))
+	go func() {
+		_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_ = json.NewEncoder(w).Encode(Status{Phase: "testing", Address: "127.0.0.1"})
+		}))
+	}()
 	<-ctx.Done()
 	fmt.Println("interrupted")
+	return 0
 }
 
 // node is a server that does what handle does with each connection.
@@ -58,7 +66,7 @@ func node(t *testing.T, handle func(*net.TCPConn)) int {
 				return
 			}
 			go func() {
-				defer conn.Close()
+				defer func() { _ = conn.Close() }()
 				handle(conn.(*net.TCPConn))
 			}()
 		}
@@ -75,18 +83,18 @@ func freePort(t *testing.T) int {
 
 // run starts a session whose cluster's port is the node's; end stops it and
 // returns what Run returned and what the CLI printed.
-func run(t *testing.T, nodePort int) (dial func() *net.TCPConn, end func() (error, string)) {
+func run(t *testing.T, nodePort int) (dial func() *net.TCPConn, end func() (string, error)) {
 	local := freePort(t)
 	var log bytes.Buffer
 	s := session(map[int]int{nodePort: local}, &log)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	end = func() (error, string) {
+	end = func() (string, error) {
 		cancel()
 		err := <-ended
 		ended <- err
-		return err, log.String()
+		return log.String(), err
 	}
 	t.Cleanup(func() { _, _ = end() })
 	return func() *net.TCPConn {
@@ -170,7 +178,7 @@ func TestASessionEndsWithEverythingOfIt(t *testing.T) {
 	conn := dial()
 	_, err := io.ReadFull(conn, make([]byte, 1))
 	require.NoError(t, err)
-	err, log := end()
+	log, err := end()
 	require.NoError(t, err)
 	assert.Contains(t, log, "--progress=plain service up --ports ")
 	assert.NotContains(t, log, ":"+strconv.Itoa(port), "only the status is tunnelled")
