@@ -119,10 +119,12 @@ func (s *Session) Run(ctx context.Context) error {
 		return errors.Join(errors.New("the cluster's session ended"), err)
 	case <-ctx.Done():
 		// A clean end lets the engine stop the node, and the node its parts.
-		err := cmd.Process.Signal(os.Interrupt)
+		interrupted := cmd.Process.Signal(os.Interrupt)
 		// How it ends when it is told to is no error.
-		_ = <-ended
-		return err
+		if err := <-ended; interrupted != nil {
+			return errors.Join(interrupted, err)
+		}
+		return nil
 	}
 }
 
