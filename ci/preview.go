@@ -185,23 +185,14 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *policy.Findings, uncompared string, err error) {
 	s := i.App.Slipway
 	reference := c.Image(i.App.Name) + "@" + digest
-	connect, err := s.Registry.connect(ctx, previewStage, "//"+reference, registryAlias)
+	layout, err := s.pulled(ctx, previewStage, reference)
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+		return nil, f.Error(), nil
+	}
 	if err != nil {
 		return nil, "", err
 	}
-	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-	}).Sync(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	if err := decode(ctx, out, nil); err != nil {
-		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
-			return nil, f.Error(), nil
-		}
-		return nil, "", err
-	}
-	running := &Image{Digest: digest, App: i.App, Layout: out.Directory("layout")}
+	running := &Image{Digest: digest, App: i.App, Layout: layout}
 	_, found, err = running.findings(ctx, database)
 	if f, ok := step.AsFault(err); ok && f.Kind != step.KindInfrastructure {
 		return nil, f.Error(), nil

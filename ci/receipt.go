@@ -137,9 +137,11 @@ func (r *Receipt) document() (*receipt.Document, error) {
 			scans = append(scans, statement.Predicate)
 		}
 	}
-	if scan, err := c.Scan.Policy.Newest("receipt", r.Image, scans, time.Now()); err == nil {
-		d.Scan = receipt.FromScan(*scan)
+	scan, err := c.Scan.Policy.Newest("receipt", r.Image, scans, time.Now())
+	if err != nil {
+		return nil, err
 	}
+	d.Scan = receipt.FromScan(*scan)
 	// A call that found the release there ran none of its stages.
 	if release.Stages != "" && release.Created {
 		if err := json.Unmarshal([]byte(release.Stages), &d.Stages); err != nil {
@@ -240,14 +242,14 @@ func (s *Slipway) Receipt(
 		if err := d.Validate(); err != nil {
 			return nil, err
 		}
-		if d.App != app || d.Environment != env || d.Image.Reference != image.Reference || d.Live == nil || d.Live.HealthyAt <= at {
+		if d.App != app || d.Environment != env || d.Image.Reference != image.Reference || d.GitOps == nil || d.GitOps.Commit != releases[0].Commit || d.Live == nil || d.Live.HealthyAt <= at {
 			continue
 		}
 		at = d.Live.HealthyAt
 		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate)}
 	}
 	if newest == nil {
-		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen "+releases[0].Digest+" healthy there", "release it with --kubeconfig and the key, and wait for it")
+		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and the key, and wait for it")
 	}
 	return newest, nil
 }

@@ -38,6 +38,14 @@ type rescanned struct {
 	*policy.Rescanned
 }
 
+// elsewhere says whether the cluster runs another digest than Git says.
+func (r *rescanned) elsewhere() bool { return r.Running != nil && !*r.Running }
+
+// passed says whether what runs was looked at, and may run.
+func (r *rescanned) passed() bool {
+	return r.Rescanned == nil || r.Rescanned.Passed && !r.elsewhere()
+}
+
 // Rescan scans again what runs in an environment against today's advisories,
 // without a rebuild, and says which releases have fallen out of policy, since
 // when, and what mends them. With the key it attests what it found: an image that
@@ -77,7 +85,7 @@ func (s *Slipway) Rescan(
 		if err != nil {
 			return nil, err
 		}
-		result.Passed = result.Passed && (rows[n].Rescanned == nil || rows[n].Rescanned.Passed)
+		result.Passed = result.Passed && rows[n].passed()
 	}
 	data, err := json.Marshal(rows)
 	result.Rows = string(data)
@@ -190,10 +198,13 @@ func (r *Rescan) Check() (*Rescan, error) {
 	}
 	var fallen, details []string
 	for _, row := range rows {
-		if row.Rescanned == nil || row.Rescanned.Passed {
+		if row.passed() {
 			continue
 		}
 		fallen = append(fallen, row.App)
+		if row.elsewhere() {
+			details = append(details, row.App+": does not run "+row.Digest+", which Git says and which was scanned")
+		}
 		for _, v := range row.Refused {
 			details = append(details, row.App+": "+v.Line())
 		}
@@ -201,7 +212,7 @@ func (r *Rescan) Check() (*Rescan, error) {
 	if len(fallen) == 0 {
 		return r, nil
 	}
-	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy: "+strings.Join(fallen, ", "),
+	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy, or are not what runs: "+strings.Join(fallen, ", "),
 		"update the named packages and deliver again; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
 }
 
@@ -237,7 +248,7 @@ func (r *Rescan) Text() (string, error) {
 			if !row.Passed {
 				verdict, since = "fell out of policy", row.Since.UTC().Format(time.RFC3339)
 			}
-			if row.Running != nil && !*row.Running {
+			if row.elsewhere() {
 				verdict += " (another digest runs)"
 			}
 		}

@@ -72,15 +72,19 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 	if err != nil {
 		return nil, err
 	}
-	folder, err := statements(map[string]evidence.File{
+	files := map[string]evidence.File{
 		"sbom-image-cyclonedx":  {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/image.cdx.json"},
 		"sbom-image-spdx":       {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image.spdx.json"},
 		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
 		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
 		"scan":                  {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
 		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
-		"tests":                 {PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, passed(tested))},
-	})
+	}
+	// Where no test has run there is no result of one.
+	if packages := passed(tested); len(packages) > 0 {
+		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, packages)}
+	}
+	folder, err := statements(files)
 	if err != nil {
 		return nil, err
 	}
@@ -100,17 +104,13 @@ func statements(files map[string]evidence.File) (*dagger.Directory, error) {
 	return folder, nil
 }
 
-// passed are the packages whose tests go test says have passed, or the one line
-// that says what was done instead.
+// passed are the packages whose tests go test says have passed.
 func passed(output string) []string {
 	var packages []string
 	for line := range strings.Lines(output) {
 		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "ok" {
 			packages = append(packages, fields[1])
 		}
-	}
-	if packages == nil {
-		packages = []string{strings.TrimSpace(strings.SplitN(output, "\n", 2)[0])}
 	}
 	return packages
 }

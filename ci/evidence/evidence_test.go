@@ -65,7 +65,7 @@ func complete(t *testing.T) evidence.Input {
 			{Require: evidence.RequireProvenance, Runners: []evidence.Runner{evidence.RunnerLocal, evidence.RunnerGitHub}, Committed: true},
 			{Require: evidence.RequireSBOM},
 			{Require: evidence.RequireBases, Allow: []string{"registry.example/base/*"}},
-			{Require: evidence.RequireLicences, Deny: []string{"AGPL-*"}},
+			{Require: evidence.RequireLicences, Deny: []string{"AGPL-*"}, Unknown: policy.Report},
 		}},
 		Statements: []evidence.Statement{
 			statement(t, evidence.SignatureType, map[string]string{}),
@@ -176,8 +176,9 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"failed tests":          {replace(evidence.TestResultType, failed), evidence.RequireTests, "the tests have not passed: FAILED"},
 		"a failed test":         {replace(evidence.TestResultType, half), evidence.RequireTests, "the tests have not passed"},
 		"unreadable tests":      {replace(evidence.TestResultType, []int{1}), evidence.RequireTests, "can't be read"},
-		"tests of another tree": {replace(evidence.TestResultType, evidence.Passed(strings.Repeat("0", 40), nil)), evidence.RequireTests, "those of another source"},
-		"tests of no tree":      {replace(evidence.TestResultType, evidence.Passed("", nil)), evidence.RequireTests, "those of another source"},
+		"tests of another tree": {replace(evidence.TestResultType, evidence.Passed(strings.Repeat("0", 40), []string{"a"})), evidence.RequireTests, "those of another source"},
+		"tests of no tree":      {replace(evidence.TestResultType, evidence.Passed("", []string{"a"})), evidence.RequireTests, "those of another source"},
+		"no test ran":           {replace(evidence.TestResultType, evidence.Passed(tree, nil)), evidence.RequireTests, "no test has run"},
 		"no provenance":         {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
 		"another build type":    {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
 		"another builder":       {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},
@@ -189,7 +190,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"base images unknown":   {without(evidence.ProvenanceType), evidence.RequireBases, "no provenance says"},
 		"a denied licence":      {rule(5, func(r *evidence.Rule) { r.Deny = []string{"BSD-*"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
 		"a licence not allowed": {rule(5, func(r *evidence.Rule) { r.Deny, r.Allow = nil, []string{"MIT"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
-		"an unknown licence":    {rule(5, func(r *evidence.Rule) { r.Unknown = true }), evidence.RequireLicences, "the licences of 1 components are not known"},
+		"an unknown licence":    {rule(5, func(r *evidence.Rule) { r.Unknown = "" }), evidence.RequireLicences, "the licences of 1 components are not known"},
 		"licences unknown":      {without(evidence.CycloneDXType), evidence.RequireLicences, "no CycloneDX document"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -352,8 +353,9 @@ func TestRulesAreChecked(t *testing.T) {
 		`verification.rules[0]: pattern "["`:     {Rules: []evidence.Rule{{Require: evidence.RequireBases, Allow: []string{"["}}}},
 		`verification.rules[0]: pattern ""`:      {Rules: []evidence.Rule{{Require: evidence.RequireBases, Allow: []string{""}}}},
 		"verification.rules[0].deny":             {Rules: []evidence.Rule{{Require: evidence.RequireBases, Deny: []string{"x"}}}},
+		`verification.rules[0].unknown "maybe"`:  {Rules: []evidence.Rule{{Require: evidence.RequireLicences, Deny: []string{"x"}, Unknown: "maybe"}}},
 		"verification.rules[0].committed":        {Rules: []evidence.Rule{{Require: evidence.RequireTests, Committed: true}}},
-		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences}}},
+		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences, Unknown: policy.Report}}},
 	} {
 		f, ok := step.AsFault(rules.Validate("verification", environments))
 		require.True(t, ok, input)

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -162,13 +163,17 @@ func (in Input) tests(Rule) (finding, time.Time) {
 			reason = "the tests have not passed: " + r.Result
 			continue
 		}
+		if len(r.PassedTests) == 0 {
+			reason = "no test has run"
+			continue
+		}
 		if !in.builtFrom(r.Configuration) {
 			reason = "the tests were those of another source"
 			continue
 		}
 		return finding{reason: fmt.Sprintf("%d tests have passed", len(r.PassedTests))}, time.Time{}
 	}
-	return finding{reason, rebuild}, time.Time{}
+	return finding{reason, "give the app tests, then deliver it again; or take the rule out for this environment"}, time.Time{}
 }
 
 // builtFrom says whether a provenance names one of the trees.
@@ -308,7 +313,7 @@ func (in Input) licences(rule Rule) (finding, time.Time) {
 		for _, c := range d.Components {
 			var expressions []string
 			for _, l := range c.Licenses {
-				if text := firstOf(l.Expression, l.License.ID, l.License.Name); text != "" {
+				if text := cmp.Or(l.Expression, l.License.ID, l.License.Name); text != "" {
 					expressions = append(expressions, text)
 				}
 			}
@@ -327,8 +332,8 @@ func (in Input) licences(rule Rule) (finding, time.Time) {
 	switch {
 	case len(refused) > 0:
 		return finding{"it holds " + strings.Join(refused, ", "), "replace the named packages, or allow their licences"}, time.Time{}
-	case unknown > 0 && rule.Unknown:
-		return finding{fmt.Sprintf("the licences of %d components are not known", unknown), "use packages that state their licence, or take unknown out of the rule"}, time.Time{}
+	case unknown > 0 && rule.Unknown != policy.Report:
+		return finding{fmt.Sprintf("the licences of %d components are not known", unknown), "use packages that state their licence, or give the rule unknown: report"}, time.Time{}
 	}
 	return finding{reason: fmt.Sprintf("the licences of %d components are allowed, those of %d are not known", known, unknown)}, time.Time{}
 }
@@ -365,15 +370,6 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
-}
-
 // Refusal is the fault of a judgement in which a rule refuses, and nil for
 // another: every rule's verdict is one of its details.
 func (j Judgement) Refusal(stage string) error {
@@ -382,13 +378,13 @@ func (j Judgement) Refusal(stage string) error {
 	for _, o := range j.Outcomes {
 		if o.Verdict == Refuse {
 			refusing = append(refusing, string(o.Rule)+": "+o.Reason)
-			mend = firstOf(mend, o.Mend)
+			mend = cmp.Or(mend, o.Mend)
 		}
 	}
 	if len(refusing) == 0 {
 		return nil
 	}
-	return step.Policy(stage, j.Reference, fmt.Sprintf("is not fit for %s: %s", j.Environment, strings.Join(refusing, "; ")), mend, j.Lines()...)
+	return step.Policy(stage, j.Reference, fmt.Sprintf("is not fit for %s: %s", cmp.Or(j.Environment, "any environment"), strings.Join(refusing, "; ")), mend, j.Lines()...)
 }
 
 // Lines are the outcomes for people.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/ci/policy"
 	"slipway/step"
 )
 
@@ -51,8 +52,9 @@ type Rule struct {
 	Allow []string `yaml:"allow" json:"allow,omitempty"`
 	// Deny lists licences that are refused, in the same form.
 	Deny []string `yaml:"deny" json:"deny,omitempty"`
-	// Unknown refuses packages whose licence is not known, for licences.
-	Unknown bool `yaml:"unknown" json:"unknown,omitempty"`
+	// Unknown is what to do about packages whose licence is not known, for licences:
+	// refuse, also when it is empty, or report.
+	Unknown policy.Action `yaml:"unknown" json:"unknown,omitempty"`
 }
 
 // Rules are everything that is required, and how long a decision counts.
@@ -99,8 +101,11 @@ func (r Rules) Validate(where string, environments []string) error {
 		if key := rule.misplaced(); key != "" {
 			return step.Input(stage, at+"."+key, fmt.Sprintf("means nothing for %s", rule.Require), "take it out, or move it to the rule that it belongs to")
 		}
-		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && !rule.Unknown {
-			return step.Input(stage, at, "allows every licence", "give allow, deny or unknown: true")
+		if rule.Unknown != "" && rule.Unknown != policy.Refuse && rule.Unknown != policy.Report {
+			return step.Input(stage, fmt.Sprintf("%s.unknown %q", at, rule.Unknown), "is not an action", "use refuse or report")
+		}
+		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == policy.Report {
+			return step.Input(stage, at, "allows every licence", "give allow or deny, or take unknown: report out")
 		}
 	}
 	return nil
@@ -118,7 +123,7 @@ func (r Rule) misplaced() string {
 		{"committed", r.Committed, []Kind{RequireProvenance}},
 		{"allow", len(r.Allow) > 0, []Kind{RequireBases, RequireLicences}},
 		{"deny", len(r.Deny) > 0, []Kind{RequireLicences}},
-		{"unknown", r.Unknown, []Kind{RequireLicences}},
+		{"unknown", r.Unknown != "", []Kind{RequireLicences}},
 	} {
 		if f.given && !slices.Contains(f.kinds, r.Require) {
 			return f.key

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -147,6 +148,10 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 		if s.Decision.By != rescanner || "sha256:"+s.Decision.Policy.Digest["sha256"] != p.Digest() || s.Scanner.DB.LastUpdate.Before(newest.Scanner.DB.LastUpdate) {
 			continue
 		}
+		// Of two that know the same advisories, the refusal counts.
+		if tie := newest.Decision.By == rescanner && s.Scanner.DB.LastUpdate.Equal(newest.Scanner.DB.LastUpdate); tie && newest.Decision.Result != passed {
+			continue
+		}
 		newest = s
 	}
 	if newest.Decision.By == rescanner && newest.Decision.Result != passed {
@@ -158,7 +163,7 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 		}
 		slices.Sort(ids)
 		return newest, step.Policy(stage, "rescan of "+reference,
-			fmt.Sprintf("refuses it since the advisories of %s: %s", newest.Scanner.DB.LastUpdate.UTC().Format(time.RFC3339), or(strings.Join(slices.Compact(ids), ", "), "see rescan")),
+			fmt.Sprintf("refuses it since the advisories of %s: %s", newest.Scanner.DB.LastUpdate.UTC().Format(time.RFC3339), cmp.Or(strings.Join(slices.Compact(ids), ", "), "see rescan")),
 			"update what rescan names, build and release again")
 	}
 	for _, e := range newest.Decision.Excepted {
@@ -167,11 +172,4 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 		}
 	}
 	return newest, nil
-}
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
 }

@@ -72,6 +72,11 @@ func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 	assert.Equal(t, "refuses it since the advisories of 2026-11-27T11:00:00Z: CVE-2026-7", f.Reason)
 	assert.Equal(t, step.KindPolicy, f.Kind)
 
+	// Two rescans by the same advisories that disagree: refused, in whichever order.
+	_, disagreeing := p.Rescan(image, day(3, old), nil, run)
+	require.Error(t, accepted(p, now.AddDate(0, 0, 3), released, later, disagreeing))
+	require.Error(t, accepted(p, now.AddDate(0, 0, 3), disagreeing, later, released))
+
 	// The advisory is withdrawn.
 	_, fine := p.Rescan(image, day(4, old), encoded(t, released, quiet, fallen, later), run)
 	require.NoError(t, accepted(p, now.AddDate(0, 0, 4), released, quiet, fallen, later, fine))

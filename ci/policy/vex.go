@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -92,14 +93,14 @@ func ParseVEX(where, app string, data []byte, maxAge time.Duration) ([]Exception
 		if reason == "" || s.Justification != "" && !slices.Contains(justifications, s.Justification) {
 			return nil, bad(fmt.Sprintf("%s.justification %q", at, s.Justification), "is not OpenVEX's, or there is none", fmt.Sprintf("use one of %v, or an impact_statement", justifications))
 		}
-		stamp := or(s.Timestamp, doc.Timestamp)
+		stamp := cmp.Or(s.Timestamp, doc.Timestamp)
 		day, err := time.Parse(time.RFC3339, stamp)
 		if err != nil {
 			return nil, bad(fmt.Sprintf("%s.timestamp %q", at, stamp), "is not a time", "write it in RFC 3339, here or for the document")
 		}
 		for _, id := range append([]string{s.Vulnerability.Name}, s.Vulnerability.Aliases...) {
 			exceptions = append(exceptions, Exception{
-				ID: id, App: app, Reason: reason, Owner: or(s.Supplier, doc.Author), Expires: day.UTC().Add(maxAge).Format(time.DateOnly),
+				ID: id, App: app, Reason: reason, Owner: cmp.Or(s.Supplier, doc.Author), Expires: day.UTC().Add(maxAge).Format(time.DateOnly),
 			})
 		}
 	}
