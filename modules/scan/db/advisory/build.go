@@ -140,6 +140,7 @@ func check(folder string) (count, usable int, err error) {
 				Package struct {
 					Ecosystem string `json:"ecosystem"`
 				} `json:"package"`
+				Ranges []versionRange `json:"ranges"`
 			} `json:"affected"`
 		}
 		if err := json.Unmarshal(data, &advisory); err != nil {
@@ -149,6 +150,13 @@ func check(folder string) (count, usable int, err error) {
 			return fmt.Errorf("%s: has no id or affects nothing", filepath.Base(path))
 		}
 		count++
+		for _, a := range advisory.Affected {
+			for _, r := range a.Ranges {
+				if err := r.check(); err != nil {
+					return fmt.Errorf("%s: %w", filepath.Base(path), err)
+				}
+			}
+		}
 		for _, a := range advisory.Affected {
 			if advisory.Withdrawn == "" && strings.EqualFold(a.Package.Ecosystem, "Go") {
 				usable++
@@ -165,6 +173,39 @@ func check(folder string) (count, usable int, err error) {
 			"give a folder of .json files in the OSV format").Because(err)
 	}
 	return count, usable, nil
+}
+
+// versionRange is an entry of affected[].ranges
+// (https://ossf.github.io/osv-schema/#affectedranges-field).
+type versionRange struct {
+	Type   string `json:"type"`
+	Events []struct {
+		Introduced   string `json:"introduced"`
+		Fixed        string `json:"fixed"`
+		LastAffected string `json:"last_affected"`
+	} `json:"events"`
+}
+
+// check refuses a range whose events are not in the order of the versions. The
+// builder reads them one after the other: an end without a beginning would be
+// taken for the end of another range, or stop the program.
+func (r versionRange) check() error {
+	if r.Type == "GIT" {
+		return nil
+	}
+	introduced := false
+	for _, event := range r.Events {
+		switch {
+		case event.Introduced != "":
+			introduced = true
+		case event.Fixed+event.LastAffected != "" && !introduced:
+			return fmt.Errorf("affected[].ranges[].events ends at %q before anything is introduced", event.Fixed+event.LastAffected)
+		}
+	}
+	if !introduced {
+		return errors.New("affected[].ranges[].events introduces nothing")
+	}
+	return nil
 }
 
 // settle turns the builder's working buckets into those that Trivy reads: the

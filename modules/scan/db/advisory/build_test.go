@@ -146,6 +146,13 @@ func TestAGradedSourceGradesTheGoDatabase(t *testing.T) {
 	require.Equal(t, "CRITICAL", severity(t, out, "CVE-2026-0001"))
 }
 
+// ranges is an advisory with one affected range of these events, behind one that
+// a stray end could be taken for.
+func ranges(events string) string {
+	return `{"id":"a","affected":[{"package":{"name":"x","ecosystem":"Go"},"ranges":[` +
+		`{"type":"SEMVER","events":[{"introduced":"0"}]},{"type":"SEMVER","events":` + events + `}]}],"database_specific":{"severity":"LOW"}}`
+}
+
 func TestBuildRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		in     Input
@@ -156,6 +163,9 @@ func TestBuildRefuses(t *testing.T) {
 		"an empty folder":                {input(t.TempDir()), "no file ends in .json"},
 		"a file that is not JSON":        {input(folder(t, "x")), "a.json"},
 		"a file that is no advisory":     {input(folder(t, "{}")), "has no id or affects nothing"},
+		"a range that ends only":         {input(folder(t, ranges(`[{"fixed":"1.0.0"}]`))), `ends at "1.0.0" before anything is introduced`},
+		"a range that ends first":        {input(folder(t, ranges(`[{"last_affected":"1.0.0"},{"introduced":"2.0.0"}]`))), `ends at "1.0.0"`},
+		"a range without a beginning":    {input(folder(t, ranges(`[{"limit":"1.0.0"}]`))), "introduces nothing"},
 		"an advisory without a severity": {input(folder(t, goRecord("", `,"database_specific":{}`))), "can't be used"},
 		"an odd severity":                {input(folder(t, goRecord("", `,"database_specific":{"severity":"SEVERE"}`))), `severity "SEVERE"`},
 		"another ecosystem":              {input(folder(t, `{"id":"a","affected":[{"package":{"name":"x","ecosystem":"npm"}}],"database_specific":{"severity":"LOW"}}`)), "hold no vulnerability"},

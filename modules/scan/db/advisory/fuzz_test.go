@@ -29,6 +29,7 @@ func FuzzBuild(f *testing.F) {
 		"", "null", "[]", "{}", `{"id":"GHSA-1"}`, `{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Go"}}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"go","name":"a/b"}}],"database_specific":{"severity":"high"}}`,
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Go","name":"a/b"},"ranges":[{"type":"SEMVER","events":[{"introduced":"x"},{"fixed":"0"}]}]}],"database_specific":{"severity":"HIGH"}}`,
+		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Go","name":"a/b"},"ranges":[{"type":"SEMVER","events":[{"fixed":"1.0.0"}]}]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","withdrawn":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"Go","name":"a/b"},"versions":["1.0.0"]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"npm","name":"a"},"versions":["1"]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","aliases":["","CVE-1","CVE-1"],"affected":[{"package":{"ecosystem":"Go","name":"` + strings.Repeat("x", 40000) + `"},"versions":["1"]}],"database_specific":{"severity":"HIGH"}}`,
