@@ -19,6 +19,10 @@ type Release struct {
 	Attempts int
 	// Path is the file that holds the digest.
 	Path string
+	// NotRefreshed is why Argo CD could not be asked to look at the commit at
+	// once: it does so at its next poll. Empty when it was asked, and without a
+	// kubeconfig.
+	NotRefreshed string
 	// Environment is where the app is released to.
 	Environment string
 	// Reference is repository@digest.

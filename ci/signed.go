@@ -258,8 +258,12 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		return nil, err
 	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
+	api := ""
 	if s.Kubeconfig != nil {
-		if err := ran.time("admit", func() error { return i.admit(ctx, c, env, connect, charted) }); err != nil {
+		if api, err = s.cluster(ctx, "admit"); err != nil {
+			return nil, err
+		}
+		if err := ran.time("admit", func() error { return i.admit(ctx, c, env, connect, api, charted) }); err != nil {
 			return nil, err
 		}
 	}
@@ -271,6 +275,8 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		Created  bool   `json:"created"`
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
+
+		NotRefreshed string `json:"notRefreshed"`
 	}
 	began := time.Now()
 	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
@@ -278,6 +284,8 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+		Kubeconfig: s.Kubeconfig, Application: application(i.App, env), Namespace: c.Cluster.Namespace,
+		Kubernetes: s.Cluster.Service, KubernetesConnect: api,
 	})
 	if err := decodeText(text, err, &done); err != nil {
 		return nil, err
@@ -300,19 +308,15 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	return &Release{
 		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
-		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path,
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, NotRefreshed: done.NotRefreshed,
 		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
 }
 
 // admit refuses what the cluster would refuse: the overlay is rendered with the
 // digest, and the cluster's own policies judge its pods by a dry run.
-func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect string, charted bool) error {
+func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect, api string, charted bool) error {
 	s := i.Slipway
-	api, err := s.cluster(ctx, "admit")
-	if err != nil {
-		return err
-	}
 	repository, digest, _ := strings.Cut(i.Reference, "@")
 	// Without Sync it would be rendered again wherever its result is used.
 	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{

@@ -3,8 +3,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
+	"fmt"
 
 	"dagger/gitops/internal/dagger"
 )
@@ -115,7 +118,8 @@ func (g *Gitops) Applications(
 }
 
 // Release sets an app's image in an overlay of the GitOps repository, as one
-// commit, and returns the step's result.
+// commit, and returns the step's result. With a kubeconfig it then asks Argo CD
+// to look at the commit now, and the result's notRefreshed says why it could not be asked.
 //
 // +cache="never"
 func (g *Gitops) Release(
@@ -171,6 +175,23 @@ func (g *Gitops) Release(
 	// The overlay inflates a Helm chart: bring Helm.
 	// +optional
 	helm bool,
+	// A kubeconfig that holds its certificates and credentials itself. Its user
+	// may patch Applications.
+	// +optional
+	kubeconfig *dagger.Secret,
+	// The Application that follows the overlay, such as hello-dev.
+	// +optional
+	application string,
+	// The namespace of the Application object.
+	// +default="argocd"
+	namespace string,
+	// The service that answers for the API server, as host "kubernetes".
+	// +optional
+	kubernetes *dagger.Service,
+	// Where the API server's address is reached: LOGICAL=ACTUAL, such as
+	// localhost:6443=kubernetes:6443.
+	// +optional
+	kubernetesConnect string,
 ) (string, error) {
 	base, args := g.rendering(helm,
 		"/step", "release", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
@@ -186,6 +207,49 @@ func (g *Gitops) Release(
 		base = base.WithMountedSecret("/secrets/token", token)
 		args = append(args, "--username", username, "--token-file", "/secrets/token")
 	}
-	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args).
+	text, err := base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args).
 		File("/out/result.json").Contents(ctx)
+	if err != nil || kubeconfig == nil {
+		return text, err
+	}
+	var result struct {
+		Fault json.RawMessage            `json:"fault,omitempty"`
+		Value map[string]json.RawMessage `json:"value,omitempty"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return "", fmt.Errorf("decode the release's result: %w", err)
+	}
+	if string(result.Value["created"]) != "true" {
+		return text, nil
+	}
+	asking, args := g.inCluster("refresh", kubeconfig, kubernetes, kubernetesConnect, "--namespace", namespace, "--application", application)
+	if result.Value["notRefreshed"], err = json.Marshal(notRefreshed(asking.WithExec(args).File("/out/result.json").Contents(ctx))); err != nil {
+		return "", err
+	}
+	merged, err := json.Marshal(result)
+	return string(merged), err
+}
+
+// notRefreshed is why a refresh was not asked for, and empty when it was. What went
+// wrong is told and does not fail the release, which is in Git by now.
+func notRefreshed(text string, err error) string {
+	var result struct {
+		Fault struct {
+			Reason string `json:"reason"`
+		} `json:"fault"`
+		Value struct {
+			Asked   bool   `json:"asked"`
+			Message string `json:"message"`
+		} `json:"value"`
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &result)
+	}
+	switch {
+	case err != nil:
+		return err.Error()
+	case result.Value.Asked:
+		return ""
+	}
+	return cmp.Or(result.Fault.Reason, result.Value.Message, "no reason was given")
 }

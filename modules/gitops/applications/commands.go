@@ -83,3 +83,16 @@ func admitCommand(flags *flag.FlagSet) work {
 		return c.Admit(ctx, *manifests)
 	}
 }
+
+func refreshCommand(flags *flag.FlagSet) work {
+	open := access(flags, cluster.StageRefresh)
+	namespace := flags.String("namespace", argocd.Namespace, "`namespace` of the Application object")
+	name := flags.String("application", "", "`name` of the Application")
+	return func(ctx context.Context) (any, error) {
+		c, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return c.Refresh(ctx, *namespace, *name)
+	}
+}

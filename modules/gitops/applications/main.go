@@ -6,6 +6,7 @@
 //	applications check    --gitops DIR --repo-url URL --branch main --out DIR
 //	applications wait     --kubeconfig FILE --application NAME --commit SHA --image REPO@DIGEST --result DIR
 //	applications status   --kubeconfig FILE --application NAME … --result DIR
+//	applications refresh  --kubeconfig FILE --application NAME --result DIR
 //
 // generate replaces the .yaml files of --out. check writes nothing and fails,
 // naming the files, when they differ from what generate would write. With
@@ -13,7 +14,7 @@
 // names of the files, or the Fault.
 //
 // wait ends when a release is live or won't be, and status says where
-// Applications stand; both always write result.json. How a wait ended is its
+// Applications stand; refresh asks Argo CD to look at Git now. They always write result.json. How a wait ended is its
 // value's outcome, never a Fault.
 package main
 
@@ -61,7 +62,7 @@ func main() {
 // command reads the arguments: the folder of result.json, which may be absent,
 // and the work to do.
 func command(args []string) (string, work, error) {
-	const usage = "usage: applications generate|check|wait|status|admit [flags]"
+	const usage = "usage: applications generate|check|wait|status|admit|refresh [flags]"
 	if len(args) == 0 {
 		return "", nil, errors.New(usage)
 	}
@@ -79,6 +80,8 @@ func command(args []string) (string, work, error) {
 		do = statusCommand(flags)
 	case "admit":
 		do = admitCommand(flags)
+	case "refresh":
+		do = refreshCommand(flags)
 	default:
 		return "", nil, fmt.Errorf("unknown command %.40q; %s", args[0], usage)
 	}
@@ -88,7 +91,7 @@ func command(args []string) (string, work, error) {
 	if flags.NArg() > 0 {
 		return "", nil, fmt.Errorf("unexpected argument %.40q", flags.Arg(0))
 	}
-	if *result == "" && slices.Contains([]string{"wait", "status", "admit"}, args[0]) {
+	if *result == "" && slices.Contains([]string{"wait", "status", "admit", "refresh"}, args[0]) {
 		return "", nil, errors.New("--result is missing")
 	}
 	return *result, do, nil
