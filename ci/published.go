@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/policy"
 	"slipway/step"
 )
 
@@ -53,13 +50,9 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := i.Out.File("findings.json").Contents(ctx)
+	found, _, err := i.looked(ctx)
 	if err != nil {
 		return nil, err
-	}
-	var found policy.Findings
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
-		return nil, fmt.Errorf("decode findings: %w", err)
 	}
 	verdict, err := i.Image.judge(ctx, &found)
 	if err != nil {
@@ -79,13 +72,13 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 		Pushed        bool   `json:"pushed"`
 		UploadedBlobs int    `json:"uploadedBlobs"`
 	}
-	text, err = dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
+	text, err := dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
 		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
 	}
-	statements, err := i.statements(ctx, pushed.Reference, verdict, found, tested)
+	statements, err := i.statements(ctx, pushed.Reference, verdict, tested)
 	if err != nil {
 		return nil, err
 	}

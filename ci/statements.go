@@ -53,21 +53,49 @@ func (s *Slipway) WithRunner(
 	return &next, nil
 }
 
-// statements is a folder of what is to be attested about a scanned image.
-func (i *ScannedImage) statements(ctx context.Context, reference, verdict string, found policy.Findings, tested string) (*dagger.Directory, error) {
+// looked is what the scanner saw, and how it ran.
+func (i *ScannedImage) looked(ctx context.Context) (found policy.Findings, run policy.Run, err error) {
 	c, err := i.Image.App.Slipway.config()
+	if err != nil {
+		return found, run, err
+	}
+	text, err := i.Out.File("findings.json").Contents(ctx)
+	if err != nil {
+		return found, run, err
+	}
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		return found, run, fmt.Errorf("decode findings: %w", err)
+	}
+	err = decode(ctx, i.Out, &run)
+	run.Repository = c.Scan.Database.Repository
+	return found, run, err
+}
+
+// attested is the predicate of the scan of an image. A change is made to the
+// verdict before.
+func (i *ScannedImage) attested(ctx context.Context, reference string, change func(*policy.Verdict)) (policy.Scan, error) {
+	var v policy.Verdict
+	if err := json.Unmarshal([]byte(i.Verdict), &v); err != nil {
+		return policy.Scan{}, fmt.Errorf("decode verdict: %w", err)
+	}
+	found, run, err := i.looked(ctx)
+	if err != nil {
+		return policy.Scan{}, err
+	}
+	if change != nil {
+		change(&v)
+	}
+	return policy.Attest(reference, v, found, run), nil
+}
+
+// statements is a folder of what is to be attested about a scanned image.
+func (i *ScannedImage) statements(ctx context.Context, reference, verdict, tested string) (*dagger.Directory, error) {
+	judged := *i
+	judged.Verdict = verdict
+	scan, err := judged.attested(ctx, reference, nil)
 	if err != nil {
 		return nil, err
 	}
-	var v policy.Verdict
-	if err := json.Unmarshal([]byte(verdict), &v); err != nil {
-		return nil, fmt.Errorf("decode verdict: %w", err)
-	}
-	var run policy.Run
-	if err := decode(ctx, i.Out, &run); err != nil {
-		return nil, err
-	}
-	run.Repository = c.Scan.Database.Repository
 	build, err := i.Image.provenance(ctx)
 	if err != nil {
 		return nil, err
@@ -77,7 +105,7 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 		"sbom-image-spdx":       {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image.spdx.json"},
 		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
 		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
-		"scan":                  {PredicateType: policy.PredicateType, Predicate: policy.Attest(reference, v, found, run)},
+		"scan":                  {PredicateType: policy.PredicateType, Predicate: scan},
 		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
 	}
 	// Where no test has run there is no result of one.

@@ -321,6 +321,15 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 		refused(t, err, "receipt: refused by policy: hello in production: was never released")
 	})
 
+	t.Run("a drill asks the cluster, too", func(t *testing.T) {
+		before := git(t, k.p.remote(t), "rev-parse", "HEAD")
+		out, err := k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "drill", "--env", "dev", "json")
+		require.NoError(t, err)
+		found := byVerdict(t, out)
+		assert.Equal(t, slices.Concat(imageAttacks, planAttacks, clusterAttacks), found["stopped"])
+		assert.Len(t, found, 1)
+		assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
+	})
 	t.Run("nobody gets in without a certificate", func(t *testing.T) {
 		stranger := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
 			RootCAs: k.client.Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "localhost", MinVersion: tls.VersionTLS12,

@@ -60,7 +60,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"sign":      {"attest", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "verify", "verify-identity"},
 		"infra":     {"programs", "root"},
 		"gitops":    {"admit", "applications", "helm", "history", "preview", "programs", "release", "render", "status", "wait"},
-		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
+		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "ground", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
 		t.Run(module, func(t *testing.T) {
 			listed := map[string]string{}

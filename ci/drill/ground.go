@@ -1,0 +1,65 @@
+package drill
+
+import (
+	"embed"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// ground holds the app, the manifests and the Terraform code that the attacks are
+// made on. The Go files' names end in .txt, so that they are no part of this
+// module.
+//
+//go:embed ground
+var ground embed.FS
+
+// Names of the apps.
+const (
+	// App has nothing wrong.
+	App = "slipway-drill"
+	// VulnerableApp is App with a dependency that has a known vulnerability.
+	VulnerableApp = "slipway-drill-vulnerable"
+	// Code is the folder of the Terraform code.
+	Code = "slipway-drill"
+	// Vulnerability is the one of VulnerableApp: golang.org/x/text 0.3.7, HIGH,
+	// fixed in 0.3.8 (https://pkg.go.dev/vuln/GO-2022-1059).
+	Vulnerability = "CVE-2022-32149"
+)
+
+// Files are what a platform's repository holds for the drill, by path: the apps,
+// their manifests with an overlay for the environment and images of the
+// repository, and the Terraform code.
+func Files(env, repository string) (map[string]string, error) {
+	files := map[string]string{}
+	for _, app := range []string{App, VulnerableApp} {
+		replace := strings.NewReplacer("APP", app, "ENVIRONMENT", env, "REPOSITORY", repository).Replace
+		err := fs.WalkDir(ground, "ground", func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			data, err := ground.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			at := replace(strings.TrimSuffix(strings.TrimPrefix(name, "ground/"), ".txt"))
+			switch top, rest, _ := strings.Cut(at, "/"); top {
+			case "app":
+				files[path.Join("apps", app, rest)] = replace(string(data))
+			case "vulnerable":
+				if app == VulnerableApp {
+					files[path.Join("apps", app, rest)] = string(data)
+				}
+			case "gitops":
+				files[path.Join("gitops/apps", app, rest)] = replace(string(data))
+			case "infra":
+				files[path.Join("infra", Code, rest)] = replace(string(data))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
