@@ -1,0 +1,343 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// canary is a secret that is used, and that nothing may keep.
+type canary struct {
+	name, secret string
+	forms        map[string][]byte
+}
+
+// newCanary knows every form that a secret takes on its way: each of its lines,
+// encoded, escaped, and as the password of basic authentication (RFC 7617).
+func newCanary(name, user, secret string) canary {
+	c := canary{name: name, secret: secret, forms: map[string][]byte{}}
+	quoted, _ := json.Marshal(secret)
+	for form, text := range map[string]string{
+		"as it is": secret, "hex": hex.EncodeToString([]byte(secret)), "url": url.QueryEscape(secret), "path": url.PathEscape(secret),
+		"json": strings.Trim(string(quoted), `"`), "basic": base64.StdEncoding.EncodeToString([]byte(user + ":" + secret)),
+	} {
+		c.forms[form] = []byte(text)
+	}
+	for n, line := range strings.Split(secret, "\n") {
+		if len(line) >= 16 {
+			c.forms[fmt.Sprintf("line %d", n)] = []byte(line)
+		}
+	}
+	// Whatever stands before it, in base64 it has one of three forms.
+	for before := range 3 {
+		encoded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + secret))
+		c.forms[fmt.Sprintf("base64 %d", before)] = []byte(strings.TrimRight(encoded, "=")[4 : len(strings.TrimRight(encoded, "="))-2])
+	}
+	return c
+}
+
+func random() string { return rand.Text() }
+
+// leaks are the canaries in a content: in it, in what it is the gzip of, and in
+// the files of the zip that it is.
+func leaks(content []byte, canaries []canary) []string {
+	var found []string
+	for _, c := range canaries {
+		for form, text := range c.forms {
+			if bytes.Contains(content, text) {
+				found = append(found, c.name+" ("+form+")")
+			}
+		}
+	}
+	if bytes.HasPrefix(content, []byte("\x1f\x8b")) {
+		if reader, err := gzip.NewReader(bytes.NewReader(content)); err == nil {
+			inner, _ := io.ReadAll(reader) // a torn one is searched as far as it goes
+			found = append(found, leaks(inner, canaries)...)
+		}
+	}
+	if bytes.HasPrefix(content, []byte("PK\x03\x04")) {
+		if reader, err := zip.NewReader(bytes.NewReader(content), int64(len(content))); err == nil {
+			for _, file := range reader.File {
+				if opened, err := file.Open(); err == nil {
+					inner, _ := io.ReadAll(opened)
+					_ = opened.Close()
+					found = append(found, leaks(inner, canaries)...)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// search looks for canaries in every file below a folder that was written since.
+func search(t *testing.T, folder string, since time.Time, canaries []canary) (found []string, files int) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // gone meanwhile, or not ours to see
+		}
+		if !entry.Type().IsRegular() {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil || info.ModTime().Before(since) {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		files++
+		for _, leak := range leaks(content, canaries) {
+			found = append(found, strings.TrimPrefix(path, folder)+": "+leak)
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	return found, files
+}
+
+func TestCanariesAreFoundWhereTheyAre(t *testing.T) {
+	c := newCanary("token", "bot", "line one "+random()+"\nline two "+random())
+	lines := strings.Split(c.secret, "\n")
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte("before " + lines[1] + " after"))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	var archive bytes.Buffer
+	z := zip.NewWriter(&archive)
+	inner, err := z.Create("tfplan")
+	require.NoError(t, err)
+	_, err = inner.Write([]byte(c.secret))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	for name, content := range map[string][]byte{
+		"as it is": []byte("x" + c.secret + "x"), "one line": []byte("x" + lines[0] + "x"), "gzip": packed.Bytes(), "zip": archive.Bytes(),
+		"basic":  []byte("Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("bot:"+c.secret))),
+		"json":   []byte(`{"token":"` + strings.ReplaceAll(c.secret, "\n", `\n`) + `"}`),
+		"base64": []byte(base64.StdEncoding.EncodeToString([]byte("password: " + c.secret + "\n"))),
+		"hex":    []byte(hex.EncodeToString([]byte("a" + c.secret))),
+	} {
+		assert.NotEmpty(t, leaks(content, []canary{c}), name)
+	}
+	assert.Empty(t, leaks([]byte("line one line two"), []canary{c}))
+}
+
+// Every secret that the pipeline takes is used once by a whole delivery, and then
+// looked for in everything that it wrote: the log, the registry, the Git remote,
+// the Terraform state, and the engine's storage with its layers, plans, cache
+// volumes and traces.
+func TestNoSecretIsKeptAnywhere(t *testing.T) {
+	p := shared
+	began := time.Now().Add(-time.Second)
+	encoded := base64.StdEncoding.EncodeToString([]byte(random() + random()))
+	canaries := []canary{
+		newCanary("key password", "", "first line "+random()+"\nsecond line "+random()),
+		newCanary("registry password", "bot", encoded),
+		newCanary("git token", "bot", "glpat-"+random()),
+		newCanary("state password", "bot", random()+"/+="+random()),
+	}
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return "file:" + path
+	}
+	var given []string
+	for _, c := range canaries {
+		given = append(given, file("secret", c.secret))
+	}
+	keys := t.TempDir()
+	_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", given[0], "export", "--path", keys)
+	require.NoError(t, err)
+
+	// A text that is no secret is looked for beside them: a search that does not
+	// find it would find nothing.
+	control := newCanary("control", "", "control "+random())
+	dir := source(t, map[string]string{
+		"apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n",
+	})
+	log, out := p.logged(t, dir, append(append([]string{
+		"call", "--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", given[0],
+	}, p.terraform(t)...),
+		"with-registry", "--username", "bot", "--password", given[1],
+		"with-gitops", "--username", "bot", "--token", given[2],
+		"with-state", "--username", "bot", "--password", given[3],
+		"deliver", "--app", "hello", "--env", "staging", "json")...)
+	assert.Contains(t, out, `"releaseCreated": true`)
+	assert.Empty(t, leaks([]byte(log+out), canaries), "the log and the output")
+
+	data := filepath.Join(p.dir, "sandbox")
+	found, files := search(t, data, began, canaries)
+	assert.Empty(t, found, "registry, Git remote and state")
+	assert.Greater(t, files, 10)
+	assert.Empty(t, leaks([]byte(git(t, p.remote(t), "log", "--all", "-p")), canaries), "the Git history")
+
+	state := engineState(t, p)
+	found, files = search(t, state, began, append(canaries, control))
+	var controls int
+	for _, leak := range found {
+		if strings.Contains(leak, ": control (") {
+			controls++
+			continue
+		}
+		t.Error("the engine's storage: " + leak)
+	}
+	assert.Positive(t, controls, "the engine's storage was searched, and holds what is no secret")
+	t.Logf("searched %d new files of the engine", files)
+}
+
+// logged runs the dagger CLI with everything it can tell, and returns that and
+// its standard output.
+func (p *platform) logged(t *testing.T, dir string, args ...string) (log, out string) {
+	t.Helper()
+	dagger, err := p.look("dagger")
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), dagger, append([]string{"--progress=plain", "-vvv"}, args...)...)
+	cmd.Dir, cmd.Env = dir, p.env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Run(), stderr.String())
+	return stderr.String(), stdout.String()
+}
+
+var statePattern = regexp.MustCompile(`(?m)state[^/\n]*(/\S+)`)
+
+// engineState is where the engine stores everything. One in Docker has it out of
+// the tests' reach.
+func engineState(t *testing.T, p *platform) string {
+	t.Helper()
+	out, err := exec.Command(filepath.Join(repository(), ".slipway/bin/slipway-dev"), "engine", "status").CombinedOutput()
+	require.NoError(t, err, string(out))
+	match := statePattern.FindStringSubmatch(string(out))
+	if match == nil {
+		t.Skip("the engine's storage is not on this machine, so it is not searched: " + string(out))
+	}
+	return match[1]
+}
+
+// spy is a test of the delivered app itself. It runs where the app's tests run,
+// and looks for everything that signs.
+const spy = `package greeting
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// marks stand in every key file, and in the names of what it is handed over by.
+var marks = []string{"ENCRYPTED " + "SIGSTORE PRIVATE KEY", "ENCRYPTED " + "COSIGN PRIVATE KEY", "PASSWORD-" + "CANARY"}
+
+func look(t *testing.T, root string, skip ...string) (found []string, files int) {
+	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		for _, folder := range skip {
+			if folder != "" && path == folder {
+				return fs.SkipDir
+			}
+		}
+		info, err := entry.Info()
+		if err != nil || !info.Mode().IsRegular() || info.Size() > 1<<20 {
+			return nil
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil
+		}
+		files++
+		for _, mark := range marks {
+			if bytes.Contains(content, []byte(mark)) {
+				found = append(found, path)
+			}
+		}
+		return nil
+	})
+	return found, files
+}
+
+func TestSpy(t *testing.T) {
+	planted := t.TempDir()
+	if err := os.WriteFile(filepath.Join(planted, "key"), []byte("-----BEGIN "+marks[0]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := look(t, planted); len(found) != 1 {
+		t.Fatal("the spy is blind")
+	}
+	if err := os.RemoveAll(planted); err != nil {
+		t.Fatal(err)
+	}
+	env := func(name string) string {
+		out, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	found, files := look(t, "/", "/proc", "/sys", env("GOROOT"), env("GOMODCACHE"), env("GOCACHE"))
+	if len(found) > 0 {
+		t.Fatal("keys lie at ", found)
+	}
+	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range environs {
+		content, _ := os.ReadFile(path)
+		for _, mark := range append(marks, "COSIGN", "SLIPWAY_KEY") {
+			if bytes.Contains(content, []byte(mark)) {
+				t.Fatal("the environment of ", path, " names a key")
+			}
+		}
+	}
+	if len(environs) == 0 || files < 10 {
+		t.Fatal("nothing was searched: ", len(environs), files)
+	}
+}
+`
+
+func TestTheAppsOwnTestsSeeNoKey(t *testing.T) {
+	p := shared
+	password := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(password, []byte("PASSWORD-CANARY "+random()), 0o600))
+	keys := t.TempDir()
+	_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+password, "export", "--path", keys)
+	require.NoError(t, err)
+	options := []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", "file:" + password}
+	dir := source(t, map[string]string{"apps/hello/greeting/spy_test.go": spy})
+	// The key is at work in the same call, after the tests.
+	out, err := p.call(dir, options, "app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
+	require.NoError(t, err)
+	assert.Contains(t, out, "localhost:5000/hello@sha256:")
+
+	// And a test that finds one would be heard.
+	dir = source(t, map[string]string{
+		"apps/hello/greeting/spy_test.go": spy,
+		"apps/hello/greeting/key.pem":     "-----BEGIN ENCRYPTED " + "SIGSTORE PRIVATE KEY-----\n",
+	})
+	_, err = p.call(dir, options, "app", "--name", "hello", "test")
+	refused(t, err, "test: refused by policy: app hello", "keys lie at")
+}
