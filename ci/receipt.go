@@ -108,7 +108,7 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	d := &receipt.Document{
 		App: r.App, Environment: r.Environment, Kind: receipt.Kind(or(release.Kind, string(receipt.KindRelease))),
 		Image:  receipt.Image{Reference: r.Image, Pushed: r.ImagePushed},
-		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated},
+		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated, Evidence: r.GitopsEvidence},
 		Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))),
 	}
 	if commit, dirty := strings.CutSuffix(r.SourceRevision, "-dirty"); commit != "" {
@@ -183,10 +183,16 @@ func (r *Receipt) Html() (*dagger.File, error) {
 // SignedReceipt is the newest receipt that the platform's key has signed about an
 // image in an environment.
 type SignedReceipt struct {
-	// Referrer is the digest of the manifest that holds it.
+	// Referrer is the digest of the manifest that holds it; empty for one from a file.
 	Referrer string
+	// Checked is what receipt-verify has checked, one line each.
+	Checked []string
 	// +private
 	Predicate string
+	// +private
+	File *dagger.File
+	// +private
+	Image *SignedImage
 }
 
 // Receipt returns the newest signed receipt of what Git says runs in an environment,
@@ -246,12 +252,99 @@ func (s *Slipway) Receipt(
 			continue
 		}
 		at = d.Live.HealthyAt
-		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate)}
+		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate), Image: image}
 	}
 	if newest == nil {
 		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and the key, and wait for it")
 	}
 	return newest, nil
+}
+
+// ReceiptVerify checks a receipt's bundle without registry, cluster or any other
+// network: the key's signature, that the receipt is about the image that was
+// signed, that it goes from a decision to Healthy without contradicting itself, and
+// that the decision's digest is that of its verdicts and statements. With a
+// checkout, the release's commit has to be in the history of its head, to put the
+// digest into the named file and to name the same decision as the receipt says.
+//
+// Example: dagger call receipt-verify --bundle receipt.sigstore.json --repository ../gitops checked
+//
+// +cache="168h"
+func (s *Slipway) ReceiptVerify(
+	ctx context.Context,
+	// The bundle, as receipt bundle exports it.
+	bundle *dagger.File,
+	// The PEM public key that must have signed; by default the platform's.
+	// +optional
+	publicKey *dagger.File,
+	// A clone of the GitOps repository, with its folder .git and its whole history.
+	// +optional
+	// +ignore=["*", "!.git"]
+	repository *dagger.Directory,
+) (*SignedReceipt, error) {
+	const stage = "receipt"
+	if publicKey == nil {
+		var err error
+		if publicKey, err = s.publicKey(ctx, stage); err != nil {
+			return nil, err
+		}
+	}
+	var signed struct {
+		Digest        string          `json:"digest"`
+		PredicateType string          `json:"predicateType"`
+		Predicate     json.RawMessage `json:"predicate"`
+		Signer        struct {
+			KeyHint string `json:"keyHint"`
+		} `json:"signer"`
+	}
+	text, err := dag.Sign().VerifyBundle(ctx, bundle, publicKey)
+	if err := decodeText(text, err, &signed); err != nil {
+		return nil, err
+	}
+	d, err := receipt.Open(signed.PredicateType, signed.Digest, signed.Predicate)
+	if err != nil {
+		return nil, err
+	}
+	checked := d.Checked(signed.Signer.KeyHint)
+	if repository != nil {
+		name, digest, _ := strings.Cut(d.Image.Reference, "@")
+		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, name, digest, dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
+		if err := decodeText(text, err, nil); err != nil {
+			return nil, err
+		}
+		checked = append(checked, "commit: "+d.GitOps.Commit+" puts the digest into "+d.GitOps.Path, d.Binding())
+	}
+	return &SignedReceipt{Checked: checked, Predicate: string(signed.Predicate), File: bundle}, nil
+}
+
+// Bundle is the receipt with its signature, as one Sigstore bundle: what
+// receipt-verify takes.
+//
+// Example: dagger call receipt --app hello --env dev bundle export --path receipt.sigstore.json
+//
+// +cache="never"
+func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
+	if r.File != nil {
+		return r.File, nil
+	}
+	const stage = "receipt"
+	s := r.Image.Slipway
+	key, err := s.publicKey(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	connect, err := s.Registry.connect(ctx, stage, "//"+r.Image.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
+	// Without Sync it would be read again wherever it is used.
+	out, err := dag.Sign().Bundle(r.Image.Reference, r.Referrer, key, dagger.SignBundleOpts{
+		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+	}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return out.File("bundle.sigstore.json"), decode(ctx, out, nil)
 }
 
 func (r *SignedReceipt) document() (*receipt.Document, error) {

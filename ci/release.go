@@ -19,6 +19,10 @@ type Release struct {
 	Attempts int
 	// Path is the file that holds the digest.
 	Path string
+	// Evidence is the digest of the decision that the commit's trailer
+	// Slipway-Evidence names: this release's own when Created, else that of the
+	// release that made the commit. Empty when the commit has no such trailer.
+	Evidence string
 	// NotRefreshed is why Argo CD could not be asked to look at the commit at
 	// once: it does so at its next poll. Empty when it was asked, and without a
 	// kubeconfig.
@@ -60,7 +64,7 @@ func (r *Release) Receipt() *Receipt {
 	return &Receipt{
 		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, SourceTree: r.Tree, Image: r.Reference,
 		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanChanges: r.PlanChanges,
-		GitopsCommit: r.Commit, GitopsPath: r.Path, ReleaseCreated: r.Created, Release: r,
+		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
 	}
 }
 
@@ -89,6 +93,9 @@ type Receipt struct {
 	GitopsCommit string `json:"gitopsCommit"`
 	// GitopsPath is the file that holds the digest.
 	GitopsPath string `json:"gitopsPath"`
+	// GitopsEvidence is the digest of the decision that the commit names, if it
+	// names one.
+	GitopsEvidence string `json:"gitopsEvidence,omitempty"`
 	// ReleaseCreated is false when the GitOps repository already held the release.
 	ReleaseCreated bool `json:"releaseCreated"`
 	// SyncedRevision is the commit that Argo CD had synced when it found the app

@@ -276,13 +276,15 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
 
+		Evidence string `json:"evidence"`
+
 		NotRefreshed string `json:"notRefreshed"`
 	}
 	began := time.Now()
 	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
-		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Helm: charted,
+		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 		Kubeconfig: s.Kubeconfig, Application: application(i.App, env), Namespace: c.Cluster.Namespace,
 		Kubernetes: s.Cluster.Service, KubernetesConnect: api,
@@ -308,7 +310,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	return &Release{
 		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
-		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, NotRefreshed: done.NotRefreshed,
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: done.NotRefreshed,
 		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
 }

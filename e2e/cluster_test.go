@@ -317,6 +317,11 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 		assert.Contains(t, page, first.GitopsCommit)
 		assert.NotContains(t, page, "<script")
 
+		bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
+		_, err = k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "bundle", "export", "--path", bundle)
+		require.NoError(t, err)
+		receiptVerifies(t, k.p, bundle)
+
 		_, err = k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "production", "text")
 		refused(t, err, "receipt: refused by policy: hello in production: was never released")
 	})

@@ -25,6 +25,7 @@ type receipt struct {
 	Plan           string `json:"plan"`
 	GitopsCommit   string `json:"gitopsCommit"`
 	GitopsPath     string `json:"gitopsPath"`
+	GitopsEvidence string `json:"gitopsEvidence"`
 	ReleaseCreated bool   `json:"releaseCreated"`
 	Verdict        struct {
 		Digest         string `json:"digest"`

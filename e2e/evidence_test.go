@@ -5,6 +5,8 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -110,6 +112,123 @@ func TestAReleasedImageCarriesItsEvidence(t *testing.T) {
 			_, err := p.call(p.repo, p.options(), verb, "--reference", "localhost:5000/unsigned/hello@"+digest, "--env", "dev", "text")
 			refused(t, err, "verify: refused by policy: localhost:5000/unsigned/hello@"+digest+": has no signature")
 		}
+	})
+}
+
+const receiptType = "https://slipway.dev/attestations/receipt/v1"
+
+// changedBundle is a copy of a bundle whose signed text says another word.
+func changedBundle(t *testing.T, file, word, other string) string {
+	t.Helper()
+	var b map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal([]byte(read(t, file)), &b))
+	var envelope struct {
+		Payload     []byte          `json:"payload"`
+		PayloadType string          `json:"payloadType"`
+		Signatures  json.RawMessage `json:"signatures"`
+	}
+	require.NoError(t, json.Unmarshal(b["dsseEnvelope"], &envelope))
+	require.Contains(t, string(envelope.Payload), word)
+	envelope.Payload = []byte(strings.Replace(string(envelope.Payload), word, other, 1))
+	var err error
+	b["dsseEnvelope"], err = json.Marshal(envelope)
+	require.NoError(t, err)
+	data, err := json.Marshal(b)
+	require.NoError(t, err)
+	changed := filepath.Join(t.TempDir(), "changed.sigstore.json")
+	write(t, changed, string(data))
+	return changed
+}
+
+// receiptVerifies asks for a bundle to be verified, with a checkout beside it, by a
+// pipeline that has nothing but the public key: no registry, no Git remote, no
+// cluster and no signing key. It refuses what was changed.
+func receiptVerifies(t *testing.T, p *platform, bundle string) {
+	t.Helper()
+	verify := func(bundle, key, checkout, leaf string) (string, error) {
+		return p.call(p.repo, nil, "receipt-verify", "--bundle", bundle, "--public-key", p.file(key), "--repository", checkout, leaf)
+	}
+	checkout := p.remote(t)
+	out, err := verify(bundle, "keys/cosign.pub", checkout, "checked")
+	require.NoError(t, err)
+	for _, line := range []string{"signature: by the key ", "decision: sha256:", "commit: ", "evidence: this decision sha256:"} {
+		assert.Contains(t, out, line)
+	}
+	again := filepath.Join(t.TempDir(), "again.sigstore.json")
+	_, err = p.call(p.repo, nil, "receipt-verify", "--bundle", bundle, "--public-key", p.file("keys/cosign.pub"), "bundle", "export", "--path", again)
+	require.NoError(t, err)
+	assert.Equal(t, read(t, bundle), read(t, again))
+
+	_, err = verify(changedBundle(t, bundle, `"health":"Healthy"`, `"health":"healthy"`), "keys/cosign.pub", checkout, "checked")
+	refused(t, err, "verify: refused by policy: bundle: is not trusted")
+	if _, err := os.Stat(p.file("receipt-stranger")); err != nil {
+		_, err = p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+p.file("password"), "export", "--path", p.file("receipt-stranger"))
+		require.NoError(t, err)
+	}
+	_, err = verify(bundle, "receipt-stranger/cosign.pub", checkout, "checked")
+	refused(t, err, "verify: refused by policy: bundle: is not trusted")
+	git(t, checkout, "checkout", "-q", "--detach", git(t, checkout, "rev-list", "--max-parents=0", "HEAD"))
+	_, err = verify(bundle, "keys/cosign.pub", checkout, "checked")
+	refused(t, err, "receipt: refused by policy: commit ", "is not in the history of the checkout's head")
+}
+
+// Without a cluster nobody sees a release healthy. So the test states that, with
+// the platform's key, about a release that was made here.
+func TestAReceiptVerifiesOffline(t *testing.T) {
+	p := shared
+	dir := source(t, map[string]string{"apps/hello/greeting/note.go": "package greeting\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) > 1000 {\n\t\tprintln(\"another image\")\n\t}\n}\n"})
+	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "document")
+	require.NoError(t, err)
+	var d map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &d), out)
+	gitops := d["gitops"].(map[string]any)
+	require.Equal(t, true, gitops["created"], "a new image is a new release")
+	assert.Equal(t, d["decision"].(map[string]any)["digest"], gitops["evidence"])
+	commit := gitops["commit"].(string)
+	assert.Equal(t, gitops["evidence"], git(t, p.remote(t), "show", "-s", "--format=%(trailers:key=Slipway-Evidence,valueonly)", commit))
+
+	t.Run("delivering it again says what that commit's trailer says", func(t *testing.T) {
+		again := deliver(t, p, dir, "hello", "dev")
+		assert.False(t, again.ReleaseCreated)
+		assert.Equal(t, commit+" "+gitops["evidence"].(string), again.GitopsCommit+" "+again.GitopsEvidence)
+	})
+
+	last := d["stages"].([]any)[len(d["stages"].([]any))-1].(map[string]any)
+	d["live"] = map[string]any{"syncedRevision": commit, "health": "Healthy", "healthyAt": last["startedAt"]}
+	statements := t.TempDir()
+	statement, err := json.Marshal(map[string]any{"predicateType": receiptType, "predicate": d})
+	require.NoError(t, err)
+	write(t, filepath.Join(statements, "receipt.statement.json"), string(statement))
+	reference := d["image"].(map[string]any)["reference"].(string)
+	service := []string{"--service", "tcp://" + p.sandbox, "--connect", "localhost:5000=registry:" + p.sandbox[strings.Index(p.sandbox, ":")+1:]}
+	out, err = p.run(p.repo, append([]string{"-m", "modules/sign", "call", "attest", "--reference", reference, "--statements", statements,
+		"--key", "file:" + p.file("keys/cosign.key"), "--key-password", "file:" + p.file("password")}, service...)...)
+	require.NoError(t, err)
+	var attested struct {
+		Value struct{ Attestations []struct{ Referrer string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &attested), out)
+	require.Len(t, attested.Value.Attestations, 1, out)
+
+	bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
+	_, err = p.call(p.repo, p.options(), "receipt", "--app", "hello", "--env", "dev", "bundle", "export", "--path", bundle)
+	require.NoError(t, err)
+	receiptVerifies(t, p, bundle)
+
+	t.Run("another statement is no receipt", func(t *testing.T) {
+		for _, input := range inspect(t, p, p.repo, reference, "dev").Inputs {
+			if input.URI != "https://slsa.dev/provenance/v1" {
+				continue
+			}
+			other := filepath.Join(t.TempDir(), "provenance.sigstore.json")
+			_, err := p.run(p.repo, append([]string{"-m", "modules/sign", "call", "bundle", "--reference", reference, "--referrer", "sha256:" + input.Digest["sha256"],
+				"--public-key", p.file("keys/cosign.pub")}, append(service, "file", "--path", "bundle.sigstore.json", "export", "--path", other)...)...)
+			require.NoError(t, err)
+			_, err = p.call(p.repo, nil, "receipt-verify", "--bundle", other, "--public-key", p.file("keys/cosign.pub"), "checked")
+			refused(t, err, "receipt: bad input: predicate type", "is not a receipt's")
+			return
+		}
+		t.Fatal("the image has no provenance")
 	})
 }
 

@@ -267,12 +267,18 @@ func (d *Document) hashes() []hash {
 	}
 	if d.Decision != nil {
 		add("Rules", d.Decision.PolicyDigest, "of "+plain(d.Environment), "")
+		add("Decision", d.Decision.Digest, "", "")
 	}
 	if d.Plan != nil {
 		add("Plan", d.Plan.SHA256, d.Plan.Changes, "")
 	}
 	if g := d.GitOps; g != nil {
-		add("GitOps commit", g.Commit, either(g.Created, "new", "was in the repository"), "")
+		note := either(g.Created, "new", "was in the repository")
+		if g.Evidence == "" && d.bound() != "" {
+			note += "; " + d.bound()
+		}
+		add("GitOps commit", g.Commit, note, "")
+		add("Evidence in the commit", g.Evidence, d.bound(), "")
 	}
 	if d.Live != nil {
 		add("Synced revision", d.Live.SyncedRevision, d.synced(), "")

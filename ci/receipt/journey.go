@@ -109,7 +109,7 @@ func (d *Document) journey() []stop {
 		add(stop{title: "Plan", hash: p.SHA256, note: p.Changes, at: d.when("plan", "check", "apply"), glyph: glyphPlan})
 	}
 	if g := d.GitOps; g != nil {
-		add(stop{title: "GitOps commit", hash: g.Commit, note: either(g.Created, "new", "already there"), at: d.when("release", "promote", "rollback"), glyph: glyphGitOps})
+		add(stop{title: "GitOps commit", hash: g.Commit, note: either(g.Created, "new", "already there"), at: d.when(commitStage), glyph: glyphGitOps})
 	}
 	if l := d.Live; l != nil {
 		add(stop{title: "Synced", hash: l.SyncedRevision, note: d.synced(), at: d.when("wait"), glyph: glyphSynced})
@@ -128,6 +128,20 @@ func (d *Document) synced() string {
 		return ""
 	}
 	return either(d.Live.SyncedRevision == d.GitOps.Commit, "that commit", "a later commit")
+}
+
+// bound says whose decision the commit names; empty where nothing is known.
+func (d *Document) bound() string {
+	if d.Decision == nil || d.Decision.Digest == "" || d.GitOps == nil {
+		return ""
+	}
+	switch d.GitOps.Evidence {
+	case "":
+		return "the commit names no decision"
+	case d.Decision.Digest:
+		return "this decision"
+	}
+	return "another decision, of the call that made the commit"
 }
 
 // when is the start of the first stage that has one of the names, the first name

@@ -107,9 +107,12 @@ type Scan struct {
 // Decision is what the environment's rules said of the image.
 type Decision struct {
 	// PolicyDigest is that of the rules and the scan's policy.
-	PolicyDigest string             `json:"policyDigest"`
-	Outcomes     []evidence.Outcome `json:"outcomes"`
-	DecidedAt    string             `json:"decidedAt"`
+	PolicyDigest string `json:"policyDigest"`
+	// Digest is that of the decision, as evidence/decision.md defines it. Receipts
+	// from before there was one have none.
+	Digest    string             `json:"digest,omitempty"`
+	Outcomes  []evidence.Outcome `json:"outcomes"`
+	DecidedAt string             `json:"decidedAt"`
 	// Until is when it has to be decided again.
 	Until string `json:"until,omitempty"`
 }
@@ -131,6 +134,10 @@ type GitOps struct {
 	Path string `json:"path"`
 	// Created is false when the repository already held this release.
 	Created bool `json:"created"`
+	// Evidence is the digest of a decision in the commit's trailer: this receipt's
+	// own when Created, else that of the call that made the commit. Empty when the
+	// commit has no such trailer.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Live is the release as Argo CD has seen it.
@@ -179,7 +186,7 @@ func FromJudgement(j evidence.Judgement) (*Decision, []Attestation) {
 		statements = append(statements, Attestation{PredicateType: input.URI, Digest: sha256Of(input.Digest)})
 	}
 	return &Decision{
-		PolicyDigest: j.PolicyDigest, Outcomes: j.Outcomes, DecidedAt: rfc3339(j.At), Until: rfc3339(j.Until),
+		PolicyDigest: j.PolicyDigest, Digest: j.Decision().Digest(), Outcomes: j.Outcomes, DecidedAt: rfc3339(j.At), Until: rfc3339(j.Until),
 	}, statements
 }
 

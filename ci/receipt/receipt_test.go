@@ -53,6 +53,25 @@ func least() *receipt.Document {
 	return &receipt.Document{App: "hello", Environment: "dev", Kind: receipt.KindRollback, Image: receipt.Image{Reference: "localhost:5000/hello@" + digest}}
 }
 
+// unbound takes out what binds the decision's parts, so that they can be changed.
+func unbound(d *receipt.Document) *receipt.Document {
+	d.GitOps.Evidence = ""
+	if d.Decision != nil {
+		d.Decision.Digest = ""
+	}
+	return d
+}
+
+// bind puts in what is bound by the commit of this very delivery.
+func bind(d *receipt.Document) {
+	var statements []evidence.DecidedBy
+	for _, a := range d.Evidence {
+		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
+	}
+	d.Decision.Digest = evidence.NewDecision(d.Image.Reference, d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	d.GitOps.Evidence = d.Decision.Digest
+}
+
 // long has names as long as they may be, and findings without a space.
 func long(t testing.TB) *receipt.Document {
 	d := sample(t)
@@ -66,6 +85,7 @@ func long(t testing.TB) *receipt.Document {
 	for n := range d.Stages {
 		d.Stages[n].Name = strings.Repeat("s", step.MaxName)
 	}
+	bind(d)
 	require.NoError(t, d.Validate())
 	return d
 }
@@ -171,7 +191,10 @@ func TestAReceiptTakesWhatIsAttested(t *testing.T) {
 		PolicyDigest: digest, Outcomes: outcomes, At: at, Until: at.Add(time.Hour),
 		Inputs: []evidence.Descriptor{{URI: evidence.ProvenanceType, Digest: map[string]string{"sha256": strings.TrimPrefix(digest, "sha256:")}}},
 	})
-	assert.Equal(t, &receipt.Decision{PolicyDigest: digest, Outcomes: outcomes, DecidedAt: "2026-11-24T12:00:00Z", Until: "2026-11-24T13:00:00Z"}, decision)
+	assert.Equal(t, &receipt.Decision{
+		PolicyDigest: digest, Digest: evidence.NewDecision("", "", digest, outcomes, []evidence.DecidedBy{{Digest: digest, PredicateType: evidence.ProvenanceType}}).Digest(),
+		Outcomes: outcomes, DecidedAt: "2026-11-24T12:00:00Z", Until: "2026-11-24T13:00:00Z",
+	}, decision)
 	assert.Equal(t, []receipt.Attestation{{PredicateType: evidence.ProvenanceType, Digest: digest}}, statements)
 }
 
@@ -272,6 +295,24 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"negative seconds":      {func(d *receipt.Document) { d.Stages[3].Seconds = -0.1 }, step.KindInput, "stages[3].seconds -0.1", "is not between 0 and"},
 		"endless seconds":       {func(d *receipt.Document) { d.Stages[3].Seconds = 1e300 }, step.KindInput, "stages[3].seconds 1e+300", "is not between 0 and"},
 		"seconds of no number":  {func(d *receipt.Document) { d.Stages[3].Seconds = math.NaN() }, step.KindInput, "stages[3].seconds NaN", "is not between 0 and"},
+		"a late predecessor":    {func(d *receipt.Document) { d.Stages[4].StartedAt = "2026-11-24T12:00:40Z" }, step.KindInput, `stages[4].startedAt "2026-11-24T12:00:40Z"`, "is too early: scan comes after build, which ended at 2026-11-24T12:00:42Z"},
+		"scanned after pushing": {func(d *receipt.Document) {
+			d.Stages[4].StartedAt, d.Stages[5].StartedAt = d.Stages[5].StartedAt, d.Stages[4].StartedAt
+		}, step.KindInput, "stages[5].startedAt", "is too early: publish comes after scan"},
+		"pushed before a check": {func(d *receipt.Document) { d.Stages[3].Seconds = 72 }, step.KindInput, "stages[5].startedAt", "is too early: publish comes after check"},
+		"a stage after the end": {func(d *receipt.Document) { d.Stages[0].Seconds = 180 }, step.KindInput, "stages[0].startedAt", "is too late: test ends after the whole, which ended at 2026-11-24T12:02:41Z"},
+		"decided too late":      {func(d *receipt.Document) { d.Decision.DecidedAt = "2026-11-24T12:01:54Z" }, step.KindInput, "decision.decidedAt", "is after the release was committed"},
+		"healthy, not released": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:52Z" }, step.KindInput, "live.healthyAt", "is before the release was committed"},
+		"healthy after it all":  {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:03:42Z" }, step.KindInput, "live.healthyAt", "is after the wait for it had ended"},
+		"another decision":      {func(d *receipt.Document) { d.Decision.Digest, d.GitOps.Evidence = digest, digest }, step.KindInput, "decision.digest", "its parts give sha256:e8ece815"},
+		"a changed verdict":     {func(d *receipt.Document) { d.Decision.Outcomes[4].Verdict = evidence.Pass }, step.KindInput, "decision.digest", "is not that of the decision"},
+		"a changed statement":   {func(d *receipt.Document) { d.Evidence[0].Digest = digest }, step.KindInput, "decision.digest", "is not that of the decision"},
+		"another image":         {func(d *receipt.Document) { d.Image.Reference = "localhost:5000/other@" + digest }, step.KindInput, "decision.digest", "is not that of the decision"},
+		"a malformed decision":  {func(d *receipt.Document) { d.Decision.Digest = "sha256:00" }, step.KindInput, "decision.digest", "is not a sha256 digest"},
+		"another trailer":       {func(d *receipt.Document) { d.GitOps.Evidence = digest }, step.KindInput, "gitops.evidence", "is not the digest of the decision that made the commit: sha256:e8ece815"},
+		"no trailer":            {func(d *receipt.Document) { d.GitOps.Evidence = "" }, step.KindInput, "gitops.evidence", "is not a sha256 digest"},
+		"a trailer of nothing":  {func(d *receipt.Document) { d.Decision = nil }, step.KindInput, "gitops.evidence", "there is none"},
+		"a malformed trailer":   {func(d *receipt.Document) { d.GitOps.Created, d.GitOps.Evidence = false, "1a1e" }, step.KindInput, "gitops.evidence", "is not a sha256 digest"},
 		"no predicate type":     {func(d *receipt.Document) { d.Evidence[0].PredicateType = "" }, step.KindInput, "evidence[0].predicateType", "is not a URI"},
 		"malformed evidence":    {func(d *receipt.Document) { d.Evidence[1].Digest = "" }, step.KindInput, "evidence[1].digest", "is not a sha256 digest"},
 	} {
@@ -421,8 +462,8 @@ func TestThePageSaysNoMoreThanItKnows(t *testing.T) {
 		return page.texts("h1", "")[0] + " / " + page.texts("p", "lead")[0]
 	}
 	assert.Equal(t, "hello is healthy in dev / Synced and found healthy. 1 rule warns today and will refuse later.", headline(func(*receipt.Document) {}))
-	assert.Equal(t, "hello is healthy in dev / The release is synced and was found healthy.", headline(func(d *receipt.Document) { d.Decision = nil }))
-	assert.Equal(t, "hello is healthy in dev / Every rule passes. The release is synced and was found healthy.", headline(func(d *receipt.Document) { d.Decision.Outcomes = d.Decision.Outcomes[:4] }))
+	assert.Equal(t, "hello is healthy in dev / The release is synced and was found healthy.", headline(func(d *receipt.Document) { d.Decision = nil; unbound(d) }))
+	assert.Equal(t, "hello is healthy in dev / Every rule passes. The release is synced and was found healthy.", headline(func(d *receipt.Document) { d.Decision.Outcomes = d.Decision.Outcomes[:4]; bind(d) }))
 	assert.Equal(t, "hello is released to dev / The release is in the GitOps repository. Nothing has waited for the cluster.", headline(func(d *receipt.Document) { d.Live = nil }))
 	assert.Contains(t, headline(func(d *receipt.Document) { d.Live, d.Kind = nil, receipt.KindPromotion }), "hello is promoted to dev / ")
 	assert.Contains(t, headline(func(d *receipt.Document) { d.Live, d.Kind = nil, receipt.KindRollback }), "hello is rolled back in dev / ")
@@ -562,6 +603,7 @@ func TestHostileValuesAreOnlyShown(t *testing.T) {
 	free.Scan.Scanner, free.Plan.Changes, free.Decision.Outcomes[0].Reason, free.Scan.Reported[0], free.Decision.Outcomes[4].Mend = attack, attack, attack, attack, attack
 	free.Decision.Outcomes[1].Rule = attack
 	free.Scan.Excepted[0] = policy.Exception{ID: attack, Path: attack, Reason: attack, Owner: attack, Expires: attack}
+	bind(free)
 	require.NoError(t, free.Validate())
 	assert.NotContains(t, free.Text(), "\x1b")
 	open(t, free)

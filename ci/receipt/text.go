@@ -70,6 +70,7 @@ func (d *Document) Text() string {
 			}
 		}
 		t.line("policy", j.PolicyDigest)
+		t.line("digest", j.Digest)
 		t.line("decided", moment(j.DecidedAt))
 		t.line("counts until", moment(j.Until))
 	}
@@ -84,6 +85,8 @@ func (d *Document) Text() string {
 		t.line("commit", g.Commit)
 		t.line("", either(g.Created, "new", "was in the repository"))
 		t.line("file", g.Path)
+		t.line("evidence", g.Evidence)
+		t.line(either(g.Evidence == "", "evidence", ""), d.bound())
 	}
 	if l := d.Live; l != nil {
 		t.head("cluster")

@@ -22,17 +22,37 @@ var (
 // longest is more than any stage takes, in seconds: a year.
 const longest = 366 * 24 * 60 * 60
 
+const (
+	// rounding is how much earlier than the stage before it ended a stage may seem
+	// to begin: starts are whole seconds, and lengths are tenths.
+	rounding = 1100 * time.Millisecond
+	// skew is how far the clocks of the cluster and the pipeline may be apart.
+	skew = time.Minute
+)
+
+// orders are stages that run one after the other, whatever runs beside them.
+var orders = [][]string{
+	{"build", "scan", "publish", "sign", "apply", "verify", "admit", commitStage, waitStage},
+	{"plan", "check", "publish"},
+}
+
+// The stages that other times are held against.
+const (
+	commitStage = "commit"
+	waitStage   = "wait"
+)
+
 const again = "write the receipt again from what the stages returned"
 
 // Validate names the first inconsistency: something missing or malformed, health
 // that is not Healthy or belongs to no revision, an order of times that can't be,
-// a rule that refuses.
+// a rule that refuses, a digest that isn't that of its parts.
 //
 // The error is a *step.Fault of stage receipt: of kind policy for an outcome that
 // refuses and for another health than Healthy, else of kind input.
 func (d *Document) Validate() error {
 	for _, check := range []func() error{
-		d.identity, d.source, d.image, d.scan, d.decision, d.plan, d.gitops, d.stages, d.live, d.evidence,
+		d.identity, d.source, d.image, d.scan, d.decision, d.plan, d.gitops, d.stages, d.order, d.live, d.evidence, d.binding,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -243,8 +263,18 @@ func (d *Document) live() error {
 	if err != nil {
 		return err
 	}
+	const clocks = "check the clocks of the cluster and of the pipeline's machine"
 	if first, ok := d.began(); ok && at.Before(first) {
-		return malformed("live.healthyAt", l.HealthyAt, "is before the first stage, at "+rfc3339(first), "check the clocks of the cluster and of the pipeline's machine")
+		return malformed("live.healthyAt", l.HealthyAt, "is before the first stage, at "+rfc3339(first), clocks)
+	}
+	for _, s := range d.Stages {
+		ended, _ := s.ends()
+		switch {
+		case s.Name == commitStage && at.Before(s.began().Add(-skew)):
+			return malformed("live.healthyAt", l.HealthyAt, "is before the release was committed, at "+s.StartedAt, clocks)
+		case s.Name == waitStage && at.After(ended.Add(skew)):
+			return malformed("live.healthyAt", l.HealthyAt, "is after the wait for it had ended, at "+rfc3339(ended), clocks)
+		}
 	}
 	return nil
 }
@@ -260,6 +290,74 @@ func (d *Document) evidence() error {
 		}
 	}
 	return nil
+}
+
+// order refuses stages that begin before those that they need have ended, that
+// end after the whole, and a decision after the commit that it allowed.
+func (d *Document) order() error {
+	const mend = again + ", and check the clock of the pipeline's machine"
+	place := func(n int) string { return fmt.Sprintf("stages[%d]", n) }
+	for n, s := range d.Stages {
+		ended, _ := s.ends()
+		for m, later := range d.Stages {
+			if precedes(s.Name, later.Name) && later.began().Before(ended.Add(-rounding)) {
+				return malformed(place(m)+".startedAt", later.StartedAt, fmt.Sprintf("is too early: %s comes after %s, which ended at %s", later.Name, s.Name, rfc3339(ended)), mend)
+			}
+			if end, _ := later.ends(); later.Name == waitStage && ended.After(end.Add(rounding)) {
+				return malformed(place(n)+".startedAt", s.StartedAt, fmt.Sprintf("is too late: %s ends after the whole, which ended at %s", s.Name, rfc3339(end)), mend)
+			}
+		}
+		if d.Decision != nil && s.Name == commitStage {
+			if at, err := instant("decision.decidedAt", d.Decision.DecidedAt); err != nil || at.After(s.began()) {
+				return malformed("decision.decidedAt", d.Decision.DecidedAt, "is after the release was committed, at "+s.StartedAt, mend)
+			}
+		}
+	}
+	return nil
+}
+
+// precedes says whether one stage has to end before another begins.
+func precedes(one, other string) bool {
+	for _, order := range orders {
+		if n := slices.Index(order, one); n >= 0 && slices.Index(order, other) > n {
+			return true
+		}
+	}
+	return false
+}
+
+// binding checks that the decision's digest is that of its parts, and that the
+// commit of this very delivery names it.
+func (d *Document) binding() error {
+	own := ""
+	if j := d.Decision; j != nil && j.Digest != "" {
+		if err := step.Digest(stage, "decision.digest", j.Digest); err != nil {
+			return err
+		}
+		if own = d.decided(); own != j.Digest {
+			return malformed("decision.digest", j.Digest, "is not that of the decision: its parts give "+own, again)
+		}
+	}
+	g := d.GitOps
+	if g == nil || g.Evidence == "" && (own == "" || !g.Created) {
+		return nil
+	}
+	if err := step.Digest(stage, "gitops.evidence", g.Evidence); err != nil {
+		return err
+	}
+	if g.Created && g.Evidence != own {
+		return malformed("gitops.evidence", g.Evidence, "is not the digest of the decision that made the commit: "+either(own != "", own, "there is none"), again)
+	}
+	return nil
+}
+
+// decided is the digest that the decision's parts give.
+func (d *Document) decided() string {
+	var statements []evidence.DecidedBy
+	for _, a := range d.Evidence {
+		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
+	}
+	return evidence.NewDecision(d.Image.Reference, d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 }
 
 // began is when the first stage started.

@@ -105,6 +105,39 @@ func (g *Gitops) Preview(
 		Directory("/out")
 }
 
+// CheckCommit checks without a network that a commit of a checkout is the release
+// that a receipt tells of, and returns the step's result. It refuses a commit that
+// is not in the history of the checkout's head, did not change the file, holds
+// another digest or names another decision.
+//
+// +cache="168h"
+func (g *Gitops) CheckCommit(
+	ctx context.Context,
+	// A clone of the GitOps repository, with its folder .git.
+	// +ignore=["*", "!.git"]
+	checkout *dagger.Directory,
+	// The commit.
+	commit string,
+	// The file that it must have changed.
+	path string,
+	// The image's repository.
+	repository string,
+	// The image's digest, which the file must hold.
+	digest string,
+	// The digest that the commit's trailer Slipway-Evidence must name; without one,
+	// it must name none.
+	// +optional
+	evidence string,
+) (string, error) {
+	return g.runner(stepProgram).
+		WithMountedDirectory("/checkout", checkout).
+		WithExec([]string{
+			"/step", "check-commit", "--out", "/out", "--checkout", "/checkout", "--commit", commit, "--path", path,
+			"--repository", repository, "--digest", digest, "--evidence", evidence,
+		}).
+		File("/out/result.json").Contents(ctx)
+}
+
 // reading runs a command against the remote now: its run id is new each time,
 // so that no earlier run's result stands in for this one.
 func reading(base *dagger.Container, args []string, username string, token *dagger.Secret, service *dagger.Service, connect string) *dagger.Container {

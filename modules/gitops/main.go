@@ -172,6 +172,10 @@ func (g *Gitops) Release(
 	// runs, and the digest one that the overlay ran before.
 	// +optional
 	rollbackOf string,
+	// The digest of the decision that allows it, sha256:…, for the commit's trailer
+	// Slipway-Evidence. The result says what the commit's trailer is.
+	// +optional
+	evidence string,
 	// The overlay inflates a Helm chart: bring Helm.
 	// +optional
 	helm bool,
@@ -197,7 +201,7 @@ func (g *Gitops) Release(
 		"/step", "release", "--out", "/out", "--remote", remote, "--branch", branch, "--root", root,
 		"--app", app, "--env", env, "--repository", repository, "--digest", digest, "--source-revision", revision,
 		"--author-name", authorName, "--author-email", authorEmail,
-		"--kind", kind, "--from", from, "--rollback-of", rollbackOf,
+		"--kind", kind, "--from", from, "--rollback-of", rollbackOf, "--evidence", evidence,
 	)
 	if service != nil {
 		base = base.WithServiceBinding("git", service)

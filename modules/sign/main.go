@@ -232,6 +232,58 @@ func (*Sign) VerifyIdentity(
 		File("/out/result.json").Contents(ctx)
 }
 
+// Bundle reads one Sigstore bundle from beside an image, to keep or to verify
+// elsewhere. The result's folder holds result.json and, unless it is a refusal,
+// bundle.sigstore.json. It refuses what is no statement about the image by the key.
+//
+// +cache="never"
+func (*Sign) Bundle(
+	// The image: repository@digest.
+	reference string,
+	// The digest of the manifest that holds the bundle, as Verify with all lists it.
+	referrer string,
+	// The PEM public key that must have signed.
+	publicKey *dagger.File,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *dagger.Directory {
+	return registry(runner().WithMountedFile("/cosign.pub", publicKey), username, password, service, connect,
+		"/step", "bundle", "--out", "/out", "--public-key", "/cosign.pub", "--reference", reference, "--referrer", referrer).
+		Directory("/out")
+}
+
+// VerifyBundle checks a bundle's signature by a key, without a network, and
+// returns the step's result: the digest of the one image that its statement is
+// about, predicate type, predicate and signer. Whether that is the wanted image is
+// for the caller to say.
+//
+// Example: dagger -m modules/sign call verify-bundle --bundle receipt.sigstore.json --public-key cosign.pub
+//
+// +cache="168h"
+func (*Sign) VerifyBundle(
+	ctx context.Context,
+	// The bundle.
+	bundle *dagger.File,
+	// The PEM public key that must have signed.
+	publicKey *dagger.File,
+) (string, error) {
+	return runner().
+		WithMountedFile("/bundle.sigstore.json", bundle).
+		WithMountedFile("/cosign.pub", publicKey).
+		WithExec([]string{"/step", "verify-bundle", "--out", "/out", "--public-key", "/cosign.pub", "--bundle", "/bundle.sigstore.json"}).
+		File("/out/result.json").Contents(ctx)
+}
+
 // registry runs a command against a registry now: its run id is new each time,
 // so that no earlier run's result stands in for this one.
 func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {

@@ -88,6 +88,7 @@ func releaseCommand(flags *flag.FlagSet) work {
 	flags.StringVar((*string)(&q.Kind), "kind", "", "`what` it is: release, promotion or rollback (default: what the next two flags make it)")
 	flags.StringVar(&q.From, "from", "", "`environment` that a promotion comes from; it must run the digest")
 	flags.StringVar(&q.RollbackOf, "rollback-of", "", "`commit` whose release a rollback takes back; it must be the one that runs")
+	flags.StringVar(&q.Evidence, "evidence", "", "`digest` of the decision that allows it, sha256:<64 hex>, for the commit's trailer")
 	when := flags.String("time", "", "commit `time`, RFC 3339 (default now)")
 	attempts := flags.Int("attempts", 20, "how `many` times to read, edit and push while others push too (1 to 100)")
 	return func(ctx context.Context) (any, error) {
@@ -233,5 +234,21 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 			return nil, err
 		}
 		return rendered{File: file, Path: overlay.Folder(*app, *env)}, nil
+	}
+}
+
+func checkCommitCommand(flags *flag.FlagSet) work {
+	var want release.Committed
+	dir := flags.String("checkout", "", "`folder` with a clone of the GitOps repository")
+	flags.StringVar(&want.Commit, "commit", "", "`commit` that must be in the history of the checkout's head")
+	flags.StringVar(&want.Path, "path", "", "`file` that it must have changed, inside the repository")
+	flags.StringVar(&want.Repository, "repository", "", "image `repository` whose digest the file must hold")
+	flags.StringVar(&want.Digest, "digest", "", "image `digest` that the file must hold, sha256:<64 hex>")
+	flags.StringVar(&want.Evidence, "evidence", "", "`digest` that the commit's trailer must name; none when it is empty")
+	return func(context.Context) (any, error) {
+		if err := release.CheckCommitted(*dir, want); err != nil {
+			return nil, err
+		}
+		return want, nil
 	}
 }

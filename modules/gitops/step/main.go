@@ -7,6 +7,7 @@
 //	step show    --remote URL --app NAME --env NAME … --out DIR
 //	step history --remote URL --app NAME --env NAME … --out DIR
 //	step render  --dir DIR --app NAME --env NAME --out DIR
+//	step check-commit --checkout DIR --commit HASH --path FILE --repository REPO --digest DIGEST [--evidence DIGEST] --out DIR
 //
 // A release with --from ENV is a promotion, and one with --rollback-of COMMIT
 // a rollback: a commit like every other, whose message says what it is.
@@ -46,7 +47,7 @@ func main() {
 
 // command reads the arguments: the output folder and the work to do.
 func command(args []string) (string, work, error) {
-	const usage = "usage: step release|preview|show|history|render [flags]"
+	const usage = "usage: step release|preview|show|history|render|check-commit [flags]"
 	if len(args) == 0 {
 		return "", nil, errors.New(usage)
 	}
@@ -64,6 +65,8 @@ func command(args []string) (string, work, error) {
 		do = showCommand(flags)
 	case "render":
 		do = renderCommand(flags, out)
+	case "check-commit":
+		do = checkCommitCommand(flags)
 	default:
 		return "", nil, fmt.Errorf("unknown command %.40q; %s", args[0], usage)
 	}

@@ -43,6 +43,9 @@ type Entry struct {
 	PromotedFrom string `json:"promotedFrom,omitempty"`
 	// Reverts is the commit whose release a rollback took back.
 	Reverts string `json:"reverts,omitempty"`
+	// Evidence is the digest of the decision that allowed the release, where the
+	// message says so.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // History lists up to limit releases of the overlay of app in env, newest
@@ -133,7 +136,7 @@ func (p *past) entry(hash plumbing.Hash, image overlay.Image) (Entry, error) {
 	}
 	// A message that is about another image says nothing about this one.
 	if said.digest == image.Digest {
-		e.SourceRevision, e.PromotedFrom = said.revision, said.from
+		e.SourceRevision, e.PromotedFrom, e.Evidence = said.revision, said.from, said.evidence
 	}
 	return e, nil
 }

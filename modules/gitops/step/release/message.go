@@ -41,6 +41,9 @@ type Request struct {
 	From string
 	// RollbackOf is the commit whose release a rollback takes back.
 	RollbackOf string
+	// Evidence is the digest (sha256:<64 hex>) of the decision that allows the
+	// release. It may be empty.
+	Evidence string
 }
 
 var (
@@ -112,6 +115,9 @@ func (r Request) checkIdentity() error {
 		return step.Input(Stage, fmt.Sprintf("author-email %.80q", r.AuthorEmail), "is not an e-mail address",
 			"give an address such as release@example.com")
 	}
+	if r.Evidence != "" {
+		return step.Digest(Stage, "evidence", r.Evidence)
+	}
 	return nil
 }
 
@@ -123,6 +129,7 @@ const (
 	trailerRevision = "Source-Revision"
 	trailerFrom     = "Promoted-From"
 	trailerReverts  = "Reverts"
+	trailerEvidence = "Slipway-Evidence"
 )
 
 // Message is the commit message of a release: a subject, and trailers as
@@ -143,6 +150,7 @@ func (r Request) Message() string {
 	for _, trailer := range [][2]string{
 		{trailerApp, r.App}, {trailerEnv, r.Env}, {trailerDigest, r.Digest},
 		{trailerRevision, r.SourceRevision}, {trailerFrom, r.From}, {trailerReverts, r.RollbackOf},
+		{trailerEvidence, r.Evidence},
 	} {
 		if trailer[1] != "" {
 			fmt.Fprintf(&b, "%s: %s\n", trailer[0], trailer[1])
@@ -155,11 +163,12 @@ func (r Request) Message() string {
 // it: what is not valid is left out.
 type said struct {
 	subject string
-	// digest, revision, from and reverts are empty where it says nothing.
+	// digest, revision, from, reverts and evidence are empty where it says nothing.
 	digest   string
 	revision string
 	from     string
 	reverts  string
+	evidence string
 }
 
 var revertPattern = regexp.MustCompile(`(?m)^This reverts commit ([0-9a-f]{40})\b`)
@@ -190,6 +199,8 @@ func readMessage(message string) said {
 			m.from = value
 		case key == trailerReverts && commitPattern.MatchString(value):
 			m.reverts = value
+		case key == trailerEvidence && step.Digest(Stage, "evidence", value) == nil:
+			m.evidence = value
 		}
 	}
 	return m

@@ -133,6 +133,9 @@ type Setter struct {
 	Head   string
 	// Image is the overlay's images entry.
 	Image overlay.Image
+	// Evidence is the digest of the decision that allowed it, where the commit's
+	// message says so of this image.
+	Evidence string
 }
 
 // LastSet finds the commit that gave the images entry of repository, in the
@@ -149,7 +152,11 @@ func LastSet(ctx context.Context, from *remote.Remote, file, repository string) 
 		if err != nil {
 			return err
 		}
-		found = &Setter{Commit: commit.String(), Head: snapshot.Head().String(), Image: p.now}
+		entry, err := p.entry(commit, p.now)
+		if err != nil {
+			return err
+		}
+		found = &Setter{Commit: entry.Commit, Head: snapshot.Head().String(), Image: p.now, Evidence: entry.Evidence}
 		return nil
 	})
 	return found, err

@@ -42,6 +42,9 @@ type Result struct {
 	Image string `json:"image"`
 	// Containers counts the containers of the rendered overlay that run it.
 	Containers int `json:"containers"`
+	// Evidence is what the commit's trailer says of the decision that allowed it;
+	// of an earlier commit, it may be another decision, or nothing.
+	Evidence string `json:"evidence,omitempty"`
 }
 
 // Releaser releases to one GitOps folder.
@@ -147,11 +150,11 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
 				}
 				continue
 			}
-			result.Commit = setter.Commit
+			result.Commit, result.Evidence = setter.Commit, setter.Evidence
 			r.logf("%s already has %s, since commit %s", result.Path, q.Digest, setter.Commit)
 			return result, nil
 		}
-		result.Commit, result.Created = change.Commit.String(), true
+		result.Commit, result.Created, result.Evidence = change.Commit.String(), true, q.Evidence
 		pushErr := r.Remote.Push(ctx, change)
 		if pushErr == nil {
 			r.logf("pushed commit %s", result.Commit)
@@ -228,7 +231,7 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.C
 		if q.SourceRevision == "" {
 			q.SourceRevision = past.revision
 		}
-		result.Commit = past.commit
+		result.Commit, result.Evidence = past.commit, past.evidence
 	case KindPromotion:
 		// The same promotion again is no new decision.
 		if e.changed() {

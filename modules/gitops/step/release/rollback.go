@@ -10,8 +10,9 @@ import (
 
 // rolledBack is what the past says about a rollback.
 type rolledBack struct {
-	// commit is the rollback, where it was made before.
-	commit string
+	// commit is the rollback, where it was made before, and evidence what its
+	// trailer says.
+	commit, evidence string
 	// revision is what the earlier image was built from, where its release
 	// says so.
 	revision string
@@ -44,7 +45,7 @@ func rollback(base *remote.Snapshot, file string, q Request) (rolledBack, error)
 		first = false
 		switch {
 		case e.Digest == q.Digest && e.Reverts == q.RollbackOf:
-			result.commit, found = e.Commit, true
+			result.commit, result.evidence, found = e.Commit, e.Evidence, true
 			return false
 		case e.Digest == q.Digest:
 			refused = step.Input(Stage, "digest "+q.Digest, "is what the overlay runs already, since commit "+e.Commit,

@@ -34,14 +34,18 @@ func TestMessages(t *testing.T) {
 	assert.Equal(t, "Roll back hello in dev\n\nhello in dev runs localhost:5000/hello@"+sum(7)+" again.\n\nThis reverts commit "+commit+".\n\n"+
 		"App: hello\nEnvironment: dev\nImage-Digest: "+sum(7)+"\nSource-Revision: abc\nReverts: "+commit+"\n", rollback.Message())
 
-	for _, q := range []Request{q, promotion, rollback} {
+	decided := q
+	decided.Evidence = sum(8)
+	assert.Equal(t, q.Message()+"Slipway-Evidence: "+sum(8)+"\n", decided.Message())
+
+	for _, q := range []Request{q, promotion, rollback, decided} {
 		parse := exec.Command("git", "interpret-trailers", "--parse")
 		parse.Stdin = strings.NewReader(q.Message())
 		trailers, err := parse.Output()
 		require.NoError(t, err)
 		assert.True(t, strings.HasSuffix(q.Message(), "\n\n"+string(trailers)))
 		said := readMessage(q.Message())
-		assert.Equal(t, []string{q.Digest, q.SourceRevision, q.From, q.RollbackOf}, []string{said.digest, said.revision, said.from, said.reverts})
+		assert.Equal(t, []string{q.Digest, q.SourceRevision, q.From, q.RollbackOf, q.Evidence}, []string{said.digest, said.revision, said.from, said.reverts, said.evidence})
 	}
 }
 
@@ -58,6 +62,8 @@ func TestReadMessageLeavesOutWhatIsNotValid(t *testing.T) {
 		"a hostile value":   {"S\n\nSource-Revision: a b\nReverts: ../x\nPromoted-From: A/b\n", said{subject: "S"}},
 		"git-revert":        {"Revert \"S\"\n\nThis reverts commit " + commit + ".\n", said{subject: "Revert \"S\"", reverts: commit}},
 		"a merge's revert":  {"Revert \"S\"\n\nThis reverts commit " + commit + ", reversing\nchanges made to " + strings.Repeat("cd", 20) + ".\n", said{subject: "Revert \"S\"", reverts: commit}},
+		"evidence":          {"S\n\nSlipway-Evidence: " + sum(8) + "\n", said{subject: "S", evidence: sum(8)}},
+		"no evidence":       {"S\n\nSlipway-Evidence: sha256:8\n", said{subject: "S"}},
 		"others' trailers":  {"S\n\nSource-Revision: abc\nSigned-off-by: A <a@example.com>\n", said{subject: "S", revision: "abc"}},
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, readMessage(c.message)) })

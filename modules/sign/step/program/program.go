@@ -8,6 +8,8 @@
 //	sign attest     --out DIR [signer] --reference REPO@DIGEST statements [--annotation K=V]… [registry]
 //	sign verify     --out DIR [trust] --reference REPO@DIGEST [--predicate-type URI] [--attestation URI] [--annotation K=V]… [registry]
 //	sign verify     --out DIR [trust] --reference REPO@DIGEST --all [registry]
+//	sign bundle     --out DIR [trust] --reference REPO@DIGEST --referrer DIGEST [registry]
+//	sign verify-bundle --out DIR [trust] --bundle FILE
 //
 // where statements is --predicate FILE --predicate-type URI, --statements DIR or both,
 // [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE],
@@ -49,6 +51,9 @@ func (p *program) commands() map[string]command {
 		"sign":       p.signImage,
 		"attest":     p.attestImage,
 		"verify":     verifyImage,
+		"bundle":     fetchBundle,
+		// verify-bundle asks no network.
+		"verify-bundle": verifyBundle,
 	}
 }
 

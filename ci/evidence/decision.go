@@ -1,0 +1,87 @@
+package evidence
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+)
+
+// Decision is what a judgement comes to, without its times and its words: who
+// decides the same again gets the same digest. decision.md defines it.
+type Decision struct {
+	Environment string `json:"environment"`
+	// Image is repository@digest.
+	Image string `json:"image"`
+	// Outcomes are in the order of the rules.
+	Outcomes []DecidedRule `json:"outcomes"`
+	// Policy is the digest of the rules and the scan's policy.
+	Policy string `json:"policy"`
+	// Statements are in the order of digest and predicate type.
+	Statements []DecidedBy `json:"statements"`
+}
+
+// DecidedRule is a rule's verdict.
+type DecidedRule struct {
+	Rule    Kind    `json:"rule"`
+	Verdict Verdict `json:"verdict"`
+}
+
+// DecidedBy is a signed statement that was looked at.
+type DecidedBy struct {
+	// Digest is that of the manifest that holds it.
+	Digest        string `json:"digest"`
+	PredicateType string `json:"predicateType"`
+}
+
+// Decision is what the judgement comes to.
+func (j Judgement) Decision() Decision {
+	var statements []DecidedBy
+	for _, input := range j.Inputs {
+		statements = append(statements, DecidedBy{Digest: sha256Of(input.Digest), PredicateType: input.URI})
+	}
+	return NewDecision(j.Reference, j.Environment, j.PolicyDigest, j.Outcomes, statements)
+}
+
+// NewDecision puts a decision together from its parts; the statements may be in
+// any order.
+func NewDecision(image, environment, policyDigest string, outcomes []Outcome, statements []DecidedBy) Decision {
+	d := Decision{
+		Environment: environment, Image: image, Policy: policyDigest,
+		Outcomes: []DecidedRule{}, Statements: append([]DecidedBy{}, statements...),
+	}
+	for _, o := range outcomes {
+		d.Outcomes = append(d.Outcomes, DecidedRule{Rule: o.Rule, Verdict: o.Verdict})
+	}
+	slices.SortFunc(d.Statements, func(a, b DecidedBy) int {
+		return cmp.Or(cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.PredicateType, b.PredicateType))
+	})
+	return d
+}
+
+// Encode is the canonical form: one line of JSON, members in the order of their
+// names, no white space and no line end.
+func (d Decision) Encode() []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(d); err != nil {
+		panic(err) // plain data always encodes
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// Digest is sha256:… of the canonical form.
+func (d Decision) Digest() string {
+	sum := sha256.Sum256(d.Encode())
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func sha256Of(digests map[string]string) string {
+	if digests["sha256"] == "" {
+		return ""
+	}
+	return "sha256:" + digests["sha256"]
+}

@@ -1,0 +1,36 @@
+package attach
+
+import (
+	"context"
+	"errors"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"slipway/sign/step/bundle"
+	"slipway/sign/step/registry"
+	"slipway/step"
+)
+
+// Fetch reads the bundle that a referrer holds, byte for byte, and refuses it
+// unless it is a statement about the image whose signer is trusted.
+func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *Reference, referrer string) ([]byte, *bundle.Verified, error) {
+	if err := step.Digest(stage, "referrer", referrer); err != nil {
+		return nil, nil, err
+	}
+	digest, err := v1.NewHash(referrer)
+	if err != nil {
+		return nil, nil, step.Input(stage, "referrer "+quote(referrer), oneLine(err), "give the digest of the manifest that holds the bundle")
+	}
+	data, envelope, err := fetch(ctx, client, digest)
+	switch {
+	case errors.Is(err, errNoBundle) || err == nil && envelope != EnvelopeBundle:
+		return nil, nil, step.Input(stage, "referrer "+referrer, "is not a bundle", "give the digest of a manifest that holds one, as verify --all lists them")
+	case err != nil:
+		return nil, nil, registryFault(stage, reference, err)
+	}
+	verified, err := trust.Verify(data, reference.Digest.String())
+	if err != nil {
+		return nil, nil, step.Policy(stage, "referrer "+referrer, oneLine(err), "find out who attached it: it is no statement about "+reference.Text+" by "+trust.String())
+	}
+	return data, verified, nil
+}

@@ -1,0 +1,95 @@
+package program
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"slipway/sign/step/attach"
+	"slipway/sign/step/bundle"
+	"slipway/step"
+)
+
+// bundleFile is the file that bundle writes below --out.
+const bundleFile = "bundle.sigstore.json"
+
+// maxBundle is the largest bundle that verify-bundle reads.
+const maxBundle = 32 << 20
+
+// bundled is what bundle and verify-bundle return.
+type bundled struct {
+	// Digest is that of the image that the statement is about.
+	Digest        string `json:"digest"`
+	PredicateType string `json:"predicateType"`
+	// Predicate is as it was signed.
+	Predicate json.RawMessage `json:"predicate"`
+	// Annotations are the claims about the image; never null.
+	Annotations map[string]string `json:"annotations"`
+	Signer      bundle.Signer     `json:"signer"`
+}
+
+func newBundled(verified *bundle.Verified, digest string) bundled {
+	b := bundled{
+		Digest: digest, PredicateType: verified.Statement.PredicateType, Predicate: verified.Statement.Predicate,
+		Annotations: verified.Statement.Claims(digest), Signer: verified.Signer,
+	}
+	if b.Annotations == nil {
+		b.Annotations = map[string]string{}
+	}
+	return b
+}
+
+func fetchBundle(name string, args []string) (string, work, error) {
+	set, out := flags(name)
+	registry, who := addRegistry(set), addTrust(set)
+	referrer := set.String("referrer", "", "digest of the manifest that holds the bundle (required)")
+	if err := finish(set, args, out); err != nil {
+		return "", nil, err
+	}
+	return *out, func(ctx context.Context) (any, error) {
+		reference, client, err := registry.dial("verify", false)
+		if err != nil {
+			return nil, err
+		}
+		trusted, err := who.read("verify")
+		if err != nil {
+			return nil, err
+		}
+		data, verified, err := attach.Fetch(ctx, client, trusted, "verify", reference, *referrer)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(*out, 0o755); err != nil {
+			return nil, err
+		}
+		return newBundled(verified, reference.Digest.String()), os.WriteFile(filepath.Join(*out, bundleFile), data, 0o644)
+	}, nil
+}
+
+func verifyBundle(name string, args []string) (string, work, error) {
+	set, out := flags(name)
+	who := addTrust(set)
+	file := set.String("bundle", "", "the bundle (required)")
+	if err := finish(set, args, out); err != nil {
+		return "", nil, err
+	}
+	return *out, func(context.Context) (any, error) {
+		if info, err := os.Stat(*file); err == nil && info.Size() > maxBundle {
+			return nil, step.Input("verify", "bundle", "is too large for one", "give the bundle as it was exported")
+		}
+		data, err := read("verify", "--bundle", *file)
+		if err != nil {
+			return nil, err
+		}
+		trusted, err := who.read("verify")
+		if err != nil {
+			return nil, err
+		}
+		verified, digest, err := trusted.VerifyOne(data)
+		if err != nil {
+			return nil, step.Policy("verify", "bundle", line(err), "export it again, unchanged, and give the public key of who signed it").Because(err)
+		}
+		return newBundled(verified, digest), nil
+	}, nil
+}
