@@ -522,7 +522,7 @@ const planFile = "plan.tfplan"
 // the place of one that is healthy there. It stores nothing.
 func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env string) (drill.Table, error) {
 	admission := drill.Attack{Gate: "admission", Name: "pod of an image that nobody signed", Expected: drill.Expected{Stage: "admit", Kind: step.KindPolicy, Says: "the cluster refuses its pods"}}
-	waiting := drill.Attack{Gate: "wait", Name: "release that does not come to run", Expected: drill.Expected{Stage: "wait", Kind: step.KindPolicy, Says: "was superseded by"}}
+	waiting := drill.Attack{Gate: "wait", Name: "release that does not come to run", Expected: drill.Expected{Stage: "wait", Kind: step.KindInfrastructure, Says: "is not healthy in time"}}
 	skip := func(why string) drill.Table { return drill.Table{admission.Skip(why), waiting.Skip(why)} }
 	if s.Kubeconfig == nil {
 		return skip("give --kubeconfig file:PATH"), nil
@@ -561,7 +561,7 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	}
 	var table drill.Table
 	table = append(table, admission.Judge(admit(release.Reference), func() error { return admit(nobody) }))
-	return append(table, waiting.Judge(wait(release.Reference, "1m"), func() error { return wait(nobody, "20s") })), nil
+	return append(table, waiting.Judge(wait(release.Reference, "1m"), func() error { return wait(nobody, "15s") })), nil
 }
 
 // healthy is the release of an app that is healthy in an environment, or nil.

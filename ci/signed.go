@@ -275,7 +275,6 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		Created  bool   `json:"created"`
 		Attempts int    `json:"attempts"`
 		Path     string `json:"path"`
-
 		Evidence string `json:"evidence"`
 
 		NotRefreshed string `json:"notRefreshed"`
