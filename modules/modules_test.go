@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,53 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 
 func TestToolchainIsThePinnedOne(t *testing.T) {
 	assert.Contains(t, must(t, "toolchain", "call", "go", "file", "--path", "VERSION", "contents"), "go1.26.8\n")
+}
+
+// The scan's program starts what it scans with as it starts Trivy, in the container
+// that it runs in: the probe looks from inside.
+func TestTheScannerOpensNoSocketInTheEngine(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module probe\n\ngo 1.26.0\n",
+		"main.go": `package main
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+)
+
+func main() {
+	for _, family := range []int{syscall.AF_INET, syscall.AF_INET6, syscall.AF_UNIX, syscall.AF_NETLINK} {
+		_, err := syscall.Socket(family, syscall.SOCK_DGRAM, 0)
+		fmt.Println("socket", family, err)
+	}
+	entries, err := os.ReadDir("/secrets")
+	fmt.Println("secrets", len(entries), os.IsNotExist(err))
+}
+`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644))
+	}
+	build := func(source, program string) string {
+		out := filepath.Join(folder, program)
+		cmd := exec.Command("go", "build", "-o", out, ".")
+		cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+		text, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(text))
+		return out
+	}
+	step, probe := build("scan/step", "step"), build(folder, "probe")
+	run := func(args ...string) string {
+		return must(t, "toolbox", "call", "runner", "--program", step, "with-file", "--path", "/probe", "--source", probe,
+			"with-exec", "--args", strings.Join(args, ","), "stdout")
+	}
+	assert.Contains(t, run("/probe"), "socket 2 <nil>", "the container itself has a network")
+	confined := run("/step", "confined", "/probe")
+	for _, family := range []int{2, 10, 1, 16} {
+		assert.Contains(t, confined, fmt.Sprintf("socket %d operation not permitted", family))
+	}
+	assert.Contains(t, confined, "secrets 0 true")
 }
 
 func TestToolboxBuildsTheSameBytesTwice(t *testing.T) {

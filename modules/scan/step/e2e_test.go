@@ -299,7 +299,7 @@ func TestRealScanner(t *testing.T) {
 			"--manifests", "gitops/apps/sample="+manifests, "--manifests", "infra/local="+code, "--expect", "gobinary")
 		var summary scan.Summary
 		require.NoError(t, result(t, out, &summary))
-		t.Logf("isolated: %v, misconfigurations: %v", summary.Isolated, summary.Misconfigurations)
+		t.Logf("misconfigurations: %v", summary.Misconfigurations)
 		d := document(t, out)
 		require.Equal(t, []findings.Vulnerability{{
 			ID: "CVE-2022-32149", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Severity: "HIGH",

@@ -6,7 +6,10 @@
 //	step config --trivy /trivy --manifests infra/local=infra/local --out out
 //	step report --trivy /trivy --layout layout --digest sha256:… --source app --manifests gitops=gitops --cache out/cache --out report
 //
-// How a run ended is in result.json below --out; see package step.
+// How a run ended is in result.json below --out; see package step. Where Trivy needs
+// no network it has none: the program starts it through itself, as
+//
+//	step confined /trivy …
 package main
 
 import (
@@ -39,6 +42,8 @@ func main() {
 		report(args)
 	case "config":
 		config(args)
+	case trivy.ConfinedCommand:
+		fail(trivy.Confined(args).Error())
 	default:
 		fail(fmt.Sprintf("unknown command %q: use database-resolve, database, report or config", command))
 	}
@@ -143,9 +148,6 @@ func report(args []string) {
 			return nil, err
 		}
 		return withTrivy(ctx, *binary, func(runner *trivy.Runner, work string) (any, error) {
-			if !runner.Isolated() {
-				say("the kernel allows no network namespace here: Trivy is told to stay offline, but not held")
-			}
 			return scan.Run(ctx, runner, in, filepath.Join(work, "scan"), folder, say)
 		})
 	})

@@ -10,7 +10,6 @@ import (
 // Checked is the result of Config.
 type Checked struct {
 	TrivyVersion      string                      `json:"trivyVersion"`
-	Isolated          bool                        `json:"isolated"`
 	Secrets           []findings.Secret           `json:"secrets"`
 	Misconfigurations []findings.Misconfiguration `json:"misconfigurations"`
 	Scanned           []findings.Scanned          `json:"scanned"`
@@ -37,7 +36,7 @@ func Config(ctx context.Context, runner *trivy.Runner, trees []Tree, cache, work
 		return nil, err
 	}
 	return &Checked{
-		TrivyVersion: runner.Version(), Isolated: runner.Isolated(),
-		Secrets: document.Secrets, Misconfigurations: document.Misconfigurations, Scanned: document.Scanned,
+		TrivyVersion: runner.Version(),
+		Secrets:      document.Secrets, Misconfigurations: document.Misconfigurations, Scanned: document.Scanned,
 	}, s.write(FindingsFile, document)
 }

@@ -67,10 +67,7 @@ type Summary struct {
 	// StartedOn and FinishedOn are when it scanned, in UTC and whole seconds.
 	StartedOn  time.Time `json:"startedOn"`
 	FinishedOn time.Time `json:"finishedOn"`
-	// Isolated says whether Trivy ran without any network. Where the kernel
-	// does not allow that, it was only told to stay offline.
-	Isolated  bool     `json:"isolated"`
-	Platforms []string `json:"platforms"`
+	Platforms  []string  `json:"platforms"`
 	// Findings by severity, for each of the three lists.
 	Vulnerabilities   map[string]int `json:"vulnerabilities"`
 	Secrets           map[string]int `json:"secrets"`
@@ -151,7 +148,7 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 	}
 	slices.Sort(s.files)
 	return &Summary{
-		Digest: in.Digest, Database: *info, TrivyVersion: runner.Version(), TrivyDigest: digest, StartedOn: started, FinishedOn: now(), Isolated: runner.Isolated(), Platforms: platforms,
+		Digest: in.Digest, Database: *info, TrivyVersion: runner.Version(), TrivyDigest: digest, StartedOn: started, FinishedOn: now(), Platforms: platforms,
 		Vulnerabilities:   findings.Count(document.Vulnerabilities, func(f findings.Vulnerability) string { return f.Severity }),
 		Secrets:           findings.Count(document.Secrets, func(f findings.Secret) string { return f.Severity }),
 		Misconfigurations: findings.Count(document.Misconfigurations, func(f findings.Misconfiguration) string { return f.Severity }),

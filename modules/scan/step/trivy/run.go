@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"slipway/step"
 )
@@ -22,12 +21,9 @@ const stage = "scan"
 
 // Runner runs one Trivy binary.
 type Runner struct {
-	binary string
-	work   string
-	// isolation is how offline runs are cut off from the network; nil when
-	// the kernel allows none of the ways.
-	isolation *syscall.SysProcAttr
-	version   string
+	binary  string
+	work    string
+	version string
 }
 
 // New finds out how binary can be run and which version it is. work is an empty
@@ -42,18 +38,7 @@ func New(ctx context.Context, binary, work string) (*Runner, error) {
 	if info, err := os.Stat(binary); err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
 		return nil, step.Input(stage, "--trivy "+binary, "is not an executable", "give the path of the Trivy binary").Because(err)
 	}
-	var out string
-	var err error
-	for _, attributes := range isolations(os.Getuid(), os.Getgid()) {
-		out, err = r.run(ctx, attributes, "version", "--format", "json")
-		if err == nil {
-			r.isolation = attributes
-			break
-		}
-		if !denied(err) {
-			break
-		}
-	}
+	out, err := r.run(ctx, r.confined("version", "--format", "json"))
 	if err != nil {
 		return nil, failed("version", err)
 	}
@@ -83,14 +68,10 @@ func (r *Runner) Digest() (string, error) {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// Isolated says whether offline runs have a network of their own, with nothing
-// in it.
-func (r *Runner) Isolated() bool { return r.isolation != nil }
-
-// Offline runs Trivy without a network, if the kernel allows to take it away.
-// what names the run in a fault.
+// Offline runs Trivy without a network: see Confined. what names the run in a
+// fault.
 func (r *Runner) Offline(ctx context.Context, what string, args ...string) error {
-	if _, err := r.run(ctx, r.isolation, args...); err != nil {
+	if _, err := r.run(ctx, r.confined(args...)); err != nil {
 		return failed(what, err)
 	}
 	return nil
@@ -99,52 +80,16 @@ func (r *Runner) Offline(ctx context.Context, what string, args ...string) error
 // Online runs Trivy with the network of the step. The error is not a fault yet:
 // what it means depends on what Trivy was to fetch.
 func (r *Runner) Online(ctx context.Context, args ...string) error {
-	_, err := r.run(ctx, nil, args...)
+	_, err := r.run(ctx, append([]string{r.binary}, args...))
 	return err
-}
-
-// isolations are the ways to run a program without a network, best first, and
-// last the way that leaves it its network. A new network namespace needs
-// CAP_SYS_ADMIN, or a new user namespace around it.
-func isolations(uid, gid int) []*syscall.SysProcAttr {
-	size := 1
-	if uid == 0 {
-		// All users of a container, so that root can still read their files.
-		size = 65536
-	}
-	return []*syscall.SysProcAttr{
-		{Cloneflags: syscall.CLONE_NEWNET},
-		{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: size}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: size}},
-		},
-		nil,
-	}
-}
-
-// denied says whether a program was never started because the kernel refused
-// its namespaces.
-func denied(err error) bool {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return false
-	}
-	for _, code := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.EINVAL, syscall.ENOSPC, syscall.ENOSYS, syscall.EUSERS} {
-		if errors.Is(err, code) {
-			return true
-		}
-	}
-	return false
 }
 
 func (r *Runner) folder(name string) string { return filepath.Join(r.work, name) }
 
-func (r *Runner) run(ctx context.Context, attributes *syscall.SysProcAttr, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, r.binary, args...)
+func (r *Runner) run(ctx context.Context, line []string) (string, error) {
+	command := exec.CommandContext(ctx, line[0], line[1:]...)
 	command.Dir = r.folder("cwd")
 	command.Env = []string{"HOME=" + r.folder("home"), "TMPDIR=" + r.folder("tmp")}
-	command.SysProcAttr = attributes
 	var out, log bytes.Buffer
 	command.Stdout, command.Stderr = &out, &log
 	if err := command.Run(); err != nil {

@@ -2,13 +2,11 @@ package trivy
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +17,7 @@ import (
 // TestMain makes the test binary a stand-in for Trivy when it is called so: it
 // answers the version, shows its environment, or fails with a log.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "trivy" {
+	if filepath.Base(os.Args[0]) != "trivy" && (len(os.Args) < 2 || os.Args[1] != ConfinedCommand) {
 		os.Exit(m.Run())
 	}
 	switch os.Args[1] {
@@ -36,6 +34,17 @@ func TestMain(m *testing.M) {
 		}
 		shown := strings.Join(os.Environ(), "\n") + "\n" + folder + "\n" + string(interfaces)
 		if err := os.WriteFile(os.Args[2], []byte(shown), 0o644); err != nil {
+			os.Exit(2)
+		}
+	case ConfinedCommand:
+		fmt.Fprintln(os.Stderr, Confined(os.Args[2:]))
+		os.Exit(2)
+	case "dial":
+		told := "connected"
+		if _, err := net.Dial(os.Args[3], os.Args[4]); err != nil {
+			told = err.Error()
+		}
+		if err := os.WriteFile(os.Args[2], []byte(told), 0o644); err != nil {
 			os.Exit(2)
 		}
 	default:
@@ -71,10 +80,33 @@ func TestOfflineRunsInheritNothing(t *testing.T) {
 	require.NotContains(t, text, "TRIVY_IGNOREFILE")
 	require.Contains(t, text, "HOME="+filepath.Join(work, "home"))
 	require.Contains(t, text, filepath.Join(work, "cwd"))
-	if r.Isolated() {
-		require.NotContains(t, text, "eth0")
-		require.Contains(t, text, "lo:")
+}
+
+// The run looks for itself: it dials a listener that answers, by TCP and by a Unix
+// socket, and asks for a raw socket.
+func TestOfflineRunsOpenNoSocket(t *testing.T) {
+	folder := t.TempDir()
+	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(folder, "socket")} {
+		listener, err := net.Listen(network, address)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = listener.Close() })
+		r, work := runner(t)
+		told := filepath.Join(work, "told")
+		dial := []string{"dial", told, network, listener.Addr().String()}
+		require.NoError(t, r.Online(context.Background(), dial...))
+		data, err := os.ReadFile(told)
+		require.NoError(t, err)
+		require.Equal(t, "connected", string(data), "the listener answers")
+
+		require.NoError(t, r.Offline(context.Background(), "dial", dial...))
+		data, err = os.ReadFile(told)
+		require.NoError(t, err)
+		require.Contains(t, string(data), "operation not permitted", network)
 	}
+}
+
+func TestConfinedStartsNothingElse(t *testing.T) {
+	require.ErrorContains(t, Confined(nil), "names no program")
 }
 
 func TestAFailedRunIsAFaultWithTheEndOfItsLog(t *testing.T) {
@@ -110,14 +142,4 @@ func TestNewRefusesWhatIsNoScanner(t *testing.T) {
 		require.Equal(t, "--trivy "+binary, fault.Input)
 		require.Equal(t, "is not an executable", fault.Reason)
 	}
-}
-
-func TestNamespacesThatAreRefusedAreNotAFailedRun(t *testing.T) {
-	require.True(t, denied(&runError{err: fmt.Errorf("fork/exec: %w", syscall.EPERM)}))
-	require.False(t, denied(&runError{err: &exec.ExitError{}}))
-	require.False(t, denied(errors.New("other")))
-	ways := isolations(1000, 1000)
-	require.Len(t, ways, 3)
-	require.Equal(t, 1, ways[1].UidMappings[0].Size)
-	require.Nil(t, ways[2])
 }
