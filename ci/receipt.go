@@ -180,8 +180,8 @@ func (r *Receipt) Html() (*dagger.File, error) {
 	return dag.File("receipt.html", string(page)), err
 }
 
-// SignedReceipt is the newest receipt that the platform's key has signed about an
-// image in an environment.
+// SignedReceipt is the newest receipt that the platform has signed about an image
+// in an environment.
 type SignedReceipt struct {
 	// Referrer is the digest of the manifest that holds it.
 	Referrer string
@@ -190,7 +190,7 @@ type SignedReceipt struct {
 }
 
 // Receipt returns the newest signed receipt of what Git says runs in an environment,
-// from beside its image. It refuses an image without the key's signature, and one
+// from beside its image. It refuses an image without the platform's signature, and one
 // whose receipt is missing or contradicts itself.
 //
 // Example: dagger call receipt --app hello --env dev text
@@ -217,15 +217,11 @@ func (s *Slipway) Receipt(
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
 	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
-	key, err := s.publicKey(ctx, stage)
+	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, stage, "//"+image.Reference, registryAlias)
-	if err != nil {
-		return nil, err
-	}
-	statements, err := image.statements(ctx, key, connect)
+	statements, err := image.statements(ctx, stage, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +245,7 @@ func (s *Slipway) Receipt(
 		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate)}
 	}
 	if newest == nil {
-		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and the key, and wait for it")
+		return nil, step.Policy(stage, subject, "has no signed receipt: nobody who may sign has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and a signer, and wait for it")
 	}
 	return newest, nil
 }

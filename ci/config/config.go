@@ -71,12 +71,22 @@ type Author struct {
 	Email string `yaml:"email"`
 }
 
-// Signing says which key releases are verified with.
+// Signing says who must have signed a release: a key, or identities.
 type Signing struct {
 	// PublicKey is the path, from the repository's root, of the PEM public
 	// key that a signature must match. Empty means: the key given as an
 	// argument, or the public half of the signing key.
 	PublicKey string `yaml:"publicKey"`
+	// Identities that may sign; any one of those of an environment is enough. With
+	// them, no key's signature counts.
+	Identities []Identity `yaml:"identities"`
+	// TrustedRoot is the path of their Sigstore's trusted_root.json.
+	TrustedRoot string `yaml:"trustedRoot"`
+	// Logs and CertificateLogs are how many transparency logs must hold a signature
+	// by an identity, and vouch for its certificate; 1 unless said, 0 for a
+	// Sigstore without.
+	Logs            int `yaml:"logs"`
+	CertificateLogs int `yaml:"certificateLogs"`
 }
 
 // Infra says which Terraform configuration belongs to an environment and
@@ -113,6 +123,8 @@ type Environment struct {
 	// Infra says what a release does about infrastructure that is not applied,
 	// or has drifted: InfraRequire, also when it is empty, or InfraIgnore.
 	Infra string `yaml:"infra"`
+	// Signing is what holds for signatures here.
+	Signing EnvironmentSigning `yaml:"signing"`
 }
 
 // What a release does about an environment's infrastructure.
@@ -151,7 +163,7 @@ var (
 
 // Parse reads and checks slipway.yaml.
 func Parse(data []byte) (*Config, error) {
-	c := &Config{GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
+	c := &Config{Signing: Signing{Logs: 1, CertificateLogs: 1}, GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
 	if err := decode(File, data, c); err != nil {
 		return nil, err
 	}
@@ -197,6 +209,12 @@ func (c *Config) Validate() error {
 		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
 		}
+		if err := c.Environments[name].Signing.validate(fmt.Sprintf("environments.%s.signing", name)); err != nil {
+			return err
+		}
+	}
+	if err := c.Signing.validate("signing", c.EnvironmentNames()); err != nil {
+		return err
 	}
 	if err := c.Infra.validate("infra", c.EnvironmentNames()); err != nil {
 		return err
