@@ -26,7 +26,7 @@ const byIdentity = `  identities:
 func signedBy(t *testing.T, signing, dev string) string {
 	t.Helper()
 	text := shipped(t)
-	for old, new := range map[string]string{"  publicKey: \"\"\n": signing, "  dev:\n": "  dev:\n" + dev} {
+	for old, new := range map[string]string{"  publicKey: \"\"\n": signing, "    signing: {degraded: refuse}\n": dev} {
 		require.Contains(t, text, old)
 		text = strings.Replace(text, old, new, 1)
 	}
