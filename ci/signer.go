@@ -105,7 +105,7 @@ func (s *Slipway) unsigned() error {
 	if s.Key == nil && s.KeyPassword == nil && s.ManagedKey == nil && s.Identity == nil {
 		return nil
 	}
-	return step.Input("config", "signer", "is given twice", "give one of --key with --key-password, with-kms-key and with-identity; .env may hold the first: --key= --key-password= take it back")
+	return step.Input("config", "signer", "is given twice", "give one of --key with --key-password, with-kms-key and with-identity; the first may be in .env: take SLIPWAY_KEY and SLIPWAY_KEYPASSWORD out there")
 }
 
 // signs says whether the call may sign.

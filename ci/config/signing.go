@@ -63,6 +63,10 @@ func (e EnvironmentSigning) validate(at string) error {
 // sources are the folders that a call takes from the repository, besides File.
 var sources = []string{"apps/", "gitops/", "infra/"}
 
+func taken(path string) bool {
+	return slices.ContainsFunc(sources, func(folder string) bool { return strings.HasPrefix(path, folder) })
+}
+
 func (s Signing) validate(at string, environments []string) error {
 	fault := func(key, reason, mend string) error {
 		return step.Input(stage, File+": "+at+key, reason, mend)
@@ -83,7 +87,7 @@ func (s Signing) validate(at string, environments []string) error {
 	if s.PublicKey != "" {
 		return fault(".publicKey", "is given beside identities", "decide for one: a key's signature doesn't count where identities sign")
 	}
-	if !pathPattern.MatchString(s.TrustedRoot) || !slices.ContainsFunc(sources, func(folder string) bool { return strings.HasPrefix(s.TrustedRoot, folder) }) {
+	if !pathPattern.MatchString(s.TrustedRoot) || !taken(s.TrustedRoot) {
 		return fault(fmt.Sprintf(".trustedRoot %q", s.TrustedRoot), "is not a path below apps, gitops or infra", "commit the Sigstore's trusted_root.json there, and name it")
 	}
 	for n, identity := range s.Identities {
