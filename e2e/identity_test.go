@@ -85,10 +85,11 @@ func TestAnIdentitySignsForItsEnvironments(t *testing.T) {
 	text, hello := read(t, p.repo+"/slipway.yaml"), read(t, p.repo+"/"+greeting)
 	for old, new := range map[string]string{
 		"  publicKey: \"\"\n": "  identities:\n" +
-			"    - {issuer: " + identityIssuer + ", subject: release@example.org, environments: [dev, staging]}\n" +
+			"    - {issuer: " + identityIssuer + ", subject: release@example.org, environments: [dev, staging, qa]}\n" +
 			"    - {issuer: " + identityIssuer + ", subject: other@example.org, environments: [production]}\n" +
 			"  trustedRoot: infra/trusted_root.json\n  certificateLogs: 0\n",
-		"signing: {degraded: refuse}": "signing: {degraded: 10m}",
+		"signing: {degraded: refuse}": "signing: {degraded: 1h}",
+		"  production: {}\n":          "  production: {}\n  qa: {signing: {degraded: 1m}}\n",
 	} {
 		require.Contains(t, text, old)
 		text = strings.Replace(text, old, new, 1)
@@ -121,15 +122,11 @@ func TestAnIdentitySignsForItsEnvironments(t *testing.T) {
 	refused(t, err, "sign: infrastructure", s.address+"/rekor2", "503")
 	refused(t, verify("staging"), "verify: refused by policy: "+reference+": has no signature")
 
-	s.control(t, "rekor2", "30m")
-	_, err = sign("dev")
-	require.NoError(t, err)
-	refused(t, verify("dev"), "has no valid signature", "its degraded signature is accepted until")
-
-	s.control(t, "rekor2", "")
+	s.control(t, "rekor2", "90s")
 	_, err = sign("dev")
 	require.NoError(t, err)
 	require.NoError(t, verify("dev"))
+	refused(t, verify("qa"), "has no valid signature", "its degraded signature is accepted until")
 	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
 
 	s.control(t, "", "")

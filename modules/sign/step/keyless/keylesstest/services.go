@@ -122,7 +122,7 @@ func (s *Services) Down(service Service, status int) {
 // Stop closes a service's port.
 func (s *Services) Stop(service Service) { s.servers[service].Close() }
 
-// Ago sets the services' clocks back, by less than an hour; the timestamp
+// Ago sets the services' clocks back, by less than two minutes; the timestamp
 // authority's certificate is only a minute old.
 func (s *Services) Ago(ago time.Duration) {
 	s.mu.Lock()
