@@ -60,7 +60,7 @@ func (s *Slipway) Deliver(
 	if err := ran.time("publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
 		return nil, err
 	}
-	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx); return }); err != nil {
+	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx, env); return }); err != nil {
 		return nil, err
 	}
 	changes := "no changes"

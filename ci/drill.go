@@ -228,7 +228,7 @@ func (g *ground) deliver(ctx context.Context) *good {
 	gate("build", func() (err error) { d.image, err = g.image(ctx, drill.App, ""); return })
 	gate("scan", func() (err error) { d.scanned, err = d.image.scan(ctx, g.database); return })
 	gate("publish", func() (err error) { d.published, err = d.scanned.Publish(ctx); return })
-	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx); return })
+	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx, g.env); return })
 	gate("verify", func() error { _, err := d.signed.verify(ctx, "verify", g.env); return err })
 	gate("release", func() (err error) {
 		d.release, err = d.signed.release(ctx, g.env, origin{Kind: "release", Provisioned: true})
@@ -332,7 +332,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 
 	try(drill.Attack{Gate: "sign", Name: "image named by tag", Expected: drill.Expected{Stage: "sign", Kind: step.KindInput, Says: "names no digest"}}, good.refusals["sign"],
 		func() error {
-			_, err := (&PublishedImage{Reference: g.settings.Image(drill.App) + ":v1", App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx)
+			_, err := (&PublishedImage{Reference: g.settings.Image(drill.App) + ":v1", App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx, g.env)
 			return err
 		})
 	try(drill.Attack{Gate: "verify", Name: "unsigned image", Expected: refusedBy("verify", "no signature")}, good.refusals["verify"], verify(other["Unsigned"]))
@@ -344,7 +344,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			if _, err := g.remote.Tag(ctx, path, digestOf(other["Unsigned"]), "v1"); err != nil {
 				return err
 			}
-			if _, err := good.published.Sign(ctx); err != nil {
+			if _, err := good.published.Sign(ctx, g.env); err != nil {
 				return err
 			}
 			digest, err := g.remote.Resolve(ctx, path, "v1")
@@ -360,7 +360,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 				return err
 			}
 			image := *other["Signed by another key"]
-			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: good.published.Statements, Slipway: &next}).Sign(ctx); err != nil {
+			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: good.published.Statements, Slipway: &next}).Sign(ctx, g.env); err != nil {
 				return err
 			}
 			return verify(&image)()
@@ -368,7 +368,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Grafted"]
-			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: dag.Directory(), Slipway: g.Slipway}).Sign(ctx); err != nil {
+			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: dag.Directory(), Slipway: g.Slipway}).Sign(ctx, g.env); err != nil {
 				return err
 			}
 			if _, err := g.remote.Graft(ctx, path, good.published.digest(), digestOf(image)); err != nil {
@@ -429,7 +429,7 @@ func (g *ground) supersede(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signed, err := published.Sign(ctx)
+	signed, err := published.Sign(ctx, g.env)
 	if err != nil {
 		return err
 	}
@@ -454,7 +454,7 @@ func (g *ground) signWith(ctx context.Context, image *SignedImage, good *good, s
 	}
 	_, err = (&PublishedImage{
 		Reference: image.Reference, App: drill.App, Statements: good.published.Statements.WithNewFile("scan.statement.json", text), Slipway: g.Slipway,
-	}).Sign(ctx)
+	}).Sign(ctx, g.env)
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,10 @@ type Slipway struct {
 	// +private
 	KeyPassword *dagger.Secret
 	// +private
+	ManagedKey *ManagedKey
+	// +private
+	Identity *SigningIdentity
+	// +private
 	PublicKey *dagger.File
 	// +private
 	Terraform *dagger.File
@@ -279,7 +283,7 @@ func (s *Slipway) WithDatabase(
 }
 
 // WithPublicKey verifies signatures with this key instead of the configured
-// one.
+// one. Where slipway.yaml names identities that sign, it is refused.
 //
 // +cache="168h"
 func (s *Slipway) WithPublicKey(

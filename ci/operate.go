@@ -217,7 +217,7 @@ func (s *Slipway) Rollback(
 }
 
 // wasHealthy refuses an image that does not verify today, or of which nobody
-// with the key has seen that it was healthy in the environment.
+// who may sign has seen that it was healthy in the environment.
 func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 	judgement, err := i.verify(ctx, stage, env)
 	if err != nil {
@@ -234,12 +234,8 @@ func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 
 // newestScan returns the attested scan of an image that knows the newest
 // advisories, or nil.
-func (i *SignedImage) newestScan(ctx context.Context, stage string, key *dagger.File) (*policy.Scan, error) {
-	connect, err := i.Slipway.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
-	if err != nil {
-		return nil, err
-	}
-	statements, err := i.statements(ctx, key, connect)
+func (i *SignedImage) newestScan(ctx context.Context, stage string, trusted *trust) (*policy.Scan, error) {
+	statements, err := i.statements(ctx, stage, trusted)
 	if err != nil {
 		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 			return nil, nil

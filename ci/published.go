@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"slipway/ci/internal/dagger"
-
-	"slipway/step"
 )
 
 const registryAlias = "registry"
@@ -105,22 +103,38 @@ type PublishedImage struct {
 
 // Sign signs the image's digest and attests what is known about it, all as
 // Sigstore bundles beside the image: the scan's verdict, SLSA provenance, the
-// result of the tests, and bills of materials. It needs the key and its password.
+// result of the tests, and bills of materials. It needs a signer: the key and its
+// password, with-kms-key or with-identity.
 //
 // Example: dagger call --key file:cosign.key --key-password env:COSIGN_PASSWORD app --name hello build scan publish sign reference
 //
 // +cache="never"
-func (i *PublishedImage) Sign(ctx context.Context) (*SignedImage, error) {
+func (i *PublishedImage) Sign(
+	ctx context.Context,
+	// The environment that it is signed for, which says who may sign as an identity,
+	// and what happens when a log is down; without one, what holds everywhere.
+	// +optional
+	env string,
+) (*SignedImage, error) {
 	s := i.Slipway
-	if s.Key == nil || s.KeyPassword == nil {
-		return nil, step.Input("sign", "signing key", "key or password is not given",
-			"give --key and --key-password; go tool task demo makes a pair for the embedded default")
+	if env != "" {
+		c, err := s.config()
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.Environment("sign", env); err != nil {
+			return nil, err
+		}
+	}
+	signer, err := s.signer(ctx, "sign", env)
+	if err != nil {
+		return nil, err
 	}
 	connect, err := s.Registry.connect(ctx, "sign", "//"+i.Reference, registryAlias)
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Sign().Sign(ctx, i.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
+	text, err := signer.Sign(ctx, i.Reference, dagger.SignSignerSignOpts{
 		Statements: i.Statements,
 		Username:   s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})

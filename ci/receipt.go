@@ -180,8 +180,8 @@ func (r *Receipt) Html() (*dagger.File, error) {
 	return dag.File("receipt.html", string(page)), err
 }
 
-// SignedReceipt is the newest receipt that the platform's key has signed about an
-// image in an environment.
+// SignedReceipt is the newest receipt that the platform has signed about an image
+// in an environment.
 type SignedReceipt struct {
 	// Referrer is the digest of the manifest that holds it; empty for one from a file.
 	Referrer string
@@ -196,7 +196,7 @@ type SignedReceipt struct {
 }
 
 // Receipt returns the newest signed receipt of what Git says runs in an environment,
-// from beside its image. It refuses an image without the key's signature, and one
+// from beside its image. It refuses an image without the platform's signature, and one
 // whose receipt is missing or contradicts itself.
 //
 // Example: dagger call receipt --app hello --env dev text
@@ -223,15 +223,11 @@ func (s *Slipway) Receipt(
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
 	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
-	key, err := s.publicKey(ctx, stage)
+	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, stage, "//"+image.Reference, registryAlias)
-	if err != nil {
-		return nil, err
-	}
-	statements, err := image.statements(ctx, key, connect)
+	statements, err := image.statements(ctx, stage, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +251,7 @@ func (s *Slipway) Receipt(
 		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate), Image: image}
 	}
 	if newest == nil {
-		return nil, step.Policy(stage, subject, "has no signed receipt: nobody with the key has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and the key, and wait for it")
+		return nil, step.Policy(stage, subject, "has no signed receipt: nobody who may sign has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and a signer, and wait for it")
 	}
 	return newest, nil
 }
@@ -285,7 +281,7 @@ func (s *Slipway) ReceiptVerify(
 	const stage = "receipt"
 	if publicKey == nil {
 		var err error
-		if publicKey, err = s.publicKey(ctx, stage); err != nil {
+		if publicKey, err = s.receiptKey(ctx, stage); err != nil {
 			return nil, err
 		}
 	}
@@ -329,7 +325,7 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	}
 	const stage = "receipt"
 	s := r.Image.Slipway
-	key, err := s.publicKey(ctx, stage)
+	key, err := s.receiptKey(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
@@ -383,4 +379,16 @@ func (r *SignedReceipt) Html() (*dagger.File, error) {
 	}
 	page, err := d.HTML()
 	return dag.File("receipt.html", string(page)), err
+}
+
+// receiptKey is the key that receipts must be signed with.
+func (s *Slipway) receiptKey(ctx context.Context, stage string) (*dagger.File, error) {
+	t, err := s.trust(ctx, stage, "")
+	if err != nil {
+		return nil, err
+	}
+	if t.key == nil {
+		return nil, step.Input(stage, "receipt", "is signed by an identity, and only a key's is verified offline", "give --public-key where a key has signed it, or verify the image itself")
+	}
+	return t.key, nil
 }

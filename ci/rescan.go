@@ -48,7 +48,7 @@ func (r *rescanned) passed() bool {
 
 // Rescan scans again what runs in an environment against today's advisories,
 // without a rebuild, and says which releases have fallen out of policy, since
-// when, and what mends them. With the key it attests what it found: an image that
+// when, and what mends them. With a signer it attests what it found: an image that
 // has fallen out can't be released, promoted or rolled back to any more.
 //
 // Example: dagger call rescan --env production text
@@ -112,15 +112,11 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		runs := standing[env].runs(image.Reference)
 		row.Running = &runs
 	}
-	key, err := s.publicKey(ctx, rescanStage)
+	trusted, err := s.trust(ctx, rescanStage, env)
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, rescanStage, "//"+image.Reference, registryAlias)
-	if err != nil {
-		return nil, err
-	}
-	signed, err := image.statements(ctx, key, connect)
+	signed, err := image.statements(ctx, rescanStage, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +145,10 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if !said.Passed && len(said.Refused) == 0 {
 		return nil, step.Policy(rescanStage, image.Reference, said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
 	}
-	if s.Key == nil || s.KeyPassword == nil {
+	if !s.signs() {
 		return row, nil
 	}
-	return row, image.attest(ctx, rescanStage, map[string]evidence.File{"rescan": {PredicateType: policy.PredicateType, Predicate: statement}})
+	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: policy.PredicateType, Predicate: statement}})
 }
 
 // scanned is what the scanner finds, and how it ran.

@@ -51,28 +51,10 @@ func (s *Slipway) Signed(
 	return &SignedImage{Reference: c.Image(app) + "@" + digest, App: app, Slipway: s}, nil
 }
 
-// publicKey is the key that signatures must match: the argument, the committed
-// one, or the signing key's public half.
-func (s *Slipway) publicKey(ctx context.Context, stage string) (*dagger.File, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case s.PublicKey != nil:
-		return s.PublicKey, nil
-	case c.Signing.PublicKey != "":
-		return s.Source.File(c.Signing.PublicKey), nil
-	case s.Key != nil && s.KeyPassword != nil:
-		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
-		return out.File("cosign.pub"), decode(ctx, out, nil)
-	}
-	return nil, step.Input(stage, "public key", "is not given", "commit one and name it as signing.publicKey in "+config.File+", or use with-public-key")
-}
-
 // Verify reads the image back from the registry and checks every blob against
-// its digest, the signature against the public key, and everything that the key
-// attested about it against the rules of slipway.yaml.
+// its digest, the signature against the public key or the identities that may sign
+// for the environment, and everything that they attested about it against the rules
+// of slipway.yaml.
 //
 // Example: dagger call signed --app hello --digest sha256:… verify --env production reference
 //
@@ -112,7 +94,7 @@ type judged struct {
 	evidence.Judgement
 	// Answered is true when a signed summary gave it.
 	Answered bool
-	// Statements are those that the key signed.
+	// Statements are those that who may sign has signed.
 	Statements []evidence.Statement
 }
 
@@ -122,7 +104,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	key, err := s.publicKey(ctx, stage)
+	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +122,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		},
 		func() error {
 			var err error
-			statements, err = i.statements(ctx, key, connect)
+			statements, err = i.statements(ctx, stage, trusted)
 			return err
 		},
 	); err != nil {
@@ -155,35 +137,39 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	return &judged{Judgement: evidence.Judge(in), Statements: statements}, nil
 }
 
-// statements checks the image's signature and returns everything that the key
-// signed about it.
-func (i *SignedImage) statements(ctx context.Context, key *dagger.File, connect string) ([]evidence.Statement, error) {
+// statements checks the image's signature and returns everything that who is
+// trusted signed about it.
+func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]evidence.Statement, error) {
 	s := i.Slipway
+	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	if err != nil {
+		return nil, err
+	}
 	var signed struct {
 		Statements []evidence.Statement `json:"statements"`
 	}
-	text, err := dag.Sign().Verify(ctx, i.Reference, key, dagger.SignVerifyOpts{
-		All: true, Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-	})
+	text, err := trusted.verify(ctx, i.Reference, "", s.Registry, connect)
 	err = decodeText(text, err, &signed)
 	return signed.Statements, err
 }
 
-// summarise attests a judgement that let the image pass, where the caller holds
-// the key, so that nobody has to decide again while nothing changes.
+// summarise attests a judgement that let the image pass, where the caller may
+// sign, so that nobody has to decide again while nothing changes.
 func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 	s := i.Slipway
 	summary, ok := j.Summary()
-	if !ok || j.Answered || s.Key == nil || s.KeyPassword == nil || !j.Until.After(j.At) {
+	if !ok || j.Answered || !s.signs() || !j.Until.After(j.At) {
 		return nil
 	}
-	return i.attest(ctx, "verify", map[string]evidence.File{
-		"summary": {PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"},
-	})
+	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"}
+	if s.Identity != nil {
+		file.Envelope = "" // an envelope alone holds no certificate
+	}
+	return i.attest(ctx, "verify", j.Environment, map[string]evidence.File{"summary": file})
 }
 
-// attest signs statements about the image.
-func (i *SignedImage) attest(ctx context.Context, stage string, files map[string]evidence.File) error {
+// attest signs statements about the image for an environment.
+func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
 	s := i.Slipway
 	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
 	if err != nil {
@@ -193,7 +179,11 @@ func (i *SignedImage) attest(ctx context.Context, stage string, files map[string
 	if err != nil {
 		return err
 	}
-	text, err := dag.Sign().Attest(ctx, i.Reference, folder, s.Key, s.KeyPassword, dagger.SignAttestOpts{
+	signer, err := s.signer(ctx, stage, env)
+	if err != nil {
+		return err
+	}
+	text, err := signer.Attest(ctx, i.Reference, folder, dagger.SignSignerAttestOpts{
 		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
 	return decodeText(text, err, nil)

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
-
-	"slipway/ci/internal/dagger"
 )
 
 // Standing is where an app stands in each environment.
@@ -63,13 +61,11 @@ func (s *Slipway) Status(
 			return nil, err
 		}
 	}
-	// Scans can only be shown where a key says which of them count.
-	key, keyErr := s.publicKey(ctx, stage)
 	rows, failures := make([]row, len(envs)), make([]error, len(envs))
 	var all sync.WaitGroup
 	for n, env := range envs {
 		all.Go(func() {
-			rows[n], failures[n] = s.row(ctx, stage, app, env, standing[env], key, keyErr == nil)
+			rows[n], failures[n] = s.row(ctx, stage, app, env, standing[env])
 		})
 	}
 	all.Wait()
@@ -82,7 +78,7 @@ func (s *Slipway) Status(
 	return &Standing{App: app, Rows: string(data)}, err
 }
 
-func (s *Slipway) row(ctx context.Context, stage, app, env string, now live, key *dagger.File, verifiable bool) (row, error) {
+func (s *Slipway) row(ctx context.Context, stage, app, env string, now live) (row, error) {
 	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
 	c, err := s.config()
 	if err != nil {
@@ -95,8 +91,9 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now live, key
 	last := releases[0]
 	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At, now.runs(image.Reference)
-	if verifiable {
-		scan, err := image.newestScan(ctx, stage, key)
+	// Scans can only be shown where it is known whose of them count.
+	if trusted, err := s.trust(ctx, stage, env); err == nil {
+		scan, err := image.newestScan(ctx, stage, trusted)
 		if err != nil {
 			return r, err
 		}

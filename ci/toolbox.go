@@ -7,7 +7,6 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/step"
 )
 
 const (
@@ -33,7 +32,7 @@ func (s *Slipway) Toolbox() *ToolboxImage { return &ToolboxImage{Slipway: s} }
 
 // Publish compiles what is missing, pushes it to the configured registry as one
 // image named toolbox, signs it, and returns its reference for --toolbox. It
-// needs the key and its password. Publishing the same programs twice gives the
+// needs a signer, as sign does. Publishing the same programs twice gives the
 // same digest.
 //
 // Example: dagger call with-registry --repository ghcr.io/acme --username bot --password env:TOKEN toolbox publish
@@ -41,8 +40,9 @@ func (s *Slipway) Toolbox() *ToolboxImage { return &ToolboxImage{Slipway: s} }
 // +cache="never"
 func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	s := t.Slipway
-	if s.Key == nil || s.KeyPassword == nil {
-		return "", step.Input("toolbox", "signing key", "key or password is not given", "give --key and --key-password")
+	signer, err := s.signer(ctx, "toolbox", "")
+	if err != nil {
+		return "", err
 	}
 	c, err := s.config()
 	if err != nil {
@@ -76,7 +76,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err = dag.Sign().Sign(ctx, pushed.Reference, s.Key, s.KeyPassword, dagger.SignSignOpts{
+	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
 		Predicate: string(predicate), PredicateType: toolboxType,
 		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})
@@ -94,7 +94,8 @@ func (s *Slipway) WithToolbox(
 	ctx context.Context,
 	// What toolbox publish returned: repository@digest.
 	reference string,
-	// The PEM public key that must have signed it; by default the platform's.
+	// The PEM public key that must have signed it; by default the platform's, or its
+	// identities.
 	// +optional
 	key *dagger.File,
 	// Who reads.
@@ -107,9 +108,10 @@ func (s *Slipway) WithToolbox(
 	// +optional
 	service *dagger.Service,
 ) (*Slipway, error) {
+	trusted := &trust{key: key}
 	if key == nil {
 		var err error
-		if key, err = s.publicKey(ctx, "toolbox"); err != nil {
+		if trusted, err = s.trust(ctx, "toolbox", ""); err != nil {
 			return nil, err
 		}
 	}
@@ -118,10 +120,7 @@ func (s *Slipway) WithToolbox(
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Sign().Verify(ctx, reference, key, dagger.SignVerifyOpts{
-		Attestation: toolboxType,
-		Username:    username, Password: password, Service: service, Connect: connect,
-	})
+	text, err := trusted.verify(ctx, reference, toolboxType, endpoint, connect)
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

@@ -49,8 +49,8 @@ func (s *Slipway) Inspect(
 
 // Verify refuses an image that may not run in an environment, and names every
 // rule's verdict and what mends it. It checks every blob against its digest, the
-// signature against the platform's public key, and what the key attested against
-// the rules of slipway.yaml.
+// signature against the platform's public key or the identities that may sign for
+// the environment, and what they attested against the rules of slipway.yaml.
 //
 // Example: dagger call verify --reference localhost:5000/hello@sha256:… --env production text
 //

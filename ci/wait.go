@@ -230,13 +230,13 @@ type health struct {
 	Commit string `json:"commit"`
 }
 
-// record attests to the image that it was healthy, where the caller holds the
-// key: rollback goes back only to what was. With it goes the receipt, once for each
+// record attests to the image that it was healthy, where the caller may sign:
+// rollback goes back only to what was. With it goes the receipt, once for each
 // commit.
 func (l *LiveRelease) record(ctx context.Context) error {
 	r := l.Release
 	s := r.Slipway
-	if s.Key == nil || s.KeyPassword == nil {
+	if !s.signs() {
 		return nil
 	}
 	files := map[string]evidence.File{
@@ -254,7 +254,7 @@ func (l *LiveRelease) record(ctx context.Context) error {
 		files["receipt"] = evidence.File{PredicateType: receipt.PredicateType, Predicate: document}
 	}
 	image := &SignedImage{Reference: r.Reference, App: r.App, Slipway: s}
-	return image.attest(ctx, "wait", files)
+	return image.attest(ctx, "wait", r.Environment, files)
 }
 
 // cluster checks that a cluster is given, and returns how its API is reached.

@@ -71,12 +71,22 @@ type Author struct {
 	Email string `yaml:"email"`
 }
 
-// Signing says which key releases are verified with.
+// Signing says who must have signed a release: a key, or identities.
 type Signing struct {
 	// PublicKey is the path, from the repository's root, of the PEM public
 	// key that a signature must match. Empty means: the key given as an
 	// argument, or the public half of the signing key.
 	PublicKey string `yaml:"publicKey"`
+	// Identities that may sign; any one of those of an environment is enough. With
+	// them, no key's signature counts.
+	Identities []Identity `yaml:"identities"`
+	// TrustedRoot is the path of their Sigstore's trusted_root.json.
+	TrustedRoot string `yaml:"trustedRoot"`
+	// Logs and CertificateLogs are how many transparency logs must hold a signature
+	// by an identity, and vouch for its certificate; 1 unless said, 0 for a
+	// Sigstore without.
+	Logs            int `yaml:"logs"`
+	CertificateLogs int `yaml:"certificateLogs"`
 }
 
 // Infra says which Terraform configuration belongs to an environment and
@@ -113,6 +123,8 @@ type Environment struct {
 	// Infra says what a release does about infrastructure that is not applied,
 	// or has drifted: InfraRequire, also when it is empty, or InfraIgnore.
 	Infra string `yaml:"infra"`
+	// Signing is what holds for signatures here.
+	Signing EnvironmentSigning `yaml:"signing"`
 }
 
 // What a release does about an environment's infrastructure.
@@ -151,7 +163,7 @@ var (
 
 // Parse reads and checks slipway.yaml.
 func Parse(data []byte) (*Config, error) {
-	c := &Config{GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
+	c := &Config{Signing: Signing{Logs: 1, CertificateLogs: 1}, GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
 	if err := decode(File, data, c); err != nil {
 		return nil, err
 	}
@@ -174,6 +186,7 @@ func (c *Config) Validate() error {
 		{"gitops.author.name", c.GitOps.Author.Name, "is not an author name", "give the name that release commits carry", goodAuthor(c.GitOps.Author.Name)},
 		{"gitops.author.email", c.GitOps.Author.Email, "is not an e-mail address", "give the address that release commits carry", goodEmail(c.GitOps.Author.Email)},
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
+		{"signing.publicKey", c.Signing.PublicKey, "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out", c.Signing.PublicKey == "" || taken(c.Signing.PublicKey)},
 		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
 		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
 		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
@@ -197,6 +210,12 @@ func (c *Config) Validate() error {
 		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
 		}
+		if err := c.Environments[name].Signing.validate(fmt.Sprintf("environments.%s.signing", name)); err != nil {
+			return err
+		}
+	}
+	if err := c.Signing.validate("signing", c.EnvironmentNames()); err != nil {
+		return err
 	}
 	if err := c.Infra.validate("infra", c.EnvironmentNames()); err != nil {
 		return err

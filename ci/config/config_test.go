@@ -42,6 +42,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"author":              {"name: Slipway", `name: "a\nb"`, `slipway.yaml: gitops.author.name "a\nb"`, "is not an author name"},
 		"e-mail":              {"slipway@localhost", "nobody", `slipway.yaml: gitops.author.email "nobody"`, "is not an e-mail address"},
 		"key outside":         {`publicKey: ""`, "publicKey: ../key", `slipway.yaml: signing.publicKey "../key"`, "is not a path inside the repository"},
+		"key not taken":       {`publicKey: ""`, "publicKey: cosign.pub", `slipway.yaml: signing.publicKey "cosign.pub"`, "is not a path below apps, gitops or infra"},
 		"environment name":    {"staging: {}", "../staging: {}", `slipway.yaml: environments "../staging"`, "is not a valid name"},
 		"database tag":        {`tag: "2"`, `tag: "../2"`, `slipway.yaml: scan.database.tag "../2"`, "is not a tag"},
 		"cluster over http":   {"server: https://localhost:6443", "server: http://localhost:6443", `slipway.yaml: cluster.server "http://localhost:6443"`, "is not an https URL"},

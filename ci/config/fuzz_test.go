@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"os"
 	"path"
@@ -121,6 +122,12 @@ func FuzzParse(f *testing.F) {
 	} {
 		f.Add([]byte(strings.Replace(string(shipped), change[0], change[1], 1)))
 	}
+	for _, signing := range []string{
+		byIdentity, "  identities: [{}]\n", strings.Replace(byIdentity, ".*@example[.]org", "\"(\\n\"", 1), strings.Replace(byIdentity, "[dev]", "[prod]", 1),
+		strings.Replace(byIdentity, "infra/", "infra/../", 1), byIdentity + "  logs: -1\n", byIdentity + "  publicKey: a.pub\n", strings.Replace(byIdentity, "https://issuer.example.org", "\"https://a\\u00a0b\"", 1),
+	} {
+		f.Add([]byte(strings.Replace(strings.Replace(string(shipped), "  publicKey: \"\"\n", signing, 1), "degraded: refuse", "degraded: 24h", 1)))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := config.Parse(data)
 		if err != nil {
@@ -149,6 +156,12 @@ func FuzzParse(f *testing.F) {
 				states(t, *infra, c.EnvironmentNames())
 			}
 		}
+		for _, name := range append(c.EnvironmentNames(), "") {
+			signers(t, c.Signing, name)
+			if accepts := c.Environments[name].Signing.Accepts(); accepts != 0 && (accepts < time.Minute || accepts > 720*time.Hour) {
+				t.Fatalf("degraded signatures count for %s", accepts)
+			}
+		}
 		for _, name := range c.EnvironmentNames() {
 			if _, err := c.Environment("release", name); err != nil || step.Name("release", "environment", name) != nil {
 				t.Fatalf("environment %q: %v", name, err)
@@ -166,6 +179,34 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v", c.Scan)
 		}
 	})
+}
+
+// signers fails unless whoever may sign is named whole, with an issuer and a root.
+func signers(t *testing.T, signing config.Signing, environment string) {
+	t.Helper()
+	text, err := signing.Allowed(environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text == "" {
+		return
+	}
+	plain(t, "trusted root", signing.TrustedRoot)
+	var allowed []map[string]string
+	if err := json.Unmarshal([]byte(text), &allowed); err != nil || signing.PublicKey != "" || signing.Logs < 0 || signing.CertificateLogs < 0 {
+		t.Fatalf("%v: %+v", err, signing)
+	}
+	for _, identity := range allowed {
+		_, exact := identity["subject"]
+		_, pattern := identity["subjectPattern"]
+		if exact == pattern || len(identity) != 2 || !strings.HasPrefix(identity["issuer"], "https://") {
+			t.Fatalf("%s may sign", text)
+		}
+		plain(t, "issuer", identity["issuer"])
+		if exact && strings.ContainsFunc(identity["subject"], unicode.IsSpace) {
+			t.Fatalf("subject %q", identity["subject"])
+		}
+	}
 }
 
 // states fails unless each environment's state is at a place of its own, which a

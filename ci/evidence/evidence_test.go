@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,8 +268,18 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 	assert.Equal(t, []any{"SLSA_BUILD_LEVEL_1"}, plain["verifiedLevels"])
 	assert.Len(t, plain["inputAttestations"], 6)
 
-	// Only the summary is left: whatever it answers, it answers alone.
-	in.Statements = []evidence.Statement{statement(t, evidence.SummaryType, summary)}
+	// Of the others only their names are left: whatever it answers, it answers alone.
+	names := func(statements []evidence.Statement) []evidence.Statement {
+		var emptied []evidence.Statement
+		for _, s := range statements {
+			emptied = append(emptied, evidence.Statement{PredicateType: s.PredicateType, Predicate: json.RawMessage("{}"), Referrer: s.Referrer})
+		}
+		return emptied
+	}(in.Statements)
+	with := func(summary any) []evidence.Statement {
+		return append(slices.Clone(names), statement(t, evidence.SummaryType, summary))
+	}
+	in.Statements = with(summary)
 	answer, ok := evidence.Answer(in)
 	require.True(t, ok)
 	assert.Equal(t, summary.Outcomes, answer.Outcomes)
@@ -278,7 +289,7 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 		return func(in *evidence.Input) {
 			s := *summary
 			spoil(&s)
-			in.Statements = []evidence.Statement{statement(t, evidence.SummaryType, s)}
+			in.Statements = with(s)
 		}
 	}
 	for name, spoil := range map[string]func(*evidence.Input){
@@ -298,9 +309,9 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 			again.Referrer = "sha256:99"
 			in.Statements = append(in.Statements, again)
 		},
-		"unreadable": func(in *evidence.Input) {
-			in.Statements = []evidence.Statement{statement(t, evidence.SummaryType, []int{})}
-		},
+		"unreadable": func(in *evidence.Input) { in.Statements = with([]int{}) },
+		"one that it stands on does not verify any more": func(in *evidence.Input) { in.Statements = slices.Delete(slices.Clone(in.Statements), 2, 3) },
+		"none that it stands on verifies any more":       func(in *evidence.Input) { in.Statements = in.Statements[len(names):] },
 		"not there": func(in *evidence.Input) { in.Statements = nil },
 	} {
 		in := in

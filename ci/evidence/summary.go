@@ -59,7 +59,8 @@ func (j Judgement) Summary() (*Summary, bool) {
 
 // Answer is the judgement that a signed summary among the statements still gives:
 // about this image and environment, under these very rules, of an age that they
-// allow, and while nobody has scanned the image again.
+// allow, while everything that it stands on still verifies, and while nobody has
+// scanned the image again.
 func Answer(in Input) (*Judgement, bool) {
 	digest := in.policyDigest()
 	for _, statement := range of(in.Statements, SummaryType) {
@@ -73,7 +74,7 @@ func Answer(in Input) (*Judgement, bool) {
 		if "sha256:"+s.Policy.Digest["sha256"] != digest || s.TimeVerified.After(in.Now) || !in.Now.Before(s.ValidUntil) {
 			continue
 		}
-		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge || in.scannedSince(s) {
+		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge || !in.holds(s) || in.scannedSince(s) {
 			continue
 		}
 		return &Judgement{
@@ -82,6 +83,18 @@ func Answer(in Input) (*Judgement, bool) {
 		}, true
 	}
 	return nil, false
+}
+
+// holds says whether every statement that the summary stands on is among those
+// that verify today: a signer may have lost the trust, a degraded signature its
+// time.
+func (in Input) holds(s Summary) bool {
+	for _, d := range s.InputAttestations {
+		if !slices.ContainsFunc(in.Statements, func(known Statement) bool { return known.Referrer == "sha256:"+d.Digest["sha256"] }) {
+			return false
+		}
+	}
+	return true
 }
 
 // scannedSince says whether there is a scan that the summary does not stand on.

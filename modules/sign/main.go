@@ -168,7 +168,9 @@ func (*Sign) Verify(
 // issuer, come from the trusted root's authority with a timestamp of its
 // certificate transparency log (SCT, RFC 6962), and be in its transparency log
 // (Rekor v1 or v2) with a time at which the certificate was valid. Whatever is
-// missing is refused. The result names each statement's signer and times.
+// missing is refused. The result names each statement's signer and times; a
+// refusal names the identities that have signed. With identities, any of them may
+// have signed; with all, it returns every statement that they signed.
 //
 // Example: dagger -m modules/sign call verify-identity --reference ghcr.io/acme/hello@sha256:… --certificate-identity https://github.com/acme/hello/.github/workflows/release.yml@refs/heads/main --certificate-oidc-issuer https://token.actions.githubusercontent.com --trusted-root trusted_root.json
 //
@@ -177,22 +179,29 @@ func (*Sign) VerifyIdentity(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// The certificate's subject alternative name that must have signed: a URI or
-	// an e-mail address.
-	certificateIdentity string,
-	// The OIDC issuer that the certificate must name.
-	certificateOidcIssuer string,
 	// The Sigstore's trusted_root.json.
 	trustedRoot *dagger.File,
+	// The certificate's subject alternative name that must have signed: a URI or
+	// an e-mail address.
+	// +optional
+	certificateIdentity string,
+	// The OIDC issuer that the certificate must name.
+	// +optional
+	certificateOidcIssuer string,
+	// A JSON list of identities instead: issuer or issuerPattern, and subject or
+	// subjectPattern.
+	// +optional
+	identities *dagger.File,
 	// Read identity and issuer as patterns in Go's syntax, which all of each has
 	// to match.
 	// +optional
 	asPattern bool,
-	// Transparency logs that must hold the signature; 0 for a Sigstore without.
+	// Transparency logs that must hold the signature; 0 or less for a Sigstore
+	// without.
 	// +default=1
 	minLogs int,
-	// Certificate transparency logs that must vouch for the certificate; 0 for a
-	// Sigstore without.
+	// Certificate transparency logs that must vouch for the certificate; 0 or less
+	// for a Sigstore without.
 	// +default=1
 	minCertificateLogs int,
 	// How long after its time a signature counts that is marked degraded, such as
@@ -202,6 +211,9 @@ func (*Sign) VerifyIdentity(
 	// The predicate type of an attestation that must be there, too.
 	// +optional
 	attestation string,
+	// Return every signed statement, whatever its type.
+	// +optional
+	all bool,
 	// Who reads.
 	// +optional
 	username string,
@@ -219,16 +231,22 @@ func (*Sign) VerifyIdentity(
 	if asPattern {
 		identityFlag, issuerFlag = identityFlag+"-regexp", issuerFlag+"-regexp"
 	}
-	args := []string{"/step", "verify", "--out", "/out", "--reference", reference,
-		identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer, "--trusted-root", "/trusted_root.json",
-		"--min-logs", strconv.Itoa(minLogs), "--min-certificate-logs", strconv.Itoa(minCertificateLogs)}
+	args := []string{"/step", "verify", "--out", "/out", "--reference", reference}
+	if certificateIdentity != "" || certificateOidcIssuer != "" || identities == nil {
+		args = append(args, identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer)
+	}
+	base, trusted := trust(runner(), trustedRoot, identities, minLogs, minCertificateLogs)
+	args = append(args, trusted...)
 	if acceptDegraded != "" {
 		args = append(args, "--accept-degraded", acceptDegraded)
 	}
 	if attestation != "" {
 		args = append(args, "--attestation", attestation)
 	}
-	return registry(runner().WithMountedFile("/trusted_root.json", trustedRoot), username, password, service, connect, args...).
+	if all {
+		args = append(args, "--all")
+	}
+	return registry(base, username, password, service, connect, args...).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -282,6 +300,17 @@ func (*Sign) VerifyBundle(
 		WithMountedFile("/cosign.pub", publicKey).
 		WithExec([]string{"/step", "verify-bundle", "--out", "/out", "--public-key", "/cosign.pub", "--bundle", "/bundle.sigstore.json"}).
 		File("/out/result.json").Contents(ctx)
+}
+
+// trust adds who is trusted to a container, and returns the flags that say so.
+func trust(base *dagger.Container, trustedRoot, identities *dagger.File, minLogs, minCertificateLogs int) (*dagger.Container, []string) {
+	args := []string{"--trusted-root", "/trusted_root.json", "--min-logs", strconv.Itoa(max(minLogs, 0)), "--min-certificate-logs", strconv.Itoa(max(minCertificateLogs, 0))}
+	base = base.WithMountedFile("/trusted_root.json", trustedRoot)
+	if identities != nil {
+		base = base.WithMountedFile("/identities.json", identities)
+		args = append(args, "--identities", "/identities.json")
+	}
+	return base, args
 }
 
 // registry runs a command against a registry now: its run id is new each time,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 
 	"dagger/sign/internal/dagger"
 )
@@ -102,7 +103,28 @@ func (*Sign) Identity(
 	// Needed for DEGRADE.
 	// +optional
 	degradedFor string,
-) *Signer {
+	// Whose signatures are its own, as VerifyIdentity takes them: what one of them
+	// has signed already isn't signed again, and a signature by somebody else is
+	// not attached. Without them each call signs anew.
+	// +optional
+	identities *dagger.File,
+	// The Sigstore's trusted_root.json. Needed for identities.
+	// +optional
+	trustedRoot *dagger.File,
+	// Transparency logs that must hold a signature of identities.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for their certificates.
+	// +default=1
+	minCertificateLogs int,
+	// The service that stands in for the host and port of connect.
+	// +optional
+	service *dagger.Service,
+	// Where the authorities' and logs' address is reached through the service,
+	// which is named sigstore: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (*Signer, error) {
 	const tokenFile = "/secrets/identity-token"
 	args := []string{"--identity-token-file", tokenFile, "--fulcio", fulcio}
 	for _, list := range []struct {
@@ -119,7 +141,20 @@ func (*Sign) Identity(
 	if degradedFor != "" {
 		args = append(args, "--degraded-for", degradedFor)
 	}
-	return &Signer{Program: runner().WithMountedSecret(tokenFile, token), Args: args}
+	program := runner().WithMountedSecret(tokenFile, token)
+	if (identities == nil) != (trustedRoot == nil) {
+		return nil, errors.New("identities and trustedRoot are given together, or neither")
+	}
+	if identities != nil {
+		var trusted []string
+		program, trusted = trust(program, trustedRoot, identities, minLogs, minCertificateLogs)
+		args = append(args, trusted...)
+	}
+	if service != nil {
+		program = program.WithServiceBinding("sigstore", service)
+		args = append(args, "--identity-connect", connect)
+	}
+	return &Signer{Program: program, Args: args}, nil
 }
 
 // PublicKey is the public half of the signer's key: result.json and cosign.pub.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -31,8 +32,9 @@ type survey struct {
 	Image v1.Descriptor
 	// Verified are the bundles whose signer is trusted, for any predicate type.
 	Verified []found
-	// Rejected are one line for each bundle that is not.
-	Rejected []string
+	// Rejected are one line for each bundle that is not, and Strangers the
+	// identities of those that only an identity is wrong with.
+	Rejected, Strangers []string
 }
 
 // look reads an image's manifest and all its bundles; when nobody is trusted,
@@ -78,6 +80,12 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 
 func (s *survey) reject(digest v1.Hash, err error) {
 	s.Rejected = append(s.Rejected, fmt.Sprintf("%s: %s", digest, oneLine(err)))
+	var stranger *bundle.StrangerError
+	if errors.As(err, &stranger) {
+		if name := (bundle.Identity{Subject: stranger.Identity, Issuer: stranger.Issuer}).String(); !slices.Contains(s.Strangers, name) {
+			s.Strangers = append(s.Strangers, name)
+		}
+	}
 }
 
 // candidate leaves out what says it is something else, such as an SBOM. Not

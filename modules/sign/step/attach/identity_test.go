@@ -39,7 +39,7 @@ func TestVerifyByIdentity(t *testing.T) {
 		_, err = verify(who)
 		fault := refused(t, err, step.KindPolicy, "verify")
 		assert.Contains(t, fault.Reason, `by identity "release@example.org" of issuer "https://issuer.example.org": 2 bundles`)
-		assert.Contains(t, fault.Mend, "as this identity")
+		assert.Contains(t, fault.Mend, `as identity "release@example.org" of issuer "https://issuer.example.org"`)
 
 		here := attest(w.ref.Digest.String())
 		got, err := verify(who)
@@ -55,6 +55,28 @@ func TestVerifyByIdentity(t *testing.T) {
 		assert.Contains(t, got.Ignored[0]+got.Ignored[1], elsewhere)
 
 		_, err = verify("other@example.org")
-		assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "3 bundles")
+		fault = refused(t, err, step.KindPolicy, "verify")
+		assert.Contains(t, fault.Reason, `by identity "other@example.org" of issuer "https://issuer.example.org": 3 bundles`)
+		assert.Contains(t, fault.Reason, `signed by identity "release@example.org" of issuer "https://issuer.example.org"`)
+		assert.NotContains(t, fault.Reason, ", identity", "each is named once")
+
+		either, err := bundle.TrustIdentities([]bundle.Identity{{Subject: "other@example.org", Issuer: issuer}, {SubjectPattern: "release@.*", Issuer: issuer}}, root, bundle.Evidence{CertificateLogs: bundle.None})
+		require.NoError(t, err)
+		assert.Equal(t, `identity "other@example.org" of issuer "https://issuer.example.org" or identity matching "release@.*" of issuer "https://issuer.example.org"`, either.String())
+		all, err := attach.VerifyAll(ctx, w.client(), either, "verify", w.ref)
+		assert.Nil(t, all)
+		assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "has no valid signature")
+		statement, err := bundle.NewStatement(w.ref.Digest.String(), bundle.SignPredicateType, nil, nil)
+		require.NoError(t, err)
+		data, err := json.Marshal(statement)
+		require.NoError(t, err)
+		w.attachRaw(sigstore.Attest(t, who, issuer, data))
+		all, err = attach.VerifyAll(ctx, w.client(), either, "verify", w.ref)
+		require.NoError(t, err)
+		require.Len(t, all.Statements, 2)
+		for _, s := range all.Statements {
+			require.NotNil(t, s.Signer)
+			assert.Equal(t, who, s.Signer.Identity)
+		}
 	})
 }

@@ -3,7 +3,9 @@ package attach
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/registry"
@@ -83,10 +85,10 @@ func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w
 	if done.Verified > 0 {
 		return done, nil
 	}
-	return nil, refuse(w, trust, len(there.Rejected), len(otherClaims), done.Ignored)
+	return nil, refuse(w, trust, there, len(otherClaims), done.Ignored)
 }
 
-// Statement is one that the key signed about the image.
+// Statement is one that the signer signed about the image.
 type Statement struct {
 	PredicateType string          `json:"predicateType"`
 	Predicate     json.RawMessage `json:"predicate"`
@@ -95,9 +97,11 @@ type Statement struct {
 	// Referrer is the manifest that holds it.
 	Referrer string   `json:"referrer"`
 	Envelope Envelope `json:"envelope"`
+	// Signer is who signed it; absent when a key is trusted.
+	Signer *bundle.Signer `json:"signer,omitempty"`
 }
 
-// Evidence is everything that one key signed about an image.
+// Evidence is everything that who is trusted signed about an image.
 type Evidence struct {
 	Reference string `json:"reference"`
 	Digest    string `json:"digest"`
@@ -105,12 +109,12 @@ type Evidence struct {
 	// Statements are in the order of the registry's list; the image's signature
 	// is one of them.
 	Statements []Statement `json:"statements"`
-	// Ignored is one line for each that the key did not sign.
+	// Ignored is one line for each that somebody else signed.
 	Ignored []string `json:"ignored,omitempty"`
 }
 
-// VerifyAll returns every statement that the key signed about the image. It
-// refuses an image without a signature by the key, whatever else is there.
+// VerifyAll returns every statement that who is trusted signed about the image. It
+// refuses an image without a signature by them, whatever else is there.
 func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *Reference) (*Evidence, error) {
 	there, err := look(ctx, stage, client, reference, trust)
 	if err != nil {
@@ -129,31 +133,38 @@ func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust
 			claims = map[string]string{}
 		}
 		isSigned = isSigned || f.Statement.PredicateType == bundle.SignPredicateType
-		all.Statements = append(all.Statements, Statement{
+		statement := Statement{
 			PredicateType: f.Statement.PredicateType, Predicate: f.Statement.Predicate, Annotations: claims,
 			Referrer: f.Referrer.String(), Envelope: f.Envelope,
-		})
+		}
+		if trust.Key() == nil {
+			statement.Signer = &f.Signer
+		}
+		all.Statements = append(all.Statements, statement)
 	}
 	if !isSigned {
 		w := Wanted{Stage: stage, Reference: reference, PredicateType: bundle.SignPredicateType}
-		return nil, refuse(w, trust, len(there.Rejected), 0, there.Rejected)
+		return nil, refuse(w, trust, there, 0, there.Rejected)
 	}
 	return all, nil
 }
 
-func refuse(w Wanted, trust *bundle.Trust, rejected, otherClaims int, details []string) error {
+func refuse(w Wanted, trust *bundle.Trust, there *survey, otherClaims int, details []string) error {
 	what, verb := "signature", "sign"
 	if w.PredicateType != bundle.SignPredicateType {
 		what, verb = "attestation "+w.PredicateType, "attest"
 	}
 	mend := verb + " the image with the key of this public key"
 	if trust.Key() == nil {
-		mend = verb + " the image as this identity, under a Sigstore that the trusted root names"
+		mend = verb + " the image as " + trust.String() + ", under a Sigstore that the trusted root names"
 	}
 	reason := fmt.Sprintf("has no %s", what)
 	switch {
-	case rejected > 0:
-		reason = fmt.Sprintf("has no valid %s by %s: %d bundles are attached that do not verify", what, trust, rejected)
+	case len(there.Rejected) > 0:
+		reason = fmt.Sprintf("has no valid %s by %s: %d bundles are attached that do not verify", what, trust, len(there.Rejected))
+		if len(there.Strangers) > 0 {
+			reason += "; signed by " + oneLine(errors.New(strings.Join(there.Strangers, ", ")))
+		}
 	case otherClaims > 0:
 		reason = fmt.Sprintf("has no %s with the wanted claims", what)
 	}

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -60,7 +61,7 @@ type Verified struct {
 
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
 // whose signer is trusted. A statement that is marked degraded counts until its
-// expiry. An error matches ErrMalformed or ErrUntrusted.
+// expiry, one by an identity only as long as its Trust accepts that. An error matches ErrMalformed or ErrUntrusted.
 func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err error) {
 	defer decided(&err)
 	b, err := parse(data)
@@ -78,7 +79,7 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 	result, refused := t.check(b, digest)
 	if refused != nil {
 		if result = t.checkDegraded(b, digest); result == nil {
-			return nil, refused
+			return nil, t.stranger(b, digest, refused)
 		}
 	}
 	payload, err := envelope.RawEnvelope().DecodeB64Payload()
@@ -97,9 +98,9 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 	if signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
 		return nil, err
 	}
-	if refused != nil {
+	if t.key == nil && (refused != nil || signer.Degraded != nil) {
 		if err := t.acceptDegraded(signer, time.Now()); err != nil {
-			return nil, fmt.Errorf("%w: %w", refused, err)
+			return nil, fmt.Errorf("%w: %w", cmp.Or(refused, ErrUntrusted), err)
 		}
 	}
 	return &Verified{Statement: &statement, Signer: signer}, nil

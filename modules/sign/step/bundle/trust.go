@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
 
 	sigstore "github.com/sigstore/sigstore-go/pkg/bundle"
@@ -23,9 +24,11 @@ type Trust struct {
 	name   string
 	verify check
 	// lesser verify with less evidence what is marked degraded, and degradedFor
-	// is how long that counts.
+	// is how long that counts; never when zero.
 	lesser      []check
 	degradedFor time.Duration
+	// anyone are check and lesser for whatever identity, to name a stranger by.
+	anyone []check
 }
 
 type check func(*sigstore.Bundle, verify.ArtifactPolicyOption) (*verify.VerificationResult, error)
@@ -51,10 +54,12 @@ func TrustKey(public *key.Public) *Trust {
 // match.
 type Identity struct {
 	// Issuer is the OIDC issuer, such as https://token.actions.githubusercontent.com.
-	Issuer, IssuerPattern string
+	Issuer        string `json:"issuer,omitempty"`
+	IssuerPattern string `json:"issuerPattern,omitempty"`
 	// Subject is the certificate's subject alternative name: a URI, an e-mail
 	// address or another name.
-	Subject, SubjectPattern string
+	Subject        string `json:"subject,omitempty"`
+	SubjectPattern string `json:"subjectPattern,omitempty"`
 }
 
 // None is a number of Evidence that asks for none at all.
@@ -74,7 +79,7 @@ type Evidence struct {
 	Timestamps int
 	// Degraded is for how long after its first time a statement counts that is
 	// marked degraded, with one time and without logs; until its own expiry, if
-	// that is earlier. Zero is never.
+	// that is earlier. Zero is never, whatever evidence there is.
 	Degraded time.Duration
 }
 
@@ -96,18 +101,33 @@ func ParseRoot(data []byte) (*Root, error) {
 	return &Root{material: parsed}, nil
 }
 
-// TrustIdentity trusts certificates of the root's authorities that name the
-// identity, with at least that evidence. What the root can't give is refused
-// here: an error matches ErrTrust.
+// TrustIdentity is TrustIdentities for one.
 func TrustIdentity(identity Identity, trusted *Root, evidence Evidence) (*Trust, error) {
+	return TrustIdentities([]Identity{identity}, trusted, evidence)
+}
+
+// TrustIdentities trusts certificates of the root's authorities that name one of
+// the identities, with at least that evidence. What the root can't give is refused
+// here: an error matches ErrTrust.
+func TrustIdentities(identities []Identity, trusted *Root, evidence Evidence) (*Trust, error) {
 	if trusted == nil || trusted.material == nil {
 		return nil, fmt.Errorf("%w: an identity needs a trusted root", ErrTrust)
 	}
-	wanted, err := identity.matcher()
-	if err != nil {
-		return nil, err
+	if len(identities) == 0 {
+		return nil, fmt.Errorf("%w: there is no identity", ErrTrust)
 	}
-	byIdentity := func(evidence Evidence) (check, error) {
+	var named []string
+	var wanted []verify.PolicyOption
+	for _, identity := range identities {
+		matcher, err := identity.matcher()
+		if err != nil {
+			return nil, err
+		}
+		// Of several, sigstore-go asks for any.
+		wanted = append(wanted, verify.WithCertificateIdentity(matcher))
+		named = append(named, identity.String())
+	}
+	by := func(evidence Evidence, policy ...verify.PolicyOption) (check, error) {
 		options, err := evidence.options(trusted.material)
 		if err != nil {
 			return nil, err
@@ -117,32 +137,60 @@ func TrustIdentity(identity Identity, trusted *Root, evidence Evidence) (*Trust,
 			return nil, fmt.Errorf("%w: %w", ErrTrust, err)
 		}
 		return func(b *sigstore.Bundle, artifact verify.ArtifactPolicyOption) (*verify.VerificationResult, error) {
-			return verifier.Verify(b, verify.NewPolicy(artifact, verify.WithCertificateIdentity(wanted)))
+			return verifier.Verify(b, verify.NewPolicy(artifact, policy...))
 		}, nil
 	}
-	trust := &Trust{
-		name:        fmt.Sprintf("identity %s of issuer %s", either(identity.Subject, identity.SubjectPattern), either(identity.Issuer, identity.IssuerPattern)),
-		degradedFor: evidence.Degraded,
-	}
-	if trust.verify, err = byIdentity(evidence); err != nil {
-		return nil, err
-	}
+	trust := &Trust{name: strings.Join(named, " or "), degradedFor: evidence.Degraded}
 	if evidence.Degraded < 0 {
 		return nil, fmt.Errorf("%w: degraded signatures can't count for %s", ErrTrust, evidence.Degraded)
 	}
-	if evidence.Degraded > 0 {
-		// A timestamp authority's time without a log, or a log with its own time.
-		for _, less := range []Evidence{{Logs: None, CertificateLogs: evidence.CertificateLogs}, {CertificateLogs: evidence.CertificateLogs}} {
-			if lesser, err := byIdentity(less); err == nil {
-				trust.lesser = append(trust.lesser, lesser)
-			}
+	// Less than the evidence is a timestamp authority's time without a log, or a
+	// log with its own time.
+	for n, enough := range []Evidence{evidence, {Logs: None, CertificateLogs: evidence.CertificateLogs}, {CertificateLogs: evidence.CertificateLogs}} {
+		wants, err := by(enough, wanted...)
+		switch {
+		case err != nil && n == 0:
+			return nil, err
+		case err != nil:
+			continue
+		case n == 0:
+			trust.verify = wants
+		default:
+			trust.lesser = append(trust.lesser, wants)
 		}
+		anyone, err := by(enough, verify.WithoutIdentitiesUnsafe())
+		if err != nil {
+			return nil, err
+		}
+		trust.anyone = append(trust.anyone, anyone)
 	}
 	return trust, nil
 }
 
-// checkDegraded is check with the least evidence; nil when that is not there, or
-// when no degraded statement counts.
+// StrangerError is an ErrUntrusted: a bundle of an identity that is not trusted,
+// with evidence for it.
+type StrangerError struct{ Identity, Issuer string }
+
+func (s *StrangerError) Error() string {
+	return fmt.Sprintf("it is signed by identity %q of issuer %q", cut(s.Identity), cut(s.Issuer))
+}
+
+// stranger adds to a refusal whose signature it is, where that can be told.
+func (t *Trust) stranger(b *sigstore.Bundle, digest string, refused error) error {
+	if t == nil {
+		return refused
+	}
+	for _, anyone := range t.anyone {
+		result, err := (&Trust{verify: anyone}).check(b, digest)
+		if err == nil && result.Signature != nil && result.Signature.Certificate != nil {
+			by := t.signer(result)
+			return fmt.Errorf("%w: %w", refused, &StrangerError{by.Identity, by.Issuer})
+		}
+	}
+	return refused
+}
+
+// checkDegraded is check with the least evidence; nil when that is not there.
 func (t *Trust) checkDegraded(b *sigstore.Bundle, digest string) *verify.VerificationResult {
 	if t == nil {
 		return nil
@@ -155,11 +203,14 @@ func (t *Trust) checkDegraded(b *sigstore.Bundle, digest string) *verify.Verific
 	return nil
 }
 
-// acceptDegraded refuses a signer with the least evidence whose statement is not
-// marked degraded, or no longer counts.
+// acceptDegraded refuses a statement that is not marked degraded, or does not
+// count.
 func (t *Trust) acceptDegraded(signer Signer, now time.Time) error {
 	if signer.Degraded == nil {
 		return errors.New("its statement is not marked degraded")
+	}
+	if t.degradedFor == 0 {
+		return fmt.Errorf("its signature is degraded (without %s), and none that is degraded is accepted", strings.Join(signer.Degraded.Missing, ", "))
 	}
 	for _, seen := range signer.Times {
 		if until := seen.Add(t.degradedFor); !now.Before(until) {
@@ -167,6 +218,11 @@ func (t *Trust) acceptDegraded(signer Signer, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// String names the identity, for people.
+func (i Identity) String() string {
+	return fmt.Sprintf("identity %s of issuer %s", either(i.Subject, i.SubjectPattern), either(i.Issuer, i.IssuerPattern))
 }
 
 func either(exact, pattern string) string {

@@ -7,6 +7,7 @@
 package keyless
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -61,6 +62,9 @@ type Options struct {
 	// DegradedFor is how long a degraded signature counts; only for
 	// WhenDownDegrade.
 	DegradedFor time.Duration
+	// Connect maps a service's host:port as its URL names it to the host:port to
+	// dial instead.
+	Connect map[string]string
 	// Trust, if there is one, has to accept what is made, unless it is degraded,
 	// and tells earlier signatures by the identity.
 	Trust *bundle.Trust
@@ -73,6 +77,7 @@ type Options struct {
 type Signer struct {
 	options Options
 	stage   string
+	base    http.RoundTripper
 }
 
 // New checks the options; nothing is sent yet. stage names the stage in faults.
@@ -120,7 +125,7 @@ func New(stage string, options Options) (*Signer, error) {
 	if options.Pause == 0 {
 		options.Pause = 500 * time.Millisecond
 	}
-	return &Signer{options: options, stage: stage}, nil
+	return &Signer{options: options, stage: stage, base: dialling(options.Connect)}, nil
 }
 
 // MaxDegraded is the longest that a degraded signature may count.
@@ -255,7 +260,21 @@ func (s *Signer) attempt(ctx context.Context, statement *bundle.Statement, missi
 }
 
 func (s *Signer) transport(ctx context.Context, service string) http.RoundTripper {
-	return &patient{ctx: ctx, service: service, pause: s.options.Pause}
+	return &patient{ctx: ctx, service: service, pause: s.options.Pause, base: s.base}
+}
+
+// dialling is the default transport, which dials what connect maps.
+func dialling(connect map[string]string) http.RoundTripper {
+	if len(connect) == 0 {
+		return http.DefaultTransport
+	}
+	dialer := &net.Dialer{Timeout: timeout}
+	return &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, cmp.Or(connect[address], address))
+		},
+		ForceAttemptHTTP2: true,
+	}
 }
 
 // finish reads what was made back: nothing is handed on that does not verify.

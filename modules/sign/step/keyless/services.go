@@ -55,6 +55,7 @@ type patient struct {
 	ctx     context.Context
 	service string
 	pause   time.Duration
+	base    http.RoundTripper
 }
 
 func (p *patient) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -99,7 +100,7 @@ func (p *patient) once(r *http.Request, body []byte) (*http.Response, error) {
 	if len(body) > 0 {
 		request.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	response, err := http.DefaultTransport.RoundTrip(request)
+	response, err := p.base.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

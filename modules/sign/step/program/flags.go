@@ -117,12 +117,8 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 	if err != nil {
 		return nil, nil, err
 	}
-	for logical, actual := range r.connect {
-		for _, address := range []string{logical, actual} {
-			if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
-				return nil, nil, step.Input(stage, fmt.Sprintf("--connect %q", logical+"="+actual), "is not two host:port", "give it as localhost:5000=registry:5000")
-			}
-		}
+	if err := checkConnect(stage, "--connect", r.connect); err != nil {
+		return nil, nil, err
 	}
 	options := registry.Options{Connect: r.connect, Username: *r.username, Push: push}
 	if (*r.username == "") != (*r.password == "") {
@@ -136,6 +132,17 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 		options.Password = string(trimLine(data))
 	}
 	return reference, registry.New(reference.Repository, options), nil
+}
+
+func checkConnect(stage, flagName string, connect pairs) error {
+	for logical, actual := range connect {
+		for _, address := range []string{logical, actual} {
+			if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+				return step.Input(stage, fmt.Sprintf("%s %q", flagName, logical+"="+actual), "is not two host:port", "give it as localhost:5000=registry:5000")
+			}
+		}
+	}
+	return nil
 }
 
 func readPassword(stage, file string) ([]byte, error) {

@@ -34,6 +34,7 @@ type signerFlags struct {
 
 	uri, credentials *string
 
+	connect            pairs
 	token, fulcio      *string
 	logs, tiles, times list
 	whenDown           *string
@@ -57,6 +58,8 @@ func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
 	set.Var(&s.logs, "rekor", "URL of a transparency log with Rekor's API 1; repeat for more")
 	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
 	set.Var(&s.times, "timestamp-authority", "URL of a timestamp authority (RFC 3161); repeat for more")
+	s.connect = pairs{}
+	set.Var(s.connect, "identity-connect", "host:port of a service in its URL, and the one to dial: LOGICAL=ACTUAL; repeat for more")
 	s.whenDown = set.String("when-down", string(keyless.WhenDownRefuse), "when a log or timestamp authority is down: refuse, or degrade")
 	s.degradedFor = set.Duration("degraded-for", 0, "how long a degraded signature counts, such as 24h (required with --when-down degrade)")
 	s.identity = addIdentity(set)
@@ -70,7 +73,7 @@ var kinds = []struct {
 }{
 	{"key-file", []string{"key-file", "password-file"}},
 	{"key-uri", []string{"key-uri", "kms-credentials-file"}},
-	{"identity-token-file", append([]string{"identity-token-file", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for"}, identityFlagNames...)},
+	{"identity-token-file", append([]string{"identity-token-file", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for", "identity-connect"}, identityFlagNames...)},
 }
 
 // kind is the flag that names the kind of signer; a key file when none does.
@@ -135,9 +138,12 @@ func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
 	if *s.fulcio == "" {
 		return nil, step.Input(stage, "--fulcio", "is not given", "give the certificate authority's URL")
 	}
+	if err := checkConnect(stage, "--identity-connect", s.connect); err != nil {
+		return nil, err
+	}
 	options := keyless.Options{
 		Token: []byte(strings.TrimSpace(string(token))), Fulcio: *s.fulcio, TimestampAuthorities: s.times,
-		WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
+		Connect: s.connect, WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
 	}
 	for _, url := range s.logs {
 		options.Logs = append(options.Logs, keyless.Log{URL: url, Version: 1})

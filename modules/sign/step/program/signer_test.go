@@ -109,6 +109,19 @@ func signByIdentity(t *testing.T, address string) {
 	require.NoError(t, run(t, &again, sign...))
 	assert.True(t, again.Signed)
 
+	// The services are dialled elsewhere than their URLs say.
+	moved := append([]string{}, sign...)
+	for n, text := range moved {
+		if n > 0 && moved[n-1] == "--fulcio" {
+			actual := strings.TrimPrefix(text, "http://")
+			moved[n] = "http://localhost:1"
+			moved = append(moved, "--identity-connect", "localhost:1="+actual)
+			break
+		}
+	}
+	require.NoError(t, run(t, &again, moved...))
+	assert.True(t, again.Signed)
+
 	// What is not trusted is not attached.
 	other := identityOf(t, s)
 	other[1] = "other@example.org"
@@ -168,6 +181,7 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 		"no authority":         {[]string{"--identity-token-file", token, "--rekor", "https://log.example.org"}, "--fulcio", "is not given"},
 		"a rubbish token":      {with(byToken[2:], "--identity-token-file", secret), "identity token", "is not a JWT"},
 		"no time":              {byToken[:4], "services", "none gives a time"},
+		"half an address":      {with(byToken, "--identity-connect", "localhost:1=sigstore"), "--identity-connect", "is not two host:port"},
 		"unknown policy":       {with(byToken, "--when-down", "ignore"), "when down", "neither refuse nor degrade"},
 		"no expiry":            {with(byToken, "--when-down", "degrade"), "expiry", "is not between"},
 		"half an identity":     {with(byToken, "--certificate-identity", who), "--certificate-oidc-issuer", "is not given"},

@@ -1,8 +1,12 @@
 package program
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +48,7 @@ func (t *trustFlags) read(stage string) (*bundle.Trust, error) {
 type identityFlags struct {
 	set      *flag.FlagSet
 	identity bundle.Identity
+	list     *string
 	root     *string
 	logs     *int
 	certLogs *int
@@ -53,12 +58,13 @@ type identityFlags struct {
 
 var identityFlagNames = []string{
 	"certificate-identity", "certificate-identity-regexp", "certificate-oidc-issuer", "certificate-oidc-issuer-regexp",
-	"trusted-root", "min-logs", "min-certificate-logs", "min-timestamps", "accept-degraded",
+	"identities", "trusted-root", "min-logs", "min-certificate-logs", "min-timestamps", "accept-degraded",
 }
 
 func addIdentity(set *flag.FlagSet) *identityFlags {
 	i := &identityFlags{
 		set:      set,
+		list:     set.String("identities", "", "file with a JSON list of identities instead, of which any may have signed: issuer or issuerPattern, and subject or subjectPattern"),
 		root:     set.String("trusted-root", "", "trusted_root.json of the identity's Sigstore (required with an identity)"),
 		logs:     set.Int("min-logs", 1, "transparency logs that must hold a signature by the identity; 0 asks none"),
 		certLogs: set.Int("min-certificate-logs", 1, "certificate transparency logs that must vouch for the certificate; 0 asks none"),
@@ -98,16 +104,9 @@ func (t *trustFlags) readKey(stage string) (*bundle.Trust, error) {
 
 // read reads what the flags name; every failure is a fault.
 func (i *identityFlags) read(stage string) (*bundle.Trust, error) {
-	for _, c := range []struct{ flag, exact, pattern string }{
-		{"--certificate-identity", i.identity.Subject, i.identity.SubjectPattern},
-		{"--certificate-oidc-issuer", i.identity.Issuer, i.identity.IssuerPattern},
-	} {
-		switch {
-		case c.exact == "" && c.pattern == "":
-			return nil, step.Input(stage, c.flag, "is not given: a name counts only with the issuer that vouches for it", "give "+c.flag+" or "+c.flag+"-regexp")
-		case c.exact != "" && c.pattern != "":
-			return nil, step.Input(stage, c.flag, "is given beside "+c.flag+"-regexp", "give one of the two")
-		}
+	identities, err := i.identities(stage)
+	if err != nil {
+		return nil, err
 	}
 	if *i.degraded < 0 {
 		return nil, step.Input(stage, "--accept-degraded "+i.degraded.String(), "is negative", "give a time such as 24h, or leave it out")
@@ -139,11 +138,57 @@ func (i *identityFlags) read(stage string) (*bundle.Trust, error) {
 	if err != nil {
 		return nil, step.Input(stage, "trusted root "+*i.root, line(err), "give the trusted_root.json that the Sigstore publishes through TUF").Because(err)
 	}
-	trust, err := bundle.TrustIdentity(i.identity, root, evidence)
+	trust, err := bundle.TrustIdentities(identities, root, evidence)
 	if errors.Is(err, bundle.ErrTrust) {
 		return nil, step.Input(stage, "identity", line(err), "mend the identity's flags, or give the trusted root of its Sigstore").Because(err)
 	}
 	return trust, err
+}
+
+// identities are the one that the flags name, or those of the list.
+func (i *identityFlags) identities(stage string) ([]bundle.Identity, error) {
+	if *i.list != "" {
+		if i.identity != (bundle.Identity{}) {
+			return nil, step.Input(stage, "--identities", "is given beside an identity", "give the list alone, with the identity in it")
+		}
+		data, err := read(stage, "--identities", *i.list)
+		if err != nil {
+			return nil, err
+		}
+		list, err := readIdentities(data)
+		if err != nil {
+			return nil, step.Input(stage, "--identities "+*i.list, line(err), `give a JSON list such as [{"issuer": "https://…", "subject": "…"}]`).Because(err)
+		}
+		return list, nil
+	}
+	for _, c := range []struct{ flag, exact, pattern string }{
+		{"--certificate-identity", i.identity.Subject, i.identity.SubjectPattern},
+		{"--certificate-oidc-issuer", i.identity.Issuer, i.identity.IssuerPattern},
+	} {
+		switch {
+		case c.exact == "" && c.pattern == "":
+			return nil, step.Input(stage, c.flag, "is not given: a name counts only with the issuer that vouches for it", "give "+c.flag+" or "+c.flag+"-regexp")
+		case c.exact != "" && c.pattern != "":
+			return nil, step.Input(stage, c.flag, "is given beside "+c.flag+"-regexp", "give one of the two")
+		}
+	}
+	return []bundle.Identity{i.identity}, nil
+}
+
+func readIdentities(data []byte) ([]bundle.Identity, error) {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	var list []bundle.Identity
+	if err := decoder.Decode(&list); err != nil {
+		return nil, fmt.Errorf("is no list of identities: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("holds more than a list")
+	}
+	if len(list) == 0 {
+		return nil, errors.New("names nobody")
+	}
+	return list, nil
 }
 
 // line renders an error for a fault's one-line fields.

@@ -61,6 +61,22 @@ func verifyByIdentity(t *testing.T, address string) {
 	assert.Equal(t, who, verified.Signers[0].Identity)
 	require.NoError(t, verify(nil, "--certificate-identity-regexp", ".*@example[.]org", "--certificate-oidc-issuer-regexp", "https://.*"))
 
+	list := func(text string) []string { return []string{"--identities", file(t, text)} }
+	require.NoError(t, verify(&verified, list(`[{"issuer":"`+issuer+`","subject":"other@example.org"},{"issuer":"`+issuer+`","subjectPattern":".*@example[.]org"}]`)...))
+	assert.Equal(t, who, verified.Signers[0].Identity)
+	var all struct {
+		Statements []attach.Statement
+	}
+	require.NoError(t, verify(&all, append(list(`[{"issuer":"`+issuer+`","subject":"`+who+`"}]`), "--all")...))
+	require.Len(t, all.Statements, 1)
+	require.NotNil(t, all.Statements[0].Signer)
+	assert.Equal(t, who, all.Statements[0].Signer.Identity)
+	f := fault(t, verify(nil, append(list(`[{"issuer":"`+issuer+`","subject":"other@example.org"},{"issuer":"`+issuer+`","subject":"third@example.org"}]`), "--all")...))
+	assert.Equal(t, step.KindPolicy, f.Kind)
+	for _, named := range []string{"signed by identity \"" + who, "by identity \"other@example.org\"", "or identity \"third@example.org\""} {
+		assert.Contains(t, f.Reason, named)
+	}
+
 	for name, args := range map[string][]string{
 		"wrong identity":      {"--certificate-identity", "other@example.org", "--certificate-oidc-issuer", issuer},
 		"wrong issuer":        {"--certificate-identity", who, "--certificate-oidc-issuer", "https://other.example.org"},
@@ -100,6 +116,15 @@ func TestVerifyRefusesATrustThatIsNone(t *testing.T) {
 		"bad pattern":       {[]string{"--certificate-identity-regexp", "(", "--certificate-oidc-issuer", issuer, "--trusted-root", root}, "identity", "pattern of the identity's subject"},
 		"too many logs":     {with("--trusted-root", root, "--min-logs", "7"), "identity", "the trusted root has 1"},
 		"no time":           {with("--trusted-root", root, "--min-timestamps", "0"), "--min-timestamps 0", "is too small"},
+		"list and identity": {with("--identities", root, "--trusted-root", root), "--identities", "is given beside an identity"},
+		"no list":           {[]string{"--identities", missing, "--trusted-root", root}, "--identities", "no such file"},
+		"empty list":        {[]string{"--identities", file(t, "[]"), "--trusted-root", root}, "--identities", "names nobody"},
+		"null list":         {[]string{"--identities", file(t, "null"), "--trusted-root", root}, "--identities", "names nobody"},
+		"rubbish list":      {[]string{"--identities", public, "--trusted-root", root}, "--identities", "is no list"},
+		"unknown member":    {[]string{"--identities", file(t, `[{"subjct":"x"}]`), "--trusted-root", root}, "--identities", "subjct"},
+		"two lists":         {[]string{"--identities", file(t, `[{}][{}]`), "--trusted-root", root}, "--identities", "more than a list"},
+		"anybody":           {[]string{"--identities", file(t, `[{}]`), "--trusted-root", root}, "identity", "has no issuer"},
+		"key and list":      {[]string{"--identities", file(t, `[{}]`), "--public-key", public}, "--public-key", "is given beside --identities"},
 		"fewer than none":   {with("--trusted-root", root, "--min-logs", "-1"), "--min-logs -1", "is too small"},
 	} {
 		t.Run(name, func(t *testing.T) {

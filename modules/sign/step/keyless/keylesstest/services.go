@@ -61,6 +61,7 @@ type Services struct {
 	servers map[Service]*httptest.Server
 	answers map[Service]http.HandlerFunc
 	asked   map[Service]int
+	ago     time.Duration
 
 	authority    *root.FulcioCertificateAuthority
 	authorityKey crypto.Signer
@@ -120,6 +121,20 @@ func (s *Services) Down(service Service, status int) {
 
 // Stop closes a service's port.
 func (s *Services) Stop(service Service) { s.servers[service].Close() }
+
+// Ago sets the services' clocks back, by less than two minutes; the timestamp
+// authority's certificate is only a minute old.
+func (s *Services) Ago(ago time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ago = ago
+}
+
+func (s *Services) now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Now().Add(-s.ago)
+}
 
 // Asked is how often a service was asked.
 func (s *Services) Asked(service Service) int {
@@ -229,7 +244,7 @@ func (s *Services) certify(r *http.Request) (int, http.Header, []byte, error) {
 	if !ok || !ecdsa.VerifyASN1(public, sum[:], request.PublicKeyRequest.ProofOfPossession) {
 		return 0, nil, nil, errors.New("no proof of possession")
 	}
-	leaf, err := ca.GenerateLeafCert(claims.Email, claims.Iss, time.Now(), publicOnly{public}, s.authority.Intermediates[0], s.authorityKey)
+	leaf, err := ca.GenerateLeafCert(claims.Email, claims.Iss, s.now(), publicOnly{public}, s.authority.Intermediates[0], s.authorityKey)
 	if err != nil {
 		return 0, nil, nil, err
 	}
@@ -250,7 +265,7 @@ func (s *Services) stamp(r *http.Request) (int, http.Header, []byte, error) {
 		return 0, nil, nil, err
 	}
 	answer := timestamp.Timestamp{
-		HashAlgorithm: request.HashAlgorithm, HashedMessage: request.HashedMessage, Time: time.Now(),
+		HashAlgorithm: request.HashAlgorithm, HashedMessage: request.HashedMessage, Time: s.now(),
 		Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
 	}
 	body, err := answer.CreateResponseWithOpts(s.times.Leaf, s.timesKey, crypto.SHA256)
@@ -291,7 +306,7 @@ func (s *Services) log(r *http.Request) (int, http.Header, []byte, error) {
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	made, err := s.log1.GenerateTlogEntry(leaf, &envelope, sig, time.Now().Unix(), true)
+	made, err := s.log1.GenerateTlogEntry(leaf, &envelope, sig, s.now().Unix(), true)
 	if err != nil {
 		return 0, nil, nil, err
 	}

@@ -1,0 +1,143 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"slipway/step"
+)
+
+// Identity is who may sign without a key.
+type Identity struct {
+	// Issuer is the URL of the OIDC issuer that the certificate must name.
+	Issuer string `yaml:"issuer" json:"issuer"`
+	// Subject is the certificate's subject alternative name, a URI or an e-mail
+	// address; SubjectPattern is one in Go's syntax that all of the name matches.
+	// One of the two is given.
+	Subject        string `yaml:"subject" json:"subject,omitempty"`
+	SubjectPattern string `yaml:"subjectPattern" json:"subjectPattern,omitempty"`
+	// Environments that it may sign for; all of them when there is none.
+	Environments []string `yaml:"environments" json:"environments,omitempty"`
+}
+
+// EnvironmentSigning is what holds for signatures in one environment.
+type EnvironmentSigning struct {
+	// Degraded is what happens when a log or timestamp authority is down: refuse,
+	// also when it is empty, or how long a signature counts that was made
+	// without it, in Go's notation.
+	Degraded string `yaml:"degraded"`
+}
+
+// DegradedRefuse signs nothing while a service is down, and accepts nothing that
+// was signed so.
+const DegradedRefuse = "refuse"
+
+// The bounds of how long a degraded signature counts: those of the signing step.
+const (
+	leastDegraded = time.Minute
+	mostDegraded  = 30 * 24 * time.Hour
+)
+
+// Accepts is how long a degraded signature counts, zero for never.
+func (e EnvironmentSigning) Accepts() time.Duration {
+	accepts, err := time.ParseDuration(e.Degraded)
+	if err != nil || accepts < leastDegraded || accepts > mostDegraded {
+		return 0
+	}
+	return accepts
+}
+
+func (e EnvironmentSigning) validate(at string) error {
+	if e.Degraded == "" || e.Degraded == DegradedRefuse || e.Accepts() != 0 {
+		return nil
+	}
+	return step.Input(stage, fmt.Sprintf("%s: %s.degraded %q", File, at, e.Degraded), "is neither refuse nor a duration of a minute to 30 days",
+		"use refuse, or say how long a signature counts that was made while a log was down, such as 24h")
+}
+
+// sources are the folders that a call takes from the repository, besides File.
+var sources = []string{"apps/", "gitops/", "infra/"}
+
+func taken(path string) bool {
+	return slices.ContainsFunc(sources, func(folder string) bool { return strings.HasPrefix(path, folder) })
+}
+
+func (s Signing) validate(at string, environments []string) error {
+	fault := func(key, reason, mend string) error {
+		return step.Input(stage, File+": "+at+key, reason, mend)
+	}
+	const howMany = "say how many must vouch for a signature, 0 for a Sigstore without"
+	switch {
+	case s.Logs < 0:
+		return fault(".logs", "is negative", howMany)
+	case s.CertificateLogs < 0:
+		return fault(".certificateLogs", "is negative", howMany)
+	}
+	if len(s.Identities) == 0 {
+		if s.TrustedRoot != "" {
+			return fault(".trustedRoot", "is given without identities", "name who may sign in "+at+".identities, or take it out")
+		}
+		return nil
+	}
+	if s.PublicKey != "" {
+		return fault(".publicKey", "is given beside identities", "decide for one: a key's signature doesn't count where identities sign")
+	}
+	if !pathPattern.MatchString(s.TrustedRoot) || !taken(s.TrustedRoot) {
+		return fault(fmt.Sprintf(".trustedRoot %q", s.TrustedRoot), "is not a path below apps, gitops or infra", "commit the Sigstore's trusted_root.json there, and name it")
+	}
+	for n, identity := range s.Identities {
+		if err := identity.validate(fmt.Sprintf("%s.identities[%d]", at, n), environments); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i Identity) validate(at string, environments []string) error {
+	at = File + ": " + at
+	if !cleanURL(i.Issuer) || !strings.HasPrefix(i.Issuer, "https:") || unclear(i.Issuer) {
+		return step.Input(stage, fmt.Sprintf("%s.issuer %q", at, i.Issuer), "is not an https URL without credentials", "give the OIDC issuer, such as https://token.actions.githubusercontent.com")
+	}
+	if (i.Subject == "") == (i.SubjectPattern == "") {
+		return step.Input(stage, at+".subject", "is missing, or given beside subjectPattern", "give one of the two: a name counts only whole")
+	}
+	if unclear(i.Subject + i.SubjectPattern) {
+		return step.Input(stage, fmt.Sprintf("%s.subject %q", at, i.Subject+i.SubjectPattern), "holds spaces or control characters", "give the certificate's subject alternative name, a URI or an e-mail address")
+	}
+	if _, err := regexp.Compile(i.SubjectPattern); err != nil {
+		return step.Input(stage, fmt.Sprintf("%s.subjectPattern %q", at, i.SubjectPattern), "is not a pattern", "write it in Go's syntax of regular expressions").Because(err)
+	}
+	for _, env := range i.Environments {
+		if !slices.Contains(environments, env) {
+			return step.Input(stage, fmt.Sprintf("%s.environments %q", at, env), "is not an environment", "use one of "+strings.Join(environments, ", "))
+		}
+	}
+	return nil
+}
+
+func unclear(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+}
+
+// Allowed are the identities that may sign for an environment, as the sign module
+// reads them; without an environment, those that may for every one. It is empty
+// when there is none.
+func (s Signing) Allowed(env string) (string, error) {
+	var allowed []Identity
+	for _, identity := range s.Identities {
+		if len(identity.Environments) == 0 || env != "" && slices.Contains(identity.Environments, env) {
+			identity.Environments = nil
+			allowed = append(allowed, identity)
+		}
+	}
+	if len(allowed) == 0 {
+		return "", nil
+	}
+	data, err := json.Marshal(allowed)
+	return string(data), err
+}

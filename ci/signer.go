@@ -1,0 +1,234 @@
+package main
+
+import (
+	"context"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/step"
+)
+
+// ManagedKey is a key that stays in its key management service.
+type ManagedKey struct {
+	// +private
+	URI string
+	// +private
+	Credentials *dagger.Secret
+}
+
+// SigningIdentity is an identity and the services that vouch for it.
+type SigningIdentity struct {
+	// +private
+	Token *dagger.Secret
+	// +private
+	Fulcio string
+	// +private
+	Rekor []string
+	// +private
+	RekorTiles []string
+	// +private
+	TimestampAuthorities []string
+	// +private
+	Service *dagger.Service
+}
+
+// WithKmsKey signs with a key that stays in its key management service instead of
+// one in a file: Azure Key Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. The
+// clients of these services are compiled on first use. It is refused beside
+// another signer.
+//
+// Example: dagger call with-kms-key --uri hashivault://release --credentials file:vault.env deliver --app hello --env dev text
+//
+// +cache="168h"
+func (s *Slipway) WithKmsKey(
+	// The key: azurekms://VAULT.vault.azure.net/KEY,
+	// awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
+	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
+	// hashivault://KEY.
+	uri string,
+	// What the service's client reads from its environment, as NAME=VALUE lines:
+	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
+	// Google it is the credentials' JSON.
+	credentials *dagger.Secret,
+) (*Slipway, error) {
+	if err := s.unsigned(); err != nil {
+		return nil, err
+	}
+	next := *s
+	next.ManagedKey = &ManagedKey{URI: uri, Credentials: credentials}
+	return &next, nil
+}
+
+// WithIdentity signs without a key: an OIDC token proves to a certificate authority
+// (Fulcio) who signs, and logs and timestamp authorities say when. At least one
+// timestamp authority, or log with Rekor's API 1, has to be named. When a log or
+// timestamp authority is down, the environment's signing.degraded in slipway.yaml
+// says what happens: nothing is signed, or the signature is marked degraded and
+// counts only until its expiry. It is refused beside another signer.
+//
+// Example: dagger call with-identity --token env:ID_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev deliver --app hello --env dev text
+//
+// +cache="168h"
+func (s *Slipway) WithIdentity(
+	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore).
+	// It has to be valid until the last stage has signed.
+	token *dagger.Secret,
+	// The certificate authority's URL.
+	fulcio string,
+	// URLs of transparency logs with Rekor's API 1.
+	// +optional
+	rekor []string,
+	// URLs of transparency logs with Rekor's API 2, which give no time.
+	// +optional
+	rekorTiles []string,
+	// URLs of timestamp authorities (RFC 3161).
+	// +optional
+	timestampAuthorities []string,
+	// A service that answers for the authority's host and port, and for whatever
+	// else has the same.
+	// +optional
+	service *dagger.Service,
+) (*Slipway, error) {
+	if err := s.unsigned(); err != nil {
+		return nil, err
+	}
+	next := *s
+	next.Identity = &SigningIdentity{
+		Token: token, Fulcio: fulcio, Rekor: rekor, RekorTiles: rekorTiles, TimestampAuthorities: timestampAuthorities, Service: service,
+	}
+	return &next, nil
+}
+
+// unsigned refuses a second signer: nobody should have to guess which one signs.
+func (s *Slipway) unsigned() error {
+	if s.Key == nil && s.KeyPassword == nil && s.ManagedKey == nil && s.Identity == nil {
+		return nil
+	}
+	return step.Input("config", "signer", "is given twice", "give one of --key with --key-password, with-kms-key and with-identity; the first may be in .env: take SLIPWAY_KEY and SLIPWAY_KEYPASSWORD out there")
+}
+
+// signs says whether the call may sign.
+func (s *Slipway) signs() bool {
+	return s.Key != nil && s.KeyPassword != nil || s.ManagedKey != nil || s.Identity != nil
+}
+
+// signer is who signs for an environment, whose policy says what happens when a
+// service is down; without an environment, that is refused.
+func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
+	switch {
+	case s.ManagedKey != nil:
+		return dag.Sign().KmsKey(s.ManagedKey.URI, s.ManagedKey.Credentials), nil
+	case s.Identity != nil:
+		return s.identity(ctx, stage, env)
+	case s.signs():
+		return dag.Sign().KeyFile(s.Key, s.KeyPassword), nil
+	}
+	return nil, step.Input(stage, "signing key", "key or password is not given",
+		"give --key and --key-password, with-kms-key or with-identity; go tool task demo makes a pair for the embedded default")
+}
+
+func (s *Slipway) identity(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	options := dagger.SignIdentityOpts{
+		Rekor: s.Identity.Rekor, RekorTiles: s.Identity.RekorTiles, TimestampAuthorities: s.Identity.TimestampAuthorities, Service: s.Identity.Service,
+	}
+	if options.Connect, err = (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore"); err != nil {
+		return nil, err
+	}
+	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
+		options.WhenDown, options.DegradedFor = dagger.SignWhenDownDegrade, accepts.String()
+	}
+	allowed, err := c.Signing.Allowed(env)
+	if err != nil {
+		return nil, err
+	}
+	if allowed != "" {
+		options.Identities, options.TrustedRoot = dag.File("identities.json", allowed), s.Source.File(c.Signing.TrustedRoot)
+		options.MinLogs, options.MinCertificateLogs = orNone(c.Signing.Logs), orNone(c.Signing.CertificateLogs)
+	}
+	return dag.Sign().Identity(s.Identity.Token, s.Identity.Fulcio, options), nil
+}
+
+// trust is who must have signed: a key, or one of the identities of an environment.
+type trust struct {
+	key *dagger.File
+
+	identities string
+	root       *dagger.File
+	signing    config.Signing
+	degraded   string
+}
+
+// trust is a key where one is given or committed, and those of signing.identities
+// where slipway.yaml names some: then no key counts, and none may be given. Without
+// either it is the signing key's public half.
+func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) {
+	c, err := s.config()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(c.Signing.Identities) > 0:
+		return s.identities(c, stage, env)
+	case s.PublicKey != nil:
+		return &trust{key: s.PublicKey}, nil
+	case c.Signing.PublicKey != "":
+		return &trust{key: s.Source.File(c.Signing.PublicKey)}, nil
+	case s.Identity != nil:
+		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
+	case s.ManagedKey != nil:
+		out := dag.Sign().KmsKey(s.ManagedKey.URI, s.ManagedKey.Credentials).PublicKey()
+		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
+	case s.signs():
+		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
+		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
+	}
+	return nil, step.Input(stage, "public key", "is not given",
+		"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
+}
+
+// orNone is a number for a client that leaves zeros out: less than zero is none.
+func orNone(number int) int {
+	if number == 0 {
+		return -1
+	}
+	return number
+}
+
+func (s *Slipway) identities(c *config.Config, stage, env string) (*trust, error) {
+	if s.PublicKey != nil {
+		return nil, step.Input(stage, "public key", "is given, and "+config.File+" says that identities sign", "leave with-public-key out, or take signing.identities out")
+	}
+	allowed, err := c.Signing.Allowed(env)
+	if err != nil {
+		return nil, err
+	}
+	if allowed == "" {
+		return nil, step.Policy(stage, "environment "+or(env, "(none)"), "has no identity that may sign for it", "add it to the environments of one of signing.identities in "+config.File+", or name an environment")
+	}
+	t := &trust{identities: allowed, root: s.Source.File(c.Signing.TrustedRoot), signing: c.Signing}
+	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
+		t.degraded = accepts.String()
+	}
+	return t, nil
+}
+
+// verify checks an image's signature, and returns the sign step's result: every
+// signed statement, or whether there is an attestation of one type.
+func (t *trust) verify(ctx context.Context, reference, attestation string, at *Endpoint, connect string) (string, error) {
+	if t.key != nil {
+		return dag.Sign().Verify(ctx, reference, t.key, dagger.SignVerifyOpts{
+			All: attestation == "", Attestation: attestation,
+			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
+		})
+	}
+	return dag.Sign().VerifyIdentity(ctx, reference, t.root, dagger.SignVerifyIdentityOpts{
+		Identities: dag.File("identities.json", t.identities), MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs),
+		AcceptDegraded: t.degraded, All: attestation == "", Attestation: attestation,
+		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
+	})
+}

@@ -1,0 +1,160 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sigstore is a stand-in for an organisation's Sigstore, on loopback.
+type sigstore struct {
+	address string // host:port
+	root    string // trusted_root.json
+}
+
+const identityIssuer = "https://issuer.example.org"
+
+// newSigstore compiles and starts one; it ends with the test.
+func newSigstore(t *testing.T) *sigstore {
+	t.Helper()
+	dir := t.TempDir()
+	program := filepath.Join(dir, "sigstore")
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-o", program, "./keyless/keylesstest")
+	build.Dir = filepath.Join(repository(), "modules", "sign", "step")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	cmd := exec.Command(program, "-test.run=^TestServe$", "-test.timeout=0", "-serve="+dir)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		assert.NoError(t, cmd.Wait())
+	})
+	s := &sigstore{}
+	require.Eventually(t, func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "address"))
+		s.address = strings.Replace(string(data), "127.0.0.1", "localhost", 1)
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond)
+	s.root = read(t, filepath.Join(dir, "trusted_root.json"))
+	return s
+}
+
+// control says which of its services is down, if any, and how far its clocks are
+// behind.
+func (s *sigstore) control(t *testing.T, down, ago string) {
+	t.Helper()
+	response, err := http.PostForm("http://"+s.address+"/control", url.Values{"down": {down}, "ago": {ago}})
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+}
+
+// signer signs as an e-mail address.
+func (s *sigstore) signer(t *testing.T, email string) []string {
+	t.Helper()
+	response, err := http.PostForm("http://"+s.address+"/token", url.Values{"email": {email}, "issuer": {identityIssuer}})
+	require.NoError(t, err)
+	defer response.Body.Close()
+	token, err := os.Create(filepath.Join(t.TempDir(), "token"))
+	require.NoError(t, err)
+	_, err = token.ReadFrom(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, token.Close())
+	at := "http://" + s.address
+	return []string{
+		"with-identity", "--token", "file:" + token.Name(), "--fulcio", at + "/fulcio", "--rekor", at + "/rekor1", "--rekor-tiles", at + "/rekor2",
+		"--service", "tcp://" + s.address,
+	}
+}
+
+func TestAnIdentitySignsForItsEnvironments(t *testing.T) {
+	p, s := shared, newSigstore(t)
+	const greeting = "apps/hello/greeting/greeting.go"
+	text, hello := read(t, p.repo+"/slipway.yaml"), read(t, p.repo+"/"+greeting)
+	for old, new := range map[string]string{
+		"  publicKey: \"\"\n": "  identities:\n" +
+			"    - {issuer: " + identityIssuer + ", subject: release@example.org, environments: [dev, staging, qa]}\n" +
+			"    - {issuer: " + identityIssuer + ", subject: other@example.org, environments: [production]}\n" +
+			"  trustedRoot: infra/trusted_root.json\n  certificateLogs: 0\n",
+		"signing: {degraded: refuse}": "signing: {degraded: 1h}",
+		"  production: {}\n":          "  production: {}\n  qa: {signing: {degraded: 1m}}\n",
+	} {
+		require.Contains(t, text, old)
+		text = strings.Replace(text, old, new, 1)
+	}
+	dir := source(t, map[string]string{
+		"slipway.yaml": text, "infra/trusted_root.json": s.root,
+		// An image that no other test signs.
+		greeting: strings.Replace(hello, "\t{language.Japanese,", "\t{language.Finnish, \"Hei\"},\n\t{language.Japanese,", 1),
+	})
+	options := []string{"--sandbox", "tcp://" + p.sandbox}
+	call := func(args ...string) (string, error) {
+		out, err := p.call(dir, options, args...)
+		return strings.TrimSpace(out), err
+	}
+	sign := func(env string) (string, error) {
+		return call(append(s.signer(t, "release@example.org"), "app", "--name", "hello", "build", "scan", "publish", "sign", "--env", env, "reference")...)
+	}
+	reference, err := call("app", "--name", "hello", "build", "scan", "publish", "reference")
+	require.NoError(t, err)
+	verify := func(env string) error {
+		passed, err := call("verify", "--reference", reference, "--env", env, "passed")
+		if err == nil {
+			assert.Equal(t, "true", passed)
+		}
+		return err
+	}
+
+	s.control(t, "rekor2", "")
+	_, err = sign("staging")
+	refused(t, err, "sign: infrastructure", s.address+"/rekor2", "503")
+	refused(t, verify("staging"), "verify: refused by policy: "+reference+": has no signature")
+
+	s.control(t, "rekor2", "90s")
+	_, err = sign("dev")
+	require.NoError(t, err)
+	require.NoError(t, verify("dev"))
+	refused(t, verify("qa"), "has no valid signature", "its degraded signature is accepted until")
+	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
+
+	s.control(t, "", "")
+	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.signer(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "image")...)
+	require.NoError(t, err)
+	assert.Equal(t, reference, strings.TrimSpace(out))
+	answered, err := call("verify", "--reference", reference, "--env", "staging", "answered")
+	require.NoError(t, err)
+	assert.Equal(t, "true", answered, "an identity's summary answers, too")
+	_, digest, _ := strings.Cut(reference, "@")
+	before := referrers(t, p, digest)
+	_, err = sign("staging")
+	require.NoError(t, err)
+	assert.JSONEq(t, before, referrers(t, p, digest), "it finds its own signatures")
+
+	for _, env := range []string{"production", "dev"} {
+		err := verify(env)
+		if env == "dev" {
+			require.NoError(t, err)
+			continue
+		}
+		refused(t, err, "verify: refused by policy: "+reference+`: has no valid signature by identity "other@example.org"`, `signed by identity "release@example.org" of issuer "`+identityIssuer+`"`)
+	}
+	_, err = call("signed", "--app", "hello", "--digest", digest, "verify", "reference")
+	refused(t, err, "verify: refused by policy: environment (none): has no identity that may sign for it")
+
+	_, err = p.call(dir, p.options(), append(s.signer(t, "release@example.org"), "signed", "--app", "hello", "--digest", digest, "reference")...)
+	refused(t, err, "config: bad input: signer: is given twice", "with-kms-key")
+	_, err = p.call(dir, p.options(), "with-public-key", "--key", p.file("keys/cosign.pub"), "verify", "--reference", reference, "--env", "dev", "passed")
+	refused(t, err, "public key: is given, and slipway.yaml says that identities sign")
+}
