@@ -107,7 +107,7 @@ type Receipt struct {
 	// HealthyAt is when it was assessed, in RFC 3339.
 	HealthyAt string `json:"healthyAt,omitempty"`
 	// +private
-	Release *Release `json:"-"`
+	Release *Release `json:"release,omitempty"`
 }
 
 // Json is the whole receipt as JSON.
@@ -119,7 +119,8 @@ func (r *Receipt) Json() (string, error) {
 	data, err := json.MarshalIndent(struct {
 		*plain
 		Verdict json.RawMessage `json:"verdict,omitempty"`
-	}{(*plain)(r), json.RawMessage(r.Verdict)}, "", "  ")
+		Release *struct{}       `json:"release,omitempty"`
+	}{plain: (*plain)(r), Verdict: json.RawMessage(r.Verdict)}, "", "  ")
 	return string(data) + "\n", err
 }
 
