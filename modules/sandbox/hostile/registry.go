@@ -57,8 +57,14 @@ type manifest struct {
 	mediaType types.MediaType
 }
 
-func (m manifest) RawManifest() ([]byte, error)        { return m.content, nil }
-func (m manifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+func (m manifest) RawManifest() ([]byte, error) { return m.content, nil }
+
+func (m manifest) MediaType() (types.MediaType, error) {
+	if m.mediaType == "" {
+		return "", errors.New("the registry names no media type")
+	}
+	return m.mediaType, nil
+}
 
 func graft(ctx context.Context, g given, out io.Writer) error {
 	from, err := g.at(g.from)
