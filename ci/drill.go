@@ -353,7 +353,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			}
 			return verify(&SignedImage{Reference: g.settings.Image(drill.App) + "@" + digest, App: drill.App, Slipway: g.Slipway})()
 		})
-	try(drill.Attack{Gate: "verify", Name: "signed by another key", Expected: refusedBy("verify", "key")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "signed by another key", Expected: refusedBy("verify", "has no valid signature by key")}, good.refusals["verify"],
 		func() error {
 			next := *g.Slipway
 			if next.Key, next.KeyPassword, err = throwawayKey(ctx); err != nil {
@@ -365,7 +365,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			}
 			return verify(&image)()
 		})
-	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Grafted"]
 			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: dag.Directory(), Slipway: g.Slipway}).Sign(ctx, g.env); err != nil {
@@ -376,7 +376,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			}
 			return verify(image)()
 		})
-	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Of another type"]
 			scan, err := good.scanned.attested(ctx, image.Reference, nil)
@@ -394,7 +394,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			}
 			return g.signWith(ctx, image, good, evidence.File{PredicateType: policy.PredicateType, Predicate: scan}, verify(image))
 		})
-	try(drill.Attack{Gate: "verify", Name: "flipped bit in a manifest", Expected: refusedBy("verify", "sha256:")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "flipped bit in a manifest", Expected: refusedBy("verify", "the registry serves other bytes")}, good.refusals["verify"],
 		func() error {
 			image := *good.signed
 			image.Slipway = g.served(g.remote.Flipped(path))
@@ -472,8 +472,8 @@ func syntheticToken() string { return "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:
 
 // attackPlans attacks what stands between a plan and its apply.
 func (g *ground) attackPlans(ctx context.Context) (drill.Table, error) {
-	tampered := drill.Attack{Gate: "apply", Name: "tampered plan", Expected: drill.Expected{Stage: "apply", Kind: step.KindPolicy, Says: "plan"}}
-	destroying := drill.Attack{Gate: "check", Name: "plan with a destroy", Expected: drill.Expected{Stage: "check", Kind: step.KindPolicy, Says: "destroy"}}
+	tampered := drill.Attack{Gate: "apply", Name: "tampered plan", Expected: drill.Expected{Stage: "apply", Kind: step.KindPolicy, Says: "is not the plan that was bound"}}
+	destroying := drill.Attack{Gate: "check", Name: "plan with a destroy", Expected: drill.Expected{Stage: "check", Kind: step.KindPolicy, Says: "destroys, replaces or forgets"}}
 	if g.Terraform == nil {
 		const why = "give --terraform PATH"
 		return drill.Table{tampered.Skip(why), destroying.Skip(why)}, nil
