@@ -20,6 +20,7 @@ func FuzzDecode(f *testing.F) {
 		`{"fault":{"kind":"policy","stage":"scan","input":"app hello","reason":"is vulnerable","mend":"update it","details":["CVE-1"]}}`,
 		`{"fault":{"kind":"policy"},"value":1}`, `{"fault":null,"value":null}`, `{"fault":{}}`, `{}`, `null`, `[]`, ``, `{"value":`,
 		`{"FAULT":{"reason":"x"},"Value":1}`, `{"value":1}{"fault":{}}`, `{"fault":{"kind":"pass"}}`,
+		`{"fault":{"kind":"failed","details":[]}}`,
 	} {
 		f.Add([]byte(text))
 	}
@@ -29,6 +30,9 @@ func FuzzDecode(f *testing.F) {
 		fault, refused := step.AsFault(err)
 		if err != nil && !refused {
 			return
+		}
+		if refused && len(fault.Details) == 0 {
+			fault.Details = nil // no details are not written, empty or not
 		}
 		if err == nil && step.Decode(data, nil) != nil {
 			t.Fatal("the same result is none without a place for its value")
