@@ -15,6 +15,9 @@ import (
 	"slipway/step/steptest"
 )
 
+// addedLine is the line that an edit adds where there was no digest.
+var addedLine = regexp.MustCompile(`\r?\n *digest: ` + sum(5))
+
 // FuzzSetDigestKeepsTheRest: an edit that is accepted sets one digest, and every
 // other node, comment and byte stays as it is.
 func FuzzSetDigestKeepsTheRest(f *testing.F) {
@@ -22,7 +25,7 @@ func FuzzSetDigestKeepsTheRest(f *testing.F) {
 		githost.Kustomization, "images:\n- name: " + repo + "\n  digest: \"" + sum(1) + "\" # now\n", "images:\r\n- name: " + repo + "\r\n", "images:\n- name: " + repo,
 		"images:\n- name: hello\n  newName: " + repo + "\nx: &a {b: c}\ny: *a\n", "images:\n- {name: \"" + repo + "\", digest: \"" + sum(1) + "\"}\n",
 		"images:\n- name: " + repo + "\n  digest: &d " + sum(1) + "\nx: *d\n", "images:\n- ? name\n  : " + repo + "\n", "images:\n- \"name\": " + repo + "\n  \"digest\": ''\n",
-		"images:\n- name: &n " + repo + "\n- name: other\n  newName: *n\n", "images:\n- name: " + repo + " #\n\n\n# end", "images:\n  - name: |-\n      " + repo + "\n",
+		"images:\n- name: &n " + repo + "\n- name: other\n  newName: *n\n", "images:\n- name: " + repo + " #\n\n\n# end", "images:\n- name: " + repo + " #\n#0", "images:\n  - name: |-\n      " + repo + "\n",
 		"%YAML 1.1\n---\nimages:\n- name: " + repo + "\n...\n", "\xef\xbb\xbfimages:\n- name: " + repo + "\n", "images:\n- name: " + repo + "\u2028\n", "images:\n- name: " + repo + "\u0085  digest: x\n",
 		"images:\n- <<: {name: " + repo + "}\n", "images:\n- name: " + repo + "\n  digest: " + sum(1) + sum(1) + "\n", "images:\n-\tname: " + repo + "\n", "images: [{name: " + repo + ", digest: ''}]\n",
 		"images:\n- name: " + repo + "\rnamespace: x\n", "x: !!binary aGk=\nimages:\n- name: !!str " + repo + "\n  digest: !!str " + sum(1) + "\n",
@@ -54,7 +57,7 @@ func FuzzSetDigestKeepsTheRest(f *testing.F) {
 			if back := bytes.Replace(got, []byte(want), []byte(before.Digest), 1); !bytes.Equal(back, source) && bytes.Count(source, []byte(want)) == 0 {
 				t.Fatalf("%q became %q", source, got)
 			}
-		} else if bytes.Count(source, []byte("digest")) == 0 && comments(t, source) != comments(t, got) {
+		} else if back := addedLine.ReplaceAll(got, nil); bytes.Count(source, []byte("digest")) == 0 && !bytes.Equal(back, source) {
 			t.Fatalf("%q became %q", source, got)
 		}
 		if again, err := SetDigest(file, got, repo, want); err != nil || !bytes.Equal(again, got) {
@@ -87,28 +90,6 @@ func tree(t *testing.T, source []byte) any {
 }
 
 // comments are all comments of a document, in order.
-func comments(t *testing.T, source []byte) string {
-	t.Helper()
-	var document yaml.Node
-	if err := yaml.Unmarshal(source, &document); err != nil {
-		t.Fatal(err)
-	}
-	var all []string
-	var visit func(*yaml.Node)
-	visit = func(n *yaml.Node) {
-		for _, comment := range []string{n.HeadComment, n.LineComment, n.FootComment} {
-			if comment != "" {
-				all = append(all, comment)
-			}
-		}
-		for _, child := range n.Content {
-			visit(child)
-		}
-	}
-	visit(&document)
-	return strings.Join(all, "\n")
-}
-
 // FuzzRender: a kustomization and its manifest render without a network and
 // without a look for Git, or are refused; and a release that is proven runs the digest
 // in every container of its image.
