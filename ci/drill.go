@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"slipway/ci/internal/dagger"
 
@@ -244,9 +247,9 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	var table drill.Table
+	var attempts []func() drill.Row
 	try := func(a drill.Attack, control error, attempt func() error) {
-		table = append(table, a.Judge(control, attempt))
+		attempts = append(attempts, func() drill.Row { return a.Judge(control, attempt) })
 	}
 	refusedBy := func(stage, says string) drill.Expected {
 		return drill.Expected{Stage: stage, Kind: step.KindPolicy, Says: says}
@@ -294,8 +297,10 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			return err
 		})
 	today := time.Now().UTC()
-	try(drill.Attack{Gate: "scan", Name: "expired exception", Expected: refusedBy("scan", "expired on")}, excepted(today.AddDate(0, 0, 1)),
-		func() error { return excepted(today.AddDate(0, 0, -1)) })
+	attempts = append(attempts, func() drill.Row {
+		return drill.Attack{Gate: "scan", Name: "expired exception", Expected: refusedBy("scan", "expired on")}.Judge(
+			excepted(today.AddDate(0, 0, 1)), func() error { return excepted(today.AddDate(0, 0, -1)) })
+	})
 	try(drill.Attack{Gate: "publish", Name: "other bytes under the scanned digest", Expected: refusedBy("publish", "not just")}, good.refusals["publish"],
 		func() error {
 			swapped := *good.image
@@ -312,20 +317,14 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	if good.refusals["sign"] != nil {
 		// Without a signed image there is nothing to attack further on.
 		try(drill.Attack{Gate: "sign", Name: "none", Expected: refusedBy("sign", "")}, good.refusals["sign"], nil)
-		return table, nil
+		return made(attempts), nil
 	}
 	verify := func(i *SignedImage) func() error {
 		return func() error { _, err := i.verify(ctx, "verify", g.env); return err }
 	}
-	other := map[string]*SignedImage{}
-	for _, note := range []string{"Unsigned", "Signed by another key", "Grafted", "Of another type", "Replayed"} {
-		image, err := g.image(ctx, drill.App, note)
-		if err != nil {
-			return nil, err
-		}
-		if other[note], err = g.push(ctx, image); err != nil {
-			return nil, err
-		}
+	other, err := g.others(ctx, "Unsigned", "Signed by another key", "Signed by another identity", "Grafted", "Of another type", "Replayed")
+	if err != nil {
+		return nil, err
 	}
 	path := groundRepository + "/" + drill.App
 	digestOf := func(i *SignedImage) string { _, digest, _ := strings.Cut(i.Reference, "@"); return digest }
@@ -356,6 +355,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Attack{Gate: "verify", Name: "signed by another key", Expected: refusedBy("verify", "has no valid signature by key")}, good.refusals["verify"],
 		func() error {
 			next := *g.Slipway
+			var err error
 			if next.Key, next.KeyPassword, err = throwawayKey(ctx); err != nil {
 				return err
 			}
@@ -365,6 +365,11 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			}
 			return verify(&image)()
 		})
+	attempts = append(attempts, func() drill.Row {
+		identities := g.identities()
+		return drill.Attack{Gate: "verify", Name: "signed by another identity", Expected: refusedBy("verify", "has no valid signature by identity "+strconv.Quote(rightful))}.Judge(
+			identities.control(ctx, good), func() error { return identities.attack(ctx, good, other["Signed by another identity"]) })
+	})
 	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Grafted"]
@@ -401,18 +406,64 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			return verify(&image)()
 		})
 	// A second release puts the first one into the past.
-	second := good.refusals["release"]
-	if second == nil {
-		second = g.supersede(ctx)
-	}
-	try(drill.Attack{
-		Gate: "release", Name: "rollback of a release that runs no more",
-		Expected: drill.Expected{Stage: "release", Kind: step.KindInput, Says: "rollback-of " + good.commit()},
-	}, second, func() error {
-		_, err := good.signed.release(ctx, g.env, origin{Kind: "rollback", Of: good.commit(), Provisioned: true})
-		return err
+	attempts = append(attempts, func() drill.Row {
+		second := good.refusals["release"]
+		if second == nil {
+			second = g.supersede(ctx)
+		}
+		return drill.Attack{
+			Gate: "release", Name: "rollback of a release that runs no more",
+			Expected: drill.Expected{Stage: "release", Kind: step.KindInput, Says: "rollback-of " + good.commit()},
+		}.Judge(second, func() error {
+			_, err := good.signed.release(ctx, g.env, origin{Kind: "rollback", Of: good.commit(), Provisioned: true})
+			return err
+		})
 	})
-	return table, nil
+	return made(attempts), nil
+}
+
+// atOnce is how many attacks are made at the same time: each waits for containers
+// more than it computes.
+const atOnce = 4
+
+// made makes attempts, and tells what became of them in their order.
+func made(attempts []func() drill.Row) drill.Table {
+	table := make(drill.Table, len(attempts))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for n, attempt := range attempts {
+		group.Go(func() error {
+			table[n] = attempt()
+			return nil
+		})
+	}
+	_ = group.Wait() // a row tells what went wrong
+	return table
+}
+
+// others are images like the good one, by their notes, pushed past all gates.
+func (g *ground) others(ctx context.Context, notes ...string) (map[string]*SignedImage, error) {
+	pushed := make([]*SignedImage, len(notes))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for n, note := range notes {
+		group.Go(func() error {
+			image, err := g.image(ctx, drill.App, note)
+			if err != nil {
+				return err
+			}
+			pushed[n], err = g.push(ctx, image)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	others := map[string]*SignedImage{}
+	for n, note := range notes {
+		others[note] = pushed[n]
+	}
+	return others, nil
 }
 
 // supersede releases another image with nothing wrong.

@@ -20,7 +20,7 @@ var (
 		"scan: vulnerable image", "scan: secret in the source", "scan: stale database", "scan: expired exception",
 		"publish: other bytes under the scanned digest", "publish: another image under a scan that passed",
 		"sign: image named by tag",
-		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key",
+		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed by another identity",
 		"verify: attestations of another image", "verify: scan under another predicate type", "verify: old release replayed",
 		"verify: flipped bit in a manifest",
 		"release: rollback of a release that runs no more",
@@ -46,7 +46,7 @@ func byVerdict(t *testing.T, text string) map[string][]string {
 	return found
 }
 
-func TestDrillStopsEveryAttackAtItsGate(t *testing.T) {
+func TestEvidenceDrillStopsEveryAttackAtItsGate(t *testing.T) {
 	p := shared
 	before := git(t, p.remote(t), "rev-parse", "HEAD")
 	out, err := p.call(p.repo, append(p.options(), p.terraform(t)...), "drill", "--env", "dev", "json")
@@ -62,7 +62,7 @@ func TestDrillStopsEveryAttackAtItsGate(t *testing.T) {
 }
 
 // A policy that lets the attack pass, and one that refuses what has nothing wrong.
-func TestDrillFindsAGateThatDoesNotHold(t *testing.T) {
+func TestEvidenceDrillFindsAGateThatDoesNotHold(t *testing.T) {
 	t.Parallel()
 	p := shared
 	text := read(t, p.repo+"/slipway.yaml")

@@ -174,7 +174,7 @@ func receiptVerifies(t *testing.T, p *platform, bundle string) {
 
 // Without a cluster nobody sees a release healthy. So the test states that, with
 // the platform's key, about a release that was made here.
-func TestAReceiptVerifiesOffline(t *testing.T) {
+func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 	p := shared
 	dir := source(t, map[string]string{"apps/hello/greeting/note.go": "package greeting\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) > 1000 {\n\t\tprintln(\"another image\")\n\t}\n}\n"})
 	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "document")

@@ -19,7 +19,7 @@ const advisory = `{
   "database_specific": {"severity": "CRITICAL"}
 }`
 
-func TestARescanFindsWhatHasFallenOutOfPolicy(t *testing.T) {
+func TestEvidenceARescanFindsWhatHasFallenOutOfPolicy(t *testing.T) {
 	p := shared
 	options := append(p.options(), p.terraform(t)...)
 	// An image of its own: what is refused here stays refused.

@@ -117,7 +117,7 @@ func search(t *testing.T, folder string, since time.Time, canaries []canary) (fo
 	return found, files
 }
 
-func TestCanariesAreFoundWhereTheyAre(t *testing.T) {
+func TestEvidenceCanariesAreFoundWhereTheyAre(t *testing.T) {
 	c := newCanary("token", "bot", "line one "+random()+"\nline two "+random())
 	lines := strings.Split(c.secret, "\n")
 	var packed bytes.Buffer
@@ -148,7 +148,7 @@ func TestCanariesAreFoundWhereTheyAre(t *testing.T) {
 // looked for in everything that it wrote: the log, the registry, the Git remote,
 // the Terraform state, and the engine's storage with its layers, plans, cache
 // volumes and traces.
-func TestNoSecretIsKeptAnywhere(t *testing.T) {
+func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 	p := shared
 	began := time.Now().Add(-time.Second)
 	encoded := base64.StdEncoding.EncodeToString([]byte(random() + random()))
@@ -319,7 +319,7 @@ func TestSpy(t *testing.T) {
 }
 `
 
-func TestTheAppsOwnTestsSeeNoKey(t *testing.T) {
+func TestEvidenceTheAppsOwnTestsSeeNoKey(t *testing.T) {
 	p := shared
 	password := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("PASSWORD-CANARY "+random()), 0o600))

@@ -40,7 +40,7 @@ func skopeo(t *testing.T, p *platform) []string {
 	return []string{filepath.Join(root, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), "--library-path", libraries, filepath.Join(root, "usr/bin/skopeo")}
 }
 
-func TestStockToolsReadTheImage(t *testing.T) {
+func TestEvidenceStockToolsReadTheImage(t *testing.T) {
 	p := shared
 	digest := published(t, p)
 	t.Run("crane validate", func(t *testing.T) {

@@ -21,7 +21,7 @@ func (p *platform) toolbox(t *testing.T) string {
 	return strings.TrimSpace(reference)
 }
 
-func TestToolboxIsVerifiedBeforeItIsUsed(t *testing.T) {
+func TestEvidenceToolboxIsVerifiedBeforeItIsUsed(t *testing.T) {
 	p := shared
 	toolbox := p.toolbox(t)
 	assert.Equal(t, toolbox, p.toolbox(t), "the same programs are the same image")

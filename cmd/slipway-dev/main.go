@@ -17,6 +17,7 @@
 //	slipway-dev test fuzz       run every fuzz target of every Go module for a moment
 //	slipway-dev test module     test engine and Dagger modules on the engine
 //	slipway-dev test e2e        test the whole pipeline over real parts
+//	slipway-dev test evidence   test whose signatures count, what they prove, and the drill
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev bench           measure the pipeline beside the raw tools
 //	slipway-dev bench cluster   measure a release until healthy beside a rollout by hand

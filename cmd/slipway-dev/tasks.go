@@ -57,7 +57,9 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "test module":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
 	case "test e2e":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "./e2e/...")
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-skip=^TestEvidence", "./e2e/...")
+	case "test evidence":
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^TestEvidence", "./e2e")
 	case "test cluster":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
 	case "bench":

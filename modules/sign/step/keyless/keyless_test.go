@@ -17,6 +17,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/keyless"
 	"slipway/sign/step/keyless/keylesstest"
+	"slipway/sign/step/standin"
 	"slipway/step"
 )
 
@@ -37,9 +38,9 @@ func statement(t *testing.T) *bundle.Statement {
 // options ask every service.
 func options(s *keylesstest.Services) keyless.Options {
 	return keyless.Options{
-		Token: keylesstest.Token(who, issuer), Fulcio: s.URL(keylesstest.Fulcio),
-		Logs:                 []keyless.Log{{URL: s.URL(keylesstest.Rekor1), Version: 1}, {URL: s.URL(keylesstest.Rekor2), Version: 2}},
-		TimestampAuthorities: []string{s.URL(keylesstest.TSA)},
+		Token: standin.Token(who, issuer), Fulcio: s.URL(standin.Fulcio),
+		Logs:                 []keyless.Log{{URL: s.URL(standin.Rekor1), Version: 1}, {URL: s.URL(standin.Rekor2), Version: 2}},
+		TimestampAuthorities: []string{s.URL(standin.TSA)},
 		WhenDown:             keyless.WhenDownRefuse,
 		Pause:                time.Microsecond,
 	}
@@ -62,7 +63,7 @@ func refused(t *testing.T, err error, kind step.Kind) *step.Fault {
 	assert.Equal(t, kind, fault.Kind, fault.Error())
 	assert.Equal(t, "sign", fault.Stage)
 	assert.NotEmpty(t, fault.Mend)
-	for _, part := range strings.Split(string(keylesstest.Token(who, issuer)), ".") {
+	for _, part := range strings.Split(string(standin.Token(who, issuer)), ".") {
 		assert.NotContains(t, fault.Error(), part)
 		for cause := fault.Unwrap(); cause != nil; cause = nil {
 			assert.NotContains(t, cause.Error(), part)
@@ -78,11 +79,11 @@ func TestAnIdentitySigns(t *testing.T) {
 		times    []string
 		evidence bundle.Evidence
 	}{
-		"Rekor v1 alone":            {logs: []keyless.Log{{URL: s.URL(keylesstest.Rekor1), Version: 1}}, evidence: bundle.Evidence{}},
-		"Rekor v2 and a timestamp":  {logs: []keyless.Log{{URL: s.URL(keylesstest.Rekor2), Version: 2}}, times: []string{s.URL(keylesstest.TSA)}, evidence: bundle.Evidence{}},
-		"a timestamp alone":         {times: []string{s.URL(keylesstest.TSA)}, evidence: bundle.Evidence{Logs: bundle.None}},
-		"both logs and a timestamp": {logs: options(s).Logs, times: []string{s.URL(keylesstest.TSA)}, evidence: bundle.Evidence{Logs: 2, Timestamps: 2}},
-		"a base path with a slash":  {logs: []keyless.Log{{URL: s.URL(keylesstest.Rekor1) + "/", Version: 1}}, evidence: bundle.Evidence{}},
+		"Rekor v1 alone":            {logs: []keyless.Log{{URL: s.URL(standin.Rekor1), Version: 1}}, evidence: bundle.Evidence{}},
+		"Rekor v2 and a timestamp":  {logs: []keyless.Log{{URL: s.URL(standin.Rekor2), Version: 2}}, times: []string{s.URL(standin.TSA)}, evidence: bundle.Evidence{}},
+		"a timestamp alone":         {times: []string{s.URL(standin.TSA)}, evidence: bundle.Evidence{Logs: bundle.None}},
+		"both logs and a timestamp": {logs: options(s).Logs, times: []string{s.URL(standin.TSA)}, evidence: bundle.Evidence{Logs: 2, Timestamps: 2}},
+		"a base path with a slash":  {logs: []keyless.Log{{URL: s.URL(standin.Rekor1) + "/", Version: 1}}, evidence: bundle.Evidence{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(s)
@@ -118,7 +119,7 @@ func TestWhatWasMadeMustBeTrusted(t *testing.T) {
 }
 
 func TestAServiceThatIsDownIsRefused(t *testing.T) {
-	for _, service := range []keylesstest.Service{keylesstest.TSA, keylesstest.Rekor1, keylesstest.Rekor2} {
+	for _, service := range []standin.Service{standin.TSA, standin.Rekor1, standin.Rekor2} {
 		t.Run(string(service), func(t *testing.T) {
 			s := keylesstest.New(t)
 			s.Down(service, http.StatusServiceUnavailable)
@@ -137,8 +138,8 @@ func TestAServiceThatIsDownIsRefused(t *testing.T) {
 
 func TestAPassingFailureIsSurvived(t *testing.T) {
 	s := keylesstest.New(t)
-	s.Answer(keylesstest.TSA, func(w http.ResponseWriter, _ *http.Request) {
-		s.Answer(keylesstest.TSA, nil)
+	s.Answer(standin.TSA, func(w http.ResponseWriter, _ *http.Request) {
+		s.Answer(standin.TSA, nil)
 		http.Error(w, "busy", http.StatusTooManyRequests)
 	})
 	signer, err := keyless.New("sign", options(s))
@@ -146,11 +147,11 @@ func TestAPassingFailureIsSurvived(t *testing.T) {
 	made, err := signer.Make(context.Background(), statement(t), digest)
 	require.NoError(t, err)
 	assert.Nil(t, made.Degraded)
-	assert.Equal(t, 2, s.Asked(keylesstest.TSA))
+	assert.Equal(t, 2, s.Asked(standin.TSA))
 }
 
 func TestASignatureIsDegradedByName(t *testing.T) {
-	for _, down := range [][]keylesstest.Service{{keylesstest.Rekor1}, {keylesstest.Rekor1, keylesstest.Rekor2}, {keylesstest.TSA}} {
+	for _, down := range [][]standin.Service{{standin.Rekor1}, {standin.Rekor1, standin.Rekor2}, {standin.TSA}} {
 		t.Run(fmt.Sprint(down), func(t *testing.T) {
 			s := keylesstest.New(t)
 			o := options(s)
@@ -188,15 +189,15 @@ func TestWithoutAnyTimeNothingIsSigned(t *testing.T) {
 	s := keylesstest.New(t)
 	o := options(s)
 	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
-	s.Stop(keylesstest.TSA)
-	s.Stop(keylesstest.Rekor1)
+	s.Stop(standin.TSA)
+	s.Stop(standin.Rekor1)
 	signer, err := keyless.New("sign", o)
 	require.NoError(t, err)
 	made, err := signer.Make(context.Background(), statement(t), digest)
 	assert.Nil(t, made)
 	fault := refused(t, err, step.KindInfrastructure)
 	assert.Contains(t, fault.Reason, "no other gives a time")
-	assert.Contains(t, fault.Input, s.URL(keylesstest.TSA))
+	assert.Contains(t, fault.Input, s.URL(standin.TSA))
 }
 
 func TestACertificateAuthorityHasNoStandIn(t *testing.T) {
@@ -206,15 +207,15 @@ func TestACertificateAuthorityHasNoStandIn(t *testing.T) {
 	signer, err := keyless.New("sign", o)
 	require.NoError(t, err)
 
-	s.Answer(keylesstest.Fulcio, func(w http.ResponseWriter, r *http.Request) {
+	s.Answer(standin.Fulcio, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "can't work with "+r.Header.Get("Authorization"), http.StatusBadGateway)
 	})
 	_, err = signer.Make(context.Background(), statement(t), digest)
 	fault := refused(t, err, step.KindInfrastructure)
-	assert.Equal(t, "certificate authority "+s.URL(keylesstest.Fulcio), fault.Input)
+	assert.Equal(t, "certificate authority "+s.URL(standin.Fulcio), fault.Input)
 	assert.Contains(t, fault.Reason, "can't work with")
 
-	s.Answer(keylesstest.Fulcio, func(w http.ResponseWriter, r *http.Request) {
+	s.Answer(standin.Fulcio, func(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "expired: "+r.Header.Get("Authorization"), http.StatusUnauthorized)
 	})
 	_, err = signer.Make(context.Background(), statement(t), digest)
@@ -226,31 +227,31 @@ func TestACertificateAuthorityHasNoStandIn(t *testing.T) {
 // A wrong answer is no service that is down: nothing is degraded.
 func TestAWrongAnswerIsRefused(t *testing.T) {
 	for name, c := range map[string]struct {
-		service keylesstest.Service
+		service standin.Service
 		answer  http.HandlerFunc
 	}{
-		"a log that refuses": {keylesstest.Rekor1, func(w http.ResponseWriter, _ *http.Request) {
+		"a log that refuses": {standin.Rekor1, func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, `{"code":400,"message":"no"}`, http.StatusBadRequest)
 		}},
-		"a log's empty entry": {keylesstest.Rekor1, func(w http.ResponseWriter, _ *http.Request) {
+		"a log's empty entry": {standin.Rekor1, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("ETag", "a")
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte(`{"a":{"body":"","logID":"","logIndex":0,"integratedTime":1}}`))
 		}},
-		"tiles of rubbish": {keylesstest.Rekor2, func(w http.ResponseWriter, _ *http.Request) {
+		"tiles of rubbish": {standin.Rekor2, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte("hello"))
 		}},
-		"a timestamp's refusal": {keylesstest.TSA, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }},
-		"a rubbish timestamp": {keylesstest.TSA, func(w http.ResponseWriter, _ *http.Request) {
+		"a timestamp's refusal": {standin.TSA, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) }},
+		"a rubbish timestamp": {standin.TSA, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte("hello"))
 		}},
-		"a redirect": {keylesstest.TSA, func(w http.ResponseWriter, r *http.Request) {
+		"a redirect": {standin.TSA, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}},
-		"no certificate": {keylesstest.Fulcio, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }},
+		"no certificate": {standin.Fulcio, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := keylesstest.New(t)
@@ -271,7 +272,7 @@ func TestACertificateOfAnotherKeyIsRefused(t *testing.T) {
 	s := keylesstest.New(t)
 	other, _, err := ca.GenerateRootCa()
 	require.NoError(t, err)
-	s.Answer(keylesstest.Fulcio, func(w http.ResponseWriter, _ *http.Request) {
+	s.Answer(standin.Fulcio, func(w http.ResponseWriter, _ *http.Request) {
 		leaf := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Raw}))
 		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"signedCertificateEmbeddedSct": map[string]any{"chain": map[string]any{"certificates": []string{leaf}}}}))
 	})
@@ -282,14 +283,14 @@ func TestACertificateOfAnotherKeyIsRefused(t *testing.T) {
 	made, err := signer.Make(context.Background(), statement(t), digest)
 	assert.Nil(t, made)
 	fault := refused(t, err, step.KindInfrastructure)
-	assert.Equal(t, "service "+s.URL(keylesstest.Fulcio), fault.Input)
+	assert.Equal(t, "service "+s.URL(standin.Fulcio), fault.Input)
 	assert.Contains(t, fault.Reason, "it certifies another key")
 }
 
 func TestAnEndedContextEndsSigning(t *testing.T) {
 	s := keylesstest.New(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.Answer(keylesstest.TSA, func(w http.ResponseWriter, _ *http.Request) {
+	s.Answer(standin.TSA, func(w http.ResponseWriter, _ *http.Request) {
 		cancel()
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 	})
@@ -303,7 +304,7 @@ func TestAnEndedContextEndsSigning(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	token := keylesstest.Token(who, issuer)
+	token := standin.Token(who, issuer)
 	base := func(change func(*keyless.Options)) keyless.Options {
 		o := keyless.Options{Token: token, Fulcio: "https://fulcio.example.org", TimestampAuthorities: []string{"https://tsa.example.org/api"}, WhenDown: keyless.WhenDownRefuse}
 		change(&o)

@@ -18,6 +18,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
 	"slipway/sign/step/keyless/keylesstest"
+	"slipway/sign/step/standin"
 	"slipway/step"
 )
 
@@ -76,8 +77,8 @@ func signByKMS(t *testing.T, address string) {
 func keylessFlags(t *testing.T, s *keylesstest.Services) []string {
 	t.Helper()
 	return []string{
-		"--identity-token-file", file(t, string(keylesstest.Token(who, issuer))+"\n"), "--fulcio", s.URL(keylesstest.Fulcio),
-		"--rekor", s.URL(keylesstest.Rekor1), "--rekor-tiles", s.URL(keylesstest.Rekor2), "--timestamp-authority", s.URL(keylesstest.TSA),
+		"--identity-token-file", file(t, string(standin.Token(who, issuer))+"\n"), "--fulcio", s.URL(standin.Fulcio),
+		"--rekor", s.URL(standin.Rekor1), "--rekor-tiles", s.URL(standin.Rekor2), "--timestamp-authority", s.URL(standin.TSA),
 	}
 }
 
@@ -133,22 +134,22 @@ func signByIdentity(t *testing.T, address string) {
 func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, address string) {
 		s := keylesstest.New(t)
-		s.Answer(keylesstest.Rekor1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-		s.Down(keylesstest.Rekor2, http.StatusBadGateway)
+		s.Answer(standin.Rekor1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+		s.Down(standin.Rekor2, http.StatusBadGateway)
 		access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
 		sign := append(append([]string{"sign"}, keylessFlags(t, s)...), access...)
 		verify := append(append([]string{"verify"}, identityOf(t, s)...), access...)
 
 		f := fault(t, run(t, nil, sign...))
 		assert.Equal(t, step.KindInfrastructure, f.Kind)
-		assert.Contains(t, f.Input, s.URL(keylesstest.Rekor1))
+		assert.Contains(t, f.Input, s.URL(standin.Rekor1))
 		assert.Equal(t, "has no signature", fault(t, run(t, nil, verify...)).Reason, "nothing was attached")
 
 		var done signedResult
 		require.NoError(t, run(t, &done, append(sign, "--when-down", "degrade", "--degraded-for", "1h")...))
 		assert.True(t, done.Signed)
 		require.NotNil(t, done.Degraded)
-		assert.Equal(t, []string{s.URL(keylesstest.Rekor1), s.URL(keylesstest.Rekor2)}, done.Degraded.Missing)
+		assert.Equal(t, []string{s.URL(standin.Rekor1), s.URL(standin.Rekor2)}, done.Degraded.Missing)
 
 		f = fault(t, run(t, nil, verify...))
 		assert.Equal(t, step.KindPolicy, f.Kind)
@@ -161,7 +162,7 @@ func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 
 func TestSignRefusesASignerThatIsNone(t *testing.T) {
 	private, _, secret := keys(t)
-	token := file(t, string(keylesstest.Token(who, issuer)))
+	token := file(t, string(standin.Token(who, issuer)))
 	byFile := []string{"--key-file", private, "--password-file", secret}
 	byToken := []string{"--identity-token-file", token, "--fulcio", "https://fulcio.example.org", "--timestamp-authority", "https://tsa.example.org"}
 	with := func(base []string, more ...string) []string { return append(append([]string{}, base...), more...) }
@@ -196,7 +197,7 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 			assert.Contains(t, f.Input, c.input)
 			assert.Contains(t, f.Reason, c.reason)
 			assert.NotEmpty(t, f.Mend)
-			for _, part := range strings.Split(string(keylesstest.Token(who, issuer)), ".") {
+			for _, part := range strings.Split(string(standin.Token(who, issuer)), ".") {
 				assert.NotContains(t, f.Error(), part)
 			}
 		})
