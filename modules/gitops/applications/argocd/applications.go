@@ -74,7 +74,7 @@ func Application(o Overlay, s Source) *v1alpha1.Application {
 			Destination: v1alpha1.ApplicationDestination{Server: cluster, Namespace: o.Name()},
 			SyncPolicy: &v1alpha1.SyncPolicy{
 				Automated:   &v1alpha1.SyncPolicyAutomated{Prune: true, SelfHeal: true},
-				SyncOptions: v1alpha1.SyncOptions{"PrunePropagationPolicy=foreground"},
+				SyncOptions: v1alpha1.SyncOptions{"PrunePropagationPolicy=foreground", "ApplyOutOfSyncOnly=true"},
 				Retry: &v1alpha1.RetryStrategy{
 					Limit:   5,
 					Backoff: &v1alpha1.Backoff{Duration: "5s", Factor: &factor, MaxDuration: "3m"},
