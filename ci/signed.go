@@ -230,15 +230,6 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if ran == nil {
 		ran = &stages{}
 	}
-	var judgement *judged
-	if err := ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return }); err != nil {
-		return nil, err
-	}
-	if !why.Provisioned {
-		if _, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx); err != nil {
-			return nil, err
-		}
-	}
 	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
 	if err != nil {
 		return nil, err
@@ -253,9 +244,29 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		if api, err = s.cluster(ctx, "admit"); err != nil {
 			return nil, err
 		}
-		if err := ran.time("admit", func() error { return i.admit(ctx, c, env, connect, api, charted) }); err != nil {
-			return nil, err
-		}
+	}
+	// None of the three writes anything, and nothing is written before all of them
+	// have passed. The first one's refusal is told before the others'.
+	var judgement *judged
+	if err := sideBySide(
+		func() error {
+			return ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return })
+		},
+		func() error {
+			if why.Provisioned {
+				return nil
+			}
+			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
+			return err
+		},
+		func() error {
+			if s.Kubeconfig == nil {
+				return nil
+			}
+			return ran.time("admit", func() error { return i.admit(ctx, c, env, connect, api, charted) })
+		},
+	); err != nil {
+		return nil, err
 	}
 	if err := i.summarise(ctx, judgement); err != nil {
 		return nil, err

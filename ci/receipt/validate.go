@@ -32,8 +32,9 @@ const (
 
 // orders are stages that run one after the other, whatever runs beside them.
 var orders = [][]string{
-	{"build", "scan", "publish", "sign", "apply", "verify", "admit", commitStage, waitStage},
+	{"build", "scan", "publish", "sign", "apply", "verify", commitStage, waitStage},
 	{"plan", "check", "publish"},
+	{"apply", "admit", commitStage},
 }
 
 // The stages that other times are held against.
