@@ -71,6 +71,9 @@ func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot,
 	if err != nil {
 		return nil, err
 	}
+	if s.Variables != nil {
+		root = root.WithVariables(s.Variables)
+	}
 	if !c.Infra.InCluster() {
 		connect, err := s.State.connect(ctx, stage, c.Infra.State, stateAlias)
 		if err != nil {

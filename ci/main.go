@@ -57,6 +57,8 @@ type Slipway struct {
 	// +private
 	Cluster *Endpoint
 	// +private
+	Variables *dagger.Secret
+	// +private
 	Prebuilt *dagger.Directory
 	// +private
 	Runner string
@@ -263,6 +265,23 @@ func (s *Slipway) WithState(
 	next := *s
 	next.State = s.State.with(username, password, service, address != "")
 	return next.configured(c)
+}
+
+// WithInfraVariables gives secret values to variables that the Terraform code
+// declares ephemeral, for provider settings and write-only arguments: no plan, state
+// or log holds them. Whoever applies a plan gives them, too. Any other variable is
+// refused, because a plan would hold its value. It needs Terraform 1.10 or later.
+//
+// Example: dagger call with-infra-variables --variables file:secrets.json infra --env dev plan check apply outputs
+//
+// +cache="168h"
+func (s *Slipway) WithInfraVariables(
+	// A JSON object of names and values, such as {"token": "…"}.
+	variables *dagger.Secret,
+) *Slipway {
+	next := *s
+	next.Variables = variables
+	return &next
 }
 
 // WithDatabase scans with another vulnerability database.

@@ -157,7 +157,10 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 		newCanary("registry password", "bot", encoded),
 		newCanary("git token", "bot", "glpat-"+random()),
 		newCanary("state password", "bot", random()+"/+="+random()),
+		newCanary("Terraform variable", "", "tf-"+random()),
 	}
+	variable, err := json.Marshal(map[string]string{"token": canaries[4].secret})
+	require.NoError(t, err)
 	file := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -168,7 +171,7 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 		given = append(given, file("secret", c.secret))
 	}
 	keys := t.TempDir()
-	_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", given[0], "export", "--path", keys)
+	_, err = p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", given[0], "export", "--path", keys)
 	require.NoError(t, err)
 
 	// A text that is no secret is looked for beside them: a search that does not
@@ -176,6 +179,8 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 	control := newCanary("control", "", "control "+random())
 	dir := source(t, map[string]string{
 		"apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n",
+		// Terraform refuses a token that it does not get.
+		"infra/builtin/token.tf": "variable \"token\" {\n  type      = string\n  ephemeral = true\n  validation {\n    condition     = startswith(var.token, \"tf-\")\n    error_message = \"There is no token.\"\n  }\n}\n",
 	})
 	log, out := p.logged(t, dir, append(append([]string{
 		"call", "--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", given[0],
@@ -183,6 +188,7 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 		"with-registry", "--username", "bot", "--password", given[1],
 		"with-gitops", "--username", "bot", "--token", given[2],
 		"with-state", "--username", "bot", "--password", given[3],
+		"with-infra-variables", "--variables", file("variables", string(variable)),
 		"deliver", "--app", "hello", "--env", "staging", "json")...)
 	assert.Contains(t, out, `"releaseCreated": true`)
 	assert.Empty(t, leaks([]byte(log+out), canaries), "the log and the output")

@@ -75,6 +75,8 @@ type Root struct {
 	Kubernetes *dagger.Service
 	// +private
 	KubernetesConnect string
+	// +private
+	Variables *dagger.Secret
 }
 
 // Root names the code, the environment and its state. It looks at none of them.
@@ -138,6 +140,29 @@ func (r *Root) WithCluster(
 	return &next
 }
 
+// WithVariables gives values to variables that the code declares ephemeral: no
+// plan, state or log holds them. Plan, apply and drift want the same ones; others
+// than ephemeral variables are refused. Terraform 1.10 or later has them.
+//
+// +cache="168h"
+func (r *Root) WithVariables(
+	// A JSON object of names and values, such as {"token": "…"}.
+	variables *dagger.Secret,
+) *Root {
+	next := *r
+	next.Variables = variables
+	return &next
+}
+
+// secret gives a command the ephemeral variables.
+func (r *Root) secret(base *dagger.Container, args []string) (*dagger.Container, []string) {
+	if r.Variables == nil {
+		return base, args
+	}
+	const file = "/secrets/variables"
+	return base.WithMountedSecret(file, r.Variables), append(args, "--secret-var-file", file)
+}
+
 // Where the step program finds what it is given.
 const (
 	terraformPath = "/bin/terraform"
@@ -196,7 +221,7 @@ func (r *Root) varFile() string { return "/code/environments/" + r.Env + ".tfvar
 //
 // +cache="never"
 func (r *Root) Plan() *dagger.Directory {
-	return r.remote(r.runner("plan", "--var-file", r.varFile())).Directory("/out")
+	return r.remote(r.secret(r.runner("plan", "--var-file", r.varFile()))).Directory("/out")
 }
 
 // Check refuses a plan that does not belong to the code and environment, that
@@ -235,7 +260,7 @@ func (r *Root) Apply(
 ) (string, error) {
 	base, args := r.runner("apply", "--plan", planFile, "--binding", bindingFile, "--checked", checkedFile)
 	base = base.WithMountedDirectory("/plan", plan).WithMountedDirectory("/checked", checked)
-	return r.remote(base, args).File("/out/result.json").Contents(ctx)
+	return r.remote(r.secret(base, args)).File("/out/result.json").Contents(ctx)
 }
 
 // Drift returns the step's result: what was changed outside of Terraform since
@@ -244,7 +269,7 @@ func (r *Root) Apply(
 //
 // +cache="never"
 func (r *Root) Drift(ctx context.Context) (string, error) {
-	return r.remote(r.runner("drift", "--var-file", r.varFile())).File("/out/result.json").Contents(ctx)
+	return r.remote(r.secret(r.runner("drift", "--var-file", r.varFile()))).File("/out/result.json").Contents(ctx)
 }
 
 // Unlock gives back the state's lock that a killed run left behind, and returns

@@ -21,6 +21,7 @@ var commands = map[string]command{
 		common(fs, &o.Common)
 		remote(fs, &o.Remote)
 		fs.Var((*files)(&o.VarFiles), "var-file", "file of variables, .tfvars or .tfvars.json; repeatable, later ones win")
+		secrets(fs, &o.Remote)
 		return func(ctx context.Context) (any, error) {
 			o.Out, o.Progress = *out, progress
 			return stage.Plan(ctx, o)
@@ -46,6 +47,7 @@ var commands = map[string]command{
 		fs.StringVar(&o.Plan, "plan", "", "plan file")
 		fs.StringVar(&o.Binding, "binding", "", "plan's binding file")
 		fs.StringVar(&o.Checked, "checked", "", "check's verdict file")
+		secrets(fs, &o.Remote)
 		return func(ctx context.Context) (any, error) {
 			o.Out, o.Progress = *out, progress
 			return stage.Apply(ctx, o)
@@ -65,6 +67,7 @@ var commands = map[string]command{
 		common(fs, &o.Common)
 		remote(fs, &o.Remote)
 		fs.Var((*files)(&o.VarFiles), "var-file", "file of variables, .tfvars or .tfvars.json; repeatable, later ones win")
+		secrets(fs, &o.Remote)
 		return func(ctx context.Context) (any, error) {
 			o.Out, o.Progress = *out, progress
 			return stage.Drift(ctx, o)
@@ -97,6 +100,10 @@ func remote(fs *flag.FlagSet, r *stage.Remote) {
 	fs.StringVar(&r.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that the state or the resources are in")
 	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name or the kubeconfig's server at; repeatable")
 	fs.DurationVar(&r.LockTimeout, "lock-timeout", lockTimeout, "how long to wait for the state's lock")
+}
+
+func secrets(fs *flag.FlagSet, r *stage.Remote) {
+	fs.StringVar(&r.SecretVarFile, "secret-var-file", "", "file with a JSON object of values for ephemeral variables; the same for plan and apply")
 }
 
 // files is a repeatable flag.

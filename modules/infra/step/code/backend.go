@@ -18,6 +18,12 @@ const noBackend = `declare backend "http" {} in the code, with nothing in it, or
 // overridden, and the code would say what is not so. What doesn't parse is left
 // for Terraform to refuse.
 func CheckBackend(stage, dir string) error {
+	return each(dir, func(name string, body hcl.Body) error { return checkBackend(stage, name, body) })
+}
+
+// each visits the root's files, as far as they can be read as HCL: what can't,
+// Terraform refuses.
+func each(dir string, visit func(name string, body hcl.Body) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -35,7 +41,7 @@ func CheckBackend(stage, dir string) error {
 		if file == nil || file.Body == nil {
 			continue
 		}
-		if err := checkBackend(stage, e.Name(), file.Body); err != nil {
+		if err := visit(e.Name(), file.Body); err != nil {
 			return err
 		}
 	}

@@ -87,7 +87,11 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err := policy.Destroys(StageApply, summary.Destroys(), checked.AllowDestroy); err != nil {
 		return nil, err
 	}
-	if err := o.apply(ctx, w, file, binding); err != nil {
+	secrets, err := o.secrets(StageApply, w)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.apply(ctx, w, file, secrets, binding); err != nil {
 		return nil, err
 	}
 	result := &ApplyResult{Environment: o.Environment, PlanSHA256: binding.PlanSHA256, Summary: summary}
@@ -98,8 +102,8 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	return result, err
 }
 
-func (o ApplyOptions) apply(ctx context.Context, w *workspace, file string, binding plan.Binding) error {
-	err := w.Apply(ctx, file)
+func (o ApplyOptions) apply(ctx context.Context, w *workspace, file string, secrets []string, binding plan.Binding) error {
+	err := w.Apply(ctx, file, secrets)
 	if err == nil {
 		return nil
 	}

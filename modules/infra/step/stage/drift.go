@@ -55,6 +55,11 @@ func Drift(ctx context.Context, o DriftOptions) (*DriftResult, error) {
 		return nil, err
 	}
 	defer w.close()
+	secrets, err := o.secrets(StageDrift, w)
+	if err != nil {
+		return nil, err
+	}
+	varFiles = append(varFiles, secrets...)
 	fmt.Fprintf(o.Progress, "look for drift in %s\n", o.Environment)
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err

@@ -46,6 +46,11 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 		return nil, err
 	}
 	defer w.close()
+	secrets, err := o.secrets(StagePlan, w)
+	if err != nil {
+		return nil, err
+	}
+	varFiles = append(varFiles, secrets...)
 	fmt.Fprintf(o.Progress, "plan %s with Terraform %s\n", o.Environment, w.Version)
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err

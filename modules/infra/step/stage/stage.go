@@ -13,7 +13,10 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/hashicorp/go-version"
 
 	"slipway/infra/step/backend"
 	"slipway/infra/step/cluster"
@@ -59,8 +62,40 @@ type Remote struct {
 	Kubeconfig string
 	// Connect says where logical hosts are reached.
 	Connect backend.Connections
+	// SecretVarFile is a file with a JSON object of values for ephemeral
+	// variables; empty is none.
+	SecretVarFile string
 	// LockTimeout is how long to wait for the state's lock.
 	LockTimeout time.Duration
+}
+
+// ephemeralSince is the first version that keeps ephemeral variables out of plans.
+var ephemeralSince = version.Must(version.NewVersion("1.10.0"))
+
+// secrets are the variable files with what no plan, state or log may hold. They
+// lie beside the working copy, and go with it.
+func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
+	if r.SecretVarFile == "" {
+		return nil, nil
+	}
+	const mend = `give a JSON object of names and values, such as {"token": "…"}`
+	data, err := os.ReadFile(r.SecretVarFile)
+	if err != nil {
+		return nil, step.Input(stage, "secret variables", "can't be read", mend).Because(err)
+	}
+	var values map[string]json.RawMessage
+	// The parser's own words could hold a part of a secret.
+	if json.Unmarshal(data, &values) != nil || len(values) == 0 {
+		return nil, step.Input(stage, "secret variables", "are not a JSON object with at least one name", mend)
+	}
+	if v, err := version.NewVersion(w.Version); err != nil || v.LessThan(ephemeralSince) {
+		return nil, step.Input(stage, "--terraform", "is version "+w.Version+", which writes every variable into the plan", "use Terraform "+ephemeralSince.String()+" or later for secret variables")
+	}
+	if err := code.CheckEphemeral(stage, w.dir, slices.Collect(maps.Keys(values))); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(w.root, "secret.tfvars.json")
+	return []string{file}, os.WriteFile(file, data, 0o600)
 }
 
 // state is the state as this run reaches it.

@@ -329,9 +329,13 @@ func (t *Terraform) Show(ctx context.Context, file string) (*tfjson.Plan, error)
 const ErrorStateFile = "errored.tfstate"
 
 // Apply applies a plan file, exactly.
-func (t *Terraform) Apply(ctx context.Context, file string) error {
+func (t *Terraform) Apply(ctx context.Context, file string, varFiles []string) error {
 	log := t.log()
-	err := t.tf.ApplyJSON(ctx, log, tfexec.DirOrPlan(file), tfexec.LockTimeout(t.o.LockTimeout.String()))
+	opts := []tfexec.ApplyOption{tfexec.DirOrPlan(file), tfexec.LockTimeout(t.o.LockTimeout.String())}
+	for _, name := range varFiles {
+		opts = append(opts, tfexec.VarFile(name))
+	}
+	err := t.tf.ApplyJSON(ctx, log, opts...)
 	t.tf.SetStdout(io.Discard)
 	if ctx.Err() != nil {
 		return ctx.Err()
