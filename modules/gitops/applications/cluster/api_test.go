@@ -220,7 +220,8 @@ func (a *api) patch(w http.ResponseWriter, r *http.Request) {
 	assert.NoError(a.t, err)
 	var patch struct{ Metadata metav1.ObjectMeta }
 	assert.NoError(a.t, json.Unmarshal(data, &patch))
-	if patch.Metadata.ResourceVersion != a.app.ResourceVersion && !(a.anyVersion && patch.Metadata.ResourceVersion == "") {
+	unversioned := a.anyVersion && patch.Metadata.ResourceVersion == ""
+	if patch.Metadata.ResourceVersion != a.app.ResourceVersion && !unversioned {
 		assert.NotEmpty(a.t, patch.Metadata.ResourceVersion)
 		fail(w, http.StatusConflict, "the object has been modified")
 		return
