@@ -601,12 +601,18 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	admit := func(reference string) error {
 		return (&SignedImage{Reference: reference, App: release.App, Slipway: s}).admit(ctx, c, env, connect, api, charted)
 	}
+	// The revision that is synced, so that no later commit is in the way.
+	revision := release.Commit
 	wait := func(reference, deadline string) error {
 		next := *release
-		next.Reference = reference
+		next.Commit, next.Reference = revision, reference
 		seen, outcome, err := next.observe(ctx, deadline)
-		if err != nil || outcome == Healthy {
+		if err != nil {
 			return err
+		}
+		if outcome == Healthy {
+			revision = seen.Revision
+			return nil
 		}
 		return next.refusal(outcome, seen)
 	}

@@ -36,6 +36,11 @@ func (g *ground) identities() *identities {
 // signing is the ground as somebody sees it who signs as subject, and trusts that
 // subject only.
 func (i *identities) signing(ctx context.Context, subject string) (*Slipway, error) {
+	// It runs from here to the drill's end: one that is started again has other keys.
+	service, err := i.sigstore.Service().Start(ctx)
+	if err != nil {
+		return nil, err
+	}
 	root, err := i.sigstore.TrustedRoot(ctx)
 	if err != nil {
 		return nil, err
@@ -53,7 +58,7 @@ func (i *identities) signing(ctx context.Context, subject string) (*Slipway, err
 	s.Key, s.KeyPassword = nil, nil
 	s.Identity = &SigningIdentity{
 		Token: i.sigstore.Token(subject, drillIssuer), Fulcio: drillSigstore + "/fulcio", Rekor: []string{drillSigstore + "/rekor1"},
-		Service: i.sigstore.Service(),
+		Service: service,
 	}
 	return s, nil
 }

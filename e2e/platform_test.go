@@ -175,9 +175,18 @@ func (p *platform) runFor(patience time.Duration, dir string, args ...string) (s
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
 	if err := cmd.Run(); err != nil {
-		return out.String(), errors.New(err.Error() + "\n" + log.String())
+		return out.String(), errors.New(err.Error() + "\n" + end(log.String()))
 	}
 	return out.String(), nil
+}
+
+// end is the end of a log, where the refusal is: testify cuts a long error there.
+func end(log string) string {
+	const most = 24 << 10
+	if len(log) <= most {
+		return log
+	}
+	return "…" + log[len(log)-most:]
 }
 
 func (p *platform) look(name string) (string, error) {
