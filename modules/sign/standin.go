@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"net/url"
 	"strconv"
 
@@ -47,14 +48,14 @@ func (s *StandIn) Service() *dagger.Service {
 
 // TrustedRoot is whom its signatures are verified with, as trusted_root.json.
 //
-// +cache="session"
+// +cache="never"
 func (s *StandIn) TrustedRoot(ctx context.Context) (string, error) {
 	return s.get(ctx, "/trusted_root.json")
 }
 
 // Token is an OIDC token that it believes.
 //
-// +cache="session"
+// +cache="never"
 func (s *StandIn) Token(
 	ctx context.Context,
 	// The e-mail address that the token names.
@@ -72,7 +73,7 @@ func (s *StandIn) Token(
 func (s *StandIn) get(ctx context.Context, path string) (string, error) {
 	return standIn().
 		WithServiceBinding(standInAlias, s.Service()).
-		WithEnvVariable("SLIPWAY_RUN", s.Run).
+		WithEnvVariable("SLIPWAY_RUN", rand.Text()).
 		WithExec([]string{"/step", "get", "http://" + standInAlias + ":" + strconv.Itoa(standInPort) + path}).
 		Stdout(ctx)
 }
