@@ -300,6 +300,9 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 			d.Stages[4].StartedAt, d.Stages[5].StartedAt = d.Stages[5].StartedAt, d.Stages[4].StartedAt
 		}, step.KindInput, "stages[5].startedAt", "is too early: publish comes after scan"},
 		"pushed before a check": {func(d *receipt.Document) { d.Stages[3].Seconds = 72 }, step.KindInput, "stages[5].startedAt", "is too early: publish comes after check"},
+		"admitted unsigned": {func(d *receipt.Document) {
+			d.Stages = append(d.Stages, receipt.Stage{Name: "admit", StartedAt: d.Stages[0].StartedAt, Seconds: 1})
+		}, step.KindInput, fmt.Sprintf("stages[%d].startedAt", len(sample(t).Stages)), "is too early: admit comes after sign"},
 		"a stage after the end": {func(d *receipt.Document) { d.Stages[0].Seconds = 180 }, step.KindInput, "stages[0].startedAt", "is too late: test ends after the whole, which ended at 2026-11-24T12:02:41Z"},
 		"decided too late":      {func(d *receipt.Document) { d.Decision.DecidedAt = "2026-11-24T12:01:54Z" }, step.KindInput, "decision.decidedAt", "is after the release was committed"},
 		"healthy, not released": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:52Z" }, step.KindInput, "live.healthyAt", "is before the release was committed"},
@@ -663,4 +666,13 @@ func FuzzParse(f *testing.F) {
 		require.NoError(t, same.Validate())
 		require.Equal(t, text, same.Text())
 	})
+}
+
+// Verification and admission are asked side by side.
+func TestVerifyAndAdmitOverlap(t *testing.T) {
+	d := sample(t)
+	for _, name := range []string{"verify", "admit"} {
+		d.Stages = append(d.Stages, receipt.Stage{Name: name, StartedAt: "2026-11-24T12:01:50Z", Seconds: 2})
+	}
+	require.NoError(t, d.Validate())
 }

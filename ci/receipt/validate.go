@@ -34,7 +34,7 @@ const (
 var orders = [][]string{
 	{"build", "scan", "publish", "sign", "apply", "verify", commitStage, waitStage},
 	{"plan", "check", "publish"},
-	{"apply", "admit", commitStage},
+	{"sign", "apply", "admit", commitStage},
 }
 
 // The stages that other times are held against.

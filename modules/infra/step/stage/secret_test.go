@@ -98,7 +98,7 @@ func TestSecretVariablesReachTerraformAndNoFile(t *testing.T) {
 	_, err = s.check("dev", false)
 	require.NoError(t, err)
 	_, err = applied(remote(`{"token":"short"}`))
-	require.Error(t, err, "the apply is given it anew")
+	require.ErrorContains(t, err, "too short", "the apply is given it anew")
 	_, err = planned(given)
 	require.NoError(t, err)
 	_, err = s.check("dev", false)
