@@ -257,31 +257,38 @@ func (s *Slipway) Receipt(
 }
 
 // ReceiptVerify checks a receipt's bundle without registry, cluster or any other
-// network: the key's signature, that the receipt is about the image that was
-// signed, that it goes from a decision to Healthy without contradicting itself, and
-// that the decision's digest is that of its verdicts and statements. With a
-// checkout, the release's commit has to be in the history of its head, to put the
-// digest into the named file and to name the same decision as the receipt says.
+// network: the signature by the key or by an identity that may sign for the
+// environment, that the receipt is about the image that was signed, that it goes
+// from a decision to Healthy without contradicting itself, and that the decision's
+// digest is that of its verdicts and statements. With a checkout, the release's
+// commit has to be in the history of its head, to put the digest into the named file
+// and to name the same decision as the receipt says.
 //
 // Example: dagger call receipt-verify --bundle receipt.sigstore.json --repository ../gitops checked
 //
-// +cache="168h"
+// +cache="never"
 func (s *Slipway) ReceiptVerify(
 	ctx context.Context,
 	// The bundle, as receipt bundle exports it.
 	bundle *dagger.File,
-	// The PEM public key that must have signed; by default the platform's.
+	// The PEM public key that must have signed; by default whoever the platform
+	// trusts.
 	// +optional
 	publicKey *dagger.File,
+	// The environment that the receipt has to be of. Where identities sign, it says
+	// which of them may have, and has to be given.
+	// +optional
+	env string,
 	// A clone of the GitOps repository, with its folder .git and its whole history.
 	// +optional
 	// +ignore=["*", "!.git"]
 	repository *dagger.Directory,
 ) (*SignedReceipt, error) {
 	const stage = "receipt"
+	trusted := &trust{key: publicKey}
 	if publicKey == nil {
 		var err error
-		if publicKey, err = s.receiptKey(ctx, stage); err != nil {
+		if trusted, err = s.trust(ctx, stage, env); err != nil {
 			return nil, err
 		}
 	}
@@ -289,11 +296,9 @@ func (s *Slipway) ReceiptVerify(
 		Digest        string          `json:"digest"`
 		PredicateType string          `json:"predicateType"`
 		Predicate     json.RawMessage `json:"predicate"`
-		Signer        struct {
-			KeyHint string `json:"keyHint"`
-		} `json:"signer"`
+		Signer        receipt.Signer  `json:"signer"`
 	}
-	text, err := dag.Sign().VerifyBundle(ctx, bundle, publicKey)
+	text, err := trusted.verifyBundle(ctx, bundle)
 	if err := decodeText(text, err, &signed); err != nil {
 		return nil, err
 	}
@@ -301,7 +306,10 @@ func (s *Slipway) ReceiptVerify(
 	if err != nil {
 		return nil, err
 	}
-	checked := d.Checked(signed.Signer.KeyHint)
+	if env != "" && d.Environment != env {
+		return nil, step.Policy(stage, "environment "+env, "is not the receipt's, which is of "+d.Environment, "give --env "+d.Environment+", or the receipt of a release to "+env)
+	}
+	checked := d.Checked(signed.Signer)
 	if repository != nil {
 		name, digest, _ := strings.Cut(d.Image.Reference, "@")
 		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, name, digest, dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
@@ -325,7 +333,11 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	}
 	const stage = "receipt"
 	s := r.Image.Slipway
-	key, err := s.receiptKey(ctx, stage)
+	d, err := r.document()
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := s.trust(ctx, stage, d.Environment)
 	if err != nil {
 		return nil, err
 	}
@@ -334,9 +346,7 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 		return nil, err
 	}
 	// Without Sync it would be read again wherever it is used.
-	out, err := dag.Sign().Bundle(r.Image.Reference, r.Referrer, key, dagger.SignBundleOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
-	}).Sync(ctx)
+	out, err := trusted.bundle(r.Image.Reference, r.Referrer, s.Registry, connect).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -379,16 +389,4 @@ func (r *SignedReceipt) Html() (*dagger.File, error) {
 	}
 	page, err := d.HTML()
 	return dag.File("receipt.html", string(page)), err
-}
-
-// receiptKey is the key that receipts must be signed with.
-func (s *Slipway) receiptKey(ctx context.Context, stage string) (*dagger.File, error) {
-	t, err := s.trust(ctx, stage, "")
-	if err != nil {
-		return nil, err
-	}
-	if t.key == nil {
-		return nil, step.Input(stage, "receipt", "is signed by an identity, and only a key's is verified offline", "give --public-key where a key has signed it, or verify the image itself")
-	}
-	return t.key, nil
 }

@@ -15,6 +15,14 @@ type ManagedKey struct {
 	URI string
 	// +private
 	Credentials *dagger.Secret
+	// +private
+	Authorities *dagger.File
+	// +private
+	Service *dagger.Service
+}
+
+func (k *ManagedKey) signer() *dagger.SignSigner {
+	return dag.Sign().KmsKey(k.URI, k.Credentials, dagger.SignKmsKeyOpts{Authorities: k.Authorities, Service: k.Service})
 }
 
 // SigningIdentity is an identity and the services that vouch for it.
@@ -51,12 +59,20 @@ func (s *Slipway) WithKmsKey(
 	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
 	// Google it is the credentials' JSON.
 	credentials *dagger.Secret,
+	// PEM certificates of authorities of your own, such as a Vault's; they count
+	// beside the well-known ones.
+	// +optional
+	authorities *dagger.File,
+	// A service that is reached as the host kms, such as a Vault behind a tunnel:
+	// with VAULT_ADDR=https://kms:8200.
+	// +optional
+	service *dagger.Service,
 ) (*Slipway, error) {
 	if err := s.unsigned(); err != nil {
 		return nil, err
 	}
 	next := *s
-	next.ManagedKey = &ManagedKey{URI: uri, Credentials: credentials}
+	next.ManagedKey = &ManagedKey{URI: uri, Credentials: credentials, Authorities: authorities, Service: service}
 	return &next, nil
 }
 
@@ -118,7 +134,7 @@ func (s *Slipway) signs() bool {
 func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
 	switch {
 	case s.ManagedKey != nil:
-		return dag.Sign().KmsKey(s.ManagedKey.URI, s.ManagedKey.Credentials), nil
+		return s.ManagedKey.signer(), nil
 	case s.Identity != nil:
 		return s.identity(ctx, stage, env)
 	case s.signs():
@@ -181,7 +197,7 @@ func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) 
 	case s.Identity != nil:
 		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
 	case s.ManagedKey != nil:
-		out := dag.Sign().KmsKey(s.ManagedKey.URI, s.ManagedKey.Credentials).PublicKey()
+		out := s.ManagedKey.signer().PublicKey()
 		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
 	case s.signs():
 		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
@@ -230,5 +246,29 @@ func (t *trust) verify(ctx context.Context, reference, attestation string, at *E
 		Identities: dag.File("identities.json", t.identities), MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs),
 		AcceptDegraded: t.degraded, All: attestation == "", Attestation: attestation,
 		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
+	})
+}
+
+// bundle reads one signed statement of an image from its registry. The folder is the
+// sign step's: result.json and bundle.sigstore.json.
+func (t *trust) bundle(reference, referrer string, at *Endpoint, connect string) *dagger.Directory {
+	if t.key != nil {
+		return dag.Sign().Bundle(reference, referrer, t.key, dagger.SignBundleOpts{
+			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
+		})
+	}
+	return dag.Sign().BundleIdentity(reference, referrer, t.root, dag.File("identities.json", t.identities), dagger.SignBundleIdentityOpts{
+		MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs), AcceptDegraded: t.degraded,
+		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
+	})
+}
+
+// verifyBundle checks a bundle without a network, and returns the sign step's result.
+func (t *trust) verifyBundle(ctx context.Context, bundle *dagger.File) (string, error) {
+	if t.key != nil {
+		return dag.Sign().VerifyBundle(ctx, bundle, t.key)
+	}
+	return dag.Sign().VerifyBundleIdentity(ctx, bundle, t.root, dag.File("identities.json", t.identities), dagger.SignVerifyBundleIdentityOpts{
+		MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs), AcceptDegraded: t.degraded,
 	})
 }

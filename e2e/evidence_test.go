@@ -172,8 +172,36 @@ func receiptVerifies(t *testing.T, p *platform, bundle string) {
 	refused(t, err, "receipt: refused by policy: commit ", "is not in the history of the checkout's head")
 }
 
-// Without a cluster nobody sees a release healthy. So the test states that, with
-// the platform's key, about a release that was made here.
+// throughSandbox are the sign module's flags for the tests' registry.
+func throughSandbox(p *platform) []string {
+	return []string{"--service", "tcp://" + p.sandbox, "--connect", "localhost:5000=registry:" + p.sandbox[strings.Index(p.sandbox, ":")+1:]}
+}
+
+// attestHealthy completes the document of a release that was made here, signs it and
+// returns the image's reference. Without a cluster nobody sees a release healthy, so
+// the test states that, by one of the sign module's calls to attest.
+func attestHealthy(t *testing.T, p *platform, d map[string]any, call ...string) string {
+	t.Helper()
+	stages := d["stages"].([]any)
+	d["live"] = map[string]any{
+		"syncedRevision": d["gitops"].(map[string]any)["commit"], "health": "Healthy", "healthyAt": stages[len(stages)-1].(map[string]any)["startedAt"],
+	}
+	statements := t.TempDir()
+	statement, err := json.Marshal(map[string]any{"predicateType": receiptType, "predicate": d})
+	require.NoError(t, err)
+	write(t, filepath.Join(statements, "receipt.statement.json"), string(statement))
+	reference := d["image"].(map[string]any)["reference"].(string)
+	args := append([]string{"-m", "modules/sign", "call"}, call...)
+	out, err := p.run(p.repo, append(append(args, "--reference", reference, "--statements", statements), throughSandbox(p)...)...)
+	require.NoError(t, err)
+	var attested struct {
+		Value struct{ Attestations []struct{ Referrer string } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &attested), out)
+	require.Len(t, attested.Value.Attestations, 1, out)
+	return reference
+}
+
 func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 	p := shared
 	dir := source(t, map[string]string{"apps/hello/greeting/note.go": "package greeting\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) > 1000 {\n\t\tprintln(\"another image\")\n\t}\n}\n"})
@@ -193,23 +221,7 @@ func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 		assert.Equal(t, commit+" "+gitops["evidence"].(string), again.GitopsCommit+" "+again.GitopsEvidence)
 	})
 
-	last := d["stages"].([]any)[len(d["stages"].([]any))-1].(map[string]any)
-	d["live"] = map[string]any{"syncedRevision": commit, "health": "Healthy", "healthyAt": last["startedAt"]}
-	statements := t.TempDir()
-	statement, err := json.Marshal(map[string]any{"predicateType": receiptType, "predicate": d})
-	require.NoError(t, err)
-	write(t, filepath.Join(statements, "receipt.statement.json"), string(statement))
-	reference := d["image"].(map[string]any)["reference"].(string)
-	service := []string{"--service", "tcp://" + p.sandbox, "--connect", "localhost:5000=registry:" + p.sandbox[strings.Index(p.sandbox, ":")+1:]}
-	out, err = p.run(p.repo, append([]string{"-m", "modules/sign", "call", "attest", "--reference", reference, "--statements", statements,
-		"--key", "file:" + p.file("keys/cosign.key"), "--key-password", "file:" + p.file("password")}, service...)...)
-	require.NoError(t, err)
-	var attested struct {
-		Value struct{ Attestations []struct{ Referrer string } }
-	}
-	require.NoError(t, json.Unmarshal([]byte(out), &attested), out)
-	require.Len(t, attested.Value.Attestations, 1, out)
-
+	reference := attestHealthy(t, p, d, "attest", "--key", "file:"+p.file("keys/cosign.key"), "--key-password", "file:"+p.file("password"))
 	bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
 	_, err = p.call(p.repo, p.options(), "receipt", "--app", "hello", "--env", "dev", "bundle", "export", "--path", bundle)
 	require.NoError(t, err)
@@ -222,7 +234,7 @@ func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 			}
 			other := filepath.Join(t.TempDir(), "provenance.sigstore.json")
 			_, err := p.run(p.repo, append([]string{"-m", "modules/sign", "call", "bundle", "--reference", reference, "--referrer", "sha256:" + input.Digest["sha256"],
-				"--public-key", p.file("keys/cosign.pub")}, append(service, "file", "--path", "bundle.sigstore.json", "export", "--path", other)...)...)
+				"--public-key", p.file("keys/cosign.pub")}, append(throughSandbox(p), "file", "--path", "bundle.sigstore.json", "export", "--path", other)...)...)
 			require.NoError(t, err)
 			_, err = p.call(p.repo, nil, "receipt-verify", "--bundle", other, "--public-key", p.file("keys/cosign.pub"), "checked")
 			refused(t, err, "receipt: bad input: predicate type", "is not a receipt's")

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -135,9 +136,11 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
 
 	s.control(t, "", "")
-	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.signer(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "image")...)
+	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.signer(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
 	require.NoError(t, err)
-	assert.Equal(t, reference, strings.TrimSpace(out))
+	var released map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &released), out)
+	assert.Equal(t, reference, released["image"].(map[string]any)["reference"])
 	answered, err := call("verify", "--reference", reference, "--env", "staging", "answered")
 	require.NoError(t, err)
 	assert.Equal(t, "true", answered, "an identity's summary answers, too")
@@ -146,6 +149,30 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	_, err = sign("staging")
 	require.NoError(t, err)
 	assert.JSONEq(t, before, referrers(t, p, digest), "it finds its own signatures")
+
+	t.Run("its receipt verifies offline", func(t *testing.T) {
+		by := s.signer(t, "release@example.org")
+		attestHealthy(t, p, released, append(append([]string{"identity"}, by[1:]...), "--connect", s.address+"=sigstore:"+s.address[strings.Index(s.address, ":")+1:], "attest")...)
+		bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
+		_, err := call("receipt", "--app", "hello", "--env", "staging", "bundle", "export", "--path", bundle)
+		require.NoError(t, err)
+		verify := func(bundle string, more ...string) (string, error) {
+			return p.call(dir, nil, append(append([]string{"receipt-verify", "--bundle", bundle}, more...), "checked")...)
+		}
+		out, err := verify(bundle, "--env", "staging", "--repository", p.remote(t))
+		require.NoError(t, err)
+		for _, line := range []string{`signature: by the identity "release@example.org" of issuer "` + identityIssuer + `", seen at `, "decision: sha256:", "evidence: this decision sha256:"} {
+			assert.Contains(t, out, line)
+		}
+		_, err = verify(bundle)
+		refused(t, err, "receipt: refused by policy: environment (none): has no identity that may sign for it")
+		_, err = verify(bundle, "--env", "production")
+		refused(t, err, "verify: refused by policy: bundle: is not trusted", "release@example.org")
+		_, err = verify(bundle, "--env", "dev")
+		refused(t, err, "receipt: refused by policy: environment dev: is not the receipt's, which is of staging")
+		_, err = verify(changedBundle(t, bundle, `"health":"Healthy"`, `"health":"healthy"`), "--env", "staging")
+		refused(t, err, "verify: refused by policy: bundle: is not trusted")
+	})
 
 	for _, env := range []string{"production", "dev"} {
 		err := verify(env)

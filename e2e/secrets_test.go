@@ -242,24 +242,20 @@ func engineState(t *testing.T, p *platform) string {
 	return match[1]
 }
 
-// spy is a test of the delivered app itself. It runs where the app's tests run,
-// and looks for everything that signs.
-const spy = `package greeting
-
+// spy looks for everything that signs, from inside whatever it is compiled into.
+const spy = `
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"testing"
 )
 
 // marks stand in every key file, and in the names of what it is handed over by.
 var marks = []string{"ENCRYPTED " + "SIGSTORE PRIVATE KEY", "ENCRYPTED " + "COSIGN PRIVATE KEY", "PASSWORD-" + "CANARY"}
 
-func look(t *testing.T, root string, skip ...string) (found []string, files int) {
+func look(root string, skip ...string) (found []string, files int) {
 	_ = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
@@ -288,17 +284,52 @@ func look(t *testing.T, root string, skip ...string) (found []string, files int)
 	return found, files
 }
 
-func TestSpy(t *testing.T) {
-	planted := t.TempDir()
-	if err := os.WriteFile(filepath.Join(planted, "key"), []byte("-----BEGIN "+marks[0]), 0o600); err != nil {
-		t.Fatal(err)
+// spyOut fails where a key is in a file or an environment, and where it could not
+// have seen one: least is how many files there are at the least.
+func spyOut(least int, skip ...string) error {
+	planted := filepath.Join(os.TempDir(), "planted")
+	if err := os.MkdirAll(planted, 0o700); err != nil {
+		return err
 	}
-	if found, _ := look(t, planted); len(found) != 1 {
-		t.Fatal("the spy is blind")
+	if err := os.WriteFile(filepath.Join(planted, "key"), []byte("-----BEGIN "+marks[0]), 0o600); err != nil {
+		return err
+	}
+	if found, _ := look(planted); len(found) != 1 {
+		return fmt.Errorf("the spy is blind")
 	}
 	if err := os.RemoveAll(planted); err != nil {
-		t.Fatal(err)
+		return err
 	}
+	found, files := look("/", append(skip, "/proc", "/sys")...)
+	if len(found) > 0 {
+		return fmt.Errorf("keys lie at %v", found)
+	}
+	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range environs {
+		content, _ := os.ReadFile(path)
+		for _, mark := range append(marks, "COSIGN", "SLIPWAY_KEY") {
+			if bytes.Contains(content, []byte(mark)) {
+				return fmt.Errorf("the environment of %s names a key", path)
+			}
+		}
+	}
+	if len(environs) == 0 || files < least {
+		return fmt.Errorf("nothing was searched: %d processes, %d files", len(environs), files)
+	}
+	return nil
+}
+`
+
+// spyTest is a test of the delivered app itself. It runs where the app's tests run.
+const spyTest = `package greeting
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestSpy(t *testing.T) {
 	env := func(name string) string {
 		out, err := exec.Command("go", "env", name).Output()
 		if err != nil {
@@ -306,44 +337,66 @@ func TestSpy(t *testing.T) {
 		}
 		return strings.TrimSpace(string(out))
 	}
-	found, files := look(t, "/", "/proc", "/sys", env("GOROOT"), env("GOMODCACHE"), env("GOCACHE"))
-	if len(found) > 0 {
-		t.Fatal("keys lie at ", found)
-	}
-	environs, _ := filepath.Glob("/proc/[0-9]*/environ")
-	for _, path := range environs {
-		content, _ := os.ReadFile(path)
-		for _, mark := range append(marks, "COSIGN", "SLIPWAY_KEY") {
-			if bytes.Contains(content, []byte(mark)) {
-				t.Fatal("the environment of ", path, " names a key")
-			}
-		}
-	}
-	if len(environs) == 0 || files < 10 {
-		t.Fatal("nothing was searched: ", len(environs), files)
+	if err := spyOut(10, env("GOROOT"), env("GOMODCACHE"), env("GOCACHE")); err != nil {
+		t.Fatal(err)
 	}
 }
 `
 
-func TestEvidenceTheAppsOwnTestsSeeNoKey(t *testing.T) {
-	p := shared
+// canaryKey makes a key whose password can be told from any other text, and returns
+// the pipeline's flags for it.
+func canaryKey(t *testing.T, p *platform) []string {
+	t.Helper()
 	password := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(password, []byte("PASSWORD-CANARY "+random()), 0o600))
 	keys := t.TempDir()
 	_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+password, "export", "--path", keys)
 	require.NoError(t, err)
-	options := []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", "file:" + password}
-	dir := source(t, map[string]string{"apps/hello/greeting/spy_test.go": spy})
+	return []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", "file:" + password}
+}
+
+const plantedKey = "-----BEGIN ENCRYPTED " + "SIGSTORE PRIVATE KEY-----\n"
+
+func TestEvidenceTheAppsOwnTestsSeeNoKey(t *testing.T) {
+	p := shared
+	options := canaryKey(t, p)
+	files := map[string]string{"apps/hello/greeting/spy.go": "package greeting\n" + spy, "apps/hello/greeting/spy_test.go": spyTest}
 	// The key is at work in the same call, after the tests.
-	out, err := p.call(dir, options, "app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
+	out, err := p.call(source(t, files), options, "app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
 	require.NoError(t, err)
 	assert.Contains(t, out, "localhost:5000/hello@sha256:")
 
 	// And a test that finds one would be heard.
-	dir = source(t, map[string]string{
-		"apps/hello/greeting/spy_test.go": spy,
-		"apps/hello/greeting/key.pem":     "-----BEGIN ENCRYPTED " + "SIGSTORE PRIVATE KEY-----\n",
-	})
-	_, err = p.call(dir, options, "app", "--name", "hello", "test")
+	files["apps/hello/greeting/key.pem"] = plantedKey
+	_, err = p.call(source(t, files), options, "app", "--name", "hello", "test")
 	refused(t, err, "test: refused by policy: app hello", "keys lie at")
+}
+
+func TestEvidenceAStepOfADockerfileSeesNoKey(t *testing.T) {
+	p := shared
+	options := canaryKey(t, p)
+	dockerfile := read(t, p.repo+"/apps/pages/Dockerfile")
+	const last = "FROM scratch\n"
+	require.Contains(t, dockerfile, last)
+	build := func(steps string) string {
+		return source(t, map[string]string{
+			"apps/pages/cmd/pages/spy.go": "package main\n" + spy,
+			"apps/pages/cmd/pages/run.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc init() {\n\tif len(os.Args) != 2 || os.Args[1] != \"spy\" {\n\t\treturn\n\t}\n" +
+				"\tif err := spyOut(1); err != nil {\n\t\tfmt.Fprintln(os.Stderr, err)\n\t\tos.Exit(1)\n\t}\n" +
+				"\tif err := os.WriteFile(\"/clean\", []byte(\"no key\"), 0o644); err != nil {\n\t\tpanic(err)\n\t}\n\tos.Exit(0)\n}\n",
+			"apps/pages/key.pem": plantedKey,
+			"apps/pages/Dockerfile": strings.Replace(dockerfile, last,
+				"FROM --platform=$BUILDPLATFORM scratch AS spy\nARG BUILDARCH\nCOPY --chmod=0755 bin/${BUILDARCH}/pages /pages\n"+steps+last+"COPY --from=spy /clean /clean\n", 1),
+		})
+	}
+	const run = "RUN [\"/pages\", \"spy\"]\n"
+	out, err := p.call(build("RUN --mount=type=secret,id=key --mount=type=secret,id=cosign.key --mount=type=secret,id=SLIPWAY_KEY [\"/pages\", \"spy\"]\n"), options,
+		"app", "--name", "pages", "build", "scan", "publish", "sign", "reference")
+	require.NoError(t, err)
+	assert.Contains(t, out, "localhost:5000/pages@sha256:")
+
+	_, err = p.call(build("COPY key.pem /key.pem\n"+run), options, "app", "--name", "pages", "build", "digest")
+	refused(t, err, "keys lie at [/key.pem]")
+	_, err = p.call(build("RUN --mount=type=secret,id=key,required=true [\"/pages\", \"spy\"]\n"), options, "app", "--name", "pages", "build", "digest")
+	refused(t, err, "secret")
 }

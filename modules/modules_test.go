@@ -58,7 +58,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "seal", "step", "test", "test-program", "toolchain", "unseal", "zoneinfo"},
 		"build":     {"assemble", "check-dockerfile", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
-		"sign":      {"attest", "bundle", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-identity"},
+		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
 		"infra":     {"programs", "root"},
 		"gitops":    {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "ground", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},

@@ -2,7 +2,9 @@ package receipt
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"slipway/step"
 )
@@ -43,12 +45,33 @@ func Open(predicateType, digest string, predicate []byte) (*Document, error) {
 	return d, nil
 }
 
-// Checked is what Open has checked, one line each; signer is the key's hint.
-func (d *Document) Checked(signer string) []string {
+// Signer is who signed a receipt, as the sign step says it: a key by its hint, or an
+// identity with the issuer that vouches for it and the times at which logs and
+// timestamp authorities saw the signature.
+type Signer struct {
+	KeyHint  string      `json:"keyHint"`
+	Identity string      `json:"identity"`
+	Issuer   string      `json:"issuer"`
+	Times    []time.Time `json:"times"`
+}
+
+func (s Signer) String() string {
+	if s.Identity == "" {
+		return "the key " + s.KeyHint
+	}
+	text := fmt.Sprintf("the identity %s of issuer %s", quote(s.Identity), quote(s.Issuer))
+	if len(s.Times) > 0 {
+		text += ", seen at " + slices.MinFunc(s.Times, time.Time.Compare).UTC().Format(time.RFC3339)
+	}
+	return text
+}
+
+// Checked is what Open has checked, one line each, for a statement by signer.
+func (d *Document) Checked(signer Signer) []string {
 	_, digest := d.Image.split()
 	pass, warn, _ := d.Decision.count()
 	lines := []string{
-		"signature: by the key " + signer,
+		"signature: by " + signer.String(),
 		"image: the statement and the receipt are about " + digest,
 		fmt.Sprintf("decision: %s is the digest of %s of %s, %s",
 			d.Decision.Digest, plural(pass+warn, "verdict", "verdicts"), plural(len(d.Evidence), "statement", "statements"), d.Decision.PolicyDigest),

@@ -236,10 +236,7 @@ func (*Sign) VerifyIdentity(
 		args = append(args, identityFlag, certificateIdentity, issuerFlag, certificateOidcIssuer)
 	}
 	base, trusted := trust(runner(), trustedRoot, identities, minLogs, minCertificateLogs)
-	args = append(args, trusted...)
-	if acceptDegraded != "" {
-		args = append(args, "--accept-degraded", acceptDegraded)
-	}
+	args = append(append(args, trusted...), accepting(acceptDegraded)...)
 	if attestation != "" {
 		args = append(args, "--attestation", attestation)
 	}
@@ -300,6 +297,94 @@ func (*Sign) VerifyBundle(
 		WithMountedFile("/cosign.pub", publicKey).
 		WithExec([]string{"/step", "verify-bundle", "--out", "/out", "--public-key", "/cosign.pub", "--bundle", "/bundle.sigstore.json"}).
 		File("/out/result.json").Contents(ctx)
+}
+
+// BundleIdentity is Bundle for a statement that an identity signed, whose trust is
+// given as VerifyIdentity takes it.
+//
+// +cache="never"
+func (*Sign) BundleIdentity(
+	// The image: repository@digest.
+	reference string,
+	// The digest of the manifest that holds the bundle, as VerifyIdentity with all
+	// lists it.
+	referrer string,
+	// The Sigstore's trusted_root.json.
+	trustedRoot *dagger.File,
+	// A JSON list of the identities of which one must have signed.
+	identities *dagger.File,
+	// Transparency logs that must hold the signature; 0 or less for a Sigstore
+	// without.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for the certificate; 0 or less
+	// for a Sigstore without.
+	// +default=1
+	minCertificateLogs int,
+	// How long after its time a signature counts that is marked degraded. Never by
+	// default.
+	// +optional
+	acceptDegraded string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *dagger.Directory {
+	base, trusted := trust(runner(), trustedRoot, identities, minLogs, minCertificateLogs)
+	args := append([]string{"/step", "bundle", "--out", "/out", "--reference", reference, "--referrer", referrer}, trusted...)
+	return registry(base, username, password, service, connect, append(args, accepting(acceptDegraded)...)...).Directory("/out")
+}
+
+// VerifyBundleIdentity is VerifyBundle for a bundle that an identity signed: it
+// needs no network either, since certificate, log entries and times are in the
+// bundle, and the keys that they are checked with in the trusted root.
+//
+// Example: dagger -m modules/sign call verify-bundle-identity --bundle receipt.sigstore.json --trusted-root trusted_root.json --identities identities.json
+//
+// +cache="never"
+func (*Sign) VerifyBundleIdentity(
+	ctx context.Context,
+	// The bundle.
+	bundle *dagger.File,
+	// The Sigstore's trusted_root.json.
+	trustedRoot *dagger.File,
+	// A JSON list of the identities of which one must have signed: issuer or
+	// issuerPattern, and subject or subjectPattern.
+	identities *dagger.File,
+	// Transparency logs that must hold the signature; 0 or less for a Sigstore
+	// without.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for the certificate; 0 or less
+	// for a Sigstore without.
+	// +default=1
+	minCertificateLogs int,
+	// How long after its time a signature counts that is marked degraded, such as
+	// 24h. Never by default.
+	// +optional
+	acceptDegraded string,
+) (string, error) {
+	base, trusted := trust(runner().WithMountedFile("/bundle.sigstore.json", bundle), trustedRoot, identities, minLogs, minCertificateLogs)
+	args := append([]string{"/step", "verify-bundle", "--out", "/out", "--bundle", "/bundle.sigstore.json"}, trusted...)
+	// Whether a degraded signature still counts is a matter of the time.
+	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(append(args, accepting(acceptDegraded)...)).
+		File("/out/result.json").Contents(ctx)
+}
+
+// accepting are the flags that let a degraded signature count.
+func accepting(degraded string) []string {
+	if degraded == "" {
+		return nil
+	}
+	return []string{"--accept-degraded", degraded}
 }
 
 // trust adds who is trusted to a container, and returns the flags that say so.

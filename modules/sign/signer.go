@@ -61,14 +61,28 @@ func (*Sign) KmsKey(
 	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
 	// Google it is the credentials' JSON.
 	credentials *dagger.Secret,
+	// PEM certificates of authorities of your own, such as a Vault's; they count
+	// beside the well-known ones.
+	// +optional
+	authorities *dagger.File,
+	// A service that is reached as the host kms, such as a Vault behind a tunnel.
+	// +optional
+	service *dagger.Service,
 ) *Signer {
 	source := dag.CurrentModule().Source()
 	program := dag.Toolbox().Step("modules/sign/kms", source.Directory("kms"), dagger.ToolboxStepOpts{
 		Beside: dag.Directory().WithDirectory("modules/sign/step", source.Directory("step")),
 	})
 	const credentialsFile = "/secrets/kms"
+	base := dag.Toolbox().Runner(program).WithMountedSecret(credentialsFile, credentials)
+	if authorities != nil {
+		base = base.WithFile("/etc/ssl/certs/authorities.pem", authorities)
+	}
+	if service != nil {
+		base = base.WithServiceBinding("kms", service)
+	}
 	return &Signer{
-		Program: dag.Toolbox().Runner(program).WithMountedSecret(credentialsFile, credentials),
+		Program: base,
 		Args:    []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/sign/kms/provider"
+	"slipway/sign/kms/vaulttest"
 	"slipway/sign/step/bundle"
 	"slipway/step"
 )
@@ -33,80 +34,18 @@ const token = "hvs.a-token-for-tests"
 
 var digest = "sha256:" + strings.Repeat("ab", 32)
 
-// vault is a stand-in for a Vault's transit engine, on loopback: it keeps one
-// key and checks the token, nothing else.
+// vault is a stand-in on loopback.
 type vault struct {
+	*vaulttest.Vault
 	server *httptest.Server
-	key    crypto.Signer
-	// forge lets it sign something else.
-	forge  bool
-	signed atomic.Int32
 }
 
 func newVault(t *testing.T, key crypto.Signer) *vault {
 	t.Helper()
-	v := &vault{key: key}
-	v.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("X-Vault-Token") != token {
-			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprintf(w, `{"errors":["permission denied for %s"]}`, r.Header.Get("X-Vault-Token"))
-			return
-		}
-		data, err := v.answer(r)
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			fmt.Fprintf(w, `{"errors":[%q]}`, err)
-			return
-		}
-		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{"data": data}))
-	}))
+	v := &vault{Vault: &vaulttest.Vault{Key: key, Token: token}}
+	v.server = httptest.NewServer(v)
 	t.Cleanup(v.server.Close)
 	return v
-}
-
-func (v *vault) answer(r *http.Request) (map[string]any, error) {
-	switch path := r.URL.Path; {
-	case path == "/v1/transit/keys/release":
-		return map[string]any{"latest_version": 1, "keys": map[string]any{"1": v.public()}}, nil
-	case strings.HasPrefix(path, "/v1/transit/sign/release"):
-		v.signed.Add(1)
-		return v.sign(strings.TrimPrefix(path, "/v1/transit/sign/release"), r)
-	}
-	return nil, fmt.Errorf("no %s here", r.URL.Path)
-}
-
-func (v *vault) public() map[string]any {
-	if raw, ok := v.key.Public().(ed25519.PublicKey); ok {
-		return map[string]any{"name": "ed25519", "public_key": base64.StdEncoding.EncodeToString(raw)}
-	}
-	der, err := x509.MarshalPKIXPublicKey(v.key.Public())
-	if err != nil {
-		panic(err)
-	}
-	return map[string]any{"name": "other", "public_key": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
-}
-
-func (v *vault) sign(hash string, r *http.Request) (map[string]any, error) {
-	var request struct {
-		Input     []byte
-		Prehashed bool
-	}
-	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
-		return nil, err
-	}
-	hashes := map[string]crypto.Hash{"": 0, "/sha2-256": crypto.SHA256, "/sha2-384": crypto.SHA384}
-	algorithm, ok := hashes[hash]
-	if !ok || request.Prehashed != (algorithm != 0) || algorithm != 0 && len(request.Input) != algorithm.Size() {
-		return nil, fmt.Errorf("can't sign %d bytes with %q", len(request.Input), hash)
-	}
-	if v.forge {
-		request.Input[0] ^= 1
-	}
-	sig, err := v.key.Sign(rand.Reader, request.Input, algorithm)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"signature": "vault:v1:" + base64.StdEncoding.EncodeToString(sig)}, nil
 }
 
 // environment gives the variables that Open sets back after the test.
@@ -171,10 +110,10 @@ func TestAKeyInVaultSigns(t *testing.T) {
 			v := newVault(t, key)
 			pair, err := provider.Open(context.Background(), "sign", "hashivault://release", v.credentials(t, token))
 			require.NoError(t, err)
-			assert.Zero(t, v.signed.Load(), "opening signs nothing")
+			assert.Zero(t, v.Signed.Load(), "opening signs nothing")
 			made, err := bundle.SignKey(pair).Make(context.Background(), statement(t), digest)
 			require.NoError(t, err)
-			assert.EqualValues(t, 1, v.signed.Load())
+			assert.EqualValues(t, 1, v.Signed.Load())
 			assert.Equal(t, pair.Public().Hint(), made.Signer.KeyHint)
 			assert.NotContains(t, string(made.Data), token)
 
@@ -193,7 +132,7 @@ func TestASignatureOfSomethingElseIsRefused(t *testing.T) {
 	v := newVault(t, p256(t))
 	pair, err := provider.Open(context.Background(), "sign", "hashivault://release", v.credentials(t, token))
 	require.NoError(t, err)
-	v.forge = true
+	v.Forge = true
 	made, err := bundle.SignKey(pair).Make(context.Background(), statement(t), digest)
 	require.Error(t, err)
 	assert.Nil(t, made)
