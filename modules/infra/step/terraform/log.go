@@ -79,9 +79,9 @@ func line(d tfjson.Diagnostic) string {
 // or nothing.
 func place(d tfjson.Diagnostic) string {
 	if d.Range != nil {
-		return fmt.Sprintf("%s:%d", d.Range.Filename, d.Range.Start.Line)
+		return oneLine(fmt.Sprintf("%s:%d", d.Range.Filename, d.Range.Start.Line))
 	}
-	return d.Address
+	return oneLine(d.Address)
 }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
