@@ -53,6 +53,7 @@ func must(t *testing.T, module string, args ...string) string {
 }
 
 func TestEveryFunctionHasHelp(t *testing.T) {
+	t.Parallel()
 	for module, functions := range map[string][]string{
 		"toolchain": {"go", "version"},
 		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "seal", "step", "test", "test-program", "toolchain", "unseal", "zoneinfo"},
@@ -64,6 +65,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "ground", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
 		t.Run(module, func(t *testing.T) {
+			t.Parallel()
 			listed := map[string]string{}
 			for _, line := range strings.Split(must(t, module, "functions", "-s"), "\n") {
 				if name, help, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
@@ -79,12 +81,14 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 }
 
 func TestToolchainIsThePinnedOne(t *testing.T) {
+	t.Parallel()
 	assert.Contains(t, must(t, "toolchain", "call", "go", "file", "--path", "VERSION", "contents"), "go1.26.8\n")
 }
 
 // The scan's program starts what it scans with as it starts Trivy, in the container
 // that it runs in: the probe looks from inside.
 func TestTheScannerOpensNoSocketInTheEngine(t *testing.T) {
+	t.Parallel()
 	folder := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module probe\n\ngo 1.26.0\n",
@@ -130,6 +134,7 @@ func main() {
 }
 
 func TestToolboxBuildsTheSameBytesTwice(t *testing.T) {
+	t.Parallel()
 	module := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod":  "module probe\n\ngo 1.26.0\n",
@@ -153,6 +158,7 @@ func TestToolboxBuildsTheSameBytesTwice(t *testing.T) {
 }
 
 func TestProgramsBelongToTheirSources(t *testing.T) {
+	t.Parallel()
 	sources, programs, sealed := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "sealed")
 	write := func(folder, name, text string) {
 		t.Helper()
@@ -185,6 +191,7 @@ func TestProgramsBelongToTheirSources(t *testing.T) {
 }
 
 func TestToolboxTestSaysWhetherTheAppsTestsPass(t *testing.T) {
+	t.Parallel()
 	for _, tc := range []struct {
 		body, output string
 		passed       bool
@@ -225,6 +232,7 @@ func publicKey(t *testing.T, certificate string) []byte {
 
 // Nothing of this starts a cluster: it follows from the seed.
 func TestClusterTellsHowItIsReached(t *testing.T) {
+	t.Parallel()
 	seed := filepath.Join(t.TempDir(), "seed")
 	require.NoError(t, os.WriteFile(seed, []byte(strings.Repeat("only for tests ", 3)), 0o600))
 	call := func(args ...string) (string, string, error) {
@@ -258,6 +266,7 @@ func TestClusterTellsHowItIsReached(t *testing.T) {
 }
 
 func TestKeygenProtectsTheKey(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	password := filepath.Join(dir, "password")
 	require.NoError(t, os.WriteFile(password, []byte("a test's password"), 0o600))
@@ -282,6 +291,7 @@ func TestKeygenProtectsTheKey(t *testing.T) {
 }
 
 func TestRenderShowsTheOverlay(t *testing.T) {
+	t.Parallel()
 	out := must(t, "gitops", "call", "render", "--tree", "../gitops", "--app", "hello", "--env", "dev", "file", "--path", "manifests.yaml", "contents")
 	assert.Contains(t, out, "kind: Deployment")
 	assert.Contains(t, out, "image: localhost:5000/hello@sha256:")
@@ -289,6 +299,7 @@ func TestRenderShowsTheOverlay(t *testing.T) {
 }
 
 func TestRenderInflatesTheChart(t *testing.T) {
+	t.Parallel()
 	render := []string{"call", "render", "--tree", "../gitops", "--app", "pages", "--env", "production"}
 	file := func(name string) []string { return []string{"file", "--path", name, "contents"} }
 	golden, err := os.ReadFile("testdata/pages-production.yaml")
@@ -307,6 +318,7 @@ func TestRenderInflatesTheChart(t *testing.T) {
 }
 
 func TestDockerfileCheckNamesTheLine(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nFROM alpine:3.23\n"), 0o644))
 	out := must(t, "build", "call", "check-dockerfile", "--source", dir, "--file", "Dockerfile", "file", "--path", "result.json", "contents")
@@ -339,6 +351,7 @@ func scanned(t *testing.T, folder string) (string, error) {
 
 // Without an engine, a stand-in for Helm renders the charts.
 func TestEveryManifestConforms(t *testing.T) {
+	t.Parallel()
 	out, err := manifests(t, "check", "--helm", helm(t))
 	require.NoError(t, err, out)
 	out, err = manifests(t, "check")
@@ -367,6 +380,7 @@ func helm(t *testing.T) string {
 }
 
 func TestEveryManifestPassesTheScan(t *testing.T) {
+	t.Parallel()
 	applied := filepath.Join(t.TempDir(), "gitops")
 	out, err := manifests(t, "render", "--out", applied, "--helm", helm(t))
 	require.NoError(t, err, out)
