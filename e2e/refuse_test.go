@@ -124,10 +124,12 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 	p := shared
 	scan := []string{"app", "--name", "hello", "build", "scan", "digest"}
 	t.Run("missing", func(t *testing.T) {
+		t.Parallel()
 		_, err := p.call(p.repo, p.options(), append([]string{"with-database", "--repository", "localhost:5000/no/such-db"}, scan...)...)
 		refused(t, err, "scan: ", "localhost:5000/no/such-db")
 	})
 	t.Run("unreachable", func(t *testing.T) {
+		t.Parallel()
 		dead := httptest.NewServer(http.NotFoundHandler())
 		address := dead.Listener.Addr().String()
 		dead.Close()
@@ -135,6 +137,7 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 		refused(t, err, "scan: infrastructure failure", "trivy-db")
 	})
 	t.Run("stale", func(t *testing.T) {
+		t.Parallel()
 		const stale = "localhost:5000/test/stale-db"
 		_, err := p.call(p.repo, p.options(), "with-database", "--repository", stale, "publish-database", "--updated-at", "2026-01-01T00:00:00Z")
 		require.NoError(t, err)
@@ -158,6 +161,7 @@ func TestHostileNamesAreRefused(t *testing.T) {
 		"path": "../hello", "space": "he llo", "shell": "$(id)", "dash": "-hello", "newline": "hello\n", "long": strings.Repeat("a", 300),
 	} {
 		t.Run(label, func(t *testing.T) {
+			t.Parallel()
 			_, err := p.call(p.repo, p.options(), "app", "--name="+name, "build", "digest")
 			refused(t, err, "app: bad input: app ", "is not a valid name")
 			_, err = p.call(p.repo, p.options(), "infra", "--env="+name, "plan", "sha-256")
