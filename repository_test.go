@@ -186,12 +186,12 @@ func TestDaggerModulesStayLean(t *testing.T) {
 func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 	const kept, never = `+cache="168h"`, `+cache="never"`
 	effects := map[string][]string{
-		"ci":            {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Slipway.Receipt", "SignedReceipt.Bundle", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish", "Slipway.Drill"},
+		"ci":            {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Slipway.Receipt", "Slipway.ReceiptVerify", "SignedReceipt.Bundle", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish", "Slipway.Drill"},
 		"modules/build": {"Build.Publish", "Build.Verify", "Build.Pull"},
 		"modules/scan":  {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
 		// A failed test is no result to keep: the next run may be the mended one.
 		"modules/toolbox": {"Toolbox.Test"},
-		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "StandIn.TrustedRoot", "StandIn.Token"},
+		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Sign.BundleIdentity", "Sign.VerifyBundleIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "StandIn.TrustedRoot", "StandIn.Token"},
 		"modules/infra":   {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
 		"modules/gitops":  {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
 		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate", "Ground.Seed", "Ground.Tag", "Ground.Resolve", "Ground.Graft"},
@@ -258,6 +258,25 @@ func TestNothingRunsThroughAShell(t *testing.T) {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		assert.NotRegexp(t, `"(ba)?sh", *"-c"`, string(data), file)
+	}
+}
+
+// The Go SDK looks into what a function returns for an error of the engine, and hands
+// that on in place of the whole (v0.21.7): a fault that wrapped one would reach the
+// command line without its stage, its input and its mend.
+func TestNoFaultOfADaggerModuleWrapsAnError(t *testing.T) {
+	folders := []string{"ci"}
+	for _, file := range find(t, "dagger.json") {
+		folders = append(folders, filepath.Dir(file))
+	}
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		require.NoError(t, err)
+		for _, file := range files {
+			if data := readFile(t, file); strings.HasPrefix(data, "package main\n") || strings.Contains(data, "\npackage main\n") {
+				assert.NotContains(t, data, ".Because(", file)
+			}
+		}
 	}
 }
 

@@ -152,7 +152,7 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 			}
 			image, err := dockerfileImage(ctx, source, settings.Build.File, arch)
 			if err != nil {
-				return nil, err
+				return nil, dockerfileFault(a.Name, settings.Build.File, arch, err)
 			}
 			return image.AsTarball(dagger.ContainerAsTarballOpts{MediaTypes: dagger.ImageMediaTypesOcimediaTypes}), nil
 		}

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
+	"strings"
 
 	"slipway/ci/internal/dagger"
+
+	"slipway/step"
 )
 
 // dockerfileImage builds a Dockerfile for one architecture.
@@ -13,7 +17,10 @@ import (
 // platform. Its settings are then moved onto a container of the right one.
 func dockerfileImage(ctx context.Context, source *dagger.Directory, file, arch string) (*dagger.Container, error) {
 	platform := dagger.Platform("linux/" + arch)
-	built := source.DockerBuild(dagger.DirectoryDockerBuildOpts{Dockerfile: file, Platform: platform})
+	built, err := source.DockerBuild(dagger.DirectoryDockerBuildOpts{Dockerfile: file, Platform: platform}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
 	says, err := built.Platform(ctx)
 	if err != nil || says == platform {
 		return built, err
@@ -27,6 +34,29 @@ func dockerfileImage(ctx context.Context, source *dagger.Directory, file, arch s
 		}
 	}
 	return image, nil
+}
+
+// dockerfileFault is what an error of a Dockerfile's build means: a command that
+// fails, or that the Dockerfile wants what is not there; otherwise it is the engine's
+// or a registry's.
+func dockerfileFault(app, file, arch string, err error) error {
+	subject := "app " + app + ": " + file
+	mend := "see the reason; docker build --platform linux/" + arch + " apps/" + app + " shows it by hand"
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		if strings.Contains(failed.Stderr, "exec format error") {
+			mend = "run no program that is for another platform, or use an engine that emulates linux/" + arch
+		}
+		said := strings.Split(strings.TrimSpace(failed.Stdout+"\n"+failed.Stderr), "\n")
+		return step.Input("build", subject, "a command of it fails for linux/"+arch+": "+said[len(said)-1], mend, said...)
+	}
+	reason := "can't be built for linux/" + arch + ": " + err.Error()
+	for _, wants := range []string{"no such file or directory", "not found", "failed to convert Dockerfile"} {
+		if strings.Contains(err.Error(), wants) {
+			return step.Input("build", subject, reason, mend)
+		}
+	}
+	return step.Infrastructure("build", subject, reason, mend)
 }
 
 func moveUser(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {

@@ -45,17 +45,17 @@ func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (s
 	}
 	service, err := e.Service.Start(ctx)
 	if err != nil {
-		return "", step.Infrastructure(stage, address, "its service does not start: "+err.Error(), "check the service argument").Because(err)
+		return "", step.Infrastructure(stage, address, "its service does not start: "+err.Error(), "check the service argument")
 	}
 	// Not its Ports: an engine that is stopped while a call holds a list of them
 	// can't save it, and loses all its caches (v0.21.7).
 	endpoint, err := service.Endpoint(ctx)
 	if err != nil {
-		return "", step.Infrastructure(stage, address, "its service names no port: "+err.Error(), "check the service argument").Because(err)
+		return "", step.Infrastructure(stage, address, "its service names no port: "+err.Error(), "check the service argument")
 	}
 	_, port, err := net.SplitHostPort(endpoint)
 	if err != nil {
-		return "", step.Infrastructure(stage, address, "its service is at "+endpoint+", without a port", "give a service with one port, such as tcp://localhost:5000").Because(err)
+		return "", step.Infrastructure(stage, address, "its service is at "+endpoint+", without a port", "give a service with one port, such as tcp://localhost:5000")
 	}
 	host, err := config.HostPort(address)
 	if err != nil {

@@ -243,7 +243,7 @@ func (s *Slipway) PublishDatabase(
 	at := time.Now().UTC()
 	if updatedAt != "" {
 		if at, err = time.Parse(time.RFC3339, updatedAt); err != nil {
-			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339").Because(err)
+			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
 		}
 	}
 	registry := s.databaseRegistry(c)

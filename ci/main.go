@@ -118,7 +118,7 @@ func New(
 ) (*Slipway, error) {
 	text, err := source.File(config.File).Contents(ctx)
 	if err != nil {
-		return nil, step.Input("config", config.File, "is missing from the source", "add it at the repository's root").Because(err)
+		return nil, step.Input("config", config.File, "can't be read: "+err.Error(), "add it at the repository's root")
 	}
 	c, err := config.Parse([]byte(text))
 	if err != nil {
@@ -126,14 +126,14 @@ func New(
 	}
 	revision, err := repository.Head().Commit(ctx)
 	if err != nil {
-		return nil, step.Input("config", "repository", "has no commit", "commit the work that is to be delivered").Because(err)
+		return nil, step.Input("config", "repository", "names no commit: "+err.Error(), "commit the work that is to be delivered")
 	}
 	if kubeconfig != nil && c.Infra.Cluster != nil {
 		c.Infra = *c.Infra.Cluster
 	}
 	clean, err := repository.Uncommitted().IsEmpty(ctx)
 	if err != nil {
-		return nil, step.Input("config", "repository", "does not tell its uncommitted changes", "give a checkout").Because(err)
+		return nil, step.Input("config", "repository", "does not tell its uncommitted changes: "+err.Error(), "give a checkout")
 	}
 	if !clean {
 		revision += "-dirty"

@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -130,10 +131,7 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 	})
 	t.Run("unreachable", func(t *testing.T) {
 		t.Parallel()
-		dead := httptest.NewServer(http.NotFoundHandler())
-		address := dead.Listener.Addr().String()
-		dead.Close()
-		_, err := p.call(p.repo, p.options(), append([]string{"with-registry", "--service", "tcp://" + address}, scan...)...)
+		_, err := p.call(p.repo, p.options(), append([]string{"with-registry", "--service", "tcp://" + deadAddress()}, scan...)...)
 		refused(t, err, "scan: infrastructure failure", "trivy-db")
 	})
 	t.Run("stale", func(t *testing.T) {
@@ -152,6 +150,29 @@ func TestUnpinnedBaseImageIsRefused(t *testing.T) {
 	dir := source(t, map[string]string{"apps/pages/Dockerfile": "FROM docker.io/library/nginx:1.29\nUSER 65532\n"})
 	_, err := p.call(dir, p.options(), "app", "--name", "pages", "build", "digest")
 	refused(t, err, "build: ", "Dockerfile:1", "nginx:1.29")
+}
+
+func TestACheckoutThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	dir := source(t, nil)
+	require.NoError(t, os.Remove(filepath.Join(dir, "slipway.yaml")))
+	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "digest")
+	refused(t, err, "config: bad input: slipway.yaml: can't be read: ", "mend: add it at the repository's root")
+	dir = source(t, nil)
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, ".git")))
+	git(t, dir, "init", "-q", "-b", "main")
+	_, err = p.call(dir, p.options(), "app", "--name", "hello", "build", "digest")
+	refused(t, err, "config: bad input: repository: names no commit: ", "mend: commit the work")
+	_, err = p.call(p.repo, p.options(), "with-registry", "--service", "tcp://"+deadAddress(), "verify", "--reference", "localhost:5000/hello@sha256:"+strings.Repeat("0", 64), "--env", "dev", "passed")
+	refused(t, err, "verify: infrastructure failure: ")
+}
+
+// deadAddress is one that nobody listens at.
+func deadAddress() string {
+	dead := httptest.NewServer(http.NotFoundHandler())
+	defer dead.Close()
+	return dead.Listener.Addr().String()
 }
 
 func TestHostileNamesAreRefused(t *testing.T) {

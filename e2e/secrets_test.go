@@ -372,31 +372,45 @@ func TestEvidenceTheAppsOwnTestsSeeNoKey(t *testing.T) {
 	refused(t, err, "test: refused by policy: app hello", "keys lie at")
 }
 
+// spyProgram compiles the spy for this machine. It leaves /clean where it found nothing.
+func spyProgram(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module spy\n\ngo 1.26.0\n", "spy.go": "package main\n" + spy,
+		"main.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\terr := spyOut(1)\n\tif err == nil {\n\t\terr = os.WriteFile(\"/clean\", nil, 0o644)\n\t}\n" +
+			"\tif err != nil {\n\t\tfmt.Fprintln(os.Stderr, err)\n\t\tos.Exit(1)\n\t}\n}\n",
+	} {
+		write(t, filepath.Join(folder, name), text)
+	}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", "spy", ".")
+	build.Dir, build.Env = folder, append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	return read(t, filepath.Join(folder, "spy"))
+}
+
 func TestEvidenceAStepOfADockerfileSeesNoKey(t *testing.T) {
 	p := shared
 	options := canaryKey(t, p)
-	dockerfile := read(t, p.repo+"/apps/pages/Dockerfile")
+	dockerfile, ignore := read(t, p.repo+"/apps/pages/Dockerfile"), read(t, p.repo+"/apps/pages/.dockerignore")
 	const last = "FROM scratch\n"
 	require.Contains(t, dockerfile, last)
+	files := map[string]string{"apps/pages/spy/spy": spyProgram(t), "apps/pages/.dockerignore": ignore + "!spy\n"}
 	build := func(steps string) string {
-		return source(t, map[string]string{
-			"apps/pages/cmd/pages/spy.go": "package main\n" + spy,
-			"apps/pages/cmd/pages/run.go": "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc init() {\n\tif len(os.Args) != 2 || os.Args[1] != \"spy\" {\n\t\treturn\n\t}\n" +
-				"\tif err := spyOut(1); err != nil {\n\t\tfmt.Fprintln(os.Stderr, err)\n\t\tos.Exit(1)\n\t}\n" +
-				"\tif err := os.WriteFile(\"/clean\", []byte(\"no key\"), 0o644); err != nil {\n\t\tpanic(err)\n\t}\n\tos.Exit(0)\n}\n",
-			"apps/pages/key.pem": plantedKey,
-			"apps/pages/Dockerfile": strings.Replace(dockerfile, last,
-				"FROM --platform=$BUILDPLATFORM scratch AS spy\nARG BUILDARCH\nCOPY --chmod=0755 bin/${BUILDARCH}/pages /pages\n"+steps+last+"COPY --from=spy /clean /clean\n", 1),
-		})
+		files["apps/pages/Dockerfile"] = strings.Replace(dockerfile, last, "FROM scratch AS spy\nCOPY --chmod=0755 spy/ /\n"+steps+last+"COPY --from=spy /clean /clean\n", 1)
+		return source(t, files)
 	}
-	const run = "RUN [\"/pages\", \"spy\"]\n"
-	out, err := p.call(build("RUN --mount=type=secret,id=key --mount=type=secret,id=cosign.key --mount=type=secret,id=SLIPWAY_KEY [\"/pages\", \"spy\"]\n"), options,
+	out, err := p.call(build("RUN --mount=type=secret,id=key --mount=type=secret,id=cosign.key --mount=type=secret,id=SLIPWAY_KEY [\"/spy\"]\n"), options,
 		"app", "--name", "pages", "build", "scan", "publish", "sign", "reference")
 	require.NoError(t, err)
 	assert.Contains(t, out, "localhost:5000/pages@sha256:")
 
-	_, err = p.call(build("COPY key.pem /key.pem\n"+run), options, "app", "--name", "pages", "build", "digest")
-	refused(t, err, "keys lie at [/key.pem]")
-	_, err = p.call(build("RUN --mount=type=secret,id=key,required=true [\"/pages\", \"spy\"]\n"), options, "app", "--name", "pages", "build", "digest")
-	refused(t, err, "secret")
+	_, err = p.call(build("RUN --mount=type=secret,id=key,required=true [\"/spy\"]\n"), options, "app", "--name", "pages", "build", "digest")
+	t.Log(err)
+	refused(t, err, `build: bad input: app pages: Dockerfile: can't be built for linux/amd64: `, `secret "key" is required`)
+	files["apps/pages/spy/key.pem"] = plantedKey
+	_, err = p.call(build("RUN [\"/spy\"]\n"), options, "app", "--name", "pages", "build", "digest")
+	t.Log(err)
+	refused(t, err, "build: bad input: app pages: Dockerfile: a command of it fails for linux/amd64: keys lie at [/key.pem]")
 }
