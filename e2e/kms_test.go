@@ -89,6 +89,6 @@ func TestAManagedKeySignsAndTheImageIsReleased(t *testing.T) {
 	}
 	write(t, wrong, strings.Join(lines, "\n"))
 	_, err = p.call(checkout, options, append(by(wrong), "app", "--name", "hello", "build", "scan", "publish", "sign", "reference")...)
-	refused(t, err, "sign: infrastructure: key hashivault://release: can't be read", "permission denied")
+	refused(t, err, "sign: infrastructure failure: key hashivault://release: can't be read", "permission denied")
 	assert.NotContains(t, err.Error(), token)
 }
