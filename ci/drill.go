@@ -86,7 +86,7 @@ func (s *Slipway) Drill(
 	var images, plans, live drill.Table
 	if err := sideBySide(
 		func() (err error) { images, err = g.attackImages(ctx); return },
-		func() (err error) { plans, err = g.attackPlans(ctx); return },
+		func() error { plans = g.attackPlans(ctx); return nil },
 		func() (err error) { live, err = s.attackCluster(ctx, c, env); return },
 	); err != nil {
 		return nil, err
@@ -522,12 +522,12 @@ func (i *PublishedImage) digest() string {
 func syntheticToken() string { return "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36] }
 
 // attackPlans attacks what stands between a plan and its apply.
-func (g *ground) attackPlans(ctx context.Context) (drill.Table, error) {
+func (g *ground) attackPlans(ctx context.Context) drill.Table {
 	tampered := drill.Attack{Gate: "apply", Name: "tampered plan", Expected: drill.Expected{Stage: "apply", Kind: step.KindPolicy, Says: "is not the plan that was bound"}}
 	destroying := drill.Attack{Gate: "check", Name: "plan with a destroy", Expected: drill.Expected{Stage: "check", Kind: step.KindPolicy, Says: "destroys, replaces or forgets"}}
 	if g.Terraform == nil {
 		const why = "give --terraform PATH"
-		return drill.Table{tampered.Skip(why), destroying.Skip(why)}, nil
+		return drill.Table{tampered.Skip(why), destroying.Skip(why)}
 	}
 	infra := &Infra{Environment: g.env, Slipway: g.Slipway}
 	next := *g.Slipway
@@ -563,7 +563,7 @@ func (g *ground) attackPlans(ctx context.Context) (drill.Table, error) {
 			_, control = plan.Check(ctx, true)
 		}
 	}
-	return append(table, destroying.Judge(control, func() error { _, err := plan.Check(ctx, false); return err })), nil
+	return append(table, destroying.Judge(control, func() error { _, err := plan.Check(ctx, false); return err }))
 }
 
 // planFile is the name of the plan in a plan's folder.

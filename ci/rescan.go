@@ -43,7 +43,7 @@ func (r *rescanned) elsewhere() bool { return r.Running != nil && !*r.Running }
 
 // passed says whether what runs was looked at, and may run.
 func (r *rescanned) passed() bool {
-	return r.Rescanned == nil || r.Rescanned.Passed && !r.elsewhere()
+	return r.Rescanned == nil || r.Passed && !r.elsewhere()
 }
 
 // Rescan scans again what runs in an environment against today's advisories,
