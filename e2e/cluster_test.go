@@ -7,10 +7,12 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -107,7 +109,7 @@ func startCluster() (*kubernetes, error) {
 	go func() { ended <- running.Run(ctx) }()
 	ends = append(ends, func() {
 		stop()
-		<-ended
+		_ = <-ended
 		_ = log.Close()
 	})
 	if err := k.await(ended); err != nil {
@@ -143,7 +145,7 @@ func (k *kubernetes) await(ended chan error) error {
 			return fmt.Errorf("the cluster is not ready, it was %q", phase)
 		case err := <-ended:
 			ended <- err
-			return fmt.Errorf("the cluster ended: %v", err)
+			return fmt.Errorf("the cluster ended: %w", cmp.Or(err, errors.New("without an error")))
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
