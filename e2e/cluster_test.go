@@ -109,7 +109,7 @@ func startCluster() (*kubernetes, error) {
 	go func() { ended <- running.Run(ctx) }()
 	ends = append(ends, func() {
 		stop()
-		_ = <-ended
+		fmt.Fprintln(log, "ended:", <-ended)
 		_ = log.Close()
 	})
 	if err := k.await(ended); err != nil {
