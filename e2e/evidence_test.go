@@ -50,7 +50,7 @@ func referrers(t *testing.T, p *platform, digest string) string {
 	return string(list)
 }
 
-func TestAReleasedImageCarriesItsEvidence(t *testing.T) {
+func TestEvidenceOfAReleasedImage(t *testing.T) {
 	p := shared
 	digest := published(t, p)
 	reference := "localhost:5000/hello@" + digest
