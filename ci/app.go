@@ -156,12 +156,11 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 			}
 			return image.AsTarball(dagger.ContainerAsTarballOpts{MediaTypes: dagger.ImageMediaTypesOcimediaTypes}), nil
 		}
-		amd64, err := tarball("amd64")
-		if err != nil {
-			return nil, err
-		}
-		arm64, err := tarball("arm64")
-		if err != nil {
+		var amd64, arm64 *dagger.File
+		if err := sideBySide(
+			func() (err error) { amd64, err = tarball("amd64"); return },
+			func() (err error) { arm64, err = tarball("arm64"); return },
+		); err != nil {
 			return nil, err
 		}
 		out = dag.Build().Normalize(a.source(), amd64, arm64, labels)
