@@ -67,10 +67,15 @@ func firstExisting(root string, paths []string) string {
 	return ""
 }
 
-// Setup installs what is missing, when it is root on Debian or Ubuntu.
-// Elsewhere its error lists what is missing.
+// Setup installs what the CLI, and when native the engine, need.
 func Setup(ctx context.Context, progress *Progress, native bool) error {
-	missing := Missing("/", Needed(native))
+	return Install(ctx, progress, Needed(native))
+}
+
+// Install installs those packages that are missing, when it is root on Debian or
+// Ubuntu. Elsewhere its error lists what is missing.
+func Install(ctx context.Context, progress *Progress, packages []Package) error {
+	missing := Missing("/", packages)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -86,7 +91,7 @@ func Setup(ctx context.Context, progress *Progress, native bool) error {
 				return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, lastLines(string(out), 20))
 			}
 		}
-		if still := Missing("/", Needed(native)); len(still) > 0 {
+		if still := Missing("/", packages); len(still) > 0 {
 			return fmt.Errorf("installed, but still missing: %s", strings.Join(still, ", "))
 		}
 		return nil

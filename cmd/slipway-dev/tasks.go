@@ -62,6 +62,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^TestEvidence", "./e2e")
 	case "test cluster":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
+	case "test interop":
+		return true, testInterop(ctx, launcher)
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	case "bench cluster":
@@ -70,12 +72,31 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	return false, nil
 }
 
+// browser shows the receipt's page in its test.
+var browser = engine.Package{Name: "chromium", Paths: []string{"/usr/bin/chromium"}}
+
+// testInterop tests beside what others have made, which takes minutes to compile or
+// has to be installed: a browser, the clients of key management services, cosign.
+func testInterop(ctx context.Context, launcher *engine.Launcher) error {
+	if err := engine.Install(ctx, launcher.Progress, []engine.Package{browser}); err != nil {
+		return err
+	}
+	if err := goRun(ctx, filepath.Join(launcher.Repo, "ci"), os.Stdout, "test", "-v", "-count=1", "-tags=browser", "-run=Browser", "./receipt"); err != nil {
+		return err
+	}
+	for _, folder := range slowModules {
+		if err := goRun(ctx, filepath.Join(launcher.Repo, folder), os.Stdout, "test", "./..."); err != nil {
+			return err
+		}
+	}
+	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,cosign,kms", "-run=^(TestStockCosign|TestAManagedKey)", "./e2e")
+}
+
 // clusterModules are tested with the cluster, in the engine, which has compiled
 // what they stand on: that takes minutes, and nothing else needs it.
 var clusterModules = []string{"modules/gitops/applications", "modules/sandbox/node"}
 
-// slowModules stand on what takes minutes to compile, and nothing else needs it; they
-// are tested by themselves: go -C modules/sign/kms test ./...
+// slowModules stand on what takes minutes to compile, and nothing else needs it.
 var slowModules = []string{"modules/sign/kms"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK
