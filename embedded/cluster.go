@@ -277,7 +277,9 @@ func (p *Platform) ClusterDown(ctx context.Context) error {
 		return p.forgetCluster()
 	}
 	return p.Progress.Do("stop Kubernetes and Argo CD", func() error {
-		// A clean end lets the engine stop the node, and the node its parts.
+		// A clean end, so that the engine lets go of the node's data. It stops a
+		// session's services without asking them, as v0.21.7 does: the node's
+		// programs take their data up again as after a crash.
 		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
 			return err
 		}
@@ -322,11 +324,18 @@ func (p *Platform) forgetCluster() error {
 	return os.WriteFile(file, []byte(kept.String()), 0o600)
 }
 
+// downCluster is the error when no cluster runs. It is engine.ErrDown's kind, with
+// words of its own.
+type downCluster struct{}
+
+func (downCluster) Error() string { return "the cluster does not run: start it with cluster up" }
+
+func (downCluster) Is(target error) bool { return target == engine.ErrDown }
+
 // ClusterStatus says what runs; its error is engine.ErrDown when nothing does.
 func (p *Platform) ClusterStatus(ctx context.Context, out io.Writer) error {
 	if p.clusterPID() == 0 {
-		fmt.Fprintln(out, "The cluster does not run; go tool task cluster:up starts it.")
-		return engine.ErrDown
+		return downCluster{}
 	}
 	status, err := session.Ask(ctx, session.StatusPort)
 	switch {

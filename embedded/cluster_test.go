@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,4 +30,13 @@ func TestAStoppedClusterIsNoDefaultAnyMore(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tc.after, string(data), name)
 	}
+}
+
+func TestStatusOfNoClusterSaysThatOfTheCluster(t *testing.T) {
+	p := &Platform{Launcher: &engine.Launcher{Repo: t.TempDir()}}
+	var out bytes.Buffer
+	err := p.ClusterStatus(t.Context(), &out)
+	require.ErrorIs(t, err, engine.ErrDown)
+	assert.EqualError(t, err, "the cluster does not run: start it with cluster up")
+	assert.Empty(t, out.String())
 }
