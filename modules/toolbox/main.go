@@ -52,9 +52,6 @@ func New(
 		}
 		proxy = strings.Join(network, ",")
 	}
-	if proxy == "" {
-		proxy = "https://proxy.golang.org,direct"
-	}
 	return &Toolbox{Proxy: proxy}
 }
 
