@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"slipway/ci/internal/dagger"
@@ -47,8 +48,13 @@ func dockerfileFault(app, file, arch string, err error) error {
 		if strings.Contains(failed.Stderr, "exec format error") {
 			mend = "run no program that is for another platform, or use an engine that emulates linux/" + arch
 		}
+		// It may be one of the Dockerfile, or the compilation of what it copies.
+		reason := strings.Join(failed.Cmd, " ") + " fails for linux/" + arch + " with exit code " + strconv.Itoa(failed.ExitCode)
 		said := strings.Split(strings.TrimSpace(failed.Stdout+"\n"+failed.Stderr), "\n")
-		return step.Input("build", subject, "a command of it fails for linux/"+arch+": "+said[len(said)-1], mend, said...)
+		if last := said[len(said)-1]; last != "" {
+			reason += ": " + last
+		}
+		return step.Input("build", subject, reason, mend, said[max(0, len(said)-20):]...)
 	}
 	reason := "can't be built for linux/" + arch + ": " + err.Error()
 	for _, wants := range []string{"no such file or directory", "not found", "failed to convert Dockerfile"} {

@@ -8,11 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -29,24 +27,10 @@ const identityIssuer = "https://issuer.example.org"
 // newSigstore compiles and starts one; it ends with the test.
 func newSigstore(t *testing.T) *sigstore {
 	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, "sigstore")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
-	build.Dir = filepath.Join(repository(), "modules", "sign", "standin")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--address", filepath.Join(dir, "address"))
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, cmd.Process.Signal(os.Interrupt))
-		assert.NoError(t, cmd.Wait())
-	})
 	s := &sigstore{}
-	require.Eventually(t, func() bool {
-		data, err := os.ReadFile(filepath.Join(dir, "address"))
-		s.address = strings.Replace(string(data), "127.0.0.1", "localhost", 1)
-		return err == nil
-	}, 30*time.Second, 20*time.Millisecond)
+	_, s.address = standIn(t, "modules/sign/standin", ".", func(dir string) []string {
+		return []string{"serve", "--listen", "127.0.0.1:0", "--address", filepath.Join(dir, "address")}
+	})
 	response, err := http.Get("http://" + s.address + "/trusted_root.json")
 	require.NoError(t, err)
 	defer response.Body.Close()

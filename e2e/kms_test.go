@@ -6,44 +6,17 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// newVault compiles and starts a stand-in for a Vault, on loopback; it ends with the
-// test. It returns its folder and its address.
-func newVault(t *testing.T) (dir, address string) {
-	t.Helper()
-	dir = t.TempDir()
-	program := filepath.Join(dir, "vault")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./vaulttest/serve")
-	build.Dir = filepath.Join(repository(), "modules", "sign", "kms")
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
-	cmd := exec.Command(program, "--out", dir)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, cmd.Process.Signal(os.Interrupt))
-		assert.NoError(t, cmd.Wait())
-	})
-	require.Eventually(t, func() bool {
-		data, err := os.ReadFile(filepath.Join(dir, "address"))
-		address = string(data)
-		return err == nil
-	}, 30*time.Second, 20*time.Millisecond)
-	return dir, strings.Replace(address, "127.0.0.1", "localhost", 1)
-}
-
 func TestAManagedKeySignsAndTheImageIsReleased(t *testing.T) {
 	p := shared
-	dir, address := newVault(t)
+	dir, address := standIn(t, "modules/sign/kms", "./vaulttest/serve", func(dir string) []string { return []string{"--out", dir} })
 	const greeting = "apps/hello/greeting/greeting.go"
 	checkout := source(t, map[string]string{
 		greeting: strings.Replace(read(t, p.repo+"/"+greeting), "\t{language.Japanese,", "\t{language.Estonian, \"Tere\"},\n\t{language.Japanese,", 1),

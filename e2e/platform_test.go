@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"slipway/engine"
@@ -271,6 +272,31 @@ func copyFiles(repo, dir string) error {
 		}
 	}
 	return nil
+}
+
+// standIn compiles and starts a program that stands in for a service on loopback; it
+// ends with the test. Its arguments follow from its folder, where it writes the file
+// address with host:port as soon as it listens.
+func standIn(t *testing.T, module, pkg string, arguments func(dir string) []string) (dir, address string) {
+	t.Helper()
+	dir = t.TempDir()
+	program := filepath.Join(dir, "program")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, pkg)
+	build.Dir = filepath.Join(repository(), module)
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, string(out))
+	cmd := exec.Command(program, arguments(dir)...)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		assert.NoError(t, cmd.Process.Signal(os.Interrupt))
+		assert.NoError(t, cmd.Wait())
+	})
+	require.Eventually(t, func() bool {
+		data, err := os.ReadFile(filepath.Join(dir, "address"))
+		address = strings.Replace(string(data), "127.0.0.1", "localhost", 1)
+		return err == nil
+	}, 30*time.Second, 20*time.Millisecond)
+	return dir, address
 }
 
 // copyWork clones a checkout at its head, with its uncommitted changes.

@@ -328,7 +328,9 @@ func (p *Platform) forgetCluster() error {
 // words of its own.
 type downCluster struct{}
 
-func (downCluster) Error() string { return "the cluster does not run: start it with cluster up" }
+func (downCluster) Error() string {
+	return "the cluster does not run: start it with go tool task cluster:up"
+}
 
 func (downCluster) Is(target error) bool { return target == engine.ErrDown }
 

@@ -37,6 +37,6 @@ func TestStatusOfNoClusterSaysThatOfTheCluster(t *testing.T) {
 	var out bytes.Buffer
 	err := p.ClusterStatus(t.Context(), &out)
 	require.ErrorIs(t, err, engine.ErrDown)
-	assert.EqualError(t, err, "the cluster does not run: start it with cluster up")
+	assert.EqualError(t, err, "the cluster does not run: start it with go tool task cluster:up")
 	assert.Empty(t, out.String())
 }
