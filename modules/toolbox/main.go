@@ -88,8 +88,8 @@ func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
 		WithEnvVariable("GOPROXY", t.Proxy).
 		WithEnvVariable("GOFLAGS", "-buildvcs=false").
 		WithEnvVariable("CGO_ENABLED", "0").
-		WithMountedCache("/go/pkg/mod", dag.CacheVolume("slipway-go-mod")).
-		WithMountedCache("/root/.cache/go-build", dag.CacheVolume("slipway-go-build")), nil
+		WithMountedCache("/go/pkg/mod", dag.CacheVolume("slipway-program-modules")).
+		WithMountedCache("/root/.cache/go-build", dag.CacheVolume("slipway-program-build")), nil
 }
 
 // Binary compiles one main package of a Go module for a platform.
