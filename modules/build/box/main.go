@@ -1,0 +1,124 @@
+// Command box runs what an app brings along: its build, its tests, the commands of
+// its Dockerfile. It is the first process of a container that the engine has given
+// no network, and everything in it runs without capabilities, without a way to gain
+// any, and within limits of time, memory, processes, output and disk.
+//
+//	box run [limits] [--keep-user] -- ARGV…        one command, whose output and exit code it passes on
+//	box go-build [limits] --out DIR …              compiles a Go app, result.json and programs in DIR
+//	box go-test [limits] --out DIR …               vets and tests a Go app, result.json in DIR
+//
+// run ends with 125 and a last line on stderr when a limit was hit:
+//
+//	slipway-box: limit: memory: its processes took more than 4GiB of memory
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"slipway/step"
+)
+
+// exitLimit is run's exit code when the box stopped the command, or could not start
+// it at all.
+const exitLimit = 125
+
+func main() {
+	if len(os.Args) < 2 {
+		usageFault(errors.New("usage: box run|go-build|go-test [flags]"))
+	}
+	switch verb, args := os.Args[1], os.Args[2:]; verb {
+	case "enter":
+		fmt.Fprintln(os.Stderr, enter(args))
+		os.Exit(exitLimit + 1)
+	case "run":
+		os.Exit(run(args))
+	case "go-build":
+		work, out, err := goBuild(args)
+		boxed(work, out, err)
+	case "go-test":
+		work, out, err := goTest(args)
+		boxed(work, out, err)
+	default:
+		usageFault(fmt.Errorf("%q is not a command of the box", verb))
+	}
+}
+
+func usageFault(err error) {
+	if errors.Is(err, flag.ErrHelp) {
+		os.Exit(0)
+	}
+	fmt.Fprintln(os.Stderr, "slipway-box:", err)
+	os.Exit(exitLimit)
+}
+
+// boxed runs a stage's work as a step program does.
+func boxed(work func(context.Context) (any, error), out string, err error) {
+	if err != nil {
+		usageFault(err)
+	}
+	step.Main(out, work)
+}
+
+// run runs one command and returns the exit code.
+func run(args []string) int {
+	var limits Limits
+	flags := flag.NewFlagSet("box run", flag.ContinueOnError)
+	limits.register(flags)
+	keepUser := flags.Bool("keep-user", false, "run it as the box's own user, root without capabilities if that is root")
+	if err := flags.Parse(args); err != nil {
+		usageFault(err)
+	}
+	if flags.NArg() == 0 {
+		usageFault(errors.New("run needs a command"))
+	}
+	if err := noNetwork(); err != nil {
+		usageFault(err)
+	}
+	s, err := NewSupervisor(limits)
+	if err != nil {
+		usageFault(err)
+	}
+	uid := nobody
+	if *keepUser {
+		uid = -1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	code, hit, err := s.Run(ctx, Command{
+		Argv: flags.Args(), Dir: ".", Env: os.Environ(), UID: uid, Writable: []string{"/"}, Stdout: os.Stdout, Stderr: os.Stderr,
+	})
+	switch {
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "slipway-box:", err)
+		return exitLimit
+	case hit != nil:
+		fmt.Fprintf(os.Stderr, "\nslipway-box: limit: %s: %s\n", hit.Limit, hit.Text)
+		return exitLimit
+	}
+	return code
+}
+
+// nobody is the ordinary user that trusted tools run as.
+const nobody = 65532
+
+// noNetwork errs where the engine has given the container a network: what runs in
+// the box would reach whatever the engine reaches.
+func noNetwork() error {
+	all, err := net.Interfaces()
+	if err != nil {
+		return fmt.Errorf("list the network's interfaces: %w", err)
+	}
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback == 0 && i.Flags&net.FlagUp != 0 {
+			return fmt.Errorf("the container has a network (%s), and must have none: this engine does not do what RUN --network=none asks", i.Name)
+		}
+	}
+	return nil
+}
