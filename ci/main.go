@@ -61,6 +61,8 @@ type Slipway struct {
 	// +private
 	Prebuilt *dagger.Directory
 	// +private
+	Modules *ModuleSource
+	// +private
 	Runner string
 	// +private
 	Invocation string
@@ -311,6 +313,39 @@ func (s *Slipway) WithPublicKey(
 ) *Slipway {
 	next := *s
 	next.PublicKey = key
+	return &next
+}
+
+// ModuleSource is where apps' modules come from that the platform's proxies lack.
+type ModuleSource struct {
+	// +private
+	Proxy string
+	// +private
+	Private string
+	// +private
+	Netrc *dagger.Secret
+}
+
+// WithModules fetches apps' Go modules from private proxies. The credentials are seen
+// by the step that fetches, and by nothing that is an app's.
+//
+// Example: dagger call with-modules --proxy https://modules.acme.example --private 'acme.example/*' --netrc file:$HOME/.netrc app --name hello build digest
+//
+// +cache="168h"
+func (s *Slipway) WithModules(
+	// Module proxies, in GOPROXY's notation.
+	// +optional
+	proxy string,
+	// Patterns of modules that the public checksum database doesn't know, in
+	// GOPRIVATE's notation.
+	// +optional
+	private string,
+	// Credentials of the proxies, in .netrc's format.
+	// +optional
+	netrc *dagger.Secret,
+) *Slipway {
+	next := *s
+	next.Modules = &ModuleSource{Proxy: proxy, Private: private, Netrc: netrc}
 	return &next
 }
 

@@ -14,6 +14,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Runner is what the pipeline runs on.
@@ -89,14 +90,14 @@ func (i *ScannedImage) attested(ctx context.Context, reference string, change fu
 }
 
 // statements is a folder of what is to be attested about a scanned image.
-func (i *ScannedImage) statements(ctx context.Context, reference, verdict, tested string) (*dagger.Directory, error) {
+func (i *ScannedImage) statements(ctx context.Context, reference, verdict string, tested build.Tests) (*dagger.Directory, error) {
 	judged := *i
 	judged.Verdict = verdict
 	scan, err := judged.attested(ctx, reference, nil)
 	if err != nil {
 		return nil, err
 	}
-	build, err := i.Image.provenance(ctx)
+	built, err := i.Image.provenance(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +107,11 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict, teste
 		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
 		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
 		"scan":                  {PredicateType: policy.PredicateType, Predicate: scan},
-		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: build.Provenance()},
+		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()},
 	}
 	// Where no test has run there is no result of one.
-	if packages := passed(tested); len(packages) > 0 {
-		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, packages)}
+	if tested.Passed > 0 {
+		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, tested)}
 	}
 	folder, err := statements(files)
 	if err != nil {
@@ -130,17 +131,6 @@ func statements(files map[string]evidence.File) (*dagger.Directory, error) {
 		folder = folder.WithNewFile(name+".statement.json", text)
 	}
 	return folder, nil
-}
-
-// passed are the packages whose tests go test says have passed.
-func passed(output string) []string {
-	var packages []string
-	for line := range strings.Lines(output) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "ok" {
-			packages = append(packages, fields[1])
-		}
-	}
-	return packages
 }
 
 // provenance is what is known about how the image was built.

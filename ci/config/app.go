@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -26,6 +27,8 @@ type App struct {
 	Packaging Packaging `yaml:"packaging"`
 	// Port is the TCP port that the app listens on.
 	Port int `yaml:"port"`
+	// Limits lower the platform's for what this app brings along.
+	Limits Limits `yaml:"limits"`
 	// Annotations are further OCI annotations, by their full key.
 	Annotations map[string]string `yaml:"annotations"`
 }
@@ -54,10 +57,17 @@ const (
 // Build is an app's recipe.
 type Build struct {
 	Kind Kind `yaml:"kind"`
-	// Package is the main package of a Go app, such as ./cmd/hello. A
+	// Package is the main package of a Go app, such as ./cmd/hello, or . for the
+	// app's folder itself: the program that the image starts, as /<name>. A
 	// Dockerfile app that names one finds it compiled as bin/<arch>/<name> in
 	// its build context.
 	Package string `yaml:"package"`
+	// Packages are further main packages, each a program beside the first one,
+	// named after its folder.
+	Packages []string `yaml:"packages,omitempty"`
+	// Version is the variable of a Go app that says which commit it was built from,
+	// such as main.version: importpath.name.
+	Version string `yaml:"version"`
 	// File is the Dockerfile of a Dockerfile app, relative to its folder.
 	File string `yaml:"file"`
 }
@@ -78,7 +88,7 @@ func ParseApp(name string, data []byte) (*App, error) {
 	switch a.Build.Kind {
 	case KindGo:
 		if a.Build.Package == "" {
-			return nil, a.badPackage(where)
+			return nil, a.badPackage(where, "")
 		}
 	case KindDockerfile:
 		if a.Build.File == "" {
@@ -90,8 +100,16 @@ func ParseApp(name string, data []byte) (*App, error) {
 	default:
 		return nil, step.Input(stage, fmt.Sprintf("%s: build.kind %q", where, a.Build.Kind), "is not a kind of build", "use go or dockerfile")
 	}
-	if p := a.Build.Package; p != "" && (!strings.HasPrefix(p, "./") || !inside(p)) {
-		return nil, a.badPackage(where)
+	for _, p := range a.Build.Mains() {
+		if p != "." && (!strings.HasPrefix(p, "./") || !inside(p)) {
+			return nil, a.badPackage(where, p)
+		}
+	}
+	if a.Build.Package == "" && (len(a.Build.Packages) > 0 || a.Build.Version != "") {
+		return nil, step.Input(stage, where+": build", "has packages or a version, and no package", "name the first program's main package in build.package")
+	}
+	if v := a.Build.Version; v != "" && !variablePattern.MatchString(v) {
+		return nil, step.Input(stage, fmt.Sprintf("%s: build.version %q", where, v), "is not a variable of Go", "give importpath.name, such as main.version")
 	}
 	switch a.Packaging {
 	case "":
@@ -111,8 +129,19 @@ func ParseApp(name string, data []byte) (*App, error) {
 	return a, nil
 }
 
-func (a *App) badPackage(where string) error {
-	return step.Input(stage, fmt.Sprintf("%s: build.package %q", where, a.Build.Package), "is not a package of the app", "give a path such as ./cmd/"+a.Name)
+func (a *App) badPackage(where, p string) error {
+	return step.Input(stage, fmt.Sprintf("%s: build.package %q", where, p), "is not a package of the app", "give a path such as ./cmd/"+a.Name+", or . for the app's folder")
+}
+
+// variablePattern is a variable as Go's linker takes it.
+var variablePattern = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._~/-]*\.[A-Za-z_][A-Za-z0-9_]*\z`)
+
+// Mains are the main packages of a Go app, the one that the image starts first.
+func (b Build) Mains() []string {
+	if b.Package == "" {
+		return nil
+	}
+	return append([]string{b.Package}, b.Packages...)
 }
 
 // inside reports whether a relative path stays inside its folder, all the way

@@ -36,8 +36,15 @@ type Config struct {
 	Cluster      Cluster                `yaml:"cluster"`
 	Environments map[string]Environment `yaml:"environments"`
 	Scan         Scan                   `yaml:"scan"`
+	// Build bounds how apps are built and tested.
+	Build BuildRules `yaml:"build"`
 	// Verification is what an image's evidence must say before it is released.
 	Verification evidence.Rules `yaml:"verification"`
+}
+
+// BuildRules bound how apps are built and tested.
+type BuildRules struct {
+	Limits Limits `yaml:"limits"`
 }
 
 // Registry says where images go.
@@ -198,6 +205,9 @@ func (c *Config) Validate() error {
 		}
 	}
 	if err := step.Name(stage, File+": cluster.namespace", c.Cluster.Namespace); err != nil {
+		return err
+	}
+	if err := c.Build.Limits.validate(File + ": build.limits"); err != nil {
 		return err
 	}
 	if len(c.Environments) == 0 {

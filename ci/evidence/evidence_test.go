@@ -13,6 +13,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/step"
+	result "slipway/step/result/build"
 )
 
 const (
@@ -57,6 +58,17 @@ const bom = `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[
 	{"name":"example.org/silent","version":"v1.0.0"}]}`
 
 // complete is an input that every rule passes; each test spoils one thing.
+// ran is the result of packages with two tests each that have passed, and one that
+// skips itself.
+func ran(packages ...string) (tests result.Tests) {
+	for _, name := range packages {
+		p := result.TestPackage{Name: name, Counts: result.Counts{Passed: 2, Skipped: 1}}
+		tests.Packages = append(tests.Packages, p)
+		tests.Add(p.Counts)
+	}
+	return tests
+}
+
 func complete(t *testing.T) evidence.Input {
 	return evidence.Input{
 		Reference: reference, Environment: "production", Policy: scanPolicy, Now: now,
@@ -71,7 +83,7 @@ func complete(t *testing.T) evidence.Input {
 		Statements: []evidence.Statement{
 			statement(t, evidence.SignatureType, map[string]string{}),
 			statement(t, policy.PredicateType, scan()),
-			statement(t, evidence.TestResultType, evidence.Passed(tree, []string{"a", "b"})),
+			statement(t, evidence.TestResultType, evidence.Passed(tree, ran("a", "b"))),
 			statement(t, evidence.ProvenanceType, build().Provenance()),
 			statement(t, evidence.CycloneDXType, json.RawMessage(bom)),
 			statement(t, evidence.SPDXType, json.RawMessage(`{"spdxVersion":"SPDX-2.3"}`)),
@@ -120,7 +132,7 @@ func TestEveryRulePasses(t *testing.T) {
 	require.NoError(t, j.Refusal("verify"))
 	assert.Equal(t, []string{
 		"pass   scan: passed with the advisories of 2026-11-23T06:00:00Z, 0 excepted",
-		"pass   tests: 2 tests have passed",
+		"pass   tests: 4 tests have passed, 2 were skipped",
 		"pass   provenance: a011b6316ed3, built by https://slipway.dev/builders/local/v1",
 		"pass   sbom: CycloneDX and SPDX documents of 3 components",
 		"pass   base-images: 1 base images, all allowed",
@@ -158,9 +170,11 @@ func TestEachRuleCanRefuse(t *testing.T) {
 	other.BuildDefinition.BuildType = "https://example.org/other"
 	sourceless := build().Provenance()
 	sourceless.BuildDefinition.ResolvedDependencies = sourceless.BuildDefinition.ResolvedDependencies[1:]
-	failed := evidence.Passed(tree, nil)
+	failed := evidence.Passed(tree, ran())
 	failed.Result = evidence.TestsFailed
-	half := evidence.Passed(tree, nil)
+	contradictory := evidence.Passed(tree, ran("a"))
+	contradictory.Counts = &result.Counts{Passed: 2, Failed: 1}
+	half := evidence.Passed(tree, ran())
 	half.FailedTests = []string{"c"}
 	rule := func(n int, change func(*evidence.Rule)) func(*testing.T, *evidence.Input) {
 		return func(_ *testing.T, in *evidence.Input) { change(&in.Rules.Rules[n]) }
@@ -170,16 +184,18 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		rule   evidence.Kind
 		reason string
 	}{
-		"no scan":               {without(policy.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
-		"another policy":        {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = policy.Low }, evidence.RequireScan, "was made under another policy"},
-		"an old scan":           {rule(0, func(r *evidence.Rule) { r.MaxAge = 30 * time.Hour }), evidence.RequireScan, "older than 30h0m0s"},
-		"no tests":              {without(evidence.TestResultType), evidence.RequireTests, "no test result is attested"},
-		"failed tests":          {replace(evidence.TestResultType, failed), evidence.RequireTests, "the tests have not passed: FAILED"},
-		"a failed test":         {replace(evidence.TestResultType, half), evidence.RequireTests, "the tests have not passed"},
-		"unreadable tests":      {replace(evidence.TestResultType, []int{1}), evidence.RequireTests, "can't be read"},
-		"tests of another tree": {replace(evidence.TestResultType, evidence.Passed(strings.Repeat("0", 40), []string{"a"})), evidence.RequireTests, "those of another source"},
-		"tests of no tree":      {replace(evidence.TestResultType, evidence.Passed("", []string{"a"})), evidence.RequireTests, "those of another source"},
-		"no test ran":           {replace(evidence.TestResultType, evidence.Passed(tree, nil)), evidence.RequireTests, "no test has run"},
+		"no scan":                {without(policy.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
+		"another policy":         {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = policy.Low }, evidence.RequireScan, "was made under another policy"},
+		"an old scan":            {rule(0, func(r *evidence.Rule) { r.MaxAge = 30 * time.Hour }), evidence.RequireScan, "older than 30h0m0s"},
+		"no tests":               {without(evidence.TestResultType), evidence.RequireTests, "no test result is attested"},
+		"failed tests":           {replace(evidence.TestResultType, failed), evidence.RequireTests, "the tests have not passed: FAILED"},
+		"a failed test":          {replace(evidence.TestResultType, half), evidence.RequireTests, "the tests have not passed"},
+		"unreadable tests":       {replace(evidence.TestResultType, []int{1}), evidence.RequireTests, "can't be read"},
+		"tests of another tree":  {replace(evidence.TestResultType, evidence.Passed(strings.Repeat("0", 40), ran("a"))), evidence.RequireTests, "those of another source"},
+		"tests of no tree":       {replace(evidence.TestResultType, evidence.Passed("", ran("a"))), evidence.RequireTests, "those of another source"},
+		"fewer tests than asked": {rule(1, func(r *evidence.Rule) { r.Minimum = 5 }), evidence.RequireTests, "4 tests have passed, and the rule wants 5"},
+		"tests without a count, of which some failed": {replace(evidence.TestResultType, contradictory), evidence.RequireTests, "the rule wants"},
+		"no test ran":           {replace(evidence.TestResultType, evidence.Passed(tree, ran())), evidence.RequireTests, "no test has run"},
 		"no provenance":         {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
 		"another build type":    {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
 		"another builder":       {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},

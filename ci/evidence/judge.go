@@ -13,6 +13,7 @@ import (
 
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Verdict is what one rule says.
@@ -151,7 +152,7 @@ func (in Input) scan(rule Rule) (finding, time.Time) {
 	return finding{reason: fmt.Sprintf("passed with the advisories of %s, %d excepted", taken.UTC().Format(time.RFC3339), len(scan.Decision.Excepted))}, until
 }
 
-func (in Input) tests(Rule) (finding, time.Time) {
+func (in Input) tests(rule Rule) (finding, time.Time) {
 	reason := "no test result is attested"
 	for _, s := range of(in.Statements, TestResultType) {
 		var r TestResult
@@ -171,7 +172,20 @@ func (in Input) tests(Rule) (finding, time.Time) {
 			reason = "the tests were those of another source"
 			continue
 		}
-		return finding{reason: fmt.Sprintf("%d tests have passed", len(r.PassedTests))}, time.Time{}
+		// Statements of before there were counts name packages; each has one at least.
+		counts := build.Counts{Passed: len(r.PassedTests)}
+		if r.Counts != nil {
+			counts = *r.Counts
+		}
+		if counts.Passed < max(1, rule.Minimum) || counts.Failed != 0 {
+			reason = fmt.Sprintf("%d tests have passed, and the rule wants %d", counts.Passed, max(1, rule.Minimum))
+			continue
+		}
+		reason = fmt.Sprintf("%d tests have passed", counts.Passed)
+		if counts.Skipped > 0 {
+			reason += fmt.Sprintf(", %d were skipped", counts.Skipped)
+		}
+		return finding{reason: reason}, time.Time{}
 	}
 	return finding{reason, "give the app tests, then deliver it again; or take the rule out for this environment"}, time.Time{}
 }

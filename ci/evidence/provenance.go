@@ -2,6 +2,8 @@ package evidence
 
 import (
 	"strings"
+
+	"slipway/step/result/build"
 )
 
 // BuildType is the kind of build that Slipway's provenance is about; what its
@@ -146,13 +148,23 @@ type TestResult struct {
 	PassedTests   []string     `json:"passedTests"`
 	WarnedTests   []string     `json:"warnedTests"`
 	FailedTests   []string     `json:"failedTests"`
+	// Counts are numbers of tests, beside the packages or targets that PassedTests
+	// names. It is Slipway's own.
+	Counts *build.Counts `json:"counts,omitempty"`
 }
 
 // Passed is the predicate of tests of a source tree that have passed.
-func Passed(tree string, tests []string) TestResult {
-	return TestResult{
+func Passed(tree string, tests build.Tests) TestResult {
+	r := TestResult{
 		Result:        TestsPassed,
 		Configuration: []Descriptor{{Name: treeName, Digest: map[string]string{"gitTree": tree}}},
-		PassedTests:   tests, WarnedTests: []string{}, FailedTests: []string{},
+		PassedTests:   []string{}, WarnedTests: []string{}, FailedTests: []string{},
+		Counts: &tests.Counts,
 	}
+	for _, p := range tests.Packages {
+		if p.Passed > 0 {
+			r.PassedTests = append(r.PassedTests, p.Name)
+		}
+	}
+	return r
 }

@@ -46,6 +46,8 @@ type Rule struct {
 	Runners []Runner `yaml:"runners" json:"runners,omitempty"`
 	// Committed refuses what was built with uncommitted changes, for provenance.
 	Committed bool `yaml:"committed" json:"committed,omitempty"`
+	// Minimum is how many tests have to have passed, for tests; one unless said.
+	Minimum int `yaml:"minimum" json:"minimum,omitempty"`
 	// Allow lists base images by repository or licences by SPDX id; patterns as
 	// path.Match reads them. For base-images, nothing else is allowed. For
 	// licences, nothing else is allowed when there is an Allow.
@@ -88,6 +90,9 @@ func (r Rules) Validate(where string, environments []string) error {
 		if rule.MaxAge < 0 {
 			return step.Input(stage, at+".maxAge", "is negative", "give a duration such as 168h")
 		}
+		if rule.Minimum < 0 {
+			return step.Input(stage, at+".minimum", "is negative", "give how many tests have to have passed, such as 10")
+		}
 		for _, runner := range rule.Runners {
 			if !runner.known() {
 				return step.Input(stage, fmt.Sprintf("%s.runners %q", at, runner), "is not a runner", fmt.Sprintf("use one of %v", runners))
@@ -119,6 +124,7 @@ func (r Rule) misplaced() string {
 		kinds []Kind
 	}{
 		{"maxAge", r.MaxAge != 0, []Kind{RequireScan}},
+		{"minimum", r.Minimum != 0, []Kind{RequireTests}},
 		{"runners", len(r.Runners) > 0, []Kind{RequireProvenance}},
 		{"committed", r.Committed, []Kind{RequireProvenance}},
 		{"allow", len(r.Allow) > 0, []Kind{RequireBases, RequireLicences}},

@@ -21,33 +21,31 @@ func runner() *dagger.Container {
 	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/build/step", dag.CurrentModule().Source().Directory("step")))
 }
 
-// Assemble makes an image index of one static binary for linux/amd64 and
-// linux/arm64. The result's folder holds result.json and the OCI layout.
+// Assemble makes an image index of static binaries for linux. The result's folder
+// holds result.json and the OCI layout.
 //
 // +cache="168h"
 func (*Build) Assemble(
-	// The app's name; the binary's name in the image.
+	// The app's name; the name of the binary that the image starts.
 	name string,
 	// The app's folder, whose Git tree id becomes the revision label.
 	source *dagger.Directory,
-	// The binary for linux/amd64.
-	amd64 *dagger.File,
-	// The binary for linux/arm64.
-	arm64 *dagger.File,
+	// The binaries: a folder for each architecture, as GoApp.Binaries makes it.
+	binaries *dagger.Directory,
+	// The architectures.
+	arches []string,
 	// The TCP port that the app listens on.
 	port int,
 	// OCI annotations as key=value.
 	labels []string,
 ) *dagger.Directory {
-	args := []string{
-		"/step", "assemble", "--out", "/out", "--name", name, "--tree", "/source",
-		"--binary", "linux/amd64=/bin/amd64", "--binary", "linux/arm64=/bin/arm64",
-		"--zoneinfo", "/zoneinfo.zip", "--port", strconv.Itoa(port),
+	args := []string{"/step", "assemble", "--out", "/out", "--name", name, "--tree", "/source", "--zoneinfo", "/zoneinfo.zip", "--port", strconv.Itoa(port)}
+	for _, arch := range arches {
+		args = append(args, "--binary", "linux/"+arch+"=/bin/"+arch)
 	}
 	return runner().
 		WithMountedDirectory("/source", source).
-		WithMountedFile("/bin/amd64", amd64).
-		WithMountedFile("/bin/arm64", arm64).
+		WithMountedDirectory("/bin", binaries).
 		WithMountedFile("/zoneinfo.zip", dag.Toolbox().Zoneinfo()).
 		WithExec(withLabels(args, labels)).
 		Directory("/out")

@@ -9,8 +9,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"os"
 	"path"
 	"strings"
@@ -21,8 +19,9 @@ import (
 // The environment of every compilation: static binaries without build paths or
 // build ids, so that the same source gives the same bytes everywhere.
 const (
-	goRoot    = "/usr/local/go"
-	certsFile = "/etc/ssl/certs/ca-certificates.crt"
+	goRoot      = "/usr/local/go"
+	moduleCache = "/go/pkg/mod"
+	certsFile   = "/etc/ssl/certs/ca-certificates.crt"
 	// No program keeps its debug information, so the compiler makes none either.
 	debugFlag = "-gcflags=all=-dwarf=false"
 	linkFlag  = "-ldflags=-s -w -buildid="
@@ -70,8 +69,9 @@ func (t *Toolbox) Scratch() (*dagger.Container, error) {
 		WithWorkdir("/"), nil
 }
 
-// Go is a container with the pinned Go toolchain, a module cache and a build
-// cache, for amd64.
+// Go is a container with the pinned Go toolchain and the module and build cache of
+// the pipeline's own programs, for amd64. Nothing of an app's runs in it or writes
+// to its caches.
 //
 // +cache="168h"
 func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
@@ -88,7 +88,7 @@ func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
 		WithEnvVariable("GOPROXY", t.Proxy).
 		WithEnvVariable("GOFLAGS", "-buildvcs=false").
 		WithEnvVariable("CGO_ENABLED", "0").
-		WithMountedCache("/go/pkg/mod", dag.CacheVolume("slipway-program-modules")).
+		WithMountedCache(moduleCache, dag.CacheVolume("slipway-program-modules")).
 		WithMountedCache("/root/.cache/go-build", dag.CacheVolume("slipway-program-build")), nil
 }
 
@@ -122,9 +122,11 @@ func (t *Toolbox) Binary(
 	if define != "" {
 		link += " -X " + define
 	}
+	base, err = t.verified(base.WithDirectory("/src", source).WithWorkdir("/src"))
+	if err != nil {
+		return nil, err
+	}
 	return base.
-		WithDirectory("/src", source).
-		WithWorkdir("/src").
 		WithEnvVariable("GOOS", "linux").
 		WithEnvVariable("GOARCH", arch).
 		WithEnvVariable("GOEXPERIMENT", experiment).
@@ -159,9 +161,11 @@ func (t *Toolbox) Binaries(
 	for _, define := range defines {
 		link += " -X " + define
 	}
+	base, err = t.verified(base.WithDirectory("/src", source).WithWorkdir(path.Join("/src", folder)))
+	if err != nil {
+		return nil, err
+	}
 	return base.
-		WithDirectory("/src", source).
-		WithWorkdir(path.Join("/src", folder)).
 		WithExec(append([]string{"go", "build", "-trimpath", debugFlag, link, "-o", "/out/"}, packages...)).
 		Directory("/out"), nil
 }
@@ -180,6 +184,9 @@ func (t *Toolbox) Step(
 	// repository.
 	// +optional
 	beside *dagger.Directory,
+	// The architecture to compile for.
+	// +default="amd64"
+	arch string,
 ) (*dagger.File, error) {
 	base, err := t.Go(ctx)
 	if err != nil {
@@ -188,12 +195,40 @@ func (t *Toolbox) Step(
 	if beside != nil {
 		base = base.WithDirectory("/src", beside)
 	}
-	return base.
+	base, err = t.verified(base.
 		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
 		WithDirectory("/src/"+folder, source).
-		WithWorkdir("/src/" + folder).
+		WithWorkdir("/src/" + folder))
+	if err != nil {
+		return nil, err
+	}
+	return base.
+		WithEnvVariable("GOARCH", arch).
 		WithExec([]string{"go", "build", "-trimpath", debugFlag, linkFlag, "-o", "/out/step", "."}).
 		File("/out/step"), nil
+}
+
+// verified holds every module in the cache to the go.sum in the working folder before
+// anything is compiled from it: the toolchain itself compares only what it downloads.
+func (t *Toolbox) verified(c *dagger.Container) (*dagger.Container, error) {
+	scratch, err := t.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	verifier := scratch.
+		WithMountedDirectory(goRoot, dag.Toolchain().Go()).
+		WithEnvVariable("PATH", goRoot+"/bin").
+		WithEnvVariable("HOME", "/root").
+		WithEnvVariable("CGO_ENABLED", "0").
+		WithEnvVariable("GOTOOLCHAIN", "local").
+		WithMountedFile("/src/main.go", dag.CurrentModule().Source().File("verify/main.go")).
+		WithWorkdir("/src").
+		WithExec([]string{"go", "build", "-trimpath", "-o", "/verify", "main.go"}).
+		File("/verify")
+	return c.
+		WithMountedFile("/verify", verifier).
+		WithExec([]string{"/verify", "go.sum", moduleCache}).
+		WithoutMount("/verify"), nil
 }
 
 // Debian is a folder with the files of exactly the Debian packages that a lock
@@ -213,7 +248,7 @@ func (t *Toolbox) Debian(
 	// +optional
 	mirrors []string,
 ) (*dagger.Directory, error) {
-	program, err := t.Step(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"), nil)
+	program, err := t.Step(ctx, "modules/toolbox/debian", dag.CurrentModule().Source().Directory("debian"), nil, "amd64")
 	if err != nil {
 		return nil, err
 	}
@@ -271,41 +306,6 @@ func (t *Toolbox) Runner(
 	return scratch.WithFile("/step", program), nil
 }
 
-// Test runs a Go module's own vet checks and tests, and returns as JSON whether
-// they passed, and what they printed: {"passed": true, "output": "…"}. Tests that
-// have passed are not run again for the same source; those that failed are.
-//
-// +cache="never"
-func (t *Toolbox) Test(
-	ctx context.Context,
-	// The Go module: the folder of its go.mod.
-	source *dagger.Directory,
-) (string, error) {
-	base, err := t.Go(ctx)
-	if err != nil {
-		return "", err
-	}
-	base = base.WithDirectory("/src", source).WithWorkdir("/src")
-	var result struct {
-		Passed bool   `json:"passed"`
-		Output string `json:"output"`
-	}
-	for _, verb := range []string{"vet", "test"} {
-		result.Output, err = base.WithExec([]string{"go", verb, "./..."}).CombinedOutput(ctx)
-		var failed *dagger.ExecError
-		if errors.As(err, &failed) {
-			result.Passed, result.Output = false, failed.Stdout+failed.Stderr
-			break
-		}
-		if err != nil {
-			return "", err
-		}
-		result.Passed = true
-	}
-	text, err := json.Marshal(result)
-	return string(text), err
-}
-
 // Toolchain names the Go toolchain that compiles: its module with its version,
 // and its checksum.
 //
@@ -329,9 +329,11 @@ func (t *Toolbox) TestProgram(
 	if err != nil {
 		return "", err
 	}
+	base, err = t.verified(base.WithDirectory("/src", source).WithWorkdir(path.Join("/src", folder)))
+	if err != nil {
+		return "", err
+	}
 	return base.
-		WithDirectory("/src", source).
-		WithWorkdir(path.Join("/src", folder)).
 		WithExec([]string{"go", "vet", "-trimpath", debugFlag, "./..."}).
 		WithExec([]string{"go", "test", "-vet=off", "-trimpath", debugFlag, "./..."}).
 		Stdout(ctx)

@@ -2,6 +2,11 @@ module slipway/box
 
 go 1.26.0
 
-require slipway/step v0.0.0
+require (
+	github.com/stretchr/testify v1.12.1
+	slipway/step v0.0.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
 
 replace slipway/step => ../../toolbox/step

@@ -74,8 +74,11 @@ func (a *goApp) build(ctx context.Context, packages, arches []string, define str
 		link += " -X " + define
 	}
 	result := &build.Binaries{}
-	for _, p := range packages {
-		name := a.binary(p)
+	for i, p := range packages {
+		name := a.App // of the program that the image starts
+		if i > 0 {
+			name = a.binary(p)
+		}
 		if slices.Contains(result.Names, name) {
 			return nil, step.Input(a.stage, "app "+a.App, "names two packages whose programs are both called "+name, "give one of the packages another folder name")
 		}

@@ -47,10 +47,6 @@ func goTest(args []string) (func(context.Context) (any, error), string, error) {
 // copy of the source: what an app's tests leave behind changes no later result.
 func (a *goApp) test(ctx context.Context) (*build.Tests, error) {
 	result := &build.Tests{Started: time.Now().UTC()}
-	// When, for a refusal too: see Build.GoTest.
-	if err := errors.Join(os.MkdirAll(a.Out, 0o755), os.WriteFile(filepath.Join(a.Out, "started"), []byte(result.Started.Format(time.RFC3339Nano)), 0o644)); err != nil {
-		return nil, err
-	}
 	found, err := a.list(ctx, a.environment(), "./...")
 	if err != nil {
 		return nil, err

@@ -88,7 +88,8 @@ func (s *Supervisor) reap() {
 
 // start starts a command and says when it ends.
 func (s *Supervisor) start(c Command, stdout, stderr *os.File) (<-chan syscall.WaitStatus, error) {
-	args := []string{os.Args[0], "enter", "--file-size", strconv.FormatInt(int64(s.Limits.Disk), 10)}
+	args := []string{os.Args[0], "enter", // A little more than the limit, so that it shows on the disk that it was hit.
+		"--file-size", strconv.FormatInt(int64(s.Limits.Disk)+1<<20, 10)}
 	if c.UID >= 0 {
 		args = append(args, "--uid", strconv.Itoa(c.UID))
 	}

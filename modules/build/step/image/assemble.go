@@ -11,6 +11,8 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 
@@ -48,10 +50,11 @@ type Platform struct {
 
 // AssembleInput is what an image of static binaries is made of.
 type AssembleInput struct {
-	// Binaries are the static executables, one for each platform.
+	// Binaries are the static executables: for each platform one, or a folder of
+	// several, with the same names on all of them.
 	Binaries []Source
-	// Name is the binary's name in the image, a DNS label; the entrypoint
-	// is "/" and this.
+	// Name is the binary's name in the image, or that of the folder's binary which
+	// the image starts, a DNS label; the entrypoint is "/" and this.
 	Name string
 	// Zoneinfo is Go's lib/time/zoneinfo.zip.
 	Zoneinfo string
@@ -88,9 +91,13 @@ func Assemble(dir string, in AssembleInput) (built Built, err error) {
 	if err != nil {
 		return Built{}, err
 	}
-	for _, b := range binaries {
-		if err := checkBinary(b); err != nil {
+	all := make([][]program, len(binaries))
+	for i, b := range binaries {
+		if all[i], err = programs(b, in.Name); err != nil {
 			return Built{}, err
+		}
+		if !slices.EqualFunc(all[0], all[i], func(a, b program) bool { return a.name == b.name }) {
+			return Built{}, step.Input(Stage, "--binary of "+b.Platform, "holds other programs than that of "+binaries[0].Platform, "compile the same packages for each platform")
 		}
 	}
 	zoneinfo, err := readZoneinfo(in.Zoneinfo)
@@ -107,8 +114,8 @@ func Assemble(dir string, in AssembleInput) (built Built, err error) {
 	if err != nil {
 		return Built{}, err
 	}
-	for _, binary := range binaries {
-		app, err := b.addBinary(in.Name, binary.Path)
+	for i, binary := range binaries {
+		app, err := b.addPrograms(all[i])
 		if err != nil {
 			return Built{}, err
 		}
@@ -231,15 +238,49 @@ func (b *builder) addLayer(entries []layer.Entry) (made, error) {
 	return m, err
 }
 
-func (b *builder) addBinary(name, path string) (made, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return made{}, fmt.Errorf("read binary: %w", err)
+// program is an executable of an image and its file.
+type program struct{ name, path string }
+
+// programs are those of a platform, in the order of their names: each one that can
+// run there, and name is one of them.
+func programs(source Source, name string) ([]program, error) {
+	all := []program{{name, source.Path}}
+	if entries, err := os.ReadDir(source.Path); err == nil {
+		all = nil
+		for _, entry := range entries {
+			all = append(all, program{entry.Name(), filepath.Join(source.Path, entry.Name())})
+		}
 	}
-	entry := layer.File(name, 0o755, nil)
-	entry.Header.Size = info.Size()
-	entry.Content = func() (io.ReadCloser, error) { return os.Open(path) }
-	return b.addLayer([]layer.Entry{entry})
+	if !slices.ContainsFunc(all, func(p program) bool { return p.name == name }) {
+		return nil, step.Input(Stage, "--binary of "+source.Platform, fmt.Sprintf("holds no program %q", name), "give the folder that has the image's own")
+	}
+	for _, p := range all {
+		if err := step.Name(Stage, "program", p.name); err != nil {
+			return nil, err
+		}
+		if taken[p.name] {
+			return nil, step.Input(Stage, fmt.Sprintf("program %q", p.name), "is the name of a folder in the image", "give its package another name")
+		}
+		if err := checkBinary(Source{Platform: source.Platform, Path: p.path}); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func (b *builder) addPrograms(programs []program) (made, error) {
+	var entries []layer.Entry
+	for _, p := range programs {
+		info, err := os.Stat(p.path)
+		if err != nil {
+			return made{}, fmt.Errorf("read binary: %w", err)
+		}
+		entry := layer.File(p.name, 0o755, nil)
+		entry.Header.Size = info.Size()
+		entry.Content = func() (io.ReadCloser, error) { return os.Open(p.path) }
+		entries = append(entries, entry)
+	}
+	return b.addLayer(entries)
 }
 
 // addImage adds the config and manifest of one platform's image.

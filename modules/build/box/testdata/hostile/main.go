@@ -1,0 +1,100 @@
+// Command hostile does what a box has to stand.
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	switch os.Args[1] {
+	case "show":
+		status, err := os.ReadFile("/proc/self/status")
+		fmt.Println(err)
+		for line := range strings.Lines(string(status)) {
+			if name, value, _ := strings.Cut(line, ":"); strings.HasPrefix(name, "Cap") || name == "NoNewPrivs" || name == "Uid" || name == "Groups" {
+				fmt.Println(name, strings.Join(strings.Fields(value), " "))
+			}
+		}
+	case "attack":
+		for name, attempt := range map[string]func() error{
+			"kill the box":     func() error { return syscall.Kill(1, syscall.SIGKILL) },
+			"stop the box":     func() error { return syscall.Kill(1, syscall.SIGSTOP) },
+			"read its memory":  func() error { _, err := os.Open("/proc/1/mem"); return err },
+			"read its environ": func() error { _, err := os.ReadFile("/proc/1/environ"); return err },
+			"trace it":         func() error { return syscall.PtraceAttach(1) },
+			"become root":      func() error { return syscall.Setuid(0) },
+			"become another":   func() error { return syscall.Setuid(12345) },
+			"mount":            func() error { return syscall.Mount("tmpfs", "/mnt", "tmpfs", 0, "") },
+			"chown":            func() error { return os.Chown(os.Args[2], 7, 7) },
+			"write there":      func() error { return os.WriteFile(os.Args[2], nil, 0o644) },
+			"dial":             func() error { _, err := net.Dial("tcp", os.Args[3]); return err },
+		} {
+			err := attempt()
+			fmt.Printf("%s: %v\n", name, err == nil)
+		}
+		// A stopped box would not notice this.
+		time.Sleep(200 * time.Millisecond)
+		fmt.Println("still here")
+	case "bomb":
+		for {
+			_ = exec.Command(os.Args[0], "bomb").Start()
+		}
+	case "threads":
+		for {
+			go func() { syscall.Pause() }()
+		}
+	case "eat":
+		var all [][]byte
+		for {
+			b := make([]byte, 16<<20)
+			for i := range b {
+				b[i] = 1
+			}
+			all = append(all, b)
+			_ = all
+		}
+	case "print":
+		for {
+			fmt.Println(strings.Repeat("x", 1<<10))
+		}
+	case "fill":
+		for n := 0; ; n++ {
+			file, err := os.Create(fmt.Sprint(os.Args[2], "/", n))
+			if err != nil {
+				continue
+			}
+			_, _ = file.Write(make([]byte, 1<<20))
+			file.Close()
+		}
+	case "one-file":
+		file, err := os.Create(os.Args[2] + "/one")
+		if err != nil {
+			panic(err)
+		}
+		for {
+			_, _ = file.Write(make([]byte, 1<<20))
+		}
+	case "sleep":
+		time.Sleep(time.Hour)
+	case "daemon":
+		cmd := exec.Command(os.Args[0], "sleep")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		fmt.Println(cmd.Start())
+	case "exit":
+		fmt.Print("to stdout")
+		fmt.Fprint(os.Stderr, "to stderr")
+		os.Exit(7)
+	case "die":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "cat":
+		_, _ = io.Copy(os.Stdout, os.Stdin)
+	}
+}

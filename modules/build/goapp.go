@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"dagger/build/internal/dagger"
+)
+
+// GoApp is a Go app, which is compiled and tested in a box: a container without a
+// network, in which what the app brings along is an ordinary user within limits.
+type GoApp struct {
+	// +private
+	Name string
+	// +private
+	Zone string
+	// +private
+	Source *dagger.Directory
+	// +private
+	Limits []string
+	// +private
+	Modules *dagger.Directory
+	// +private
+	Fetch ModuleSource
+}
+
+// ModuleSource is where modules come from that the platform's own proxies lack.
+type ModuleSource struct {
+	Proxy, Private string
+	Netrc          *dagger.Secret
+}
+
+// GoApp takes a Go app's folder.
+//
+// +cache="168h"
+func (*Build) GoApp(
+	// The app's name.
+	name string,
+	// What no other app shares with it: the name of its build cache.
+	zone string,
+	// The app's folder, with its go.mod.
+	source *dagger.Directory,
+	// The box's limits, as its flags: time=20m, memory=4GiB, processes=1024,
+	// output=64MiB, disk=10GiB.
+	// +optional
+	limits []string,
+) *GoApp {
+	return &GoApp{Name: name, Zone: zone, Source: source, Limits: limits}
+}
+
+// WithModules fetches the app's modules from elsewhere. Only the step that fetches
+// sees the credentials; nothing of the app's runs in it.
+//
+// +cache="168h"
+func (a *GoApp) WithModules(
+	// Module proxies, in GOPROXY's notation.
+	// +optional
+	proxy string,
+	// Patterns of private modules, in GOPRIVATE's notation.
+	// +optional
+	private string,
+	// Credentials, in .netrc's format.
+	// +optional
+	netrc *dagger.Secret,
+) *GoApp {
+	next := *a
+	next.Fetch = ModuleSource{Proxy: proxy, Private: private, Netrc: netrc}
+	return &next
+}
+
+// Binaries compiles main packages for linux. The result's folder holds result.json
+// and, unless it is a refusal, a folder of programs for each architecture.
+//
+// +cache="never"
+func (a *GoApp) Binaries(
+	ctx context.Context,
+	// The main packages, such as ./cmd/hello.
+	packages []string,
+	// The architectures: amd64, arm64.
+	arches []string,
+	// A variable to set at link time: importpath.name=value.
+	// +optional
+	define string,
+) (*dagger.Directory, error) {
+	args := []string{"go-build"}
+	for _, p := range packages {
+		args = append(args, "--package", p)
+	}
+	for _, arch := range arches {
+		args = append(args, "--arch", arch)
+	}
+	if define != "" {
+		args = append(args, "--define", define)
+	}
+	return a.box(ctx, args)
+}
+
+// Test vets and tests the app. The result's folder holds result.json. What has
+// passed is not run again for the same source; what has failed is.
+//
+// +cache="never"
+func (a *GoApp) Test(ctx context.Context) (*dagger.Directory, error) {
+	return a.box(ctx, []string{"go-test"})
+}
+
+// box runs a command of the box. A refusal that is not of this very call may be one
+// of chance, such as a hit limit, and is asked for again.
+func (a *GoApp) box(ctx context.Context, args []string) (*dagger.Directory, error) {
+	modules, err := a.modules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	args = append(args, "--app", a.Name, "--out", "/out")
+	for _, limit := range a.Limits {
+		args = append(args, "--"+limit)
+	}
+	out, refused, err := a.run(ctx, modules, args)
+	if err != nil || !refused {
+		return out, err
+	}
+	text, err := out.File("started").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	started, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || !started.Before(began) {
+		return out, err
+	}
+	out, _, err = a.run(ctx, modules, append(args, "--run", rand.Text()))
+	return out, err
+}
+
+// modules are the app's, unless it has them in its vendor folder.
+func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
+	found, err := a.Source.Glob(ctx, "vendor/modules.txt")
+	if err != nil || len(found) > 0 {
+		return dag.Directory(), err
+	}
+	found, err = a.Source.Glob(ctx, "go.mod")
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, errors.New("build: bad input: app " + a.Name + ": has no go.mod in its folder\n  mend: commit a go.mod there, or name another kind of build in its app.yaml")
+	}
+	return dag.Toolbox().Modules(a.Source, dagger.ToolboxModulesOpts{Proxy: a.Fetch.Proxy, Private: a.Fetch.Private, Netrc: a.Fetch.Netrc}).Sync(ctx)
+}
+
+// The box's user, and the only one there is beside root.
+const boxUser = "65532"
+
+// run runs the box as a command of a Dockerfile: that is where the engine lets a
+// command have no network.
+func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []string) (out *dagger.Directory, refused bool, err error) {
+	argv, err := json.Marshal(append([]string{"/.slipway/box"}, args...))
+	if err != nil {
+		return nil, false, err
+	}
+	dockerfile := strings.Join([]string{
+		"FROM scratch",
+		"COPY etc /etc",
+		"COPY --chown=" + boxUser + ":" + boxUser + " src /src",
+		"RUN --network=none" +
+			" --mount=type=bind,source=box,target=/.slipway/box" +
+			" --mount=type=bind,source=go,target=" + goRoot +
+			" --mount=type=bind,source=modules,target=/go/pkg/mod" +
+			" --mount=type=cache,id=slipway-app-" + a.Zone + ",target=/cache " + string(argv),
+		"",
+	}, "\n")
+	built, err := dag.Directory().
+		WithDirectory("go", dag.Toolchain().Go()).
+		WithFile("box", box("amd64")).
+		WithNewFile("etc/passwd", "root:x:0:0::/:\napp:x:"+boxUser+":"+boxUser+"::/home/app:\n").
+		WithNewFile("etc/group", "root:x:0:\napp:x:"+boxUser+":\n").
+		WithDirectory("modules", modules).
+		WithDirectory("src", a.Source).
+		WithNewFile("Dockerfile", dockerfile).
+		DockerBuild(dagger.DirectoryDockerBuildOpts{Platform: "linux/amd64", NoInit: true}).
+		Sync(ctx)
+	var failed *dagger.ExecError
+	if errors.As(err, &failed) {
+		return nil, false, fmt.Errorf("build: infrastructure failure: app %s: the box ends with exit code %d: %s", a.Name, failed.ExitCode, strings.TrimSpace(failed.Stderr))
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	out = built.Rootfs().Directory("/out")
+	text, err := out.File("result.json").Contents(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	var result struct {
+		Fault json.RawMessage `json:"fault"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return nil, false, fmt.Errorf("result of the box: %w", err)
+	}
+	return out, result.Fault != nil, nil
+}
+
+const goRoot = "/usr/local/go"
+
+// box is the program that runs what apps bring along.
+func box(arch string) *dagger.File {
+	return dag.Toolbox().Step("modules/build/box", dag.CurrentModule().Source().Directory("box"), dagger.ToolboxStepOpts{Arch: arch})
+}
+
+// Box is the program that runs what apps bring along, within limits: for the
+// commands of a Dockerfile.
+//
+// +cache="168h"
+func (*Build) Box(
+	// The architecture that it is for.
+	arch string,
+) *dagger.File {
+	return box(arch)
+}
