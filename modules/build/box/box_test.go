@@ -19,6 +19,9 @@ import (
 // they are at the same paths.
 var boxProgram, hostile string
 
+// sharedCache keeps what the toolchain compiles of itself, for all tests of a run.
+var sharedCache string
+
 // Commands of the test's own program, which a container is started with: to show a
 // folder of the machine in it, and to become a program in a new root.
 const (
@@ -36,6 +39,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer os.RemoveAll(dir)
+		sharedCache = filepath.Join(dir, "cache")
 		boxProgram, hostile = filepath.Join(dir, "box"), filepath.Join(dir, "hostile")
 		for program, source := range map[string]string{boxProgram: ".", hostile: "./testdata/hostile"} {
 			cmd := exec.Command("go", "build", "-o", program, source)

@@ -88,13 +88,13 @@ func own(dir string, uid int) error {
 }
 
 // environment of the toolchain: nothing is fetched, nothing is compiled by C, and
-// nothing that the source says changes it.
-func (a *goApp) environment(more ...string) []string {
-	return append([]string{
+// nothing that the source says changes it. Of two values of a name, the first counts.
+func (a *goApp) environment(first ...string) []string {
+	return append(first, []string{
 		"PATH=" + a.Root + "/bin", "HOME=" + a.Home, "TMPDIR=" + os.TempDir(),
 		"GOROOT=" + a.Root, "GOPATH=/go", "GOCACHE=" + a.Cache, "GOENV=off", "GOTOOLCHAIN=local", "GOTELEMETRY=off",
 		"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0", "GOOS=linux",
-	}, more...)
+	}...)
 }
 
 // run runs the toolchain and returns what it printed. A hit limit is a fault.
@@ -162,6 +162,7 @@ func (a *goApp) notGo(said []byte) error {
 		{"missing go.sum entry", "lacks lines of go.sum", "run go mod tidy in the app's folder, and commit go.sum"},
 		{"updates to go.mod needed", "has a go.mod that is not up to date", "run go mod tidy in the app's folder, and commit go.mod and go.sum"},
 		{"inconsistent vendoring", "has a vendor folder that does not fit its go.mod", "run go mod vendor in the app's folder, and commit what it changes"},
+		{"no required module provides package", "imports a package of a module that go.mod doesn't name", "run go mod tidy in the app's folder, and commit go.mod and go.sum"},
 		{"module lookup disabled by GOPROXY=off", "needs a module that go.mod and go.sum don't name", "run go mod tidy in the app's folder, and commit go.mod and go.sum"},
 		{"go.mod requires go >=", "wants a newer Go toolchain", "lower the go line of its go.mod, or the platform has to take a newer toolchain"},
 		{"go.mod file not found", "is no Go module", "commit a go.mod in the app's folder"},
