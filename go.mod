@@ -140,4 +140,7 @@ require (
 	gotest.tools/gotestsum v1.13.0 // indirect
 	mvdan.cc/sh/v3 v3.14.1 // indirect
 	mvdan.cc/sh/x v0.0.0-20260922090537-aebdf2b86f56 // indirect
+	slipway/step v0.0.0
 )
+
+replace slipway/step => ./modules/toolbox/step

@@ -15,11 +15,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"slipway/engine"
+	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // dagger runs the CLI on the module in a folder of modules/.
@@ -56,8 +59,8 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 	t.Parallel()
 	for module, functions := range map[string][]string{
 		"toolchain": {"go", "version"},
-		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "runner", "scratch", "seal", "step", "test", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":     {"assemble", "check-dockerfile", "normalize", "pack", "publish", "pull", "unpack", "verify"},
+		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
+		"build":     {"assemble", "box", "check-dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
 		"infra":     {"programs", "root"},
@@ -190,34 +193,121 @@ func TestProgramsBelongToTheirSources(t *testing.T) {
 	refused(sealed, "the programs for probe were compiled from other sources: h1:")
 }
 
-func TestToolboxTestSaysWhetherTheAppsTestsPass(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		body, output string
-		passed       bool
-	}{
-		{`t.Fatal("this app is broken")`, "this app is broken", false},
-		{`t.Log("fine")`, "ok  \tprobe", true},
-		{`t.Errorf("%d", "vet sees this")`, "Errorf format %d has arg", false},
+// goApp writes a Go module whose tests are body, and returns its folder.
+func goApp(t *testing.T, imports, body string) string {
+	t.Helper()
+	module := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":       "module probe\n\ngo 1.26.0\n",
+		"probe.go":     "package probe\n",
+		"note_test.go": "package probe\n\nimport (\n" + imports + "\t\"testing\"\n)\n\nfunc TestNote(t *testing.T) {\n" + body + "\n}\n",
 	} {
-		module := t.TempDir()
-		for name, text := range map[string]string{
-			"go.mod":       "module probe\n\ngo 1.26.0\n",
-			"probe.go":     "package probe\n",
-			"note_test.go": "package probe\n\nimport \"testing\"\n\nfunc TestNote(t *testing.T) { " + tc.body + " }\n",
-		} {
-			require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
-		}
-		out, err := dagger(t, "toolbox", "call", "test", "--source", module)
-		require.NoError(t, err)
-		var result struct {
-			Passed bool
-			Output string
-		}
-		require.NoError(t, json.Unmarshal([]byte(out), &result), out)
-		assert.Equal(t, tc.passed, result.Passed, result.Output)
-		assert.Contains(t, result.Output, tc.output)
+		require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o644))
 	}
+	return module
+}
+
+// boxedTest runs an app's tests in the box and returns its result.
+func boxedTest(t *testing.T, module string, limits ...string) (tests build.Tests, err error) {
+	t.Helper()
+	args := []string{"call", "go-app", "--name", "probe", "--zone", "probe", "--source", module}
+	if len(limits) > 0 {
+		args = append(args, "--limits", strings.Join(limits, ","))
+	}
+	out := must(t, "build", append(args, "test", "file", "--path", "result.json", "contents")...)
+	err = step.Decode([]byte(out), &tests)
+	return tests, err
+}
+
+func TestTheBoxSaysWhetherTheAppsTestsPass(t *testing.T) {
+	t.Parallel()
+	tests, err := boxedTest(t, goApp(t, "", `t.Log("fine")`))
+	require.NoError(t, err)
+	assert.Equal(t, build.Counts{Passed: 1}, tests.Counts)
+
+	for name, tc := range map[string]struct{ body, reason, detail string }{
+		"a failing test":    {`t.Fatal("this app is broken")`, "its own tests fail", "this app is broken"},
+		"a fault of go vet": {`t.Errorf("%d", "vet sees this")`, "go vet finds fault with it", "Errorf format %d has arg"},
+		"an endless test":   {`for { }`, "hits the limit of time: it did not end within 20s", ""},
+	} {
+		_, err := boxedTest(t, goApp(t, "", tc.body), "time=20s")
+		fault, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, step.KindPolicy, fault.Kind, name)
+		assert.Contains(t, fault.Reason, tc.reason, name)
+		assert.Contains(t, strings.Join(fault.Details, "\n"), tc.detail, name)
+	}
+}
+
+// A refusal is not kept: what failed by chance is tried again, and what passed is
+// kept.
+func TestAFailedTestRunsAgain(t *testing.T) {
+	t.Parallel()
+	const chance = "if time.Now().UnixNano()%5 != 0 {\n\t\tt.Fatal(\"by chance\")\n\t}"
+	module := goApp(t, "\t\"time\"\n", chance)
+	var first build.Tests
+	require.Eventually(t, func() bool {
+		tests, err := boxedTest(t, module)
+		first = tests
+		return err == nil
+	}, 10*time.Minute, time.Millisecond)
+	second, err := boxedTest(t, module)
+	require.NoError(t, err)
+	assert.Equal(t, first, second)
+}
+
+// attempts is a Go program's text that says what it can reach: each line is an
+// attempt that succeeded.
+const attempts = `
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		panic(err)
+	}
+	for _, i := range interfaces {
+		if i.Flags&net.FlagLoopback == 0 && i.Flags&net.FlagUp != 0 {
+			fmt.Println("reached: an interface")
+		}
+	}
+	for _, address := range []string{"127.0.0.1:5000", "10.87.0.1:5000", "10.87.0.1:53", "[::1]:5000"} {
+		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
+			conn.Close()
+			fmt.Println("reached: " + address)
+		}
+	}
+	for _, file := range []string{"/cache/attack", "/go/pkg/mod/attack", "/usr/local/go/src/attack", "/.slipway/box", "/out/result.json", "/etc/attack"} {
+		if os.WriteFile(file, nil, 0o644) == nil {
+			fmt.Println("reached: " + file)
+		}
+	}
+	if os.Getuid() == 0 {
+		fmt.Println("reached: root")
+	}
+`
+
+// TestAnAppsTestsReachNothing, and a control that shows that the attempts would be
+// seen.
+func TestAnAppsTestsReachNothing(t *testing.T) {
+	t.Parallel()
+	const imports = "\t\"fmt\"\n\t\"net\"\n\t\"os\"\n\t\"time\"\n"
+	_, err := boxedTest(t, goApp(t, imports, attempts+"\tt.Fatal(\"that was all\")"))
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Contains(t, strings.Join(fault.Details, "\n"), "that was all")
+	assert.NotContains(t, strings.Join(fault.Details, "\n"), "reached:")
+
+	control := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":  "module control\n\ngo 1.26.0\n",
+		"main.go": "package main\n\nimport (\n" + imports + ")\n\nfunc main() {\n" + attempts + "}\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(control, name), []byte(text), 0o644))
+	}
+	program := filepath.Join(control, "control")
+	must(t, "toolbox", "call", "binary", "--source", control, "--pkg", ".", "export", "--path", program)
+	out := must(t, "toolbox", "call", "runner", "--program", program, "with-exec", "--args", "/step", "stdout")
+	assert.Contains(t, out, "reached: an interface")
+	assert.Contains(t, out, "reached: root")
+	assert.Contains(t, out, "reached: /etc/attack")
 }
 
 // publicKey is the key of a PEM certificate.

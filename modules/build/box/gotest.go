@@ -174,7 +174,7 @@ func (a *goApp) testPackage(ctx context.Context, t testBinary, uid int, scratch,
 		"GOPROXY=off", "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
 	}
 	code, err := a.limited(ctx, Command{
-		Argv: []string{t.file, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=" + a.Limits.Time.String()},
+		Argv: []string{t.file, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=0"},
 		Dir:  t.Dir, Env: env, UID: uid, Alone: true, Writable: []string{a.Source, scratch}, Stdout: printed, Stderr: printed,
 	})
 	if err != nil {
