@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"dagger/build/internal/dagger"
 )
@@ -108,32 +106,17 @@ func (a *GoApp) Test(ctx context.Context) (*dagger.Directory, error) {
 	return a.box(ctx, []string{"go-test"})
 }
 
-// box runs a command of the box. A refusal that is not of this very call may be one
-// of chance, such as a hit limit, and is asked for again.
+// box runs a command of the box.
 func (a *GoApp) box(ctx context.Context, args []string) (*dagger.Directory, error) {
 	modules, err := a.modules(ctx)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
 	args = append(args, "--app", a.Name, "--out", "/out")
 	for _, limit := range a.Limits {
 		args = append(args, "--"+limit)
 	}
-	out, refused, err := a.run(ctx, modules, args)
-	if err != nil || !refused {
-		return out, err
-	}
-	text, err := out.File("started").Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	started, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || !started.Before(began) {
-		return out, err
-	}
-	out, _, err = a.run(ctx, modules, append(args, "--run", rand.Text()))
-	return out, err
+	return a.run(ctx, modules, args)
 }
 
 // modules are the app's, unless it has them in its vendor folder.
@@ -155,12 +138,15 @@ func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
 // The box's user, and the only one there is beside root.
 const boxUser = "65532"
 
+// refused is the exit code of the box after a refusal, which is then on its stdout.
+const refused = 3
+
 // run runs the box as a command of a Dockerfile: that is where the engine lets a
 // command have no network.
-func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []string) (out *dagger.Directory, refused bool, err error) {
+func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []string) (*dagger.Directory, error) {
 	argv, err := json.Marshal(append([]string{"/.slipway/box"}, args...))
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	dockerfile := strings.Join([]string{
 		"FROM scratch",
@@ -184,24 +170,16 @@ func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []strin
 		DockerBuild(dagger.DirectoryDockerBuildOpts{Platform: "linux/amd64", NoInit: true}).
 		Sync(ctx)
 	var failed *dagger.ExecError
+	if errors.As(err, &failed) && failed.ExitCode == refused {
+		return dag.Directory().WithNewFile("result.json", failed.Stdout), nil
+	}
 	if errors.As(err, &failed) {
-		return nil, false, fmt.Errorf("build: infrastructure failure: app %s: the box ends with exit code %d: %s", a.Name, failed.ExitCode, strings.TrimSpace(failed.Stderr))
+		return nil, fmt.Errorf("build: infrastructure failure: app %s: the box ends with exit code %d: %s", a.Name, failed.ExitCode, strings.TrimSpace(failed.Stderr))
 	}
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	out = built.Rootfs().Directory("/out")
-	text, err := out.File("result.json").Contents(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	var result struct {
-		Fault json.RawMessage `json:"fault"`
-	}
-	if err := json.Unmarshal([]byte(text), &result); err != nil {
-		return nil, false, fmt.Errorf("result of the box: %w", err)
-	}
-	return out, result.Fault != nil, nil
+	return built.Rootfs().Directory("/out"), nil
 }
 
 const goRoot = "/usr/local/go"

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"slipway/step"
 )
@@ -53,11 +52,6 @@ func (a *goApp) register(flags *flag.FlagSet) {
 
 // prepare makes the box and gives the toolchain's user what it writes to.
 func (a *goApp) prepare(limits Limits) (err error) {
-	// When, for a refusal too: one of an earlier run is not taken for today's.
-	started := time.Now().UTC().Format(time.RFC3339Nano)
-	if err := errors.Join(os.MkdirAll(a.Out, 0o755), os.WriteFile(filepath.Join(a.Out, "started"), []byte(started), 0o644)); err != nil {
-		return err
-	}
 	if err := noNetwork(); err != nil {
 		return step.Infrastructure(a.stage, "app "+a.App, err.Error(), "use an engine that runs RUN --network=none without a network")
 	}

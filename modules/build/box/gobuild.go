@@ -41,7 +41,6 @@ func goBuild(args []string) (func(context.Context) (any, error), string, error) 
 	flags.Var(&packages, "package", "main `package`, such as ./cmd/hello; can be repeated")
 	flags.Var(&arches, "arch", "`architecture`, such as amd64; can be repeated")
 	define := flags.String("define", "", "`importpath.name=value` to set at link time")
-	flags.String("run", "", "ignored; makes a run that nothing stands in for")
 	if err := flags.Parse(args); err != nil {
 		return nil, "", err
 	}

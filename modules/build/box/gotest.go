@@ -27,7 +27,6 @@ func goTest(args []string) (func(context.Context) (any, error), string, error) {
 	flags := flag.NewFlagSet("box go-test", flag.ContinueOnError)
 	limits.register(flags)
 	a.register(flags)
-	flags.String("run", "", "ignored; makes a run that nothing stands in for")
 	if err := flags.Parse(args); err != nil {
 		return nil, "", err
 	}

@@ -20,6 +20,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"slipway/step"
@@ -58,12 +59,34 @@ func usageFault(err error) {
 	os.Exit(exitLimit)
 }
 
-// boxed runs a stage's work as a step program does.
+// exitRefused is the exit code of go-build and go-test after a refusal, which is also
+// on stdout: so the engine takes it for a failure, which it does not keep, and what
+// failed by chance can pass the next time.
+const exitRefused = 3
+
+// boxed runs a stage's work as a step program does, but for how it ends after a
+// refusal.
 func boxed(work func(context.Context) (any, error), out string, err error) {
 	if err != nil {
 		usageFault(err)
 	}
-	step.Main(out, work)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	value, workErr := work(ctx)
+	stop()
+	if err := step.Write(out, value, workErr); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	if workErr == nil {
+		os.Exit(0)
+	}
+	result, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf("%s", result)
+	os.Exit(exitRefused)
 }
 
 // run runs one command and returns the exit code.
