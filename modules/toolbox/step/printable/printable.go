@@ -77,6 +77,22 @@ func List(items []string) []string {
 	return lines
 }
 
+// IsLine says whether text may be kept as one line for people, such as a description
+// or a name: it has no control characters, no line ends, no marks that turn the
+// direction of text, and no command. What else is invisible, such as the joiners of
+// some scripts, may stay; it is escaped where it is shown.
+func IsLine(text string) bool {
+	seen := strings.Map(func(r rune) rune {
+		if shown(r) {
+			return r
+		}
+		return -1
+	}, text)
+	return utf8.ValidString(text) && defuse(seen) == seen && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	})
+}
+
 // JSON is a JSON text that means the same and is safe to show: in its strings,
 // escapes stand for what must not be seen as it is. What is not JSON is treated as
 // Whole treats it.
@@ -127,6 +143,11 @@ func line(text string) string {
 		}
 		text = b.String()
 	}
+	return defuse(text)
+}
+
+// defuse breaks the commands in a line.
+func defuse(text string) string {
 	text = command.ReplaceAllString(text, `#\#$1`)
 	// GitHub's runner obeys ::command:: at the start of a line, behind white space.
 	if rest := strings.TrimLeftFunc(text, unicode.IsSpace); strings.HasPrefix(rest, "::") {

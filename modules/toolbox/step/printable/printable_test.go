@@ -84,6 +84,20 @@ func TestList(t *testing.T) {
 	equal(t, got, printable.List(got))
 }
 
+func TestIsLine(t *testing.T) {
+	for _, text := range []string{"", "a", "größer → 日本 ❤\ufe0f", "می\u200cخواهم", "a: ::b", `C:\x1b`, "<b>", "a | b", "a\u00a0b"} {
+		equal(t, true, printable.IsLine(text))
+	}
+	for _, text := range []string{
+		"a\n", "a\rb", "\ta", "a\x1b", "\x00", "\x7f", "\u0085", "\u2028", "\u2029", "\u202e", "\u2066", "\u200f", "\u061c", "\xff",
+		"::error::a", " ::error::a", "\u00a0::a", "##[a]", "a ##vso[b.c]", "##VSO",
+	} {
+		if printable.IsLine(text) {
+			t.Fatalf("%q is a line", text)
+		}
+	}
+}
+
 func TestJSON(t *testing.T) {
 	for text, want := range map[string]string{
 		"{}\n": "{}\n", `{"a": "é😀<"}`: `{"a": "é😀<"}`, "{\n\t\"a\": 1}": "{\n\t\"a\": 1}", "[1,\r\n2]": "[1, \n2]",
@@ -123,6 +137,9 @@ func check(t *testing.T, text string) {
 	steptest.Printable(t, "  - "+printable.Line(text)+"\n  "+printable.Line(text))
 	if lines := strings.Split(printable.Text(text), "\n"); len(lines) > printable.MaxLines {
 		t.Fatalf("%d lines", len(lines))
+	}
+	if printable.IsLine(text) && (steptest.Obeyed(text) != "" || strings.ContainsAny(text, "\n\r\t\x1b")) {
+		t.Fatalf("%q is a line", text)
 	}
 	list := printable.List([]string{text, text})
 	equal(t, list, printable.List(list))
