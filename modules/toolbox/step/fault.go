@@ -116,7 +116,7 @@ func fault(kind Kind, stage, input, reason, mend string, details []string) *Faul
 func (f *Fault) printable() *Fault {
 	return &Fault{
 		Kind: f.Kind, Stage: printable.Line(f.Stage), Input: printable.Line(f.Input), Reason: printable.Line(f.Reason),
-		Mend: printable.Line(f.Mend), Details: printable.List(f.Details), cause: f.cause,
+		Mend: printable.Line(f.Mend), Details: printable.List(f.Details),
 	}
 }
 

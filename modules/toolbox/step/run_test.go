@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,6 +74,9 @@ func TestDecodeTakesNoOtherFile(t *testing.T) {
 		if !strings.HasPrefix(f.Reason, "is not what a step program writes: ") || !strings.Contains(f.Reason, want) {
 			t.Fatalf("%s: %v does not say %q", text, err, want)
 		}
+	}
+	if err := step.Decode(nil, nil); !errors.Is(err, io.EOF) {
+		t.Fatalf("the cause of %v is lost", err)
 	}
 	// What an incomplete fault says is not lost.
 	err := step.Decode([]byte(`{"fault":{"kind":"pass","stage":"a","input":"b","reason":"is vulnerable","mend":""}}`), nil)
