@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"slipway/step/steptest"
 )
 
 // The programs under test, compiled once: a box has to be a program. In a container
@@ -147,6 +149,13 @@ func TestRunPassesOn(t *testing.T) {
 	_, stderr, code = contained(t, boxProgram, "run", "--", "/no/such/program")
 	assert.Equal(t, 126, code)
 	assert.Contains(t, stderr, "/no/such/program")
+}
+
+func TestWhatIsPrintedIsNoCommand(t *testing.T) {
+	stdout, _, code := contained(t, boxProgram, "run", "--", hostile, "commands")
+	assert.Zero(t, code)
+	steptest.Printable(t, stdout)
+	assert.Contains(t, stdout, "error::owned")
 }
 
 func TestWhoRuns(t *testing.T) {

@@ -89,7 +89,7 @@ func boxed(work func(context.Context) (any, error), out string, err error) {
 	os.Exit(exitRefused)
 }
 
-// run runs one command and returns the exit code.
+// run runs one command, whose output it makes safe to show, and returns the exit code.
 func run(args []string) int {
 	var limits Limits
 	flags := flag.NewFlagSet("box run", flag.ContinueOnError)
@@ -114,9 +114,11 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	stdout, stderr := &lines{to: os.Stdout}, &lines{to: os.Stderr}
 	code, hit, err := s.Run(ctx, Command{
-		Argv: flags.Args(), Dir: ".", Env: os.Environ(), UID: uid, Writable: []string{"/"}, Stdout: os.Stdout, Stderr: os.Stderr,
+		Argv: flags.Args(), Dir: ".", Env: os.Environ(), UID: uid, Writable: []string{"/"}, Stdout: stdout, Stderr: stderr,
 	})
+	err = errors.Join(err, stdout.Close(), stderr.Close())
 	switch {
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "slipway-box:", err)

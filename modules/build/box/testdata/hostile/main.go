@@ -92,6 +92,8 @@ func main() {
 		fmt.Print("to stdout")
 		fmt.Fprint(os.Stderr, "to stderr")
 		os.Exit(7)
+	case "commands":
+		fmt.Print("::error::owned\n ##vso[task.setvariable variable=x]y\n\x1b[2Kpassed\r\nslipway-box: limit: time: faked\n" + strings.Repeat("y", 1<<17) + "\n::set-output name=a::b")
 	case "die":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "cat":
