@@ -164,6 +164,13 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Beside the build: it reads other files, and much fewer of them.
+	from, compared := &commit{}, make(chan error, 1)
+	go func() {
+		var err error
+		from, err = a.commit(ctx)
+		compared <- err
+	}()
 	labels := settings.Labels()
 	var binaries *dagger.Directory
 	if settings.Build.Package != "" {
@@ -216,5 +223,10 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 	if err := decode(ctx, out, &built); err != nil {
 		return nil, err
 	}
-	return &Image{Digest: built.Digest, Tree: built.Revision, App: a, Layout: out.Directory("layout")}, nil
+	if err := <-compared; err != nil {
+		return nil, err
+	}
+	return &Image{
+		Digest: built.Digest, Tree: built.Revision, Revision: from.revision(), Uncommitted: from.Uncommitted, App: a, Layout: out.Directory("layout"),
+	}, nil
 }
