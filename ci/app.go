@@ -160,17 +160,25 @@ var arches = []string{"amd64", "arm64"}
 //
 // +cache="168h"
 func (a *App) Build(ctx context.Context) (*Image, error) {
+	var (
+		from  *commit
+		image *Image
+	)
+	if err := sideBySide(
+		func() (err error) { from, err = a.commit(ctx); return },
+		func() (err error) { image, err = a.build(ctx); return },
+	); err != nil {
+		return nil, err
+	}
+	image.Revision, image.Uncommitted = from.revision(), from.Uncommitted
+	return image, nil
+}
+
+func (a *App) build(ctx context.Context) (*Image, error) {
 	settings, err := a.Slipway.settings(ctx, a.Name)
 	if err != nil {
 		return nil, err
 	}
-	// Beside the build: it reads other files, and much fewer of them.
-	from, compared := &commit{}, make(chan error, 1)
-	go func() {
-		var err error
-		from, err = a.commit(ctx)
-		compared <- err
-	}()
 	labels := settings.Labels()
 	var binaries *dagger.Directory
 	if settings.Build.Package != "" {
@@ -223,10 +231,5 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 	if err := decode(ctx, out, &built); err != nil {
 		return nil, err
 	}
-	if err := <-compared; err != nil {
-		return nil, err
-	}
-	return &Image{
-		Digest: built.Digest, Tree: built.Revision, Revision: from.revision(), Uncommitted: from.Uncommitted, App: a, Layout: out.Directory("layout"),
-	}, nil
+	return &Image{Digest: built.Digest, Tree: built.Revision, App: a, Layout: out.Directory("layout")}, nil
 }
