@@ -292,6 +292,12 @@ func TestKindsOfCheckout(t *testing.T) {
 			git(t, to, "clone", "-q", "--depth=1", "file://"+dir, ".")
 			return taken(to)
 		},
+		"borrowing what it does not need": func(t *testing.T, dir string) commit.Input {
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--shared", dir, ".")
+			git(t, to, "repack", "-q", "-a", "-d")
+			return taken(to)
+		},
 		"without blobs": func(t *testing.T, dir string) commit.Input {
 			git(t, dir, "config", "uploadpack.allowFilter", "true")
 			to := t.TempDir()

@@ -34,8 +34,10 @@ func unfit(reason, mend string) *step.Fault {
 // repository: no attribute, filter or setting has touched what they say.
 type head struct {
 	store *filesystem.Storage
-	id    plumbing.Hash
-	tree  plumbing.Hash
+	// borrows is true when objects may be in another repository, which isn't there.
+	borrows bool
+	id      plumbing.Hash
+	tree    plumbing.Hash
 }
 
 // open finds the head of the checkout at source. Its .git is in the folder
@@ -54,14 +56,11 @@ func open(repository, source string) (*head, error) {
 	case !info.IsDir():
 		return nil, unfit("has a "+gitFolder+" that is a symbolic link, so that its objects are elsewhere", "give a full checkout with --repository: the folder that holds "+gitFolder+" itself")
 	}
-	for name, f := range map[string]*step.Fault{
-		"reftable":                unfit("keeps its branches as a reftable, which can't be read here", "git refs migrate --ref-format=files"),
-		"objects/info/alternates": unfit("borrows objects from another repository, which isn't there in a build", "make it whole: git repack -a -d, then remove "+gitFolder+"/objects/info/alternates"),
-	} {
-		if _, err := os.Lstat(filepath.Join(folder, name)); err == nil {
-			return nil, f
-		}
+	if _, err := os.Lstat(filepath.Join(folder, "reftable")); err == nil {
+		return nil, unfit("keeps its branches as a reftable, which can't be read here", "git refs migrate --ref-format=files")
 	}
+	_, err = os.Lstat(filepath.Join(folder, "objects/info/alternates"))
+	borrows := err == nil
 	own := folder
 	if worktree, err := worktreeOf(source); err != nil {
 		return nil, err
@@ -80,7 +79,7 @@ func open(repository, source string) (*head, error) {
 			return nil, unfit("names its objects by SHA-256, which can't be read here", "give a repository that names them by SHA-1, as git init --object-format=sha1 makes it")
 		}
 	}
-	h := &head{store: filesystem.NewStorage(osfs.New(folder), cache.NewObjectLRUDefault())}
+	h := &head{borrows: borrows, store: filesystem.NewStorage(osfs.New(folder), cache.NewObjectLRUDefault())}
 	return h, h.resolve(named)
 }
 
@@ -122,6 +121,9 @@ func (h *head) read(kind plumbing.ObjectType, id plumbing.Hash) (plumbing.Encode
 		return unfit(fmt.Sprintf("%s %s %s of its head", what, kind, id), wholeClone).Because(err)
 	}
 	encoded, err := h.store.EncodedObject(kind, id)
+	if errors.Is(err, plumbing.ErrObjectNotFound) && h.borrows {
+		return nil, unfit("borrows objects from another repository, which isn't there in a build", "make it whole: git repack -a -d, then remove "+gitFolder+"/objects/info/alternates").Because(err)
+	}
 	if errors.Is(err, plumbing.ErrObjectNotFound) {
 		return nil, broken("lacks", err)
 	}
