@@ -229,11 +229,11 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"tests of no tree":       {replace(evidence.TestResultType, evidence.Passed("", ran("a"))), evidence.RequireTests, "those of another source"},
 		"fewer tests than asked": {rule(1, func(r *evidence.Rule) { r.Minimum = 5 }), evidence.RequireTests, "4 tests have passed, and the rule wants 5"},
 		"tests without a count, of which some failed": {replace(evidence.TestResultType, contradictory), evidence.RequireTests, "the rule wants"},
-		"no test ran":           {replace(evidence.TestResultType, evidence.Passed(tree, ran())), evidence.RequireTests, "no test has run"},
-		"no provenance":         {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
-		"another build type":    {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
-		"another builder":       {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},
-		"a dirty source":        {provenance(func(b *evidence.Build) { b.Revision += "-dirty" }), evidence.RequireProvenance, "uncommitted changes"},
+		"no test ran":        {replace(evidence.TestResultType, evidence.Passed(tree, ran())), evidence.RequireTests, "no test has run"},
+		"no provenance":      {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
+		"another build type": {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
+		"another builder":    {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},
+		"a dirty source":     {provenance(func(b *evidence.Build) { b.Revision += "-dirty" }), evidence.RequireProvenance, "uncommitted changes"},
 		"named changes": {provenance(func(b *evidence.Build) {
 			b.Revision, b.Uncommitted = b.Revision+"-dirty", []string{"added apps/hello/zz_local.go", "and 3 more"}
 		}), evidence.RequireProvenance, "it was built with uncommitted changes: added apps/hello/zz_local.go, and 3 more"},
