@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"slipway/ci/internal/dagger"
 
@@ -161,6 +162,21 @@ var arches = []string{"amd64", "arm64"}
 //
 // +cache="168h"
 func (a *App) Build(ctx context.Context) (*Image, error) {
+	compared := sync.OnceValues(func() (*commit, error) { return a.commit(ctx) })
+	var image *Image
+	if err := sideBySide(
+		func() error { _, err := compared(); return err },
+		func() (err error) { image, err = a.build(ctx, compared); return },
+	); err != nil {
+		return nil, err
+	}
+	from, err := compared()
+	image.Revision, image.Uncommitted = from.revision(), from.Uncommitted
+	return image, err
+}
+
+// build makes the image. It waits for the commit only where its id is compiled in.
+func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Image, error) {
 	settings, err := a.Slipway.settings(ctx, a.Name)
 	if err != nil {
 		return nil, err
@@ -174,7 +190,11 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 		}
 		var define string
 		if settings.Build.Version != "" {
-			define = settings.Build.Version + "=" + a.Slipway.Revision
+			from, err := compared()
+			if err != nil {
+				return nil, err
+			}
+			define = settings.Build.Version + "=" + from.revision()
 		}
 		binaries = app.Binaries(settings.Build.Mains(), arches, dagger.BuildGoAppBinariesOpts{Define: define})
 		if err := decode(ctx, binaries, nil); err != nil {

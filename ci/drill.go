@@ -148,7 +148,7 @@ func (s *Slipway) ground(ctx context.Context, c *config.Config, env string) (*gr
 		return nil, err
 	}
 	g.Slipway, err = (&Slipway{
-		Source: source, Revision: strings.TrimSuffix(s.Revision, "-dirty"), Key: key, KeyPassword: password, Terraform: s.Terraform,
+		Source: source, Key: key, KeyPassword: password, Terraform: s.Terraform,
 		Registry: at, GitOps: at, State: at, Cluster: &Endpoint{}, Prebuilt: s.Prebuilt, Runner: s.Runner, Invocation: s.Invocation,
 	}).configured(&own)
 	return g, err

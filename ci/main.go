@@ -31,7 +31,7 @@ type Slipway struct {
 	// +private
 	Settings string
 	// +private
-	Revision string
+	Repository *dagger.Directory
 	// +private
 	Key *dagger.Secret
 	// +private
@@ -75,12 +75,16 @@ func New(
 	ctx context.Context,
 	// The platform's repository.
 	// +defaultPath="/"
-	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "**/.terraform", "**/*.tfstate*"]
+	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
 	source *dagger.Directory,
-	// The Git repository of the source. The id of its head goes into the release
-	// and the receipt, with -dirty behind it when there are uncommitted changes.
+	// The checkout that the source belongs to: its folder .git is read, never its
+	// settings. What is delivered is compared with the commit at its head. The
+	// commit's id goes into provenance, release and receipt, with -dirty behind it
+	// when anything that was taken is not as the commit has it. For a linked worktree,
+	// the repository that it was made from.
 	// +defaultPath="/"
-	repository *dagger.GitRepository,
+	// +ignore=["*", "!.git", ".git/*", "!.git/HEAD", "!.git/packed-refs", "!.git/refs", ".git/refs/*", "!.git/refs/heads", "!.git/objects", "!.git/reftable", "!.git/worktrees", ".git/worktrees/*/*", "!.git/worktrees/*/HEAD"]
+	repository *dagger.Directory,
 	// The signing key, in cosign's encrypted format. Example: file:cosign.key
 	// +optional
 	key *dagger.Secret,
@@ -126,22 +130,11 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	revision, err := repository.Head().Commit(ctx)
-	if err != nil {
-		return nil, step.Input("config", "repository", "names no commit: "+err.Error(), "commit the work that is to be delivered")
-	}
 	if kubeconfig != nil && c.Infra.Cluster != nil {
 		c.Infra = *c.Infra.Cluster
 	}
-	clean, err := repository.Uncommitted().IsEmpty(ctx)
-	if err != nil {
-		return nil, step.Input("config", "repository", "does not tell its uncommitted changes: "+err.Error(), "give a checkout")
-	}
-	if !clean {
-		revision += "-dirty"
-	}
 	s := &Slipway{
-		Source: source, Revision: revision, Key: key, KeyPassword: keyPassword, Terraform: terraform, Providers: providers,
+		Source: source, Repository: repository, Key: key, KeyPassword: keyPassword, Terraform: terraform, Providers: providers,
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}

@@ -81,7 +81,7 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 		return nil, err
 	}
 	return &PublishedImage{
-		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Statements: statements, Slipway: s,
+		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Statements: statements, Revision: i.Image.Revision, Slipway: s,
 	}, nil
 }
 
@@ -97,6 +97,8 @@ type PublishedImage struct {
 	Verdict string
 	// +private
 	Statements *dagger.Directory
+	// +private
+	Revision string
 	// +private
 	Slipway *Slipway
 }
@@ -141,5 +143,5 @@ func (i *PublishedImage) Sign(
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	return &SignedImage{Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s}, nil
+	return &SignedImage{Reference: i.Reference, Moved: i.Moved, Revision: i.Revision, App: i.App, Slipway: s}, nil
 }

@@ -112,8 +112,8 @@ func (r *Receipt) document() (*receipt.Document, error) {
 		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated, Evidence: r.GitopsEvidence},
 		Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))),
 	}
-	if commit, dirty := strings.CutSuffix(r.SourceRevision, "-dirty"); commit != "" {
-		d.Source = &receipt.Source{Commit: commit, Tree: r.SourceTree, Dirty: dirty}
+	if commit, dirty := strings.CutSuffix(r.SourceRevision, evidence.Dirty); commit != "" {
+		d.Source = &receipt.Source{Commit: commit, Tree: r.SourceTree, Dirty: dirty, Uncommitted: r.Uncommitted}
 	}
 	if r.Plan != "" {
 		d.Plan = &receipt.Plan{SHA256: r.Plan, Changes: r.PlanChanges}

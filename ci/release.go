@@ -32,8 +32,10 @@ type Release struct {
 	Environment string
 	// Reference is repository@digest.
 	Reference string
-	// Revision is the commit that the image was built from.
+	// Revision is the commit that the image was built from, as its provenance says.
 	Revision string
+	// +private
+	Uncommitted []string
 	// +private
 	Judgement string
 	// +private
@@ -63,7 +65,7 @@ type Release struct {
 // +cache="168h"
 func (r *Release) Receipt() *Receipt {
 	return &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, SourceTree: r.Tree, Image: r.Reference,
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference,
 		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanChanges: r.PlanChanges,
 		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
 	}
@@ -78,6 +80,8 @@ type Receipt struct {
 	Environment string `json:"environment"`
 	// SourceRevision is the commit it was delivered from.
 	SourceRevision string `json:"sourceRevision"`
+	// Uncommitted names what was taken that is not as that commit has it.
+	Uncommitted []string `json:"uncommitted,omitempty"`
 	// SourceTree is the Git tree id of the app's folder.
 	SourceTree string `json:"sourceTree,omitempty"`
 	// Image is repository@digest.

@@ -23,6 +23,8 @@ type SignedImage struct {
 	// +private
 	Moved bool
 	// +private
+	Revision string
+	// +private
 	App string
 	// +private
 	Slipway *Slipway
@@ -208,8 +210,8 @@ func (i *SignedImage) Release(
 type origin struct {
 	// Kind is release, promotion (From an environment) or rollback (Of a commit).
 	Kind, From, Of string
-	// Revision is the commit that the image was built from, when it is another
-	// than the one of this call's source.
+	// Revision is the commit that the release before said that the image was built
+	// from. Its provenance is believed first.
 	Revision string
 	// Provisioned is true when this very call has applied the environment's
 	// checked plan, or has seen that there is nothing to apply.
@@ -272,6 +274,14 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if err := i.summarise(ctx, judgement); err != nil {
 		return nil, err
 	}
+	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
+	if revision == "" {
+		from, err := (&App{Name: i.App, Slipway: s}).commit(ctx)
+		if err != nil {
+			return nil, err
+		}
+		revision, uncommitted = from.revision(), from.Uncommitted
+	}
 	var done struct {
 		Commit   string `json:"commit"`
 		Created  bool   `json:"created"`
@@ -282,7 +292,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		NotRefreshed string `json:"notRefreshed"`
 	}
 	began := time.Now()
-	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, or(why.Revision, s.Revision), dagger.GitopsReleaseOpts{
+	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
@@ -312,7 +322,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	return &Release{
 		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
-		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
 }
 

@@ -24,6 +24,11 @@ func (r *Receipt) Text() (string, error) {
 		return already
 	}
 	line("source commit", r.SourceRevision, "")
+	label := "uncommitted"
+	for _, difference := range r.Uncommitted {
+		line(label, difference, "")
+		label = ""
+	}
 	line("source tree", r.SourceTree, "")
 	line("image", r.Image, either(r.ImagePushed, "pushed", "was in the registry"))
 	line("scan", r.verdict(), "")

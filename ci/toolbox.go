@@ -72,7 +72,12 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
-	predicate, err := json.Marshal(map[string]string{"revision": s.Revision})
+	// Only the platform's commit: the programs come from the modules themselves.
+	from, err := s.committed(ctx, config.File)
+	if err != nil {
+		return "", err
+	}
+	predicate, err := json.Marshal(map[string]string{"revision": from.revision()})
 	if err != nil {
 		return "", err
 	}

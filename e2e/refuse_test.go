@@ -163,7 +163,7 @@ func TestACheckoutThatIsNoneIsRefused(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, ".git")))
 	git(t, dir, "init", "-q", "-b", "main")
 	_, err = p.call(dir, p.options(), "app", "--name", "hello", "build", "digest")
-	refused(t, err, "config: bad input: repository: names no commit: ", "mend: commit the work")
+	refused(t, err, "build: bad input: repository: has no commit at its head", "mend: commit the work")
 }
 
 // deadAddress is one that nobody listens at.

@@ -49,6 +49,8 @@ type Descriptor struct {
 	Name   string            `json:"name,omitempty"`
 	URI    string            `json:"uri,omitempty"`
 	Digest map[string]string `json:"digest,omitempty"`
+	// Annotations are further facts for people.
+	Annotations map[string][]string `json:"annotations,omitempty"`
 }
 
 // of returns the statements of one type.

@@ -123,8 +123,42 @@ func TestProvenance(t *testing.T) {
 	p := b.Provenance()
 	assert.Equal(t, evidence.Descriptor{Name: "source with uncommitted changes", Digest: map[string]string{"gitCommit": revision}}, p.BuildDefinition.ResolvedDependencies[0])
 	assert.Len(t, p.BuildDefinition.ResolvedDependencies, 3)
+	b.Uncommitted = []string{"added apps/hello/zz_local.go"}
+	data, err = json.Marshal(b.Provenance().BuildDefinition.ResolvedDependencies[0])
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"name": "source with uncommitted changes", "digest": {"gitCommit": "`+revision+`"}, "annotations": {"uncommitted": ["added apps/hello/zz_local.go"]}}`, string(data))
 	assert.Equal(t, "https://slipway.dev/builders/github-actions/v1", p.RunDetails.Builder.ID)
 	assert.Equal(t, map[string]string{"invocationId": "https://github.com/acme/platform/actions/runs/1"}, p.RunDetails.Metadata)
+}
+
+// A release's source is what provenance says, and not what a caller does.
+func TestSource(t *testing.T) {
+	clean := build()
+	dirty := build()
+	dirty.Revision, dirty.Uncommitted = strings.Repeat("b", 40)+evidence.Dirty, []string{"changed slipway.yaml"}
+	foreign := clean.Provenance()
+	foreign.BuildDefinition.BuildType = "https://example.org/build"
+	provenance := func(p evidence.Provenance) evidence.Statement {
+		return statement(t, evidence.ProvenanceType, p)
+	}
+	for name, tc := range map[string]struct {
+		statements  []evidence.Statement
+		expected    string
+		revision    string
+		uncommitted []string
+	}{
+		"the only one":                   {[]evidence.Statement{provenance(clean.Provenance())}, "", revision, nil},
+		"another was expected":           {[]evidence.Statement{provenance(clean.Provenance())}, strings.Repeat("c", 40), revision, nil},
+		"the only one, dirty":            {[]evidence.Statement{provenance(dirty.Provenance())}, strings.Repeat("b", 40), dirty.Revision, dirty.Uncommitted},
+		"a clean one before a dirty one": {[]evidence.Statement{provenance(dirty.Provenance()), provenance(clean.Provenance())}, "", revision, nil},
+		"the expected one":               {[]evidence.Statement{provenance(clean.Provenance()), provenance(dirty.Provenance())}, dirty.Revision, dirty.Revision, dirty.Uncommitted},
+		"none":                           {nil, revision, revision, nil},
+		"none that is ours":              {[]evidence.Statement{provenance(foreign), statement(t, evidence.ProvenanceType, []int{1})}, "", "", nil},
+	} {
+		got, uncommitted := evidence.Source(tc.statements, tc.expected)
+		assert.Equal(t, tc.revision, got, name)
+		assert.Equal(t, tc.uncommitted, uncommitted, name)
+	}
 }
 
 func TestEveryRulePasses(t *testing.T) {
@@ -195,11 +229,14 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"tests of no tree":       {replace(evidence.TestResultType, evidence.Passed("", ran("a"))), evidence.RequireTests, "those of another source"},
 		"fewer tests than asked": {rule(1, func(r *evidence.Rule) { r.Minimum = 5 }), evidence.RequireTests, "4 tests have passed, and the rule wants 5"},
 		"tests without a count, of which some failed": {replace(evidence.TestResultType, contradictory), evidence.RequireTests, "the rule wants"},
-		"no test ran":           {replace(evidence.TestResultType, evidence.Passed(tree, ran())), evidence.RequireTests, "no test has run"},
-		"no provenance":         {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
-		"another build type":    {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
-		"another builder":       {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},
-		"a dirty source":        {provenance(func(b *evidence.Build) { b.Revision += "-dirty" }), evidence.RequireProvenance, "uncommitted changes"},
+		"no test ran":        {replace(evidence.TestResultType, evidence.Passed(tree, ran())), evidence.RequireTests, "no test has run"},
+		"no provenance":      {without(evidence.ProvenanceType), evidence.RequireProvenance, "no provenance of build type"},
+		"another build type": {replace(evidence.ProvenanceType, other), evidence.RequireProvenance, "no provenance of build type"},
+		"another builder":    {provenance(func(b *evidence.Build) { b.Runner = evidence.RunnerAzure }), evidence.RequireProvenance, "it was built by https://slipway.dev/builders/azure-devops/v1"},
+		"a dirty source":     {provenance(func(b *evidence.Build) { b.Revision += "-dirty" }), evidence.RequireProvenance, "uncommitted changes"},
+		"named changes": {provenance(func(b *evidence.Build) {
+			b.Revision, b.Uncommitted = b.Revision+"-dirty", []string{"added apps/hello/zz_local.go", "and 3 more"}
+		}), evidence.RequireProvenance, "it was built with uncommitted changes: added apps/hello/zz_local.go, and 3 more"},
 		"no source":             {replace(evidence.ProvenanceType, sourceless), evidence.RequireProvenance, "names no source"},
 		"no SPDX":               {without(evidence.SPDXType), evidence.RequireSBOM, "1 CycloneDX and 0 SPDX documents"},
 		"no CycloneDX":          {replace(evidence.CycloneDXType, map[string]string{"bomFormat": "x"}), evidence.RequireSBOM, "0 CycloneDX and 1 SPDX documents"},

@@ -230,7 +230,7 @@ func (in Input) provenance(rule Rule) (finding, time.Time) {
 			continue
 		}
 		if rule.Committed && source.Name != sourceName {
-			reason, mend = "it was built with uncommitted changes", "commit them, and deliver again"
+			reason, mend = source.uncommitted()
 			continue
 		}
 		return finding{reason: fmt.Sprintf("%.12s, built by %s", source.Digest["gitCommit"], builder)}, time.Time{}

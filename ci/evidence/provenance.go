@@ -66,9 +66,11 @@ type BuilderID struct {
 // Build is what is known about a build.
 type Build struct {
 	Parameters
-	// Revision is the commit of the source, with -dirty behind it when there were
-	// uncommitted changes, and Tree the Git tree id of the app's folder.
+	// Revision is the commit of the source, with Dirty behind it when what was taken
+	// is not all as the commit has it, and Tree the Git tree id of the app's folder.
 	Revision, Tree string
+	// Uncommitted names what differs from the commit, a line each.
+	Uncommitted []string
 	// GoSum is the sha256:… of the app's go.sum; empty when it has none.
 	GoSum string
 	// Toolchain is the Go toolchain as module@version and its checksum (h1:…).
@@ -81,6 +83,12 @@ type Build struct {
 	// Invocation is the run's URL; empty on a laptop.
 	Invocation string
 }
+
+// Dirty stands behind a commit's id where what was taken is not all as it has it.
+const Dirty = "-dirty"
+
+// uncommittedName is the annotation of a source that names what differs.
+const uncommittedName = "uncommitted"
 
 // Names of resolved dependencies.
 const (
@@ -106,13 +114,17 @@ func (b Build) Provenance() Provenance {
 	add := func(d Descriptor) {
 		p.BuildDefinition.ResolvedDependencies = append(p.BuildDefinition.ResolvedDependencies, d)
 	}
-	revision, dirty := strings.CutSuffix(b.Revision, "-dirty")
+	revision, dirty := strings.CutSuffix(b.Revision, Dirty)
 	name := sourceName
 	if dirty {
 		// What was built is not that commit: only the tree's id says what it was.
 		name += " with uncommitted changes"
 	}
-	add(Descriptor{Name: name, Digest: map[string]string{"gitCommit": revision}})
+	source := Descriptor{Name: name, Digest: map[string]string{"gitCommit": revision}}
+	if dirty && len(b.Uncommitted) > 0 {
+		source.Annotations = map[string][]string{uncommittedName: b.Uncommitted}
+	}
+	add(source)
 	add(Descriptor{Name: treeName, Digest: map[string]string{"gitTree": b.Tree}})
 	if b.GoSum != "" {
 		add(Descriptor{Name: goSumName, Digest: digestSet(b.GoSum)})
@@ -133,6 +145,43 @@ func digestSet(digest string) map[string]string {
 		return nil
 	}
 	return map[string]string{algorithm: hex}
+}
+
+// uncommitted is the finding about a source that is not all as its commit has it.
+func (d Descriptor) uncommitted() (reason, mend string) {
+	reason = "it was built with uncommitted changes"
+	if named := d.Annotations[uncommittedName]; len(named) > 0 {
+		reason += ": " + strings.Join(named, ", ")
+	}
+	return reason, "commit or remove them, also files that Git ignores, and let Git convert no line endings (git config core.autocrlf false); then deliver again"
+}
+
+// Source is what an image was built from, as its provenance says: the commit, with
+// Dirty behind it where that is not all, and what differs from it. One image can be
+// built from several: the expected revision counts before one without the mark, and
+// that before any other. Without provenance it is the expected one.
+func Source(statements []Statement, expected string) (revision string, uncommitted []string) {
+	best := 0
+	for _, p := range (Input{Statements: statements}).provenances() {
+		source, ok := p.source()
+		if !ok {
+			continue
+		}
+		id, rank := source.Digest["gitCommit"], 2
+		if source.Name != sourceName {
+			id, rank = id+Dirty, 1
+		}
+		if id == expected {
+			rank = 3
+		}
+		if rank > best {
+			best, revision, uncommitted = rank, id, source.Annotations[uncommittedName]
+		}
+	}
+	if best == 0 {
+		return expected, nil
+	}
+	return revision, uncommitted
 }
 
 // Results of tests, in-toto's.

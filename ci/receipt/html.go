@@ -254,7 +254,7 @@ func (d *Document) hashes() []hash {
 	}
 	if s := d.Source; s != nil {
 		if s.Dirty {
-			add("Source commit", s.Commit, "what was built had uncommitted changes", fair)
+			add("Source commit", s.Commit, strings.Join(append([]string{"what was built had uncommitted changes"}, s.Uncommitted...), "; "), fair)
 		} else {
 			add("Source commit", s.Commit, "", "")
 		}

@@ -74,6 +74,8 @@ type Source struct {
 	Tree string `json:"tree,omitempty"`
 	// Dirty is true when what was built was not that commit.
 	Dirty bool `json:"dirty,omitempty"`
+	// Uncommitted names what differed from it, where that is known.
+	Uncommitted []string `json:"uncommitted,omitempty"`
 }
 
 // Image is what was delivered.

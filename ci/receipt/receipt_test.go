@@ -289,6 +289,9 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"healthy never":         {func(d *receipt.Document) { d.Live.HealthyAt = "" }, step.KindInput, "live.healthyAt", "is not a time of RFC 3339"},
 		"healthy too early":     {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:02Z" }, step.KindInput, "live.healthyAt", "is before the first stage, at 2026-11-24T12:00:03Z"},
 		"early in another zone": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T13:00:02+01:00" }, step.KindInput, "live.healthyAt", "is before the first stage"},
+		"changes, not dirty": {func(d *receipt.Document) {
+			d.Source.Dirty, d.Source.Uncommitted = false, []string{"added apps/hello/x.go"}
+		}, step.KindInput, `source.uncommitted "added apps/hello/x.go"`, "dirty is not true"},
 		"a nameless stage":      {func(d *receipt.Document) { d.Stages[1].Name = "" }, step.KindInput, "stages[1].name", "is missing"},
 		"a stage's bad name":    {func(d *receipt.Document) { d.Stages[1].Name = "<b>" }, step.KindInput, "stages[1].name", "is not a valid name"},
 		"a stage's bad time":    {func(d *receipt.Document) { d.Stages[1].StartedAt = "12:00" }, step.KindInput, `stages[1].startedAt "12:00"`, "is not a time of RFC 3339"},

@@ -40,6 +40,9 @@ func (d *Document) Text() string {
 		t.line("tree", s.Tree)
 		if s.Dirty {
 			t.line("", "with uncommitted changes")
+			for _, difference := range s.Uncommitted {
+				t.line("", difference)
+			}
 		}
 	}
 	t.head("image")

@@ -89,6 +89,9 @@ func (d *Document) source() error {
 	if err := object("source.commit", s.Commit); err != nil {
 		return err
 	}
+	if len(s.Uncommitted) > 0 && !s.Dirty {
+		return malformed("source.uncommitted", strings.Join(s.Uncommitted, ", "), "is there, and dirty is not true", again)
+	}
 	if s.Tree == "" {
 		return nil
 	}

@@ -51,6 +51,37 @@ func (*Build) Assemble(
 		Directory("/out")
 }
 
+// Committed compares what is taken from a source with the commit that its
+// checkout stands at: with the commit's objects, file by file, whether Git ignores
+// a file or not. The result's folder holds result.json, with the commit and what
+// differs from it.
+//
+// +cache="168h"
+func (*Build) Committed(
+	// The source.
+	source *dagger.Directory,
+	// A folder with the checkout's folder .git.
+	repository *dagger.Directory,
+	// The files and folders that are taken, in the source and in the commit.
+	paths []string,
+	// Name patterns of what was left out of the source.
+	// +optional
+	without []string,
+) *dagger.Directory {
+	args := []string{"/step", "committed", "--out", "/out", "--source", "/source", "--repository", "/repository"}
+	for _, p := range paths {
+		args = append(args, "--path", p)
+	}
+	for _, w := range without {
+		args = append(args, "--without", w)
+	}
+	return runner().
+		WithMountedDirectory("/source", source).
+		WithMountedDirectory("/repository", repository).
+		WithExec(args).
+		Directory("/out")
+}
+
 // CheckDockerfile refuses a Dockerfile whose base images are not pinned by
 // digest. The result's folder holds result.json.
 //

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 
+	"slipway/build/step/commit"
 	"slipway/build/step/dockerfile"
 	"slipway/step"
 )
@@ -40,5 +41,23 @@ func dockerfileCheck(name string, args []string) (string, func(context.Context) 
 		}
 		say("%s: %d bases, each pinned", path, len(checked.Bases))
 		return checked, nil
+	}, err
+}
+
+func committed(name string, args []string) (string, func(context.Context) (any, error), error) {
+	fs, out := flags(name)
+	repository := fs.String("repository", "", "folder that holds the folder .git of the checkout")
+	source := fs.String("source", "", "the folder that things are taken from")
+	var paths, without list
+	fs.Var(&paths, "path", "file or folder that is taken, in --source and in the commit; repeatable")
+	fs.Var(&without, "without", "name pattern of what was left out of --source; repeatable")
+	err := finish(fs, args, out)
+	return *out, func(context.Context) (any, error) {
+		result, err := commit.Compare(commit.Input{Repository: *repository, Source: *source, Paths: paths, Without: without})
+		if err != nil {
+			return nil, err
+		}
+		say("commit %s, %d differences", result.Commit, len(result.Uncommitted))
+		return result, nil
 	}, err
 }

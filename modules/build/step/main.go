@@ -24,6 +24,7 @@ var commands = map[string]command{
 	"assemble":         assemble,
 	"normalize":        normalize,
 	"dockerfile-check": dockerfileCheck,
+	"committed":        committed,
 	"publish":          publish,
 	"fetch-verify":     fetchVerify,
 	"pull":             pull,

@@ -152,7 +152,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|dockerfile-check|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

@@ -96,16 +96,25 @@ func hashTree(dir string, top bool) ([]byte, error) {
 	return treeID(entries), nil
 }
 
-func hashEntry(path string, child fs.DirEntry) (entry, error) {
-	e := entry{name: child.Name()}
-	info, err := child.Info()
+func hashEntry(path string, child fs.DirEntry) (e entry, err error) {
+	if child.IsDir() {
+		e.mode = modeTree
+		e.id, err = hashTree(path, false)
+	} else {
+		e, err = hashFile(path, path)
+	}
+	e.name = child.Name()
+	return e, err
+}
+
+// hashFile hashes what is no folder; shown is its path in faults.
+func hashFile(path, shown string) (entry, error) {
+	e := entry{}
+	info, err := os.Lstat(path)
 	if err != nil {
 		return e, fmt.Errorf("read file: %w", err)
 	}
 	switch mode := info.Mode(); {
-	case mode.IsDir():
-		e.mode = modeTree
-		e.id, err = hashTree(path, false)
 	case mode&fs.ModeSymlink != 0:
 		e.mode = modeSymlink
 		var target string
@@ -119,8 +128,7 @@ func hashEntry(path string, child fs.DirEntry) (entry, error) {
 		}
 		e.id, err = fileID(path, info.Size())
 	default:
-		return e, step.Input(Stage, path, "is neither a file, a folder nor a symbolic link",
-			"remove it from the app")
+		return e, step.Input(Stage, shown, "is neither a file, a folder nor a symbolic link", "remove it")
 	}
 	return e, err
 }

@@ -1,0 +1,502 @@
+package commit_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/build/step/commit"
+	"slipway/build/step/gittree"
+	"slipway/step"
+)
+
+// git runs the real git, with nothing of this machine's settings.
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = dir
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "GIT_ALLOW_PROTOCOL=file",
+		"GIT_AUTHOR_NAME=t", "GIT_AUTHOR_EMAIL=t@localhost", "GIT_COMMITTER_NAME=t", "GIT_COMMITTER_EMAIL=t@localhost",
+	}
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "git %v: %s", args, out)
+	return strings.TrimSpace(string(out))
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o644))
+}
+
+// checkout is a repository with one commit of what a delivery takes.
+func checkout(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	git(t, dir, "init", "-q", "-b", "main")
+	write(t, dir, ".gitignore", "zz_*.go\n/apps/hello/ignored/\n")
+	write(t, dir, "slipway.yaml", "registry: {}\n")
+	write(t, dir, "apps/hello/main.go", "package main\n\nfunc main() {}\n")
+	write(t, dir, "apps/hello/internal/a.go", "package internal\n")
+	write(t, dir, "apps/other/main.go", "package main\n")
+	write(t, dir, "infra/builtin/main.tf", "\n")
+	write(t, dir, "gitops/apps/hello/base/deployment.yaml", "kind: Deployment\n")
+	require.NoError(t, os.Symlink("main.go", filepath.Join(dir, "apps/hello/link.go")))
+	save(t, dir)
+	return dir
+}
+
+// save commits everything that is not ignored.
+func save(t *testing.T, dir string, more ...string) {
+	t.Helper()
+	git(t, dir, "add", "-A")
+	for _, name := range more {
+		git(t, dir, "add", "-f", name)
+	}
+	git(t, dir, "commit", "-qm", "state")
+	require.Empty(t, git(t, dir, "status", "--porcelain", "--ignored=no"))
+}
+
+// taken is what a delivery of hello takes from a checkout.
+func taken(dir string) commit.Input {
+	return commit.Input{
+		Repository: dir, Source: dir, Without: []string{".terraform", "*.tfstate*"},
+		Paths: []string{"apps/hello", "slipway.yaml", "infra", "gitops/apps/hello"},
+	}
+}
+
+func compare(t *testing.T, dir string) []string {
+	t.Helper()
+	result, err := commit.Compare(taken(dir))
+	require.NoError(t, err)
+	assert.Equal(t, git(t, dir, "rev-parse", "HEAD"), result.Commit)
+	return result.Uncommitted
+}
+
+func TestWhatDiffersFromTheCommitIsNamed(t *testing.T) {
+	pointerText := "version https://git-lfs.github.com/spec/v1\noid sha256:" + strings.Repeat("4d", 32) + "\nsize 12345\n"
+	for name, tc := range map[string]struct {
+		change func(t *testing.T, dir string)
+		want   []string
+	}{
+		"nothing": {func(*testing.T, string) {}, nil},
+		"an ignored file that is compiled in": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/zz_local.go", "package main\n\nfunc init() {}\n")
+			require.Empty(t, git(t, dir, "status", "--porcelain"), "Git sees nothing")
+		}, []string{"added apps/hello/zz_local.go"}},
+		"a file that only this checkout ignores": {func(t *testing.T, dir string) {
+			write(t, dir, ".git/info/exclude", "*.local\n")
+			write(t, dir, "apps/hello/internal/b.local", "x")
+		}, []string{"added apps/hello/internal/b.local"}},
+		"an ignored folder": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/ignored/x/y.go", "package x\n")
+		}, []string{"added apps/hello/ignored/x/y.go"}},
+		"a tracked file that an ignore rule matches": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/zz_kept.go", "package main\n")
+			save(t, dir, "apps/hello/zz_kept.go")
+		}, nil},
+		"the same, changed": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/zz_kept.go", "package main\n")
+			save(t, dir, "apps/hello/zz_kept.go")
+			write(t, dir, "apps/hello/zz_kept.go", "package main // other\n")
+		}, []string{"changed apps/hello/zz_kept.go"}},
+		"a checkout with CRLF": {func(t *testing.T, dir string) {
+			git(t, dir, "config", "core.autocrlf", "true")
+			for _, name := range []string{"apps/hello/main.go", "slipway.yaml"} {
+				require.NoError(t, os.Remove(filepath.Join(dir, name)))
+				git(t, dir, "checkout", "--", name)
+			}
+			require.Empty(t, git(t, dir, "status", "--porcelain"), "Git sees nothing")
+			data, err := os.ReadFile(filepath.Join(dir, "slipway.yaml"))
+			require.NoError(t, err)
+			require.Contains(t, string(data), "\r\n")
+		}, []string{"changed apps/hello/main.go (line endings)", "changed slipway.yaml (line endings)"}},
+		"a commit with CRLF, taken as LF": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/a.txt", "a\r\nb\r\n")
+			save(t, dir)
+			write(t, dir, "apps/hello/a.txt", "a\nb\n")
+		}, []string{"changed apps/hello/a.txt (line endings)"}},
+		"a commit with CRLF, taken as it is": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/a.txt", "a\r\nb\r\n")
+			save(t, dir)
+		}, nil},
+		"an attribute that converts": {func(t *testing.T, dir string) {
+			write(t, dir, ".gitattributes", "*.bat text eol=crlf\n")
+			write(t, dir, "apps/hello/run.bat", "x\r\n")
+			save(t, dir)
+		}, []string{"changed apps/hello/run.bat (line endings)"}},
+		"marked as unchanged": {func(t *testing.T, dir string) {
+			git(t, dir, "update-index", "--assume-unchanged", "apps/hello/main.go")
+			git(t, dir, "update-index", "--skip-worktree", "slipway.yaml")
+			write(t, dir, "apps/hello/main.go", "package main // other\n")
+			write(t, dir, "slipway.yaml", "registry: {repository: elsewhere}\n")
+			require.Empty(t, git(t, dir, "status", "--porcelain"), "Git sees nothing")
+		}, []string{"changed apps/hello/main.go", "changed slipway.yaml"}},
+		"in the index only": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/main.go", "package main // other\n")
+			git(t, dir, "add", "-A")
+		}, []string{"changed apps/hello/main.go"}},
+		"the index only": {func(t *testing.T, dir string) {
+			text, err := os.ReadFile(filepath.Join(dir, "apps/hello/main.go"))
+			require.NoError(t, err)
+			write(t, dir, "apps/hello/main.go", "other")
+			git(t, dir, "add", "-A")
+			write(t, dir, "apps/hello/main.go", string(text))
+		}, nil},
+		"executable": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Chmod(filepath.Join(dir, "apps/hello/main.go"), 0o755))
+		}, []string{"changed apps/hello/main.go (now executable)"}},
+		"executable for others only": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Chmod(filepath.Join(dir, "apps/hello/main.go"), 0o655))
+		}, nil},
+		"no longer executable": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Chmod(filepath.Join(dir, "apps/hello/main.go"), 0o755))
+			save(t, dir)
+			require.NoError(t, os.Chmod(filepath.Join(dir, "apps/hello/main.go"), 0o644))
+		}, []string{"changed apps/hello/main.go (no longer executable)"}},
+		"another target of a link": {func(t *testing.T, dir string) {
+			link := filepath.Join(dir, "apps/hello/link.go")
+			require.NoError(t, os.Remove(link))
+			require.NoError(t, os.Symlink("internal/a.go", link))
+		}, []string{"changed apps/hello/link.go"}},
+		"a file where the commit has a link": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, "apps/hello/link.go")))
+			write(t, dir, "apps/hello/link.go", "main.go") // as a checkout without links has it
+		}, []string{"changed apps/hello/link.go (no longer a symbolic link)"}},
+		"a link where the commit has a file": {func(t *testing.T, dir string) {
+			file := filepath.Join(dir, "apps/hello/main.go")
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, os.Symlink("x", file))
+		}, []string{"changed apps/hello/main.go (now a symbolic link)"}},
+		"removed": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, "apps/hello/internal/a.go")))
+		}, []string{"removed apps/hello/internal/a.go"}},
+		"renamed": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, "apps/hello/main.go"), filepath.Join(dir, "apps/hello/start.go")))
+		}, []string{"removed apps/hello/main.go", "added apps/hello/start.go"}},
+		"another case": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Rename(filepath.Join(dir, "apps/hello/main.go"), filepath.Join(dir, "apps/hello/Main.go")))
+		}, []string{"added apps/hello/Main.go", "removed apps/hello/main.go"}},
+		"a folder where the commit has a file": {func(t *testing.T, dir string) {
+			require.NoError(t, os.Remove(filepath.Join(dir, "apps/hello/main.go")))
+			write(t, dir, "apps/hello/main.go/x", "")
+		}, []string{"removed apps/hello/main.go", "added apps/hello/main.go/x"}},
+		"the whole app": {func(t *testing.T, dir string) {
+			git(t, dir, "rm", "-rq", "--cached", "apps/hello")
+			git(t, dir, "commit", "-qm", "without it")
+		}, []string{"added apps/hello/internal/a.go", "added apps/hello/link.go", "added apps/hello/main.go"}},
+		"empty folders": {func(t *testing.T, dir string) {
+			require.NoError(t, os.MkdirAll(filepath.Join(dir, "apps/hello/empty/in/empty"), 0o755))
+		}, nil},
+		"another app, and what no delivery takes": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/other/main.go", "package other\n")
+			write(t, dir, "gitops/apps/other/x.yaml", "")
+			write(t, dir, "README.md", "")
+			write(t, dir, "apps/hello2/main.go", "")
+		}, nil},
+		"the platform's files": {func(t *testing.T, dir string) {
+			write(t, dir, "slipway.yaml", "registry: {repository: elsewhere}\n")
+			write(t, dir, "infra/builtin/more.tf", "")
+			write(t, dir, "gitops/apps/hello/base/deployment.yaml", "kind: Job\n")
+		}, []string{"changed gitops/apps/hello/base/deployment.yaml", "added infra/builtin/more.tf", "changed slipway.yaml"}},
+		"tracked, but never taken": {func(t *testing.T, dir string) {
+			for _, name := range []string{"infra/builtin/.terraform/x/y", "infra/builtin/a.tfstate.backup", "infra/c.tfstate"} {
+				write(t, dir, name, "{}")
+			}
+			save(t, dir)
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, "infra/builtin/.terraform")))
+			require.NoError(t, os.Remove(filepath.Join(dir, "infra/builtin/a.tfstate.backup")))
+			write(t, dir, "infra/c.tfstate", "taken all the same")
+		}, []string{"changed infra/c.tfstate"}},
+		"Git LFS, the pointer": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/model.bin", pointerText)
+			save(t, dir)
+		}, []string{"changed apps/hello/model.bin (Git LFS has the file, and the commit only a pointer to it)"}},
+		"Git LFS, the file": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/model.bin", pointerText)
+			save(t, dir)
+			write(t, dir, "apps/hello/model.bin", "the model")
+		}, []string{"changed apps/hello/model.bin (Git LFS has the file, and the commit only a pointer to it)"}},
+		"hostile names": {func(t *testing.T, dir string) {
+			write(t, dir, "apps/hello/a b\n::error::x\x1b[31m", "")
+			write(t, dir, "apps/hello/ünï.go", "package main\n")
+			write(t, dir, "apps/hello/\xff", "")
+		}, []string{`added "apps/hello/a b\n::error::x\x1b[31m"`, "added apps/hello/ünï.go", `added "apps/hello/\xff"`}},
+		"a replaced commit": {func(t *testing.T, dir string) {
+			before := git(t, dir, "rev-parse", "HEAD")
+			write(t, dir, "apps/hello/main.go", "package main // other\n")
+			save(t, dir)
+			git(t, dir, "replace", before, "HEAD")
+			git(t, dir, "update-ref", "refs/heads/main", before)
+			require.Empty(t, git(t, dir, "status", "--porcelain"), "Git sees nothing")
+		}, []string{"changed apps/hello/main.go"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := checkout(t)
+			tc.change(t, dir)
+			assert.Equal(t, tc.want, compare(t, dir))
+		})
+	}
+}
+
+func TestAtMostTwentyAreNamed(t *testing.T) {
+	dir := checkout(t)
+	for n := range 23 {
+		write(t, dir, fmt.Sprintf("apps/hello/zz_%02d.go", n), "package main\n")
+	}
+	got := compare(t, dir)
+	require.Len(t, got, commit.Most+1)
+	assert.Equal(t, []string{"added apps/hello/zz_00.go", "added apps/hello/zz_19.go", "and 3 more"}, []string{got[0], got[19], got[20]})
+}
+
+// The files that are found agree with the tree ids of Git and of gittree.
+func TestFilesAreThoseOfTheTree(t *testing.T) {
+	dir := checkout(t)
+	id, err := gittree.Hash(filepath.Join(dir, "apps/hello"))
+	require.NoError(t, err)
+	assert.Equal(t, git(t, dir, "rev-parse", "HEAD:apps/hello"), string(id))
+	files, err := gittree.Files(dir, "apps/hello")
+	require.NoError(t, err)
+	var listed []string
+	for name, f := range files {
+		listed = append(listed, fmt.Sprintf("%s blob %s\t%s", f.Mode, f.ID, name))
+	}
+	assert.ElementsMatch(t, strings.Split(git(t, dir, "ls-tree", "-r", "HEAD", "apps/hello"), "\n"), listed)
+}
+
+// Every kind of checkout that has the objects of its head is as good as another.
+func TestKindsOfCheckout(t *testing.T) {
+	for name, change := range map[string]func(t *testing.T, dir string) commit.Input{
+		"detached": func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "checkout", "-q", "--detach")
+			return taken(dir)
+		},
+		"packed": func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "gc", "-q")
+			git(t, dir, "pack-refs", "--all")
+			return taken(dir)
+		},
+		"shallow": func(t *testing.T, dir string) commit.Input {
+			write(t, dir, "README.md", "second\n")
+			save(t, dir)
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--depth=1", "file://"+dir, ".")
+			return taken(to)
+		},
+		"borrowing what it does not need": func(t *testing.T, dir string) commit.Input {
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--shared", dir, ".")
+			git(t, to, "repack", "-q", "-a", "-d")
+			return taken(to)
+		},
+		"without blobs": func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "config", "uploadpack.allowFilter", "true")
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--filter=blob:none", "file://"+dir, ".")
+			return taken(to)
+		},
+		"a linked worktree with its repository": func(t *testing.T, dir string) commit.Input {
+			to := filepath.Join(t.TempDir(), "linked")
+			git(t, dir, "worktree", "add", "-q", "-b", "other", to)
+			// The repository's own checkout goes on.
+			write(t, dir, "apps/hello/main.go", "package main // later\n")
+			save(t, dir)
+			in := taken(to)
+			in.Repository = dir
+			return in
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := change(t, checkout(t))
+			result, err := commit.Compare(in)
+			require.NoError(t, err)
+			assert.Equal(t, commit.Result{Commit: git(t, in.Source, "rev-parse", "HEAD")}, result)
+
+			write(t, in.Source, "apps/hello/zz_local.go", "package main\n")
+			write(t, in.Source, "apps/hello/main.go", "package main // other\n")
+			result, err = commit.Compare(in)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"changed apps/hello/main.go", "added apps/hello/zz_local.go"}, result.Uncommitted)
+		})
+	}
+}
+
+func TestWhatCanNotBeComparedIsRefused(t *testing.T) {
+	type refusal struct{ input, reason, mend string }
+	for name, tc := range map[string]struct {
+		change func(t *testing.T, dir string) commit.Input
+		want   refusal
+	}{
+		"an archive": {func(t *testing.T, dir string) commit.Input {
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, ".git")))
+			return taken(dir)
+		}, refusal{"repository", "is no checkout: it has no folder .git", "git clone it"}},
+		"a bare repository": {func(t *testing.T, dir string) commit.Input {
+			bare := t.TempDir()
+			git(t, bare, "clone", "-q", "--bare", dir, ".")
+			in := taken(dir)
+			in.Repository = bare
+			return in
+		}, refusal{"repository", "is no checkout", "git clone it"}},
+		"no commit": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "checkout", "-q", "--orphan", "new")
+			return taken(dir)
+		}, refusal{"repository", "has no commit at its head \"refs/heads/new\"", "commit the work"}},
+		"a linked worktree": {func(t *testing.T, dir string) commit.Input {
+			to := filepath.Join(t.TempDir(), "linked")
+			git(t, dir, "worktree", "add", "-q", to)
+			return taken(to)
+		}, refusal{"repository", "is a linked worktree", "--repository /"}},
+		"a worktree of another repository": {func(t *testing.T, dir string) commit.Input {
+			to := filepath.Join(t.TempDir(), "linked")
+			git(t, dir, "worktree", "add", "-q", to)
+			in := taken(to)
+			in.Repository = checkout(t)
+			return in
+		}, refusal{"repository", "has no HEAD for this checkout", "git rev-parse --git-common-dir"}},
+		"a separate Git folder": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "init", "-q", "--separate-git-dir", filepath.Join(t.TempDir(), "git"))
+			return taken(dir)
+		}, refusal{"repository", "has a file .git instead of a folder", "full checkout"}},
+		"a .git that is a link": {func(t *testing.T, dir string) commit.Input {
+			to := filepath.Join(t.TempDir(), "git")
+			require.NoError(t, os.Rename(filepath.Join(dir, ".git"), to))
+			require.NoError(t, os.Symlink(to, filepath.Join(dir, ".git")))
+			return taken(dir)
+		}, refusal{"repository", "has a .git that is a symbolic link", "--repository"}},
+		"SHA-256": {func(t *testing.T, _ string) commit.Input {
+			dir := t.TempDir()
+			git(t, dir, "init", "-q", "--object-format=sha256")
+			write(t, dir, "slipway.yaml", "")
+			save(t, dir)
+			return taken(dir)
+		}, refusal{"repository", "names its objects by SHA-256", "SHA-1"}},
+		"SHA-256, detached": {func(t *testing.T, _ string) commit.Input {
+			dir := t.TempDir()
+			git(t, dir, "init", "-q", "--object-format=sha256")
+			write(t, dir, "slipway.yaml", "")
+			save(t, dir)
+			git(t, dir, "checkout", "-q", "--detach")
+			return taken(dir)
+		}, refusal{"repository", "names its objects by SHA-256", "SHA-1"}},
+		"borrowed objects": {func(t *testing.T, dir string) commit.Input {
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--shared", dir, ".")
+			return taken(to)
+		}, refusal{"repository", "borrows objects from another repository", "git repack -a -d"}},
+		"a reftable": {func(t *testing.T, dir string) commit.Input {
+			write(t, dir, ".git/reftable/tables.list", "")
+			return taken(dir)
+		}, refusal{"repository", "as a reftable", "git refs migrate"}},
+		"a clone without trees": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "config", "uploadpack.allowFilter", "true")
+			to := t.TempDir()
+			git(t, to, "clone", "-q", "--no-checkout", "--filter=tree:0", "file://"+dir, ".")
+			return taken(to)
+		}, refusal{"repository", "lacks tree ", "git fetch --refetch"}},
+		"a damaged object": {func(t *testing.T, dir string) commit.Input {
+			id := git(t, dir, "rev-parse", "HEAD^{tree}")
+			file := filepath.Join(dir, ".git/objects", id[:2], id[2:])
+			require.NoError(t, os.Chmod(file, 0o644))
+			require.NoError(t, os.WriteFile(file, []byte("x"), 0o644))
+			return taken(dir)
+		}, refusal{"repository", "it has a broken tree ", "git fsck"}},
+		"another object under the tree's id": {func(t *testing.T, dir string) commit.Input {
+			id := git(t, dir, "rev-parse", "HEAD:apps/hello")
+			write(t, dir, "apps/hello/main.go", "package main // other\n")
+			save(t, dir)
+			other := git(t, dir, "rev-parse", "HEAD:apps/hello")
+			git(t, dir, "reset", "-q", "--soft", "HEAD~1")
+			object := func(id string) string { return filepath.Join(dir, ".git/objects", id[:2], id[2:]) }
+			require.NoError(t, os.Remove(object(id)))
+			data, err := os.ReadFile(object(other))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(object(id), data, 0o644))
+			return taken(dir)
+		}, refusal{"repository", "has another content under the id of tree ", "git fsck"}},
+		"two entries of one name": {func(t *testing.T, dir string) commit.Input {
+			id := git(t, dir, "rev-parse", "HEAD:apps/hello/main.go")
+			entry := "100644 main.go\x00"
+			raw := ""
+			for n := 0; n < 40; n += 2 {
+				var b byte
+				_, err := fmt.Sscanf(id[n:n+2], "%02x", &b)
+				require.NoError(t, err)
+				raw += string([]byte{b})
+			}
+			file := filepath.Join(t.TempDir(), "tree")
+			require.NoError(t, os.WriteFile(file, []byte(entry+raw+entry+raw), 0o644))
+			tree := git(t, dir, "hash-object", "-t", "tree", "--literally", "-w", file)
+			git(t, dir, "update-ref", "refs/heads/main", git(t, dir, "commit-tree", tree, "-m", "x"))
+			return taken(dir)
+		}, refusal{"repository", "with an entry that no folder can have: main.go", "git fsck"}},
+		"a submodule": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "-c", "protocol.file.allow=always", "submodule", "add", "-q", checkout(t), "apps/hello/lib")
+			save(t, dir)
+			return taken(dir)
+		}, refusal{"apps/hello/lib", "is a submodule", "git rm --cached"}},
+		"a submodule that was not fetched": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "-c", "protocol.file.allow=always", "submodule", "add", "-q", checkout(t), "apps/hello/lib")
+			save(t, dir)
+			require.NoError(t, os.RemoveAll(filepath.Join(dir, "apps/hello/lib")))
+			return taken(dir)
+		}, refusal{"apps/hello/lib", "is a submodule", "git rm --cached"}},
+		"an app that is a submodule": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "rm", "-rqf", "apps/hello")
+			git(t, dir, "-c", "protocol.file.allow=always", "submodule", "add", "-q", checkout(t), "apps/hello")
+			save(t, dir)
+			return taken(dir)
+		}, refusal{"apps/hello", "is a submodule", "git rm --cached"}},
+		"a repository in the app": {func(t *testing.T, dir string) commit.Input {
+			write(t, dir, ".git/info/exclude", "lib\n")
+			git(t, dir, "init", "-q", "apps/hello/lib")
+			return taken(dir)
+		}, refusal{"apps/hello/lib", "is a repository of its own", "without its .git"}},
+		"a repository at the app": {func(t *testing.T, dir string) commit.Input {
+			git(t, dir, "init", "-q", "apps/hello")
+			return taken(dir)
+		}, refusal{"apps/hello", "is a repository of its own", "without its .git"}},
+		"an app behind a link": {func(t *testing.T, dir string) commit.Input {
+			require.NoError(t, os.Rename(filepath.Join(dir, "apps/hello"), filepath.Join(dir, "elsewhere")))
+			require.NoError(t, os.Symlink("../elsewhere", filepath.Join(dir, "apps/hello")))
+			save(t, dir)
+			return taken(dir)
+		}, refusal{"apps/hello", "is a symbolic link", "put the files there"}},
+		"apps behind a link": {func(t *testing.T, dir string) commit.Input {
+			require.NoError(t, os.Rename(filepath.Join(dir, "apps"), filepath.Join(dir, "elsewhere")))
+			require.NoError(t, os.Symlink("elsewhere", filepath.Join(dir, "apps")))
+			save(t, dir)
+			return taken(dir)
+		}, refusal{"apps", "is a symbolic link", "put the files there"}},
+		"a pipe": {func(t *testing.T, dir string) commit.Input {
+			out, err := exec.Command("mkfifo", filepath.Join(dir, "apps/hello/pipe")).CombinedOutput()
+			require.NoError(t, err, string(out))
+			return taken(dir)
+		}, refusal{"apps/hello/pipe", "is neither a file", "remove it"}},
+		"a path that leaves": {func(_ *testing.T, dir string) commit.Input {
+			in := taken(dir)
+			in.Paths = []string{"../x"}
+			return in
+		}, refusal{`--path "../x"`, "is no path in the repository", "apps/hello"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := commit.Compare(tc.change(t, checkout(t)))
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, []any{step.KindInput, gittree.Stage, tc.want.input}, []any{f.Kind, f.Stage, f.Input})
+			assert.Contains(t, f.Reason, tc.want.reason)
+			assert.Contains(t, f.Mend, tc.want.mend)
+		})
+	}
+}

@@ -1,0 +1,68 @@
+package gittree
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+
+	"slipway/step"
+)
+
+// File is a file as the entry of a Git tree names it.
+type File struct {
+	// Mode is 100644, 100755 for one that its owner may execute, or 120000 for a
+	// symbolic link.
+	Mode string
+	ID   ID
+}
+
+// Files are the files at and below a path in root, by their path in root, as Git
+// counts them (see Hash). A path that is not there has none.
+//
+// Faults of KindInput: the path is behind a symbolic link, so that its files are
+// others'; there is a socket, device or pipe; there is a repository, also at the
+// path itself: Git lists none of its files.
+func Files(root, name string) (map[string]File, error) {
+	files := map[string]File{}
+	for at := name; at != "."; at = path.Dir(at) {
+		info, err := os.Lstat(filepath.Join(root, at))
+		if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return nil, step.Input(Stage, at, "is a symbolic link: what is behind it belongs to another folder",
+				"put the files there themselves")
+		}
+	}
+	err := filepath.WalkDir(filepath.Join(root, name), func(found string, child fs.DirEntry, err error) error {
+		if found == filepath.Join(root, name) && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read folder: %w", err)
+		}
+		relative, err := filepath.Rel(root, found)
+		if err != nil {
+			return fmt.Errorf("read folder: %w", err)
+		}
+		shown := filepath.ToSlash(relative)
+		if child.Name() == gitFolder {
+			return step.Input(Stage, path.Dir(shown), "is a repository of its own, or a submodule: Git counts none of its files to the commit",
+				"put its files into this repository, without its "+gitFolder)
+		}
+		if child.IsDir() {
+			return nil
+		}
+		e, err := hashFile(found, shown)
+		if err != nil {
+			return err
+		}
+		files[shown] = File{Mode: e.mode, ID: ID(hex.EncodeToString(e.id))}
+		return nil
+	})
+	return files, err
+}
+
+// Blob is the id of a file with this content.
+func Blob(content []byte) ID { return ID(hex.EncodeToString(blobID(content))) }
