@@ -12,6 +12,7 @@ import (
 
 	"slipway/ci/config"
 	"slipway/step"
+	"slipway/step/printable"
 	"slipway/step/result/build"
 )
 
@@ -114,7 +115,7 @@ func (a *App) Test(ctx context.Context) (string, error) {
 	for _, p := range tests.Packages {
 		fmt.Fprintf(&b, "ok  \t%s\t%d passed, %d skipped\n", p.Name, p.Passed, p.Skipped)
 	}
-	return b.String(), nil
+	return printable.Text(b.String()), nil
 }
 
 // tests are the app's own, which have passed; none for an app without Go code.

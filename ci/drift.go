@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"slipway/ci/render"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Drift is how an environment's infrastructure differs from what was applied.
@@ -95,13 +97,13 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 		return nil, err
 	}
 	d := &Drift{
-		Environment: i.Environment, Applied: seen.Applied, Pending: seen.Pending, Drifted: seen.Drifted,
+		Environment: i.Environment, Applied: seen.Applied, Pending: printable.List(seen.Pending), Drifted: seen.Drifted,
 		Resources: []*DriftedResource{}, Result: string(value),
 	}
 	for _, r := range seen.Resources {
-		resource := &DriftedResource{Address: r.Address, Type: r.Type, Action: r.Action, Attributes: []*DriftedAttribute{}}
+		resource := &DriftedResource{Address: printable.Line(r.Address), Type: printable.Line(r.Type), Action: printable.Line(r.Action), Attributes: []*DriftedAttribute{}}
 		for _, a := range r.Attributes {
-			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: a.Path, Before: string(a.Before), After: string(a.After)})
+			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: printable.Line(a.Path), Before: printable.JSON(string(a.Before)), After: printable.JSON(string(a.After))})
 		}
 		d.Resources = append(d.Resources, resource)
 	}
@@ -113,7 +115,7 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 // Example: dagger call infra --env dev drift json
 //
 // +cache="168h"
-func (d *Drift) Json() string { return d.Result + "\n" }
+func (d *Drift) Json() string { return printable.JSON(d.Result) + "\n" }
 
 // Text is what was seen, for people.
 //
@@ -121,28 +123,24 @@ func (d *Drift) Json() string { return d.Result + "\n" }
 //
 // +cache="168h"
 func (d *Drift) Text() string {
-	var b strings.Builder
+	verdict := d.Environment + " has not drifted"
 	switch {
 	case !d.Applied:
-		fmt.Fprintf(&b, "%s is not applied\n", d.Environment)
+		verdict = d.Environment + " is not applied"
 	case d.Drifted:
-		fmt.Fprintf(&b, "%s has drifted: %d\n", d.Environment, len(d.Resources))
-	default:
-		fmt.Fprintf(&b, "%s has not drifted\n", d.Environment)
+		verdict = fmt.Sprintf("%s has drifted: %d", d.Environment, len(d.Resources))
 	}
+	text := render.Lines("", verdict)
 	for _, r := range d.Resources {
-		fmt.Fprintf(&b, "  %s (%s)\n", r.Address, r.Action)
+		text += render.Lines("  ", r.Address+" ("+r.Action+")")
 		for _, a := range r.Attributes {
-			fmt.Fprintf(&b, "    %s: %s -> %s\n", a.Path, a.Before, a.After)
+			text += render.Lines("    ", a.Path+": "+a.Before+" -> "+a.After)
 		}
 	}
 	if len(d.Pending) > 0 {
-		fmt.Fprintf(&b, "not applied: %d\n", len(d.Pending))
+		text += render.Lines("", fmt.Sprintf("not applied: %d", len(d.Pending)))
 	}
-	for _, p := range d.Pending {
-		fmt.Fprintf(&b, "  %s\n", p)
-	}
-	return b.String()
+	return text + render.Lines("  ", d.Pending...)
 }
 
 // Check refuses drift, naming each resource. That is a refusal by policy, so

@@ -11,6 +11,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Image is a built image that nothing has judged yet: an OCI layout that no
@@ -174,7 +175,7 @@ func (i *Image) judge(ctx context.Context, found *policy.Findings) (string, erro
 		return "", err
 	}
 	data, err := json.Marshal(verdict)
-	return string(data), err
+	return printable.JSON(string(data)), err
 }
 
 // exceptions are those of the app's OpenVEX document, if it has one.

@@ -11,6 +11,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Infra is one environment's infrastructure.
@@ -127,7 +128,7 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 		return nil, fmt.Errorf("decode plan summary: %w", err)
 	}
 	return &Plan{
-		Sha256: planned.Binding.PlanSha256, Changes: changes.Changes, Summary: string(planned.Summary), Infra: i, Out: out,
+		Sha256: planned.Binding.PlanSha256, Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
 	}, nil
 }
 
@@ -231,7 +232,7 @@ func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
 	if applied.PlanSha256 != p.Sha256 {
 		return nil, anotherPlan("apply", p.Sha256, applied.PlanSha256)
 	}
-	return &Applied{Sha256: p.Sha256, Outputs: string(applied.Outputs)}, nil
+	return &Applied{Sha256: p.Sha256, Outputs: printable.JSON(string(applied.Outputs))}, nil
 }
 
 // Applied is infrastructure as its checked plan describes it.

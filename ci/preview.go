@@ -4,14 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"text/tabwriter"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
 	"slipway/ci/policy"
+	"slipway/ci/render"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const (
@@ -206,7 +206,7 @@ func (i *Image) running(ctx context.Context, c *config.Config, digest string, da
 // Example: dagger call preview --app hello --env dev diff
 //
 // +cache="168h"
-func (p *Preview) Diff() string { return p.Patch }
+func (p *Preview) Diff() string { return printable.Whole(p.Patch) }
 
 // Json is the whole preview as JSON. Its delta lists the packages that are
 // added, removed and changed, and the vulnerabilities and misconfigurations that
@@ -233,7 +233,7 @@ func (p *Preview) Json() (string, error) {
 		p.App, p.Environment, p.Repository, p.Head, p.Before, p.After, p.Changes, p.Refusal, p.Uncompared,
 		json.RawMessage(p.Delta), p.Patch,
 	}, "", "  ")
-	return string(data) + "\n", err
+	return printable.JSON(string(data)) + "\n", err
 }
 
 // Text is the preview for people.
@@ -242,7 +242,6 @@ func (p *Preview) Json() (string, error) {
 //
 // +cache="168h"
 func (p *Preview) Text() (string, error) {
-	var b strings.Builder
 	would, scan := "would change it", "passes"
 	switch {
 	case p.Refusal != "":
@@ -252,32 +251,26 @@ func (p *Preview) Text() (string, error) {
 	case p.Before == "":
 		would = "would be the first"
 	}
-	fmt.Fprintf(&b, "%s in %s: a release of the present source %s\n", p.App, p.Environment, would)
 	image := or(p.Before, "never released") + " → " + p.After
 	if p.Before == p.After {
 		image = p.After + " (as it is)"
 	}
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, line := range [][2]string{{"repository", p.Repository}, {"image", image}, {"scan", scan}, {"GitOps commit", p.Head}} {
-		fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
-	}
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
+	text := render.Lines("", p.App+" in "+p.Environment+": a release of the present source "+would) + render.Table(
+		[]string{"repository", p.Repository}, []string{"image", image}, []string{"scan", scan}, []string{"GitOps commit", p.Head})
 	if p.Refusal != "" {
-		fmt.Fprintf(&b, "\n%s\n", p.Refusal)
+		text += "\n" + p.Refusal + "\n"
 	}
 	if p.Uncompared != "" {
-		fmt.Fprintf(&b, "\nnot compared: %s\n", p.Uncompared)
+		text += "\nnot compared: " + p.Uncompared + "\n"
 	} else {
 		var delta policy.Delta
 		if err := json.Unmarshal([]byte(p.Delta), &delta); err != nil {
 			return "", fmt.Errorf("decode delta: %w", err)
 		}
-		fmt.Fprintf(&b, "\n%s", delta.Text())
+		text += "\n" + delta.Text()
 	}
 	if p.Patch != "" {
-		fmt.Fprintf(&b, "\n%s", p.Patch)
+		text += "\n" + p.Patch
 	}
-	return b.String(), nil
+	return printable.Whole(text), nil
 }

@@ -16,6 +16,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // stages are those that a call has run, with their times.
@@ -163,7 +164,7 @@ func (r *Receipt) Document() (string, error) {
 		return "", err
 	}
 	data, err := json.MarshalIndent(d, "", "  ")
-	return string(data) + "\n", err
+	return printable.JSON(string(data)) + "\n", err
 }
 
 // Html is the receipt as one page, with the journey as a picture.
@@ -318,7 +319,7 @@ func (s *Slipway) ReceiptVerify(
 		}
 		checked = append(checked, "commit: "+d.GitOps.Commit+" puts the digest into "+d.GitOps.Path, d.Binding())
 	}
-	return &SignedReceipt{Checked: checked, Predicate: string(signed.Predicate), File: bundle}, nil
+	return &SignedReceipt{Checked: printable.List(checked), Predicate: string(signed.Predicate), File: bundle}, nil
 }
 
 // Bundle is the receipt with its signature, as one Sigstore bundle: what
@@ -364,7 +365,7 @@ func (r *SignedReceipt) document() (*receipt.Document, error) {
 // Json is the receipt as it was signed.
 //
 // +cache="168h"
-func (r *SignedReceipt) Json() string { return r.Predicate + "\n" }
+func (r *SignedReceipt) Json() string { return printable.JSON(r.Predicate) + "\n" }
 
 // Text is the receipt for people.
 //

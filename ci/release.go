@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"slipway/ci/policy"
+	"slipway/step/printable"
 )
 
 // Release is a commit in the GitOps repository.
@@ -121,7 +122,7 @@ func (r *Receipt) Json() (string, error) {
 		Verdict json.RawMessage `json:"verdict,omitempty"`
 		Release *struct{}       `json:"release,omitempty"`
 	}{plain: (*plain)(r), Verdict: json.RawMessage(r.Verdict)}, "", "  ")
-	return string(data) + "\n", err
+	return printable.JSON(string(data)) + "\n", err
 }
 
 // verdict is the scan's decision in a few words.

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
+	"slipway/ci/render"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const rescanStage = "rescan"
@@ -224,7 +225,7 @@ func (r *Rescan) rows() ([]rescanned, error) {
 // what is left unfixed, with the day that it was first seen.
 //
 // +cache="168h"
-func (r *Rescan) Json() string { return r.Rows + "\n" }
+func (r *Rescan) Json() string { return printable.JSON(r.Rows) + "\n" }
 
 // Text is the table for people.
 //
@@ -234,9 +235,7 @@ func (r *Rescan) Text() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "APP\tDIGEST\tVERDICT\tSINCE\tADVISORIES OF")
+	table := [][]string{{"APP", "DIGEST", "VERDICT", "SINCE", "ADVISORIES OF"}}
 	for _, row := range rows {
 		verdict, since, taken := "-", "-", "-"
 		if row.Rescanned != nil {
@@ -248,21 +247,19 @@ func (r *Rescan) Text() (string, error) {
 				verdict += " (another digest runs)"
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", row.App, or(short(row.Digest), "never released"), verdict, since, taken)
+		table = append(table, []string{row.App, or(short(row.Digest), "never released"), verdict, since, taken})
 	}
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
+	var found []string
 	for _, row := range rows {
 		if row.Rescanned == nil {
 			continue
 		}
 		for _, v := range row.Refused {
-			fmt.Fprintf(&b, "%s: %s\n", row.App, v.Line())
+			found = append(found, row.App+": "+v.Line())
 		}
 		for _, v := range row.Unfixed {
-			fmt.Fprintf(&b, "%s: left: %s\n", row.App, v.Line())
+			found = append(found, row.App+": left: "+v.Line())
 		}
 	}
-	return b.String(), nil
+	return render.Table(table...) + render.Lines("", found...), nil
 }

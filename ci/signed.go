@@ -12,6 +12,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/evidence"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // SignedImage is an image that can be released. Holding one proves nothing:
@@ -310,7 +311,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	return &Release{
 		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
-		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: done.NotRefreshed,
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
 		Kind: why.Kind, Revision: or(why.Revision, s.Revision), Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
 	}, nil
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
+
+	"slipway/ci/render"
+	"slipway/step/printable"
 )
 
 // Standing is where an app stands in each environment.
@@ -107,7 +108,7 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now live) (ro
 // Json is the table as JSON.
 //
 // +cache="168h"
-func (s *Standing) Json() string { return s.Rows + "\n" }
+func (s *Standing) Json() string { return printable.JSON(s.Rows) + "\n" }
 
 // Text is the table for people.
 //
@@ -117,9 +118,7 @@ func (s *Standing) Text() (string, error) {
 	if err := json.Unmarshal([]byte(s.Rows), &rows); err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ENVIRONMENT\tDIGEST\tCOMMIT\tWHO\tWHEN\tSYNCED\tHEALTHY\tSCAN")
+	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
 	for _, r := range rows {
 		health := or(r.Health, "-")
 		if r.Digest != "" && r.Health != "" && !r.Running {
@@ -129,13 +128,10 @@ func (s *Standing) Text() (string, error) {
 		if at, err := time.Parse(time.RFC3339, r.Scanned); err == nil {
 			scan = fmt.Sprintf("%s old", time.Since(at).Round(time.Minute))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.12s\t%s\t%s\t%s\t%s\t%s\n", r.Environment, or(short(r.Digest), "never released"),
-			or(r.Commit, "-"), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan)
+		table = append(table, []string{r.Environment, or(short(r.Digest), "never released"),
+			fmt.Sprintf("%.12s", or(r.Commit, "-")), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan})
 	}
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
-	return b.String(), nil
+	return render.Table(table...), nil
 }
 
 // short is a digest as people compare it.

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"strings"
-	"text/tabwriter"
-)
+import "slipway/ci/render"
 
 // Text is the receipt for people.
 //
@@ -12,14 +8,13 @@ import (
 //
 // +cache="168h"
 func (r *Receipt) Text() (string, error) {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var rows [][]string
 	line := func(name, value, note string) {
 		if note != "" {
 			note = " (" + note + ")"
 		}
 		if value != "" {
-			fmt.Fprintf(w, "%s\t%s%s\n", name, value, note)
+			rows = append(rows, []string{name, value + note})
 		}
 	}
 	either := func(yes bool, done, already string) string {
@@ -28,7 +23,6 @@ func (r *Receipt) Text() (string, error) {
 		}
 		return already
 	}
-	fmt.Fprintf(&b, "%s is released to %s\n", r.App, r.Environment)
 	line("source commit", r.SourceRevision, "")
 	line("source tree", r.SourceTree, "")
 	line("image", r.Image, either(r.ImagePushed, "pushed", "was in the registry"))
@@ -38,8 +32,5 @@ func (r *Receipt) Text() (string, error) {
 	line("GitOps file", r.GitopsPath, "")
 	line("synced revision", r.SyncedRevision, either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release"))
 	line("health", r.Health, r.HealthyAt)
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
-	return b.String(), nil
+	return render.Lines("", r.App+" is released to "+r.Environment) + render.Table(rows...), nil
 }

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"slipway/ci/config"
 	"slipway/ci/evidence"
+	"slipway/ci/render"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Verification is what every rule says of an image for an environment.
@@ -117,7 +118,7 @@ func (v *Verification) judgement() (*evidence.Judgement, error) {
 // reason and mend, the digest of the policy, and the statements that it stands on.
 //
 // +cache="168h"
-func (v *Verification) Json() string { return v.Judgement + "\n" }
+func (v *Verification) Json() string { return printable.JSON(v.Judgement) + "\n" }
 
 // Text is the table for people.
 //
@@ -127,14 +128,9 @@ func (v *Verification) Text() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "RULE\tVERDICT\tREASON\tMEND")
+	rows := [][]string{{"RULE", "VERDICT", "REASON", "MEND"}}
 	for _, o := range j.Outcomes {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", o.Rule, o.Verdict, o.Reason, or(o.Mend, "-"))
-	}
-	if err := w.Flush(); err != nil {
-		return "", err
+		rows = append(rows, []string{string(o.Rule), string(o.Verdict), o.Reason, or(o.Mend, "-")})
 	}
 	fit := "is fit for"
 	if !v.Passed {
@@ -144,6 +140,5 @@ func (v *Verification) Text() (string, error) {
 	if v.Answered {
 		how = "decided at " + v.DecidedAt + "; nothing has changed since"
 	}
-	fmt.Fprintf(&b, "%s %s %s (%s)\n", v.Reference, fit, v.Environment, how)
-	return b.String(), nil
+	return render.Table(rows...) + render.Lines("", fmt.Sprintf("%s %s %s (%s)", v.Reference, fit, v.Environment, how)), nil
 }

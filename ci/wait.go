@@ -12,6 +12,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const (
@@ -95,7 +96,7 @@ func (r *Release) Observe(
 		return nil, err
 	}
 	data, err := json.Marshal(seen)
-	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: seen.Message, Waited: seen.Waited, Result: string(data)}, err
+	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: printable.Line(seen.Message), Waited: seen.Waited, Result: string(data)}, err
 }
 
 func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outcome, error) {
@@ -131,7 +132,7 @@ var outcomes = map[string]Outcome{
 // messages and last events among it.
 //
 // +cache="168h"
-func (o *Observation) Json() string { return o.Result + "\n" }
+func (o *Observation) Json() string { return printable.JSON(o.Result) + "\n" }
 
 // Wait waits until Argo CD has synced the release's commit and has found the app
 // healthy after that. It refuses everything else, naming the failing resource,

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // AppFile is the name of an app's descriptor inside its folder.
@@ -118,12 +119,12 @@ func ParseApp(name string, data []byte) (*App, error) {
 	default:
 		return nil, step.Input(stage, fmt.Sprintf("%s: packaging %q", where, a.Packaging), "is not a kind of packaging", "use kustomize or helm, or leave it out for kustomize")
 	}
-	if strings.ContainsFunc(a.Description, unicode.IsControl) {
-		return nil, step.Input(stage, fmt.Sprintf("%s: description %.80q", where, a.Description), "is not one line of text", "write one line, without control characters")
+	if !printable.IsLine(a.Description) {
+		return nil, step.Input(stage, fmt.Sprintf("%s: description %.80q", where, a.Description), "is not one line of text", "write one line, without control characters and without commands of a CI system")
 	}
 	for key, value := range a.Annotations {
-		if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) || strings.ContainsFunc(key+value, unicode.IsControl) {
-			return nil, step.Input(stage, fmt.Sprintf("%s: annotations: %q", where, key), "is not an annotation", "use a key without spaces or =, and a value on one line")
+		if key == "" || strings.ContainsFunc(key, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) || !printable.IsLine(key) || !printable.IsLine(value) {
+			return nil, step.Input(stage, fmt.Sprintf("%s: annotations: %q", where, key), "is not an annotation", "use a key without spaces or =, and a value on one line, without control characters and without commands of a CI system")
 		}
 	}
 	return a, nil

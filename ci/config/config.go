@@ -14,12 +14,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // File is the name of the configuration at the repository's root.
@@ -302,7 +302,7 @@ func goodBranch(s string) bool {
 
 func goodAuthor(s string) bool {
 	return s != "" && len(s) <= 100 && strings.TrimSpace(s) == s &&
-		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '<' || r == '>' })
+		printable.IsLine(s) && !strings.ContainsAny(s, "<>")
 }
 
 func goodEmail(s string) bool {

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"encoding/json"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -8,9 +10,12 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/printable"
+	"slipway/step/steptest"
 )
 
 func shipped(t *testing.T) string {
@@ -130,4 +135,37 @@ func TestAddresses(t *testing.T) {
 	}
 	_, err := config.HostPort("/no/host")
 	require.ErrorContains(t, err, "has no host")
+}
+
+// TestDescriptorTakesNoHostileText: a description and annotations end in labels, and
+// an author in commits, where other programs print them.
+func TestDescriptorTakesNoHostileText(t *testing.T) {
+	for _, text := range steptest.Hostile() {
+		if len(text) > 1000 {
+			continue
+		}
+		for _, more := range []map[string]any{{"description": text}, {"annotations": map[string]any{"example.com/a": text}}, {"annotations": map[string]any{text: "a"}}} {
+			descriptor := map[string]any{"name": "hello", "port": 8080, "build": map[string]any{"kind": "go", "package": "./cmd/hello"}}
+			maps.Copy(descriptor, more)
+			data, err := yaml.Marshal(descriptor)
+			require.NoError(t, err)
+			app, err := config.ParseApp("hello", data)
+			if err != nil {
+				steptest.Printable(t, steptest.Refused(t, err).Error())
+				continue
+			}
+			for _, label := range app.Labels() {
+				assert.True(t, printable.IsLine(label), "%q", label)
+				assert.Empty(t, steptest.Obeyed(label))
+			}
+		}
+		author := "author:\n    name: Slipway\n"
+		require.Contains(t, shipped(t), author)
+		quoted, err := json.Marshal(text)
+		require.NoError(t, err)
+		c, err := config.Parse([]byte(strings.Replace(shipped(t), author, "author:\n    name: "+string(quoted)+"\n", 1)))
+		if err == nil {
+			assert.True(t, printable.IsLine(c.GitOps.Author.Name), "%q", text)
+		}
+	}
 }

@@ -7,9 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"text/tabwriter"
 
+	"slipway/ci/render"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Verdict is what an attack says about its gate.
@@ -133,19 +134,15 @@ func (t Table) Untried() Table {
 
 // Text is the table for people, and a line that says how the drill ended.
 func (t Table) Text() string {
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "GATE\tATTACK\tVERDICT\tSTOPPED AT\tEXPECTED\tOBSERVED")
+	rows := [][]string{{"GATE", "ATTACK", "VERDICT", "STOPPED AT", "EXPECTED", "OBSERVED"}}
 	for _, row := range t {
 		observed := row.Observed
 		if row.Verdict == ControlRefused {
 			observed = "control: " + row.Control
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Gate, row.Attack, row.Verdict, cmp.Or(row.StoppedAt, "-"), row.Expected, short(observed))
+		rows = append(rows, []string{row.Gate, row.Attack, string(row.Verdict), cmp.Or(row.StoppedAt, "-"), row.Expected.String(), short(observed)})
 	}
-	_ = w.Flush() // a strings.Builder takes everything
-	fmt.Fprintln(&b, t.Summary())
-	return b.String()
+	return render.Table(rows...) + t.Summary() + "\n"
 }
 
 // Summary is how the drill ended, in a line.
@@ -179,7 +176,7 @@ func (t Table) Refusal() error {
 // JSON is the table as JSON.
 func (t Table) JSON() (string, error) {
 	data, err := json.MarshalIndent(t, "", "  ")
-	return string(data) + "\n", err
+	return printable.JSON(string(data)) + "\n", err
 }
 
 func short(text string) string {

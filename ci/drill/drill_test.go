@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/steptest"
 )
 
 var attack = Attack{Gate: "scan", Name: "vulnerable image", Expected: Expected{Stage: "scan", Kind: step.KindPolicy, Says: "CVE-1"}}
@@ -81,5 +82,20 @@ func TestFiles(t *testing.T) {
 		for _, left := range []string{"APP", "ENVIRONMENT", "REPOSITORY"} {
 			assert.NotContains(t, name+text, left, name)
 		}
+	}
+}
+
+// TestTableIsSafeToShow: what a gate said about an attack is the attacker's text.
+func TestTableIsSafeToShow(t *testing.T) {
+	for _, text := range steptest.Hostile() {
+		table := Table{{
+			Gate: text, Attack: text, StoppedAt: text, Expected: Expected{Stage: text, Says: text}, Control: text, Observed: text, Verdict: Verdict(text),
+		}}
+		steptest.Printable(t, table.Text())
+		assert.Equal(t, 3, strings.Count(table.Text(), "\n"))
+		data, err := table.JSON()
+		require.NoError(t, err)
+		steptest.Printable(t, data)
+		steptest.Printable(t, table.Refusal().Error())
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"slipway/step/printable"
 )
 
 // Delta is what differs between the findings of two images. It is about facts,
@@ -167,10 +169,10 @@ func (d Delta) Text() string {
 func count[F any](b *strings.Builder, noun string, c Changes[F], line func(F) string) {
 	fmt.Fprintf(b, "%s: %d introduced, %d fixed, %d remain\n", noun, len(c.Introduced), len(c.Fixed), len(c.Remaining))
 	for _, f := range c.Introduced {
-		fmt.Fprintf(b, "  + %s\n", line(f))
+		b.WriteString("  + " + printable.Line(line(f)) + "\n")
 	}
 	for _, f := range c.Fixed {
-		fmt.Fprintf(b, "  - %s\n", line(f))
+		b.WriteString("  - " + printable.Line(line(f)) + "\n")
 	}
 }
 
@@ -179,14 +181,14 @@ func (d PackageDelta) text(b *strings.Builder) {
 	lines := map[string][]string{}
 	add := func(mark string, list []PackageChange, versions func(PackageChange) string) {
 		for _, c := range list {
-			lines[c.Type] = append(lines[c.Type], fmt.Sprintf("    %s %s%s\n", mark, c.Name, versions(c)))
+			lines[c.Type] = append(lines[c.Type], "    "+mark+" "+printable.Line(c.Name+versions(c))+"\n")
 		}
 	}
 	add("+", d.Added, func(c PackageChange) string { return versions(c.After) })
 	add("-", d.Removed, func(c PackageChange) string { return versions(c.Before) })
 	add("~", d.Changed, func(c PackageChange) string { return versions(c.Before) + " →" + versions(c.After) })
 	for _, kind := range slices.Sorted(maps.Keys(lines)) {
-		fmt.Fprintf(b, "  %s\n", kind)
+		b.WriteString("  " + printable.Line(kind) + "\n")
 		for _, line := range lines[kind] {
 			b.WriteString(line)
 		}

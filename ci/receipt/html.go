@@ -10,6 +10,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 //go:embed page.html.tmpl
@@ -28,7 +29,7 @@ func (d *Document) HTML() ([]byte, error) {
 	if err := page.Execute(&b, d.view()); err != nil {
 		return nil, step.Input(stage, "document", "can't be shown: "+err.Error(), "validate it first").Because(err)
 	}
-	return []byte(visible(b.String())), nil
+	return []byte(printable.Whole(b.String())), nil
 }
 
 // fault is what Validate finds.

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
+	"slipway/step/printable"
 )
 
 // tone is what a colour says.
@@ -367,23 +367,7 @@ func clip(value string, most int) string {
 
 // plain is a value on one line.
 func plain(value string) string {
-	return strings.Join(strings.Fields(visible(value)), " ")
-}
-
-// visible replaces what a terminal or a browser would obey instead of show:
-// control characters, and marks that turn the direction of text.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case unicode.In(r, unicode.Zl, unicode.Zp), r == '\t', r == '\r':
-			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Noncharacter_Code_Point):
-			return '\uFFFD'
-		}
-		return r
-	}, text)
+	return printable.Line(strings.Join(strings.Fields(value), " "))
 }
 
 func either(yes bool, this, that string) string {

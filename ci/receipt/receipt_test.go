@@ -25,6 +25,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/steptest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -95,11 +96,11 @@ const attack = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{.}}&l
 // hostile has an attack in every string.
 func hostile() *receipt.Document {
 	d := &receipt.Document{}
-	spoil(reflect.ValueOf(d).Elem())
+	spoil(reflect.ValueOf(d).Elem(), attack)
 	return d
 }
 
-func spoil(v reflect.Value) {
+func spoil(v reflect.Value, attack string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(attack)
@@ -107,15 +108,15 @@ func spoil(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		spoil(v.Elem())
+		spoil(v.Elem(), attack)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for n := range v.Len() {
-			spoil(v.Index(n))
+			spoil(v.Index(n), attack)
 		}
 	case reflect.Struct:
 		for n := range v.NumField() {
-			spoil(v.Field(n))
+			spoil(v.Field(n), attack)
 		}
 	}
 }
@@ -610,6 +611,25 @@ func TestHostileValuesAreOnlyShown(t *testing.T) {
 	require.NoError(t, free.Validate())
 	assert.NotContains(t, free.Text(), "\x1b")
 	open(t, free)
+}
+
+// TestReceiptIsSafeToShow: also a receipt that is not valid is shown, with whatever
+// it holds.
+func TestReceiptIsSafeToShow(t *testing.T) {
+	for _, text := range steptest.Hostile() {
+		if len(text) > 20_000 {
+			continue // a page of it takes seconds
+		}
+		d := &receipt.Document{}
+		spoil(reflect.ValueOf(d).Elem(), text)
+		steptest.Printable(t, d.Text())
+		page, err := d.HTML()
+		require.NoError(t, err)
+		steptest.Printable(t, string(page))
+		assert.NotContains(t, strings.ToLower(string(page)), "<script")
+		assert.NotContains(t, strings.ToLower(string(page)), "<img")
+		assert.Equal(t, 1, strings.Count(string(page), "</title>\n<style>"))
+	}
 }
 
 func TestTimesAreForPeople(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"slipway/ci/evidence"
+	"slipway/step/printable"
 )
 
 const (
@@ -106,7 +107,7 @@ func (d *Document) Text() string {
 			fmt.Fprintf(t, "  %s%-14s%10s\n", pad(plain(l.name)), l.started, l.took)
 		}
 	}
-	return visible(t.String())
+	return printable.Whole(t.String())
 }
 
 // text is what is written so far.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // command parses its arguments into the output folder and the work to do.
@@ -87,4 +88,6 @@ func finish(fs *flag.FlagSet, args []string, out *string) error {
 // progress is where a person can see what a step does.
 var progress io.Writer = os.Stderr
 
-func say(format string, args ...any) { fmt.Fprintf(progress, format+"\n", args...) }
+func say(format string, args ...any) {
+	fmt.Fprintln(progress, printable.Line(fmt.Sprintf(format, args...)))
+}

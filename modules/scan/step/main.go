@@ -25,6 +25,7 @@ import (
 	"slipway/scan/step/scan"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const stage = "scan"
@@ -54,7 +55,9 @@ func fail(message string) {
 	os.Exit(2)
 }
 
-func say(format string, values ...any) { fmt.Fprintf(os.Stderr, "scan: "+format+"\n", values...) }
+func say(format string, values ...any) {
+	fmt.Fprintln(os.Stderr, printable.Line(fmt.Sprintf("scan: "+format, values...)))
+}
 
 // Resolved is the result of database-resolve.
 type Resolved struct {

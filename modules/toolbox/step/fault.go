@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"slipway/step/printable"
 )
 
 // Kind says who has to act on a Fault.
@@ -54,8 +56,9 @@ type Fault struct {
 }
 
 // Error renders the fault on a few lines: stage and reason first, then the
-// details, then the mend.
+// details, then the mend. Whatever it was made of, it is safe to print.
 func (f *Fault) Error() string {
+	f = f.printable()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s: %s: %s", f.Stage, f.label(), f.Input, f.Reason)
 	for _, d := range f.Details {
@@ -104,22 +107,36 @@ func Infrastructure(stage, input, reason, mend string, details ...string) *Fault
 	return fault(KindInfrastructure, stage, input, reason, mend, details)
 }
 
-// fault keeps each part on one line: parts of them come from outside, and a line
-// of their own would read like another part.
 func fault(kind Kind, stage, input, reason, mend string, details []string) *Fault {
-	return &Fault{Kind: kind, Stage: stage, Input: line(input), Reason: line(reason), Mend: line(mend), Details: details}
+	return (&Fault{Kind: kind, Stage: stage, Input: input, Reason: reason, Mend: mend, Details: details}).printable()
 }
 
-func line(text string) string {
-	if !strings.ContainsAny(text, "\r\n") {
-		return text
+// printable is the fault with each part safe to show and on one line: parts of
+// them come from outside, and a line of their own would read like another part.
+func (f *Fault) printable() *Fault {
+	return &Fault{
+		Kind: f.Kind, Stage: printable.Line(f.Stage), Input: printable.Line(f.Input), Reason: printable.Line(f.Reason),
+		Mend: printable.Line(f.Mend), Details: printable.List(f.Details),
 	}
-	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\r' || r == '\n' }), " ")
+}
+
+// lacks names the first part that a fault needs and doesn't have; empty for a fault
+// that is whole.
+func (f *Fault) lacks() string {
+	if f.Kind != KindPolicy && f.Kind != KindInput && f.Kind != KindInfrastructure {
+		return "known kind"
+	}
+	for _, part := range []struct{ name, text string }{{"stage", f.Stage}, {"input", f.Input}, {"reason", f.Reason}, {"mend", f.Mend}} {
+		if strings.TrimSpace(part.text) == "" {
+			return part.name
+		}
+	}
+	return ""
 }
 
 // AsFault finds the Fault in err's chain.
 func AsFault(err error) (*Fault, bool) {
 	var f *Fault
-	ok := errors.As(err, &f)
+	ok := errors.As(err, &f) && f != nil
 	return f, ok
 }

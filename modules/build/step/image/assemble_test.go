@@ -19,6 +19,8 @@ import (
 	"slipway/build/step/internal/testinput"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/printable"
+	"slipway/step/steptest"
 )
 
 func input(t *testing.T) AssembleInput {
@@ -244,6 +246,17 @@ func TestParseLabelsRefuses(t *testing.T) {
 }
 
 // fault demands that err is a fault of a kind, of this stage, with a mend.
+func TestLabelsTakeNoHostileText(t *testing.T) {
+	for _, text := range steptest.Hostile() {
+		labels, err := ParseLabels([]string{"com.example.a=" + text})
+		if err != nil {
+			steptest.Printable(t, steptest.Refused(t, err).Error())
+			continue
+		}
+		assert.True(t, printable.IsLine(labels["com.example.a"]), "%q", text)
+	}
+}
+
 func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
 	t.Helper()
 	f, ok := step.AsFault(err)

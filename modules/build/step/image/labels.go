@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const (
@@ -49,8 +50,8 @@ func ParseLabels(values []string) (Labels, error) {
 			return nil, step.Input(Stage, input, "would make each build another image", "leave it out")
 		case oci && !known[name]:
 			return nil, step.Input(Stage, input, "is not a key that the OCI specification defines", "see its page on annotations, or use a domain of yours")
-		case len(value) > maxLabel || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
-			return nil, step.Input(Stage, input, "has a value that is not one line of text", fmt.Sprintf("use at most %d bytes and no control characters", maxLabel))
+		case len(value) > maxLabel || !printable.IsLine(value) || strings.ContainsRune(value, '\uFFFD'):
+			return nil, step.Input(Stage, input, "has a value that is not one line of text", fmt.Sprintf("use at most %d bytes, no control characters and no commands of a CI system", maxLabel))
 		}
 		if _, twice := labels[key]; twice {
 			return nil, step.Input(Stage, input, "is given twice", "give each label once")

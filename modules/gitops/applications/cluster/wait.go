@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const (
@@ -417,7 +418,7 @@ func (r *run) show(v verdict) {
 		or(string(status.Health.Status), "-"), phase, message)
 	if line = r.Cluster.clean(line); line != r.shown {
 		r.shown = line
-		fmt.Fprintln(r.Log, line)
+		fmt.Fprintln(r.Log, printable.Line(line))
 	}
 }
 

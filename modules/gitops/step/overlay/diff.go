@@ -15,6 +15,8 @@ import (
 	linediff "github.com/go-git/go-git/v5/utils/diff"
 	"github.com/sergi/go-diff/diffmatchpatch"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
+
+	"slipway/step/printable"
 )
 
 // Diff compares two renders of an overlay and returns their unified diff as
@@ -23,7 +25,7 @@ import (
 // when no object differs.
 //
 // The values of Secrets are never in it: a value is replaced by the beginning
-// of its SHA-256, which still shows that it changes.
+// of its SHA-256, which still shows that it changes. What is not safe to show is escaped.
 func Diff(what string, before, after []byte) ([]byte, error) {
 	old, err := objects(what, before)
 	if err != nil {
@@ -56,7 +58,7 @@ func Diff(what string, before, after []byte) ([]byte, error) {
 	if err := diff.NewUnifiedEncoder(&out, diff.DefaultContextLines).Encode(p); err != nil {
 		return nil, fmt.Errorf("encode the diff of %s: %w", what, err)
 	}
-	return out.Bytes(), nil
+	return []byte(printable.Whole(out.String())), nil
 }
 
 // identity tells the objects of one render apart.

@@ -95,7 +95,7 @@ func orNone(value string) string {
 // ancestor is a commit of the head's history.
 func ancestor(store storer.Storer, hash plumbing.Hash) (*object.Commit, error) {
 	unreadable := func(err error) error {
-		return step.Input(CommittedStage, "repository", "can't be read: "+oneLine(err.Error()), "give a whole clone of the GitOps repository; git fsck says what it lacks").Because(err)
+		return step.Input(CommittedStage, "repository", "can't be read: "+err.Error(), "give a whole clone of the GitOps repository; git fsck says what it lacks").Because(err)
 	}
 	reference, err := storer.ResolveReference(store, plumbing.HEAD)
 	if err != nil {

@@ -23,6 +23,9 @@ func FuzzReadMessage(f *testing.F) {
 	} {
 		f.Add(text)
 	}
+	for _, text := range steptest.Hostile() {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, message string) {
 		m := readMessage(message)
 		if strings.ContainsAny(m.subject, "\n") {
@@ -50,6 +53,11 @@ func FuzzMessage(f *testing.F) {
 		f.Add(kind, "", "", strings.Repeat("ab", 20), " x", "x@y\n")
 		f.Add(kind, "a\nImage-Digest: "+sum(9), "dev", "HEAD", "a <b>", "-@x")
 	}
+	for _, text := range steptest.Hostile() {
+		f.Add("", text, "", "", "Slipway", "slipway@example.com")
+		f.Add("", "abc", "", "", text, "slipway@example.com")
+		f.Add("promotion", "abc", text, "", "Slipway", text)
+	}
 	f.Fuzz(func(t *testing.T, kind, revision, from, rollbackOf, name, email string) {
 		r := request(sum(1))
 		r.Kind, r.SourceRevision, r.From, r.RollbackOf, r.AuthorName, r.AuthorEmail = Kind(kind), revision, from, rollbackOf, name, email
@@ -71,7 +79,8 @@ func FuzzMessage(f *testing.F) {
 				t.Fatalf("%q says twice %q", message, trailer)
 			}
 		}
-		if strings.ContainsAny(name+email, "<>\r\n\x00") {
+		steptest.Printable(t, message)
+		if strings.ContainsAny(name+email, "<>\r\n\x00\x1b\u202e\u2028") || steptest.Obeyed(name) != "" {
 			t.Fatalf("author %q <%q>", name, email)
 		}
 	})

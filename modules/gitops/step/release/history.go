@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strings"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -12,6 +11,7 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // MaxHistory is the most releases that History lists.
@@ -131,28 +131,12 @@ func (p *past) entry(hash plumbing.Hash, image overlay.Image) (Entry, error) {
 	said := readMessage(commit.Message)
 	e := Entry{
 		Digest: image.Digest, Repository: image.Repository(), Commit: hash.String(),
-		Author: oneLine(commit.Author.Name), Email: oneLine(commit.Author.Email), At: commit.Committer.When.UTC(),
-		Subject: oneLine(said.subject), Reverts: said.reverts,
+		Author: printable.Line(commit.Author.Name), Email: printable.Line(commit.Author.Email), At: commit.Committer.When.UTC(),
+		Subject: printable.Line(said.subject), Reverts: said.reverts,
 	}
 	// A message that is about another image says nothing about this one.
 	if said.digest == image.Digest {
 		e.SourceRevision, e.PromotedFrom, e.Evidence = said.revision, said.from, said.evidence
 	}
 	return e, nil
-}
-
-// oneLine makes text that anybody may have written safe to show: one line,
-// printable, and not endless.
-func oneLine(text string) string {
-	const width = 300
-	text = strings.Map(func(c rune) rune {
-		if c < ' ' || c >= 0x7f && c < 0xa0 {
-			return -1
-		}
-		return c
-	}, strings.ToValidUTF8(text, "�"))
-	if len(text) > width {
-		text = strings.ToValidUTF8(text[:width], "") + "…"
-	}
-	return text
 }

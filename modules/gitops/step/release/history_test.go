@@ -80,7 +80,7 @@ func TestHistoryAcrossUnrelatedCommits(t *testing.T) {
 		Subject: "Release hello to dev", SourceRevision: "rev3",
 	}, entries[0])
 	assert.Equal(t, "Tester", entries[2].Author)
-	assert.Equal(t, "Byhand[31m", entries[2].Subject, "nothing that a terminal would obey")
+	assert.Equal(t, `By hand\x1b[31m`, entries[2].Subject, "nothing that a terminal would obey")
 	assert.Equal(t, sum(2), entries[2].Digest)
 	assert.Empty(t, entries[2].SourceRevision)
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Kind is what a release is: its commit message says so.
@@ -107,7 +108,7 @@ func (r Request) checkIdentity() error {
 			"give the commit that the image was built from")
 	}
 	if r.AuthorName == "" || len(r.AuthorName) > 200 || strings.TrimSpace(r.AuthorName) != r.AuthorName ||
-		strings.ContainsFunc(r.AuthorName, func(c rune) bool { return c < ' ' || c == 0x7f || c == '<' || c == '>' }) {
+		!printable.IsLine(r.AuthorName) || strings.ContainsAny(r.AuthorName, "<>") {
 		return step.Input(Stage, fmt.Sprintf("author-name %.80q", r.AuthorName), "is not a name",
 			"give one line of text without angle brackets")
 	}
@@ -160,7 +161,7 @@ func (r Request) Message() string {
 }
 
 // said is what a commit message says about a release. Anybody may have written
-// it: what is not valid is left out.
+// it: what is not valid, or said twice, is left out.
 type said struct {
 	subject string
 	// digest, revision, from, reverts and evidence are empty where it says nothing.
@@ -187,10 +188,15 @@ func readMessage(message string) said {
 	if start < 0 {
 		return m
 	}
+	given := map[string][]string{}
 	for _, line := range strings.Split(message[start+2:], "\n") {
 		key, value, _ := strings.Cut(line, ": ")
-		value = strings.TrimSpace(value)
+		given[key] = append(given[key], strings.TrimSpace(value))
+	}
+	for key, values := range given {
+		value := values[0]
 		switch {
+		case len(values) > 1: // which of them counts would be a guess
 		case key == trailerDigest && step.Digest(Stage, "image", value) == nil:
 			m.digest = value
 		case key == trailerRevision && revisionPattern.MatchString(value):

@@ -14,6 +14,7 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // Stage is the stage named by this package's faults.
@@ -282,7 +283,7 @@ func backoff(attempt int, round time.Duration) time.Duration {
 }
 
 func (r *Releaser) logf(format string, args ...any) {
-	fmt.Fprintf(r.Log, "release: "+format+"\n", args...)
+	fmt.Fprintln(r.Log, printable.Line(fmt.Sprintf("release: "+format, args...)))
 }
 
 // fsValid says whether root is a clean, relative path without a dot-dot or an

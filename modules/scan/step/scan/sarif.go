@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // settleSARIF gives the SARIF 2.1.0 log at path a root that is the same on each
@@ -38,5 +39,15 @@ func settleSARIF(path string) error {
 	if data, err = json.MarshalIndent(log, "", "  "); err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	return os.WriteFile(path, []byte(printable.JSON(string(data))+"\n"), 0o644)
+}
+
+// settleTable makes the table at path safe to show: names of packages and files
+// stand in it as the image has them.
+func settleTable(path string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return step.Infrastructure(stage, "trivy convert to table", "wrote no table", "run again").Because(err)
+	}
+	return os.WriteFile(path, []byte(printable.Whole(string(data))), 0o644)
 }

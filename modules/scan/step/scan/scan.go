@@ -20,6 +20,7 @@ import (
 	"slipway/scan/step/sbom"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 const stage = "scan"
@@ -335,7 +336,7 @@ func (s *scanner) bills(in Input, image []sbom.Part, source *types.Report) error
 			}
 			file := filepath.Join(SBOMFolder, made.name+suffix)
 			s.files = append(s.files, file)
-			if err := os.WriteFile(filepath.Join(s.out, file), data, 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(s.out, file), []byte(printable.JSON(string(data))), 0o644); err != nil {
 				return err
 			}
 		}
@@ -364,6 +365,9 @@ func (s *scanner) render(report *types.Report) error {
 		}
 		s.files = append(s.files, file)
 	}
+	if err := settleTable(filepath.Join(s.out, TableFile)); err != nil {
+		return err
+	}
 	return settleSARIF(filepath.Join(s.out, SARIFFile))
 }
 
@@ -373,7 +377,7 @@ func (s *scanner) write(name string, value any) error {
 		return err
 	}
 	s.files = append(s.files, name)
-	return os.WriteFile(filepath.Join(s.out, name), append(data, '\n'), 0o644)
+	return os.WriteFile(filepath.Join(s.out, name), []byte(printable.JSON(string(data))+"\n"), 0o644)
 }
 
 func slug(name string) string { return strings.ReplaceAll(name, "/", "-") }

@@ -33,6 +33,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // work is what a subcommand does once its flags are read.
@@ -82,4 +83,6 @@ func (p *program) parse(args []string) (string, work, error) {
 // progress is where a person can see what a step does.
 var progress io.Writer = os.Stderr
 
-func say(format string, args ...any) { fmt.Fprintf(progress, format+"\n", args...) }
+func say(format string, args ...any) {
+	fmt.Fprintln(progress, printable.Line(fmt.Sprintf(format, args...)))
+}

@@ -1,0 +1,34 @@
+// Package render lays out what people read.
+package render
+
+import (
+	"strings"
+	"text/tabwriter"
+
+	"slipway/step/printable"
+)
+
+// Table is rows of cells in aligned columns, a line each. A cell can't be more than
+// one, whatever stands in it.
+func Table(rows ...[]string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		cells := make([]string, len(row))
+		for n, cell := range row {
+			cells[n] = printable.Line(cell)
+		}
+		_, _ = w.Write([]byte(strings.Join(cells, "\t") + "\n")) // a strings.Builder takes everything
+	}
+	_ = w.Flush()
+	return printable.Whole(b.String())
+}
+
+// Lines is each item as one line, behind a prefix.
+func Lines(prefix string, items ...string) string {
+	var b strings.Builder
+	for _, item := range items {
+		b.WriteString(prefix + printable.Line(item) + "\n")
+	}
+	return printable.Whole(b.String())
+}
