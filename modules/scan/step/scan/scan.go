@@ -116,6 +116,9 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		if err := expect(i.Platform, report, in.Expect); err != nil {
 			return nil, err
 		}
+		if err := s.executables(image, i, coverage, in.Source.Folder); err != nil {
+			return nil, err
+		}
 		if err := coverage.Check(i.Platform, report); err != nil {
 			return nil, err
 		}
