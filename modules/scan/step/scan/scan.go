@@ -280,17 +280,6 @@ func (s *scanner) scan(kind findings.Kind, name, folder string) (*types.Report, 
 	return read, nil
 }
 
-// packages lists the packages that a source names. They are no findings: what
-// of them is delivered is in the image.
-func (s *scanner) packages(tree Tree) (*types.Report, error) {
-	folder, err := filepath.Abs(tree.Folder)
-	if err != nil {
-		return nil, err
-	}
-	report := filepath.Join(s.work, "report.json")
-	return s.read("packages", tree.Name, report, "source-packages.json", trivy.PackageArgs(s.cache, folder, report))
-}
-
 // read runs Trivy with arguments that make it write report, takes it, and keeps
 // it among the raw reports as file.
 func (s *scanner) read(what, name, report, file string, args []string) (*types.Report, error) {
