@@ -68,17 +68,12 @@ func (t *tree) read(name string, h *tar.Header, content io.Reader) (*file, error
 	if guess == "" {
 		return nil, nil
 	}
-	spool, err := os.CreateTemp(t.scratch, "file-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
 	long, short, middle := sha256.New(), md5.New(), sha1.New() //nolint:gosec // As above.
-	size, err := io.Copy(io.MultiWriter(spool, long, short, middle), io.MultiReader(bytes.NewReader(head), content))
+	spool, size, done, err := t.spool(io.TeeReader(io.MultiReader(bytes.NewReader(head), content), io.MultiWriter(long, short, middle)))
 	if err != nil {
 		return nil, err
 	}
+	defer done()
 	e := &executable{
 		kind: guess, runnable: h.Mode&0o111 != 0, privileged: h.Mode&0o6000 != 0,
 		sha256: hex.EncodeToString(long.Sum(nil)), md5: hex.EncodeToString(short.Sum(nil)), sha1: hex.EncodeToString(middle.Sum(nil)),
@@ -102,6 +97,31 @@ func (t *tree) read(name string, h *tar.Header, content io.Reader) (*file, error
 		t.archive(e, "", spool, size, 0)
 	}
 	return &file{executable: e}, nil
+}
+
+// inMemory is the most bytes of one file that are kept in memory.
+const inMemory = 8 << 20
+
+// spool keeps a content where it can be read in any order, until done.
+func (t *tree) spool(content io.Reader) (r io.ReaderAt, size int64, done func(), err error) {
+	head, err := io.ReadAll(io.LimitReader(content, inMemory+1))
+	if err != nil || len(head) <= inMemory {
+		return bytes.NewReader(head), int64(len(head)), func() {}, err
+	}
+	file, err := os.CreateTemp(t.scratch, "file-")
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	done = func() {
+		file.Close()
+		os.Remove(file.Name())
+	}
+	size, err = io.Copy(file, io.MultiReader(bytes.NewReader(head), content))
+	if err != nil {
+		done()
+		return nil, 0, nil, err
+	}
+	return file, size, done, nil
 }
 
 // kindOf tells an executable by its first bytes: all that a kernel or an
@@ -215,17 +235,12 @@ func (t *tree) innerArchive(e *executable, name string, f *zip.File, depth int) 
 		return err
 	}
 	defer r.Close()
-	spool, err := os.CreateTemp(t.scratch, "inner-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(spool.Name())
-	defer spool.Close()
 	sum := sha256.New()
-	size, err := io.Copy(io.MultiWriter(spool, sum), io.LimitReader(r, int64(f.UncompressedSize64)+1))
+	spool, size, done, err := t.spool(io.TeeReader(io.LimitReader(r, int64(f.UncompressedSize64)+1), sum))
 	if err != nil {
 		return err
 	}
+	defer done()
 	e.inner = append(e.inner, inner{name, hex.EncodeToString(sum.Sum(nil))})
 	t.archive(e, name, spool, size, depth+1)
 	return nil

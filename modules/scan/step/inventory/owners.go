@@ -21,13 +21,16 @@ const (
 	recordFile = ".dist-info/RECORD"
 )
 
+// dpkgDiversions says which files of packages lie under another name.
+const dpkgDiversions = "var/lib/dpkg/diversions"
+
 var apkDatabases = []string{"lib/apk/db/installed", "usr/lib/apk/db/installed"}
 
 // isRecord says whether a file says which package holds which files.
 func isRecord(name string) bool {
 	dir, _ := path.Split(name)
 	return (dir == dpkgInfo || dir == dpkgStatus) && strings.HasSuffix(name, md5sums) ||
-		slices.Contains(apkDatabases, name) || strings.HasSuffix(name, recordFile)
+		slices.Contains(apkDatabases, name) || name == dpkgDiversions || strings.HasSuffix(name, recordFile)
 }
 
 // claim is what a package says of a file that it installed.
@@ -56,13 +59,22 @@ type owners struct {
 	tree *tree
 	// wanted are the last elements of the paths that are asked for.
 	wanted map[string]bool
-	claims map[string][]claim
+	// diverted is by the path that a package calls a file.
+	diverted map[string]string
+	claims   map[string][]claim
 }
 
 // claimed reads every package database of the image. Only a package that the
 // report lists can claim a file: of another no advisory was asked.
 func claimed(t *tree, report *types.Report, wanted map[string]bool) map[string][]claim {
-	o := &owners{tree: t, wanted: wanted, claims: map[string][]claim{}}
+	o := &owners{tree: t, wanted: wanted, diverted: map[string]string{}, claims: map[string][]claim{}}
+	if n := t.at(dpkgDiversions); n != nil && n.file != nil {
+		// Three lines each: the path, where it lies, and the package that took it.
+		lines := strings.Split(string(n.file.record), "\n")
+		for ; len(lines) >= 3; lines = lines[3:] {
+			o.diverted[clean(lines[0])] = lines[1]
+		}
+	}
 	system := map[string]ftypes.Package{}
 	files := map[string]bool{}
 	for _, result := range report.Results {
@@ -92,6 +104,7 @@ func claimed(t *tree, report *types.Report, wanted map[string]bool) map[string][
 			if p, ok := system[pkg]; ok {
 				o.dpkg(p, record)
 			}
+		case name == dpkgDiversions:
 		case strings.HasSuffix(name, recordFile):
 			if files[dir+"METADATA"] {
 				o.python(name, record)
@@ -129,7 +142,11 @@ func (o *owners) add(file string, c claim) {
 func (o *owners) dpkg(p ftypes.Package, record []byte) {
 	for line := range strings.Lines(string(record)) {
 		if sum, file, ok := strings.Cut(strings.TrimRight(line, "\n"), "  "); ok {
-			o.add(file, o.of(p, claim{sum: "md5:" + strings.ToLower(sum)}))
+			c := o.of(p, claim{sum: "md5:" + strings.ToLower(sum)})
+			o.add(file, c)
+			if to, ok := o.diverted[clean(file)]; ok {
+				o.add(to, c)
+			}
 		}
 	}
 }

@@ -33,6 +33,11 @@ func TestDpkgPackages(t *testing.T) {
 	assert.Len(t, look(t, debian, archive(t, base...), archive(t, without(info+"libc6:amd64.md5sums"))), 2, "the database removed")
 	assert.Len(t, look(t, debian, archive(t, base[:3]...), archive(t, data("tmp/libc6.md5sums", sums))), 2, "a database elsewhere")
 
+	diverted := append(append([]entry{}, base...), program("usr/bin/ldd", "#!/bin/sh\nother\n"), program("usr/bin/ldd.libc6", tool),
+		data(info+"other.md5sums", md5of("#!/bin/sh\nother\n")+"  usr/bin/ldd\n"), data("var/lib/dpkg/diversions", "/usr/bin/ldd\n/usr/bin/ldd.libc6\nother\n"))
+	diverted = append(diverted[:2:2], diverted[3:]...)
+	assert.Empty(t, look(t, report(system(ftypes.Debian, ftypes.Package{Name: "libc6"}, ftypes.Package{Name: "other"})), archive(t, diverted...)))
+
 	for name, r := range map[string]*types.Report{
 		"a package that the report does not list": report(system(ftypes.Debian, ftypes.Package{Name: "libc"})),
 		"a package of a language":                 report(listing(ftypes.PythonPkg, "Python", [2]string{"libc6"})),
