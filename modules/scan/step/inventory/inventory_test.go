@@ -216,6 +216,8 @@ func TestImagesThatCannotBeRead(t *testing.T) {
 		"a damaged gzip stream":   {[]byte("\x1f\x8b and then"), "gzip"},
 		"a hard link to nowhere":  {archive(t, hardlink("a", "b")), `"a": it is a hard link to "b", which is no file of the image`},
 		"a hard link to a folder": {archive(t, folder("b"), hardlink("a", "b")), "which is no file of the image"},
+		"a path without end":      {archive(t, data(strings.Repeat("a/", longest/2)+"b", "")), "its path has more than 4096 bytes"},
+		"a link without end":      {archive(t, symlink("a", strings.Repeat("a", longest+1))), "its path has more than 4096 bytes"},
 		"an unknown type":         {archive(t, entry{name: "a", kind: tar.TypeCont, content: "x"}), `it is of tar type '7'`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,8 +245,8 @@ func TestImagesThatCannotBeRead(t *testing.T) {
 	mostRecords = 600
 	require.NoError(t, of(t, image))
 	mostEntries = 1
-	require.ErrorContains(t, of(t, image), "more than 1 entries")
-	mostEntries, mostBytes, mostRecords = 4, int64(2*len(image)), 1200
+	require.ErrorContains(t, of(t, image), "more than 1 files and folders")
+	mostEntries, mostBytes, mostRecords = 7, int64(2*len(image)), 1200
 	require.NoError(t, of(t, image, image))
 	mostBytes--
 	require.ErrorContains(t, of(t, image, image), "unpacks to more than")

@@ -21,13 +21,17 @@ import (
 
 // Bounds of what is read of an image. Beyond them there is no verdict.
 var (
-	// mostEntries is the most files and folders of all layers.
+	// mostEntries is the most files and folders of all layers, those that a path
+	// only passes through among them.
 	mostEntries = 1_000_000
 	// mostBytes is the most that all layers may unpack to.
 	mostBytes int64 = 64 << 30
 	// mostRecords is the most that all package databases may have.
 	mostRecords int64 = 512 << 20
 )
+
+// longest is the most bytes of a path, as for Linux.
+const longest = 4096
 
 // maxWindow is the largest zstd window that is read.
 const maxWindow = 128 << 20
@@ -88,12 +92,23 @@ func (t *tree) layer(number int, layer layout.Layer, left *int64) error {
 		return err
 	}
 	defer blob.Close()
+	sum := sha256.New()
+	if err := t.unpack(number, blob, sum, left); err != nil {
+		return err
+	}
+	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != layer.DiffID {
+		return fmt.Errorf("it unpacks to %s, not to %s", got, layer.DiffID)
+	}
+	return nil
+}
+
+// unpack applies the archive in blob, and writes all of it to sum.
+func (t *tree) unpack(number int, blob io.Reader, sum io.Writer, left *int64) error {
 	plain, done, err := decompress(blob)
 	if err != nil {
 		return err
 	}
 	defer done()
-	sum := sha256.New()
 	bounded := &limited{r: io.TeeReader(plain, sum), left: left}
 	archive := tar.NewReader(bounded)
 	for {
@@ -104,21 +119,17 @@ func (t *tree) layer(number int, layer layout.Layer, left *int64) error {
 		if err != nil {
 			return err
 		}
-		if t.entries++; t.entries > mostEntries {
-			return fmt.Errorf("the image has more than %d entries", mostEntries)
-		}
+		t.entries++
 		if err := t.apply(number, h, archive); err != nil {
 			return fmt.Errorf("%.200q: %w", h.Name, err)
 		}
+		if t.entries > mostEntries {
+			return fmt.Errorf("the image has more than %d files and folders", mostEntries)
+		}
 	}
 	// What follows the end of the archive is part of its digest.
-	if _, err := io.Copy(io.Discard, bounded); err != nil {
-		return err
-	}
-	if got := "sha256:" + hex.EncodeToString(sum.Sum(nil)); got != layer.DiffID {
-		return fmt.Errorf("it unpacks to %s, not to %s", got, layer.DiffID)
-	}
-	return nil
+	_, err = io.Copy(io.Discard, bounded)
+	return err
 }
 
 // decompress tells the compression by the first bytes, as container runtimes do.
@@ -160,6 +171,9 @@ func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name),
 func (t *tree) apply(number int, h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil
+	}
+	if len(h.Name) > longest || len(h.Linkname) > longest {
+		return fmt.Errorf("its path has more than %d bytes", longest)
 	}
 	name := clean(h.Name)
 	dir, base := path.Split(name)
@@ -265,6 +279,7 @@ func (t *tree) folder(number int, name string) *node {
 		if child == nil {
 			child = &node{layer: number}
 			n.children[part] = child
+			t.entries++
 		}
 		if child.children == nil {
 			child.children = map[string]*node{}
