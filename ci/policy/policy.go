@@ -155,7 +155,7 @@ func (e Exception) validPath(at string) error {
 // covers reports whether the exception is for a finding; file is empty for one
 // that is in no file of the repository.
 func (e Exception) covers(id, file string) bool {
-	if e.ID != id || id == UnknownExecutable {
+	if e.ID != id {
 		return false
 	}
 	if e.Path == "" {
@@ -167,7 +167,7 @@ func (e Exception) covers(id, file string) bool {
 
 // coversExecutable reports whether the exception is for this very file.
 func (e Exception) coversExecutable(x Executable) bool {
-	return e.ID == UnknownExecutable && e.Path != "" && e.Path == x.Path && (e.SHA256 == "" || e.SHA256 == x.SHA256)
+	return e.ID == UnknownExecutable && e.Path == x.Path && (e.SHA256 == "" || e.SHA256 == x.SHA256)
 }
 
 func (e Exception) lastMoment() (time.Time, error) {

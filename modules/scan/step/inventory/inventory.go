@@ -267,7 +267,7 @@ func script(name string) (string, bool) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, mostScript+1))
-	if err != nil || len(data) > mostScript || !strings.HasPrefix(string(data), "#!") {
+	if err != nil || len(data) > mostScript {
 		return "", false
 	}
 	sum := sha256.Sum256(data)

@@ -148,9 +148,14 @@ func TestLayers(t *testing.T) {
 		})
 	}
 
+	// What was written through a link stays when the link goes.
+	assert.Equal(t, map[string]string{"bin/y": noPackage, "opt/x": noPackage},
+		look(t, good, benign, stranger, archive(t, symlink("bin", "opt"), program("bin/y", elf(3))), archive(t, without("bin"))))
+
 	// Which of two a scanner has read, nobody knows.
 	content := goBuilt(t, app)
 	assert.Equal(t, map[string]string{"app": twice}, look(t, good, archive(t, program("app", elf(1)), program("app", content))))
+	assert.Equal(t, map[string]string{"b": twice}, look(t, report(goProgram("app"), goProgram("b")), archive(t, program("app", content), program("b", elf(1)), program("b", content))))
 	assert.Equal(t, map[string]string{"app": twice}, look(t, good, archive(t, data("app", "text"), program("app", elf(1)), program("./app", content+" "))))
 }
 

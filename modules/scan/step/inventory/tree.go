@@ -197,8 +197,6 @@ func (t *tree) apply(number int, h *tar.Header, content io.Reader) error {
 	if h.Typeflag == tar.TypeDir {
 		if was == nil || was.children == nil {
 			parent.children[base] = &node{children: map[string]*node{}, layer: number}
-		} else {
-			was.layer = number
 		}
 		return nil
 	}
