@@ -1,6 +1,9 @@
 package policy
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Findings is what the scan step found, before any decision.
 type Findings struct {
@@ -76,12 +79,17 @@ type ImageInfo struct {
 // Executable is an executable file of an image that nothing identifies.
 type Executable struct {
 	// Path is in the image, without a leading slash.
-	Path      string   `json:"path"`
-	SHA256    string   `json:"sha256"`
+	Path   string `json:"path"`
+	SHA256 string `json:"sha256"`
+	// Kind begins with script for a script.
 	Kind      string   `json:"kind"`
 	Reason    string   `json:"reason"`
 	Platforms []string `json:"platforms"`
 }
+
+// ofSource says whether it is a script, which the app's source of the day has to
+// account for.
+func (x Executable) ofSource() bool { return strings.HasPrefix(x.Kind, "script") }
 
 // Scanned is one thing the scanner looked at.
 type Scanned struct {

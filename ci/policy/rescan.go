@@ -58,6 +58,7 @@ func (s Seen) Line() string {
 // attested before.
 func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, run Run) (Rescanned, Scan) {
 	in.Findings.Secrets, in.Findings.Misconfigurations = nil, nil
+	in.Findings.Unknown = slices.DeleteFunc(slices.Clone(in.Findings.Unknown), Executable.ofSource)
 	past := decodeScans(reference, history)
 	taken := in.Findings.Database.UpdatedAt
 	r := Rescanned{Passed: true, Refused: []Seen{}, Unfixed: []Seen{}, DatabaseUpdatedAt: taken}

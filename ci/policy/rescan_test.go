@@ -152,6 +152,15 @@ func TestRescanNamesWhatIsNoVulnerability(t *testing.T) {
 	assert.False(t, r.Passed)
 	assert.Equal(t, "1 executable that nothing identifies, such as opt/x; debian 10.13 is past its end of life, so that no advisory names its new vulnerabilities", r.Reason)
 	assert.Equal(t, "REFUSED", s.Decision.Result)
+
+	// A script was the app's own by the source of its day, which is not today's.
+	in = day(1)
+	in.Findings.Unknown = []policy.Executable{stranger("entrypoint.sh", "1"), stranger("bin/run", "2")}
+	in.Findings.Unknown[0].Kind, in.Findings.Unknown[1].Kind = "script", "script that runs as its owner"
+	r, _ = strict().Rescan(image, in, nil, run)
+	assert.True(t, r.Passed)
+	assert.Len(t, in.Findings.Unknown, 2, "what was handed in stays")
+	assert.Equal(t, "2 executables that nothing identifies, such as entrypoint.sh", refusal(t, strict(), in).Reason, "a scan looks at its own source")
 }
 
 func accepted(p policy.Policy, at time.Time, scans ...policy.Scan) error {

@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// The kinds of executable files.
+// The kinds of executable files. A policy knows scripts by theirs.
 const (
 	kindELF    = "ELF file"
 	kindPE     = "PE file"
