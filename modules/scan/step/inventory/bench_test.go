@@ -143,8 +143,14 @@ func listing(kind ftypes.LangType, target string, packages ...[2]string) types.R
 	return r
 }
 
-func goProgram(target string) types.Result {
-	return listing(ftypes.GoBinary, target, [2]string{"stdlib"}, [2]string{"example.com/app"})
+// goProgram is the listing of a program that is built from app, and of the modules,
+// each as NAME and VERSION.
+func goProgram(target string, modules ...[2]string) types.Result {
+	r := listing(ftypes.GoBinary, target, [2]string{"stdlib"}, [2]string{"example.com/app"})
+	for _, m := range modules {
+		r.Packages = append(r.Packages, ftypes.Package{Name: m[0], Version: m[1]})
+	}
+	return r
 }
 
 func system(kind ftypes.OSType, packages ...ftypes.Package) types.Result {

@@ -90,7 +90,7 @@ func Of(in Input) (*Inventory, error) {
 			unknown(p.path, p.sha256, p.called(), reason)
 			continue
 		}
-		if k.listed.goPrograms[p.path] {
+		if k.listed.goPrograms[p.path] != nil {
 			inventory.Modules = append(inventory.Modules, modules(p)...)
 		}
 		if verdicts[i].packaged {
@@ -133,13 +133,15 @@ type known struct {
 
 // listed is what a report lists, by path in the image.
 type listed struct {
-	goPrograms, rustPrograms map[string]bool
+	// goPrograms are with their packages, as NAME@VERSION and as NAME.
+	goPrograms   map[string]map[string]bool
+	rustPrograms map[string]bool
 	// archives and nodePackages are by the file of each package.
 	archives, nodePackages map[string]bool
 }
 
 func list(report *types.Report) listed {
-	l := listed{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	l := listed{map[string]map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	for _, result := range report.Results {
 		if result.Class != types.ClassLangPkg {
 			continue
@@ -147,7 +149,10 @@ func list(report *types.Report) listed {
 		for _, p := range result.Packages {
 			switch result.Type {
 			case ftypes.GoBinary:
-				l.goPrograms[result.Target] = true
+				if l.goPrograms[result.Target] == nil {
+					l.goPrograms[result.Target] = map[string]bool{}
+				}
+				l.goPrograms[result.Target][p.Name+"@"+p.Version], l.goPrograms[result.Target][p.Name] = true, true
 			case ftypes.RustBinary:
 				l.rustPrograms[result.Target] = true
 			case ftypes.Jar:
@@ -206,7 +211,7 @@ func (k *known) itself(p place) string {
 		if !k.listed.archives[p.path] {
 			return noArtifact
 		}
-		return ""
+		return older(p)
 	case p.kind == kindScript:
 		if k.ownScript(p.sha256) {
 			return ""
@@ -215,9 +220,17 @@ func (k *known) itself(p place) string {
 	case p.goInfo != nil:
 		return k.goProgram(p)
 	case k.listed.rustPrograms[p.path]:
-		return ""
+		return older(p)
 	}
 	return "is of no package, and names no modules that it is built of"
+}
+
+// older says why a listing may be about what a lower layer has at the path.
+func older(p place) string {
+	if p.replaces {
+		return "replaces another executable of a lower layer, which the scanner may have looked at instead"
+	}
+	return ""
 }
 
 // inNodePackage says whether a file lies in the folder of an npm package that the

@@ -38,6 +38,9 @@ type executable struct {
 	runnable bool
 	// repeated is a path that its layer holds more than once.
 	repeated bool
+	// replaces is whether a lower layer has another executable at the path: what
+	// Trivy lists for it may be about that one.
+	replaces bool
 	// goInfo is the build information of a Go program.
 	goInfo *buildinfo.BuildInfo
 	// inner are the archives in a Java archive, by path in it; unread says why

@@ -15,17 +15,29 @@ type Module struct {
 	Replacement string
 }
 
-// goProgram says why a Go program does not say what it is built of; empty when
-// it does.
+// goProgram says why a Go program does not say what it is built of, or why Trivy
+// has not listed all of that; empty when it does and has.
 func (k *known) goProgram(p place) string {
-	info := p.goInfo
+	info, packages := p.goInfo, k.listed.goPrograms[p.path]
 	switch {
-	case !k.listed.goPrograms[p.path] && !p.runnable:
+	case packages == nil && !p.runnable:
 		return "is a Go program without an executable bit, which Trivy does not open"
-	case !k.listed.goPrograms[p.path]:
+	case packages == nil:
 		return "is a Go program that Trivy does not list"
 	case info.Main.Path == "" && len(info.Deps) == 0:
 		return "is a Go program whose build information names no module"
+	}
+	const missing = "is a Go program of which Trivy does not list the module "
+	if main := info.Main.Path; main != "" && !packages[main] {
+		return missing + main
+	}
+	for _, m := range info.Deps {
+		if m.Replace != nil {
+			m = m.Replace
+		}
+		if m.Path != "" && !packages[m.Path+"@"+version(m.Version)] {
+			return missing + m.Path
+		}
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -33,7 +34,7 @@ func TestModulesThatTrivyKnowsByAnotherName(t *testing.T) {
 			[]Module{{Path: "example.com/app"}, {Path: "golang.org/x/text"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			held, unknown := inventoried(t, report(goProgram("app")), "", archive(t, program("app", goBuilt(t, c.files, "-buildvcs=false"))))
+			held, unknown := inventoried(t, report(goProgram("app", [2]string{"./copy"}, [2]string{"golang.org/x/text"})), "", archive(t, program("app", goBuilt(t, c.files, "-buildvcs=false"))))
 			assert.Empty(t, unknown)
 			for i := range held.Modules {
 				assert.Equal(t, "app", held.Modules[i].Program)
@@ -49,6 +50,30 @@ func TestModulesThatTrivyKnowsByAnotherName(t *testing.T) {
 	held, _ := inventoried(t, report(system(ftypes.Debian, ftypes.Package{Name: "app"})), "", archive(t,
 		program("app", content), data("var/lib/dpkg/info/app.md5sums", md5of(content)+"  app\n")))
 	assert.Empty(t, held.Modules)
+}
+
+// What Trivy lists for a path may be about a program that a lower layer has there.
+func TestAListingIsHeldToTheProgram(t *testing.T) {
+	p := place{path: "app", executable: &executable{kind: kindELF, runnable: true, goInfo: parsed(t,
+		"path\texample.com/app\nmod\texample.com/app\t(devel)\ndep\texample.com/a\tv1.0.0\ndep\texample.com/b\tv1.0.0\n=>\t../b\t(devel)\t\n")}}
+	all := [][2]string{{"example.com/a", "v1.0.0"}, {"../b", ""}}
+	assert.Empty(t, (&known{listed: list(report(goProgram("app", all...)))}).goProgram(p))
+	for missing, listing := range map[string]types.Result{
+		"../b":            goProgram("app", all[0]),
+		"example.com/a":   goProgram("app", all[1], [2]string{"example.com/a", "v1.0.1"}),
+		"example.com/app": {Target: "app", Class: types.ClassLangPkg, Type: ftypes.GoBinary, Packages: goProgram("app", all...).Packages[2:]},
+	} {
+		assert.Equal(t, "is a Go program of which Trivy does not list the module "+missing, (&known{listed: list(report(listing))}).goProgram(p))
+	}
+
+	const replaces = "replaces another executable of a lower layer, which the scanner may have looked at instead"
+	rust := report(listing(ftypes.RustBinary, "rg", [2]string{"ripgrep"}))
+	assert.Equal(t, map[string]string{"rg": replaces}, look(t, rust, archive(t, program("rg", elf(1))), archive(t, program("rg", elf(2)))))
+	assert.Empty(t, look(t, rust, archive(t, program("rg", elf(1))), archive(t, program("rg", elf(1)))), "the same once more")
+	assert.Empty(t, look(t, rust, archive(t, program("rg", elf(1))), archive(t, without("rg")), archive(t, program("rg", elf(2)))), "nothing is there any more")
+	java := report(listing(ftypes.Jar, "Java", [2]string{"g:a", "app.jar"}))
+	assert.Equal(t, map[string]string{"app.jar": replaces},
+		look(t, java, archive(t, data("app.jar", jar(t, [2]string{"a", "1"}))), archive(t, data("app.jar", jar(t, [2]string{"a", "2"})))))
 }
 
 func TestWhichModulesAreJudgedAgain(t *testing.T) {

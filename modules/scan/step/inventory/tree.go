@@ -208,9 +208,10 @@ func (t *tree) apply(number int, h *tar.Header, content io.Reader) error {
 			return err
 		}
 		made.file = f
-		// Which of two contents a scanner has looked at is anybody's guess.
-		if was != nil && was.layer == number && f != nil && f.executable != nil {
-			f.executable.repeated = true
+		if was != nil && f != nil && f.executable != nil {
+			// Which of two contents a scanner has looked at is anybody's guess.
+			f.executable.repeated = was.layer == number
+			f.executable.replaces = was.file != nil && was.file.executable != nil && was.file.executable.sha256 != f.executable.sha256
 		}
 	case tar.TypeLink:
 		target := t.at(h.Linkname)
