@@ -144,6 +144,31 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 	})
 }
 
+// A program that nothing identifies, beside one that is known.
+func TestAnUnknownExecutableIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	const copied, list = "COPY site/ /site/\n", "    exceptions:\n"
+	dockerfile, text := read(t, p.repo+"/apps/pages/Dockerfile"), read(t, p.repo+"/slipway.yaml")
+	require.Contains(t, dockerfile, copied)
+	require.Contains(t, text, list)
+	files := map[string]string{
+		"apps/pages/Dockerfile":    strings.Replace(dockerfile, copied, copied+"COPY site/stranger /opt/stranger\n", 1),
+		"apps/pages/site/stranger": "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 57),
+	}
+	scan := []string{"app", "--name", "pages", "build", "scan", "digest"}
+	_, err := p.call(source(t, files), p.options(), scan...)
+	refused(t, err, "scan: refused by policy: app pages at sha256:", "2 executables that nothing identifies, such as opt/stranger",
+		"unknown-executable: site/stranger (ELF file, linux/amd64 and linux/arm64", "add an exception with id unknown-executable")
+	var exceptions string
+	for _, path := range []string{"opt/stranger", "site/stranger"} {
+		exceptions += "      - {id: unknown-executable, app: pages, path: " + path + ", reason: a test, owner: team-a, expires: \"2999-12-31\"}\n"
+	}
+	files["slipway.yaml"] = strings.Replace(text, list, list+exceptions, 1)
+	_, err = p.call(source(t, files), p.options(), scan...)
+	require.NoError(t, err)
+}
+
 func TestUnpinnedBaseImageIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared

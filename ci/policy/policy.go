@@ -4,8 +4,10 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 
@@ -46,6 +48,9 @@ type Policy struct {
 	Unfixed Action `yaml:"unfixed" json:"unfixed"`
 	// Unknown is what to do about a finding without a severity.
 	Unknown Action `yaml:"unknown" json:"unknown"`
+	// EndOfLife is what to do about an image whose distribution is past its end of
+	// life, so that no advisory names its new vulnerabilities. Empty means Refuse.
+	EndOfLife Action `yaml:"endOfLife" json:"endOfLife"`
 	// VEXMaxAge is how long a statement of an app's OpenVEX document holds. Zero means
 	// that no such document is read.
 	VEXMaxAge time.Duration `yaml:"vexMaxAge" json:"vexMaxAge,omitempty"`
@@ -55,14 +60,19 @@ type Policy struct {
 
 // Exception lets one finding pass until a day.
 type Exception struct {
-	// ID is the finding's: a CVE, GHSA or GO id, or a misconfiguration check.
+	// ID is the finding's: a CVE, GHSA or GO id, a misconfiguration check,
+	// EndOfLife or UnknownExecutable.
 	ID string `yaml:"id" json:"id"`
 	// App limits the exception to one app; empty means every app.
 	App string `yaml:"app" json:"app,omitempty"`
 	// Path limits the exception to misconfigurations in one file of the
 	// repository, or in those of a pattern as path.Match reads it; empty means
-	// findings of every kind, wherever they are.
+	// findings of every kind, wherever they are. For UnknownExecutable it is that
+	// one file of the image, and must be given.
 	Path string `yaml:"path" json:"path,omitempty"`
+	// SHA256 limits an exception for UnknownExecutable to that content, in
+	// hexadecimal; empty means whatever lies there.
+	SHA256 string `yaml:"sha256" json:"sha256,omitempty"`
 	// Reason says why the finding is no danger here.
 	Reason string `yaml:"reason" json:"reason"`
 	// Owner is who answers for it.
@@ -70,6 +80,16 @@ type Exception struct {
 	// Expires is the last day, UTC, on which it holds: YYYY-MM-DD.
 	Expires string `yaml:"expires" json:"expires"`
 }
+
+// The ids of findings about an image that are no vulnerabilities, for exceptions.
+const (
+	// UnknownExecutable is an executable file that nothing identifies.
+	UnknownExecutable = "unknown-executable"
+	// EndOfLife is a distribution past its end of life.
+	EndOfLife = "end-of-life"
+)
+
+var sha256Pattern = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
 
 // Validate checks the policy itself; where names it in faults. It does not
 // look at the clock: an expired exception is Evaluate's to refuse.
@@ -80,7 +100,7 @@ func (p Policy) Validate(where string) error {
 	for _, a := range []struct {
 		key   string
 		value Action
-	}{{"unfixed", p.Unfixed}, {"unknown", p.Unknown}} {
+	}{{"unfixed", p.Unfixed}, {"unknown", p.Unknown}, {"endOfLife", cmp.Or(p.EndOfLife, Refuse)}} {
 		if a.value != Refuse && a.value != Report {
 			return step.Input("config", fmt.Sprintf("%s.%s %q", where, a.key, a.value), "is not an action", "use refuse or report")
 		}
@@ -99,14 +119,35 @@ func (p Policy) Validate(where string) error {
 		if _, err := e.lastMoment(); err != nil {
 			return step.Input("config", fmt.Sprintf("%s.expires %q", at, e.Expires), "is not a day", "write YYYY-MM-DD").Because(err)
 		}
-		if _, err := path.Match(e.Path, ""); err != nil || path.IsAbs(e.Path) || e.Path != "" && path.Clean(e.Path) != e.Path {
-			return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name")
+		if err := e.validPath(at); err != nil {
+			return err
 		}
-		key := strings.Join([]string{e.ID, e.App, e.Path}, "\x00")
+		key := strings.Join([]string{e.ID, e.App, e.Path, e.SHA256}, "\x00")
 		if seen[key] {
-			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id, app and path")
+			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id, app, path and sha256")
 		}
 		seen[key] = true
+	}
+	return nil
+}
+
+// validPath checks what the exception is limited to.
+func (e Exception) validPath(at string) error {
+	bad := path.IsAbs(e.Path) || e.Path != "" && path.Clean(e.Path) != e.Path
+	if e.ID == UnknownExecutable {
+		if bad || e.Path == "" {
+			return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the image", "name the one file, like usr/local/bin/tool; there is no exception for several")
+		}
+		if e.SHA256 != "" && !sha256Pattern.MatchString(e.SHA256) {
+			return step.Input("config", fmt.Sprintf("%s.sha256 %.80q", at, e.SHA256), "is not a SHA-256", "write 64 lower-case hexadecimal digits, as the refusal names them, or leave it out")
+		}
+		return nil
+	}
+	if _, err := path.Match(e.Path, ""); err != nil || bad {
+		return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name")
+	}
+	if e.SHA256 != "" {
+		return step.Input("config", fmt.Sprintf("%s.sha256 %.80q", at, e.SHA256), "limits nothing for "+e.ID, "leave it out; it is for exceptions with id "+UnknownExecutable)
 	}
 	return nil
 }
@@ -122,6 +163,11 @@ func (e Exception) covers(id, file string) bool {
 	}
 	ok, err := path.Match(e.Path, file)
 	return err == nil && ok && file != ""
+}
+
+// coversExecutable reports whether the exception is for this very file.
+func (e Exception) coversExecutable(x Executable) bool {
+	return e.ID == UnknownExecutable && e.Path == x.Path && (e.SHA256 == "" || e.SHA256 == x.SHA256)
 }
 
 func (e Exception) lastMoment() (time.Time, error) {

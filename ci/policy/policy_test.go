@@ -26,6 +26,7 @@ func clean() policy.Input {
 		Findings: policy.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
 			Database: policy.DatabaseInfo{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour)},
+			Images:   []policy.ImageInfo{{Platform: "linux/amd64", Executables: 1}},
 			Scanned:  []policy.Scanned{{Target: "app", Type: "gobinary", Packages: 12}},
 		},
 	}

@@ -58,6 +58,7 @@ func (s Seen) Line() string {
 // attested before.
 func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, run Run) (Rescanned, Scan) {
 	in.Findings.Secrets, in.Findings.Misconfigurations = nil, nil
+	in.Findings.Unknown = slices.DeleteFunc(slices.Clone(in.Findings.Unknown), Executable.ofSource)
 	past := decodeScans(reference, history)
 	taken := in.Findings.Database.UpdatedAt
 	r := Rescanned{Passed: true, Refused: []Seen{}, Unfixed: []Seen{}, DatabaseUpdatedAt: taken}
@@ -115,7 +116,7 @@ func decodeScans(reference string, predicates []json.RawMessage) []Scan {
 func firstSeen(past []Scan, v Vulnerability, otherwise time.Time) time.Time {
 	for _, s := range past {
 		for _, f := range s.Scanner.Result {
-			if f.ID == v.ID && len(f.Annotations) > 0 && f.Annotations[0]["package"] == v.Package {
+			if f.ID == v.ID && slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["package"] == v.Package }) {
 				return s.Scanner.DB.LastUpdate
 			}
 		}
@@ -157,7 +158,8 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 	if newest.Decision.By == rescanner && newest.Decision.Result != passed {
 		var ids []string
 		for _, f := range newest.Scanner.Result {
-			if score := f.Severity; len(score) > 0 && p.refuses(Severity(score[0].Score), len(f.Annotations) == 0 || f.Annotations[0]["fixed"] == "") && !p.excused("", f.ID, nil, now) {
+			unfixed := !slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["fixed"] != "" })
+			if slices.ContainsFunc(f.Severity, func(s Score) bool { return p.refuses(Severity(s.Score), unfixed) }) && !p.excused("", f.ID, nil, now) {
 				ids = append(ids, f.ID)
 			}
 		}

@@ -129,6 +129,40 @@ func TestAnExceptionHoldsInARescanToo(t *testing.T) {
 	require.Len(t, r.Refused, 1)
 }
 
+// Also an exception that only the newest rescan has needed ends.
+func TestARescansExceptionsEnd(t *testing.T) {
+	p := strict()
+	first, err := p.Evaluate(day(0))
+	require.NoError(t, err)
+	released := policy.Attest(image, *first, day(0).Findings, run)
+	in := day(1, vulnerability("CVE-2026-7", policy.Critical, "0.3.8"))
+	in.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
+	r, again := p.Rescan(image, in, encoded(t, released), run)
+	require.True(t, r.Passed)
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), released, again))
+	require.ErrorContains(t, accepted(p, now.AddDate(0, 0, 3), released, again), "expired on 2026-11-26")
+}
+
+// What was released before anybody looked is refused, and the reason says for what.
+func TestRescanNamesWhatIsNoVulnerability(t *testing.T) {
+	in := day(1)
+	in.Findings.Unknown = []policy.Executable{stranger("opt/x", "1")}
+	in.Findings.Images[0].System, in.Findings.Images[0].EndOfLife = "debian 10.13", true
+	r, s := strict().Rescan(image, in, nil, run)
+	assert.False(t, r.Passed)
+	assert.Equal(t, "1 executable that nothing identifies, such as opt/x; debian 10.13 is past its end of life, so that no advisory names its new vulnerabilities", r.Reason)
+	assert.Equal(t, "REFUSED", s.Decision.Result)
+
+	// A script was the app's own by the source of its day, which is not today's.
+	in = day(1)
+	in.Findings.Unknown = []policy.Executable{stranger("entrypoint.sh", "1"), stranger("bin/run", "2")}
+	in.Findings.Unknown[0].Kind, in.Findings.Unknown[1].Kind = "script", "script that runs as its owner"
+	r, _ = strict().Rescan(image, in, nil, run)
+	assert.True(t, r.Passed)
+	assert.Len(t, in.Findings.Unknown, 2, "what was handed in stays")
+	assert.Equal(t, "2 executables that nothing identifies, such as entrypoint.sh", refusal(t, strict(), in).Reason, "a scan looks at its own source")
+}
+
 func accepted(p policy.Policy, at time.Time, scans ...policy.Scan) error {
 	var all []json.RawMessage
 	for _, s := range scans {

@@ -6,84 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"slipway/step"
 )
-
-// Findings is what the scan step found, before any decision.
-type Findings struct {
-	// Digest is the scanned image index.
-	Digest string `json:"digest"`
-	// Database is the vulnerability database that was used.
-	Database DatabaseInfo `json:"database"`
-	// TrivyVersion is the scanner's.
-	TrivyVersion      string             `json:"trivyVersion"`
-	Vulnerabilities   []Vulnerability    `json:"vulnerabilities"`
-	Secrets           []Secret           `json:"secrets"`
-	Misconfigurations []Misconfiguration `json:"misconfigurations"`
-	// Scanned lists what was looked at; an empty list decides nothing.
-	Scanned []Scanned `json:"scanned"`
-	// Packages are those of the image, on whichever of its platforms.
-	Packages []Package `json:"packages"`
-}
-
-// DatabaseInfo identifies a vulnerability database and its age.
-type DatabaseInfo struct {
-	Digest     string    `json:"digest"`
-	UpdatedAt  time.Time `json:"updatedAt"`
-	NextUpdate time.Time `json:"nextUpdate"`
-	Version    int       `json:"version"`
-}
-
-// Vulnerability is a known flaw in a package of the image.
-type Vulnerability struct {
-	ID        string   `json:"id"`
-	Package   string   `json:"package"`
-	Installed string   `json:"installed"`
-	Fixed     string   `json:"fixed,omitempty"`
-	Severity  Severity `json:"severity"`
-	Platforms []string `json:"platforms"`
-	Target    string   `json:"target"`
-	Title     string   `json:"title,omitempty"`
-}
-
-// Secret is a credential in the source. The credential itself is never kept.
-type Secret struct {
-	Rule     string   `json:"rule"`
-	File     string   `json:"file"`
-	Line     int      `json:"line"`
-	Severity Severity `json:"severity"`
-	Title    string   `json:"title,omitempty"`
-}
-
-// Misconfiguration is a dangerous setting in a manifest or in Terraform code.
-type Misconfiguration struct {
-	ID       string   `json:"id"`
-	File     string   `json:"file"`
-	Line     int      `json:"line"`
-	Severity Severity `json:"severity"`
-	Title    string   `json:"title,omitempty"`
-	Resource string   `json:"resource,omitempty"`
-}
-
-// Scanned is one thing the scanner looked at.
-type Scanned struct {
-	Target   string `json:"target"`
-	Type     string `json:"type"`
-	Packages int    `json:"packages"`
-}
-
-// Package is a package of the image.
-type Package struct {
-	// Class is os-pkgs or lang-pkgs, and Type what it comes as, such as
-	// gobinary or debian.
-	Class   string `json:"class"`
-	Type    string `json:"type"`
-	Name    string `json:"name"`
-	Version string `json:"version"`
-}
 
 // Verdict is the decision over findings. It exists only for findings that
 // passed: a refusal is a fault.
@@ -118,7 +44,8 @@ type Input struct {
 	App      string
 	Digest   string
 	Findings Findings
-	// Exceptions are further ones, beside the policy's: those of the app itself.
+	// Exceptions are further ones for vulnerabilities, beside the policy's: those of
+	// the app itself.
 	Exceptions []Exception
 	MaxAge     time.Duration
 	Now        time.Time
@@ -126,7 +53,8 @@ type Input struct {
 
 // Evaluate decides. It returns a policy fault when anything refuses, with one
 // detail a finding: findings about another digest, a database that is stale or
-// from the future, nothing scanned, an expired exception, a secret, and every
+// from the future, nothing scanned, an expired exception, a secret, an executable
+// that nothing identifies, a distribution past its end of life, and every
 // vulnerability or misconfiguration that the policy does not let pass.
 func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	const stage = "scan"
@@ -143,9 +71,14 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	if len(in.Findings.Scanned) == 0 {
 		return nil, step.Policy(stage, subject, "the scanner looked at nothing, so it can't decide", "check that the image holds a package type that Trivy knows")
 	}
-	own := p
-	own.Exceptions = slices.Concat(p.Exceptions, in.Exceptions)
-	j, err := own.judge(stage, in.App, in.Now)
+	if err := counted(stage, subject, in.Findings.Images); err != nil {
+		return nil, err
+	}
+	j, err := p.judge(stage, in.App, in.Now)
+	if err != nil {
+		return nil, err
+	}
+	statements, err := Policy{Exceptions: in.Exceptions}.valid(stage, in.App, in.Now)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +87,11 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 		if f.Fixed != "" {
 			mend = "fixed in " + f.Fixed
 		}
-		j.finding(f.ID, "", f.Severity, f.Fixed == "", fmt.Sprintf("%s: %s in %s %s, %s: %s", f.Severity, f.ID, f.Package, f.Installed, mend, f.Title))
+		line := fmt.Sprintf("%s: %s in %s %s, %s: %s", f.Severity, f.ID, f.Package, f.Installed, mend, f.Title)
+		j.finding(slices.Concat(j.exceptions, statements), f.ID, "", f.Severity, f.Fixed == "", line)
 	}
+	j.executables(in.Findings.Unknown)
+	j.systems(in.Findings.Images)
 	j.manifests(in.Findings)
 	if err := j.refusal(subject, "update the named packages, remove the secrets (and revoke them), mend the manifests; or add an exception with id, reason, owner and expires to slipway.yaml"); err != nil {
 		return nil, err
@@ -191,71 +127,6 @@ func (p Policy) EvaluateManifests(stage, subject string, found Findings, now tim
 	}, nil
 }
 
-// judgement is a decision on its way.
-type judgement struct {
-	policy     Policy
-	stage      string
-	now        time.Time
-	exceptions []Exception
-
-	refused, reported []string
-	excepted          []Exception
-	// expired is the first refusal of an exception that a finding needs.
-	expired error
-}
-
-func (p Policy) judge(stage, app string, now time.Time) (*judgement, error) {
-	exceptions, err := p.valid(stage, app, now)
-	if err != nil {
-		return nil, err
-	}
-	return &judgement{policy: p, stage: stage, now: now, exceptions: exceptions, reported: []string{}, excepted: []Exception{}}, nil
-}
-
-// finding decides about one; file is empty for what is in no file of the
-// repository.
-func (j *judgement) finding(id, file string, s Severity, unfixed bool, line string) {
-	e, ok := excepting(j.exceptions, id, file)
-	switch {
-	case ok:
-		if err := e.holds(j.stage, j.now); err != nil && j.expired == nil {
-			j.expired = err
-		}
-		if !slices.Contains(j.excepted, e) {
-			j.excepted = append(j.excepted, e)
-		}
-	case j.policy.refuses(s, unfixed):
-		j.refused = append(j.refused, line)
-	default:
-		j.reported = append(j.reported, line)
-	}
-}
-
-// manifests decides about secrets, which no exception lets pass, and about
-// misconfigurations.
-func (j *judgement) manifests(found Findings) {
-	for _, f := range found.Secrets {
-		j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
-	}
-	for _, f := range found.Misconfigurations {
-		j.finding(f.ID, f.File, f.Severity, false, fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title))
-	}
-}
-
-func (j *judgement) refusal(subject, mend string) error {
-	if j.expired != nil {
-		return j.expired
-	}
-	if len(j.refused) == 0 {
-		return nil
-	}
-	noun := "findings"
-	if len(j.refused) == 1 {
-		noun = "finding"
-	}
-	return step.Policy(j.stage, subject, fmt.Sprintf("%d %s at or above %s", len(j.refused), noun, strings.ToUpper(string(j.policy.Threshold))), mend, j.refused...)
-}
-
 // valid returns the exceptions for an app; one that has expired is a refusal. One
 // with a path is looked at again where a finding needs it: what has expired for
 // the platform's manifests is no reason to refuse an app.
@@ -275,14 +146,21 @@ func (p Policy) valid(stage, app string, now time.Time) ([]Exception, error) {
 	return exceptions, nil
 }
 
-// excepting returns the first exception that covers a finding.
-func excepting(exceptions []Exception, id, file string) (Exception, bool) {
+// excepting returns the first exception that covers a finding and holds; of none,
+// the first that covers it.
+func excepting(exceptions []Exception, now time.Time, covers func(Exception) bool) (Exception, bool) {
+	var found Exception
+	ok := false
 	for _, e := range exceptions {
-		if e.covers(id, file) {
+		switch {
+		case !covers(e):
+		case e.holds("", now) == nil:
 			return e, true
+		case !ok:
+			found, ok = e, true
 		}
 	}
-	return Exception{}, false
+	return found, ok
 }
 
 // holds refuses an exception whose last day is over, or can't be read.
@@ -304,7 +182,7 @@ func (p Policy) Unexcepted(stage string, found []Misconfiguration, now time.Time
 	}
 	left := []Misconfiguration{}
 	for _, f := range found {
-		e, ok := excepting(exceptions, f.ID, f.File)
+		e, ok := excepting(exceptions, now, func(e Exception) bool { return e.covers(f.ID, f.File) })
 		if !ok {
 			left = append(left, f)
 			continue

@@ -133,8 +133,8 @@ func (s *Scan) Database(
 	return dag.CurrentModule().Workdir(files), nil
 }
 
-// Report scans an image's packages on every platform, an app's source for
-// secrets, and manifests and Terraform code for misconfigurations. It has no
+// Report scans an image's packages and executables on every platform, an app's
+// source for secrets, and manifests and Terraform code for misconfigurations. It has no
 // network. The result's folder holds result.json, findings.json, report.txt,
 // report.sarif, and in sbom the bills of materials: image.cdx.json,
 // image.spdx.json, source.cdx.json and source.spdx.json.

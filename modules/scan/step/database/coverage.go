@@ -2,6 +2,8 @@ package database
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +17,17 @@ import (
 // Coverage is which advisories a database holds.
 type Coverage struct {
 	// sources are the keys of the database's data-source bucket, such as
-	// "go::The Go Vulnerability Database" or "debian 12".
+	// "go::The Go Vulnerability Database" or "debian 12", and for each release of
+	// Red Hat's whose repositories it knows one like "Red Hat 9".
 	sources []string
+	path    string
 }
+
+// Red Hat's advisories are one source for all releases. Which of them concern a
+// package is told by the repositories that it may have come from.
+const redHat = "Red Hat"
+
+var redHatRepository = regexp.MustCompile(`\Arhel-([0-9]+)-`)
 
 func cover(path string) (*Coverage, error) {
 	db, err := bolt.Open(path, 0o444, &bolt.Options{ReadOnly: true, Timeout: 10 * time.Second})
@@ -25,11 +35,23 @@ func cover(path string) (*Coverage, error) {
 		return nil, err
 	}
 	defer db.Close()
-	c := &Coverage{}
+	c := &Coverage{path: path}
 	return c, db.View(func(tx *bolt.Tx) error {
 		bucket := tx.Bucket([]byte("data-source"))
 		if bucket == nil {
 			return nil
+		}
+		if cpes := tx.Bucket([]byte(redHat + " CPE")); cpes != nil && tx.Bucket([]byte(redHat)) != nil {
+			if repositories := cpes.Bucket([]byte("repository")); repositories != nil {
+				if err := repositories.ForEach(func(key, _ []byte) error {
+					if release := redHatRepository.FindSubmatch(key); release != nil {
+						c.sources = append(c.sources, redHat+" "+string(release[1]))
+					}
+					return nil
+				}); err != nil {
+					return err
+				}
+			}
 		}
 		return bucket.ForEach(func(key, _ []byte) error {
 			// A source without a bucket of its own has no advisory.
@@ -64,7 +86,7 @@ func (c *Coverage) Check(platform string, report *types.Report) error {
 		}
 		prefix := ecosystems[result.Type] + "::"
 		if result.Class == types.ClassOSPkg {
-			prefix = system(report.Metadata.OS)
+			prefix = system(report.Metadata.OS, result.Packages)
 		}
 		if prefix != "" && prefix != "::" && c.has(prefix) {
 			continue
@@ -78,7 +100,7 @@ func (c *Coverage) Check(platform string, report *types.Report) error {
 
 // system is how a database names an operating system's advisories; empty for one
 // that this package does not know.
-func system(os *ftypes.OS) string {
+func system(os *ftypes.OS, packages ftypes.Packages) string {
 	if os == nil {
 		return ""
 	}
@@ -100,9 +122,40 @@ func system(os *ftypes.OS) string {
 	case ftypes.Chainguard:
 		return "chainguard"
 	case ftypes.RedHat, ftypes.CentOS:
-		return "Red Hat"
+		// Trivy knows by itself which repositories the packages of these releases
+		// come from. Those of another it looks up nowhere, unless they say so.
+		if !slices.Contains([]string{"6", "7", "8", "9"}, major) &&
+			slices.ContainsFunc(packages, func(p ftypes.Package) bool { return p.BuildInfo == nil || len(p.BuildInfo.ContentSets) == 0 }) {
+			return ""
+		}
+		return redHat + " " + major
 	}
 	return ""
+}
+
+// GoModules are those of the modules that the database has an advisory for, in
+// whichever version.
+func (c *Coverage) GoModules(modules []string) (map[string]bool, error) {
+	db, err := bolt.Open(c.path, 0o444, &bolt.Options{ReadOnly: true, Timeout: 10 * time.Second})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	known := map[string]bool{}
+	return known, db.View(func(tx *bolt.Tx) error {
+		for _, source := range c.sources {
+			bucket := tx.Bucket([]byte(source))
+			if !strings.HasPrefix(source, "go::") || bucket == nil {
+				continue
+			}
+			for _, module := range modules {
+				if module != "" && bucket.Bucket([]byte(module)) != nil {
+					known[module] = true
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // has says whether a source is prefix, or a language's source with prefix.

@@ -115,6 +115,9 @@ func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, r
 	if err := os.WriteFile(filepath.Join(cache, InfoFile), append(data, '\n'), 0o644); err != nil {
 		return nil, err
 	}
+	if err := settleJava(cache, info.UpdatedAt); err != nil {
+		return nil, err
+	}
 	// Reads it all back, as a scan will.
 	if _, _, err := Load(cache); err != nil {
 		return nil, err

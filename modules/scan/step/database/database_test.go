@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
-	trivytypes "github.com/aquasecurity/trivy/pkg/types"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -358,31 +356,20 @@ func TestTheGatewayServesOneRepositoryToRead(t *testing.T) {
 	}
 }
 
-func TestCoverage(t *testing.T) {
-	c := &Coverage{sources: []string{"go::Sample", "debian 12", "alpine 3.20"}}
-	report := func(class trivytypes.ResultClass, kind ftypes.TargetType, os *ftypes.OS) *trivytypes.Report {
-		r := &trivytypes.Report{Results: trivytypes.Results{{
-			Target: "x", Class: class, Type: kind, Packages: []ftypes.Package{{Name: "p"}},
-		}}}
-		r.Metadata.OS = os
-		return r
+func TestFetchedDatabaseHoldsAnEmptyJavaDatabase(t *testing.T) {
+	s, cache := store(t, nil), t.TempDir()
+	digest := publish(t, s, packed(t, good, "go::Sample"), layerMediaType)
+	_, err := Fetch(context.Background(), s, runner(t), repository, digest, cache)
+	require.NoError(t, err)
+	data, err := os.ReadFile(filepath.Join(cache, "java-db", "trivy-java.db"))
+	require.NoError(t, err)
+	for _, text := range []string{"SQLite format 3\x00", "CREATE TABLE artifacts(id INTEGER PRIMARY KEY, group_id TEXT, artifact_id TEXT)",
+		"CREATE TABLE indices(artifact_id INTEGER, version TEXT, sha1 BLOB, archive_type TEXT"} {
+		require.Contains(t, string(data), text)
 	}
-	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassLangPkg, ftypes.GoBinary, nil)))
-	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "12.5"})))
-	require.NoError(t, c.Check("linux/amd64", report(trivytypes.ClassOSPkg, ftypes.Alpine, &ftypes.OS{Family: ftypes.Alpine, Name: "3.20.1"})))
-	for name, r := range map[string]*trivytypes.Report{
-		"a language without advisories":    report(trivytypes.ClassLangPkg, ftypes.NodePkg, nil),
-		"an unknown language":              report(trivytypes.ClassLangPkg, "cobol", nil),
-		"a release without advisories":     report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "13.1"}),
-		"an unknown operating system":      report(trivytypes.ClassOSPkg, "plan9", &ftypes.OS{Family: "plan9", Name: "4"}),
-		"no operating system":              report(trivytypes.ClassOSPkg, ftypes.Debian, nil),
-		"a release that is only a prefix":  report(trivytypes.ClassOSPkg, ftypes.Debian, &ftypes.OS{Family: ftypes.Debian, Name: "1"}),
-		"a language that is only a prefix": report(trivytypes.ClassLangPkg, "g", nil),
-	} {
-		t.Run(name, func(t *testing.T) {
-			_ = refused(t, c.Check("linux/amd64", r), step.KindInfrastructure, "has no advisories, so there is no verdict")
-		})
-	}
+	about, err := os.ReadFile(filepath.Join(cache, "java-db", "metadata.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(about), `"Version":1`)
 }
 
 func refused(t *testing.T, err error, kind step.Kind, reason string) *step.Fault {

@@ -114,11 +114,10 @@ func TestCombineSaysWhereEachTargetBelongs(t *testing.T) {
 		targets = append(targets, result.Target)
 	}
 	require.Equal(t, []string{
-		"linux/arm64/app", "linux/amd64/app", "apps/sample/config_test.go",
-		"gitops/apps/sample/base/cm.yaml", "gitops/apps/sample/base/pod.yaml", "infra/local", "infra/local/main.tf",
+		"apps/sample/config_test.go", "gitops/apps/sample/base/cm.yaml", "gitops/apps/sample/base/pod.yaml",
+		"infra/local", "infra/local/main.tf", "linux/amd64/app", "linux/arm64/app",
 	}, targets)
-	last := combined.Results[len(combined.Results)-1]
-	require.Equal(t, "SLIPWAY-INLINE-IGNORE", last.Misconfigurations[0].ID)
+	require.Equal(t, "SLIPWAY-INLINE-IGNORE", combined.Results[4].Misconfigurations[0].ID)
 }
 
 func TestMergeRefusesWhatNobodyLookedAt(t *testing.T) {

@@ -30,6 +30,7 @@ func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		"", "null", "[]", `{"SchemaVersion":1}`, `{"SchemaVersion":2}`, `{"SchemaVersion":2,"Results":[null]}`, `{"SchemaVersion":2,"Results":[{"Class":"custom"}]}`,
 		`{"SchemaVersion":2,"Results":[{"Class":"lang-pkgs","Packages":[{}],"Vulnerabilities":[{"Severity":"worst"},{"Severity":"high"}]}]}`,
+		`{"SchemaVersion":2,"Metadata":{"OS":{"Family":"debian","Name":"10.13","EOSL":true}},"Results":[{"Class":"os-pkgs","Packages":[{}]}]}`,
 		`{"SchemaVersion":2,"Results":[{"Class":"secret","Target":"../x","Secrets":[{"Match":"hunter2","Code":{"Lines":[{"Content":"hunter2"}]}}]}]}`,
 		`{"SchemaVersion":2,"Results":[{"Class":"config","Misconfigurations":[{"ID":"KSV-0109","Status":"FAIL","Message":"hunter2","CauseMetadata":{"Code":{"Lines":[{"Content":"hunter2"}]},"RenderedCause":{"Raw":"hunter2"}}}]}]}`,
 		`{"SchemaVersion":2,"Results":[{"Class":"config","Misconfigurations":[{"Status":"EXCEPTION"}],"ExperimentalModifiedFindings":[{}]}]}`,
@@ -84,12 +85,12 @@ func FuzzParse(f *testing.F) {
 		if again, err := json.Marshal(d); err != nil || !bytes.Equal(written, again) {
 			t.Fatalf("%s, and then %s", written, again)
 		}
-		for _, list := range []string{"vulnerabilities", "secrets", "misconfigurations", "scanned", "packages"} {
+		for _, list := range []string{"vulnerabilities", "secrets", "misconfigurations", "scanned", "packages", "images", "unknownExecutables"} {
 			if bytes.Contains(written, []byte(`"`+list+`":null`)) {
 				t.Fatalf("%s are null", list)
 			}
 		}
-		if all := Combine(digest, []Part{part}, nil); len(all.Results) != len(report.Results) {
+		if all := Combine(digest, []Part{part}, nil); len(all.Results) != len(report.Results)+len(part.rows()) {
 			t.Fatalf("%d results became %d", len(report.Results), len(all.Results))
 		}
 	})

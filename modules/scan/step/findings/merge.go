@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/scan/utils"
 	"github.com/aquasecurity/trivy/pkg/types"
 
@@ -41,40 +40,40 @@ type Part struct {
 	// Objects are the files, below the scanned folder, that hold Kubernetes
 	// objects: each must have been checked.
 	Objects []string
-	Report  *types.Report
+	// Executables is how many executable files the image holds, and Unknown are
+	// those that nothing identifies; for KindImage only.
+	Executables int
+	Unknown     []Executable
+	Report      *types.Report
 }
 
 // Merge makes the findings of all parts; extra are misconfigurations that were
-// found without Trivy. A result that it doesn't know, an image
-// without packages and manifests without a checked file are faults: there is no
-// verdict about what nobody looked at.
+// found without Trivy. What several parts say of one thing is one finding, as bad
+// as the worst of them, in whatever order they come. A result that it doesn't
+// know, an image without packages and manifests without a checked file are
+// faults: there is no verdict about what nobody looked at.
 func Merge(digest, version string, database Database, parts []Part, extra []Misconfiguration) (*Document, error) {
 	d := &Document{
 		Digest: digest, Database: database, TrivyVersion: version,
-		Vulnerabilities: []Vulnerability{}, Secrets: []Secret{},
-		Misconfigurations: []Misconfiguration{}, Scanned: []Scanned{}, Packages: []Package{},
+		Vulnerabilities: []Vulnerability{}, Secrets: []Secret{}, Misconfigurations: []Misconfiguration{},
+		Images: []Image{}, Unknown: []Executable{}, Scanned: []Scanned{}, Packages: []Package{},
 	}
-	vulnerabilities := map[identity]*Vulnerability{}
 	for _, part := range parts {
-		if err := d.add(part, vulnerabilities); err != nil {
+		if err := d.add(part); err != nil {
 			return nil, err
 		}
 	}
-	for _, v := range vulnerabilities {
-		slices.Sort(v.Platforms)
-		v.Platforms = slices.Compact(v.Platforms)
+	for _, v := range vulnerabilities(parts) {
 		d.Vulnerabilities = append(d.Vulnerabilities, *v)
 	}
 	d.Misconfigurations = append(d.Misconfigurations, extra...)
+	d.Unknown = unknown(d.Unknown)
 	d.sort()
 	d.Packages = slices.Compact(d.Packages)
 	return d, nil
 }
 
-// identity is what makes a vulnerability the same on two platforms.
-type identity struct{ ID, Package, Installed, Target string }
-
-func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) error {
+func (d *Document) add(part Part) error {
 	packages := 0
 	var checked []string
 	for _, result := range part.Report.Results {
@@ -101,18 +100,6 @@ func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) e
 			checked = append(checked, target)
 			d.Scanned = append(d.Scanned, Scanned{Target: target, Type: string(result.Type)})
 		}
-		for _, v := range result.Vulnerabilities {
-			key := identity{v.VulnerabilityID, v.PkgName, v.InstalledVersion, place(v, result)}
-			if known := vulnerabilities[key]; known != nil {
-				known.Platforms = append(known.Platforms, part.Name)
-				continue
-			}
-			vulnerabilities[key] = &Vulnerability{
-				ID: v.VulnerabilityID, Package: v.PkgName, Installed: v.InstalledVersion, Fixed: v.FixedVersion,
-				//nolint:staticcheck // In a report it is Trivy's choice among the vendors' for this target.
-				Severity: severity(v.Severity), Platforms: []string{part.Name}, Target: key.Target, Title: line(v.Title),
-			}
-		}
 		for _, s := range result.Secrets {
 			d.Secrets = append(d.Secrets, Secret{
 				Rule: s.RuleID, File: target, Line: s.StartLine, Severity: severity(s.Severity), Title: line(s.Title)})
@@ -131,6 +118,13 @@ func (d *Document) add(part Part, vulnerabilities map[identity]*Vulnerability) e
 		return step.Policy(stage, "image for "+part.Name,
 			"holds no package that Trivy knows, so nothing can be said about its vulnerabilities",
 			"build the app in a form that Trivy reads, such as a Go binary with build information")
+	case part.Kind == KindImage:
+		image := Image{Platform: part.Name, Executables: part.Executables}
+		if os := part.Report.Metadata.OS; os != nil {
+			image.System, image.EndOfLife = line(string(os.Family)+" "+os.Name), os.Eosl
+		}
+		d.Images = append(d.Images, image)
+		d.Unknown = append(d.Unknown, part.Unknown...)
 	case part.Kind == KindSource:
 		d.Scanned = append(d.Scanned, Scanned{Target: part.Name, Type: "secret"})
 	}
@@ -157,11 +151,6 @@ func (p Part) path(target string) string {
 		return path.Join(p.Name, target)
 	}
 	return target
-}
-
-// place is the file that a package is in: its own path where Trivy knows one.
-func place(v types.DetectedVulnerability, result types.Result) string {
-	return cmp.Or(v.PkgPath, result.Target)
 }
 
 func expected(kind Kind, class types.ResultClass) bool {
@@ -193,14 +182,19 @@ func (d *Document) sort() {
 			cmp.Compare(a.Installed, b.Installed), cmp.Compare(a.Target, b.Target))
 	})
 	slices.SortFunc(d.Secrets, func(a, b Secret) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule))
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule),
+			worse(a.Severity, b.Severity), cmp.Compare(a.Title, b.Title))
 	})
 	slices.SortFunc(d.Misconfigurations, func(a, b Misconfiguration) int {
 		return cmp.Or(worse(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.ID, b.ID),
-			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Message, b.Message))
+			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Resource, b.Resource),
+			cmp.Compare(a.Message, b.Message), cmp.Compare(a.Title, b.Title))
+	})
+	slices.SortFunc(d.Images, func(a, b Image) int {
+		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.System, b.System), cmp.Compare(a.Executables, b.Executables))
 	})
 	slices.SortFunc(d.Scanned, func(a, b Scanned) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Packages, b.Packages))
 	})
 	slices.SortFunc(d.Packages, func(a, b Package) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
@@ -218,42 +212,4 @@ func Count[F any](list []F, severity func(F) string) map[string]int {
 		counts[severity(f)]++
 	}
 	return counts
-}
-
-// Combine makes one Trivy report of all parts, for Trivy itself to render. Each
-// target says where it belongs. extra are further misconfigurations, by file.
-func Combine(name string, parts []Part, extra []Misconfiguration) *types.Report {
-	all := &types.Report{
-		SchemaVersion: schemaVersion,
-		ArtifactName:  name,
-		ArtifactType:  ftypes.TypeFilesystem,
-	}
-	for _, part := range parts {
-		all.Trivy = part.Report.Trivy
-		for _, result := range part.Report.Results {
-			result.Target = part.path(result.Target)
-			if part.Kind == KindImage {
-				result.Target = path.Join(part.Name, result.Target)
-				// Trivy's SARIF prefers the package's path to the target.
-				result.Vulnerabilities = slices.Clone(result.Vulnerabilities)
-				for i := range result.Vulnerabilities {
-					if p := result.Vulnerabilities[i].PkgPath; p != "" {
-						result.Vulnerabilities[i].PkgPath = path.Join(part.Name, p)
-					}
-				}
-			}
-			all.Results = append(all.Results, result)
-		}
-	}
-	for _, m := range extra {
-		all.Results = append(all.Results, types.Result{
-			Target: m.File, Class: types.ClassConfig, Type: "text",
-			MisconfSummary: &types.MisconfSummary{Failures: 1},
-			Misconfigurations: []types.DetectedMisconfiguration{{
-				ID: m.ID, Title: m.Title, Message: m.Message, Severity: m.Severity, Status: types.MisconfStatusFailure,
-				CauseMetadata: ftypes.CauseMetadata{StartLine: m.Line, EndLine: m.Line},
-			}},
-		})
-	}
-	return all
 }

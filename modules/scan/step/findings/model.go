@@ -16,6 +16,12 @@ type Document struct {
 	Vulnerabilities   []Vulnerability    `json:"vulnerabilities"`
 	Secrets           []Secret           `json:"secrets"`
 	Misconfigurations []Misconfiguration `json:"misconfigurations"`
+	// Images are what was scanned of each platform, sorted; empty where no image
+	// was, never null.
+	Images []Image `json:"images"`
+	// Unknown are the executable files that nothing identifies, so that no
+	// advisory can be asked about them; sorted and never null.
+	Unknown []Executable `json:"unknownExecutables"`
 	// Scanned lists what was looked at, with or without findings.
 	Scanned []Scanned `json:"scanned"`
 	// Packages are those of the image, on whichever of its platforms, each
@@ -41,11 +47,12 @@ type Vulnerability struct {
 	// ID is a CVE, or the advisory's own id where it has no CVE.
 	ID      string `json:"id"`
 	Package string `json:"package"`
-	// Installed is the version found; Fixed lists those that mend it, comma
-	// separated, and is empty when there is none.
+	// Installed is the version found; Fixed lists those that mend it on any of the
+	// platforms, comma separated, and is empty when there is none.
 	Installed string `json:"installed"`
 	Fixed     string `json:"fixed"`
-	// Severity is CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN.
+	// Severity is CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN: the worst of the
+	// platforms'. What is unknown on one of them is a finding of its own.
 	Severity string `json:"severity"`
 	// Platforms are those whose image has it, such as linux/amd64.
 	Platforms []string `json:"platforms"`
@@ -74,6 +81,34 @@ type Misconfiguration struct {
 	Message string `json:"message"`
 	// Resource is what the manifest declares there; may be empty.
 	Resource string `json:"resource"`
+}
+
+// Image is the image of one platform.
+type Image struct {
+	Platform string `json:"platform"`
+	// System is the distribution and its version, such as "debian 12.5"; empty
+	// for an image without one.
+	System string `json:"system"`
+	// EndOfLife says that the distribution's publisher says nothing about it any
+	// more, so that no finding is no news.
+	EndOfLife bool `json:"endOfLife"`
+	// Executables is how many executable files it holds.
+	Executables int `json:"executables"`
+}
+
+// Executable is an executable file of an image that nothing identifies.
+type Executable struct {
+	// Path in the image, without a leading slash; that of an archive in an
+	// archive is below the outer one's.
+	Path string `json:"path"`
+	// SHA256 is the content's, in hexadecimal.
+	SHA256 string `json:"sha256"`
+	// Kind is what it is, such as "ELF file" or "Java archive".
+	Kind string `json:"kind"`
+	// Reason says why nothing is known about it.
+	Reason string `json:"reason"`
+	// Platforms are those whose image holds it.
+	Platforms []string `json:"platforms"`
 }
 
 // Scanned is one thing that Trivy looked at.

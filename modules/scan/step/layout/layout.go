@@ -199,6 +199,40 @@ func (l *Layout) check(descriptor v1.Descriptor) error {
 	return nil
 }
 
+// Layer is one layer of an image.
+type Layer struct {
+	// Digest is the blob's, DiffID that of the archive in it.
+	Digest, DiffID string
+	path           string
+}
+
+// Open opens the blob.
+func (l Layer) Open() (io.ReadCloser, error) { return os.Open(l.path) }
+
+// Layers are the layers of an image, in the order in which they are applied.
+func (l *Layout) Layers(image Image) ([]Layer, error) {
+	data, err := l.read(image.descriptor)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := v1.ParseManifest(bytes.NewReader(data))
+	if err != nil {
+		return nil, l.refuse(image.Digest, "is not an image manifest", err)
+	}
+	if data, err = l.read(manifest.Config); err != nil {
+		return nil, err
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(data))
+	if err != nil || len(config.RootFS.DiffIDs) != len(manifest.Layers) {
+		return nil, l.refuse(manifest.Config.Digest.String(), "is not this image's config", err)
+	}
+	var layers []Layer
+	for i, descriptor := range manifest.Layers {
+		layers = append(layers, Layer{Digest: descriptor.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), path: l.path(descriptor.Digest)})
+	}
+	return layers, nil
+}
+
 func (l *Layout) path(digest v1.Hash) string {
 	return filepath.Join(l.folder, "blobs", digest.Algorithm, digest.Hex)
 }

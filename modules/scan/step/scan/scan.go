@@ -116,6 +116,9 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		if err := expect(i.Platform, report, in.Expect); err != nil {
 			return nil, err
 		}
+		if err := s.executables(image, i, coverage, in.Source.Folder); err != nil {
+			return nil, err
+		}
 		if err := coverage.Check(i.Platform, report); err != nil {
 			return nil, err
 		}
@@ -275,17 +278,6 @@ func (s *scanner) scan(kind findings.Kind, name, folder string) (*types.Report, 
 	}
 	s.parts = append(s.parts, findings.Part{Kind: kind, Name: name, Report: read})
 	return read, nil
-}
-
-// packages lists the packages that a source names. They are no findings: what
-// of them is delivered is in the image.
-func (s *scanner) packages(tree Tree) (*types.Report, error) {
-	folder, err := filepath.Abs(tree.Folder)
-	if err != nil {
-		return nil, err
-	}
-	report := filepath.Join(s.work, "report.json")
-	return s.read("packages", tree.Name, report, "source-packages.json", trivy.PackageArgs(s.cache, folder, report))
 }
 
 // read runs Trivy with arguments that make it write report, takes it, and keeps

@@ -54,6 +54,12 @@ func PackageArgs(cache, folder, output string) []string {
 	return append(append(args, scanning(cache, output)...), folder)
 }
 
+// ModuleArgs scan the modules that the go.mod files below folder require.
+func ModuleArgs(cache, folder, output string) []string {
+	args := []string{"fs", "--scanners", "vuln", "--pkg-types", "library", "--list-all-pkgs"}
+	return append(append(args, scanning(cache, output)...), folder)
+}
+
 // ManifestArgs look for misconfigurations and secrets in the manifests at
 // folder, with the checks that are built into Trivy.
 func ManifestArgs(cache, secretConfig, folder, output string) []string {

@@ -26,6 +26,11 @@ func TestArgs(t *testing.T) {
 			"--format", "json", "--output", "/report.json", "--offline-scan",
 			"--skip-db-update", "--skip-java-db-update", "--skip-vex-repo-update", "--cache-backend", "memory", "--timeout", "15m",
 			"--cache-dir", "/cache", "--no-progress", "--skip-version-check", "--disable-telemetry", "/source"}},
+		"modules": {ModuleArgs("/cache", "/modules", "/report.json"), []string{
+			"fs", "--scanners", "vuln", "--pkg-types", "library", "--list-all-pkgs",
+			"--format", "json", "--output", "/report.json", "--offline-scan",
+			"--skip-db-update", "--skip-java-db-update", "--skip-vex-repo-update", "--cache-backend", "memory", "--timeout", "15m",
+			"--cache-dir", "/cache", "--no-progress", "--skip-version-check", "--disable-telemetry", "/modules"}},
 		"manifests": {ManifestArgs("/cache", "/secret.yaml", "/manifests", "/report.json"), []string{
 			"fs", "--scanners", "misconfig,secret", "--secret-config", "/secret.yaml", "--skip-check-update", "--list-all-pkgs=false",
 			"--format", "json", "--output", "/report.json", "--offline-scan",

@@ -4,6 +4,8 @@ package sample
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 )
 
@@ -37,12 +40,50 @@ func Files(t testing.TB, architecture string, files map[string]string) v1.Image 
 		require.NoError(t, err)
 	}
 	require.NoError(t, archive.Close())
+	return Layers(t, architecture, layer.Bytes())
+}
 
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	image, err := mutate.Append(image, mutate.Addendum{
-		Layer: static.NewLayer(layer.Bytes(), types.OCIUncompressedLayer), MediaType: types.OCIUncompressedLayer,
-	})
+// blob is a layer whose archive may be compressed.
+type blob struct {
+	v1.Layer
+	archive []byte
+}
+
+func (b blob) DiffID() (v1.Hash, error) {
+	hash, _, err := v1.SHA256(bytes.NewReader(b.archive))
+	return hash, err
+}
+
+func plain(t testing.TB, archive []byte) []byte {
+	t.Helper()
+	var r io.Reader
+	var err error
+	switch {
+	case bytes.HasPrefix(archive, []byte("\x1f\x8b")):
+		r, err = gzip.NewReader(bytes.NewReader(archive))
+	case bytes.HasPrefix(archive, []byte("\x28\xb5\x2f\xfd")):
+		r, err = zstd.NewReader(bytes.NewReader(archive))
+	default:
+		return archive
+	}
 	require.NoError(t, err)
+	unpacked, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return unpacked
+}
+
+// Layers is an image for linux and an architecture whose layers are archives, plain
+// or compressed, the lowest first.
+func Layers(t testing.TB, architecture string, archives ...[]byte) v1.Image {
+	t.Helper()
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	var err error
+	for _, archive := range archives {
+		image, err = mutate.Append(image, mutate.Addendum{
+			Layer: blob{static.NewLayer(archive, types.OCIUncompressedLayer), plain(t, archive)}, MediaType: types.OCIUncompressedLayer,
+		})
+		require.NoError(t, err)
+	}
 	config, err := image.ConfigFile()
 	require.NoError(t, err)
 	config = config.DeepCopy()
