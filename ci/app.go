@@ -91,7 +91,8 @@ func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("ap
 
 // Test runs the app's own tests and says how each package's went; failing ones are
 // a refusal, and so are none. They run without a network, as an ordinary user, within
-// the limits of slipway.yaml. The test of an app without Go code is its build.
+// the limits of slipway.yaml. The test of an app without Go code and without test.target
+// is its build.
 //
 // Example: dagger call app --name hello test
 //
@@ -101,36 +102,82 @@ func (a *App) Test(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if settings.Build.Package == "" {
+	if settings.Build.Package == "" && settings.Test.Target == "" {
 		image, err := a.Build(ctx)
 		if err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("built %s\n", image.Digest), nil
 	}
-	tests, err := a.tests(ctx)
+	tests, output, err := a.tests(ctx)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
+	// Each line is marked, so that none is one of the pipeline's own.
+	for line := range strings.Lines(output) {
+		b.WriteString("| " + strings.TrimRight(line, "\n") + "\n")
+	}
 	for _, p := range tests.Packages {
 		fmt.Fprintf(&b, "ok  \t%s\t%d passed, %d skipped\n", p.Name, p.Passed, p.Skipped)
 	}
 	return printable.Text(b.String()), nil
 }
 
-// tests are the app's own, which have passed; none for an app without Go code.
-func (a *App) tests(ctx context.Context) (build.Tests, error) {
-	var tests build.Tests
+// tests are the app's own, which have passed: those of its Go packages and the stage
+// of its Dockerfile that app.yaml names, with what the stage's last command printed.
+// An app without either has none.
+func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err error) {
 	settings, err := a.Slipway.settings(ctx, a.Name)
-	if err != nil || settings.Build.Package == "" {
-		return tests, err
+	if err != nil {
+		return tests, "", err
+	}
+	if settings.Build.Package != "" {
+		app, err := a.goApp(settings)
+		if err != nil {
+			return tests, "", err
+		}
+		if err := decode(ctx, app.Test(), &tests); err != nil {
+			return tests, "", err
+		}
+	}
+	if settings.Test.Target != "" {
+		if output, err = a.dockerfileTest(ctx, settings); err != nil {
+			return tests, "", err
+		}
+		// How many tests a stage is made of is not known: it counts as one.
+		stage := build.TestPackage{Name: settings.Build.File + " --target " + settings.Test.Target, Counts: build.Counts{Passed: 1}}
+		tests.Packages = append(tests.Packages, stage)
+		tests.Add(stage.Counts)
+	}
+	return tests, output, nil
+}
+
+// limits are those of what the app brings along.
+func (a *App) limits(settings *config.App) (config.Limits, error) {
+	c, err := a.Slipway.config()
+	if err != nil {
+		return config.Limits{}, err
+	}
+	return c.Build.Limits.Lowered("apps/"+a.Name+"/"+config.AppFile+": limits", settings.Limits)
+}
+
+// binaries are the app's programs, a folder for each architecture, with the commit
+// compiled in where app.yaml wants it; nil for an app without Go code.
+func (a *App) binaries(ctx context.Context, settings *config.App, revision string) (*dagger.Directory, error) {
+	if settings.Build.Package == "" {
+		return nil, nil
 	}
 	app, err := a.goApp(settings)
 	if err != nil {
-		return tests, err
+		return nil, err
 	}
-	return tests, decode(ctx, app.Test(), &tests)
+	var define string
+	if settings.Build.Version != "" && revision != "" {
+		define = settings.Build.Version + "=" + revision
+	}
+	binaries := app.Binaries(settings.Build.Mains(), settings.Arches(), dagger.BuildGoAppBinariesOpts{Define: define})
+	return binaries, decode(ctx, binaries, nil)
 }
 
 // goApp is the app in its box.
@@ -139,7 +186,7 @@ func (a *App) goApp(settings *config.App) (*dagger.BuildGoApp, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, err := c.Build.Limits.Lowered("apps/"+a.Name+"/"+config.AppFile+": limits", settings.Limits)
+	limits, err := a.limits(settings)
 	if err != nil {
 		return nil, err
 	}
@@ -152,10 +199,7 @@ func (a *App) goApp(settings *config.App) (*dagger.BuildGoApp, error) {
 	return app, nil
 }
 
-// arches are the architectures that every image is for.
-var arches = []string{"amd64", "arm64"}
-
-// Build makes the app's image for linux/amd64 and linux/arm64. The same source
+// Build makes the app's image for the platforms of its app.yaml. The same source
 // gives the same digest on every engine.
 //
 // Example: dagger call app --name hello build digest
@@ -182,53 +226,29 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 		return nil, err
 	}
 	labels := settings.Labels()
-	var binaries *dagger.Directory
-	if settings.Build.Package != "" {
-		app, err := a.goApp(settings)
+	var revision string
+	if settings.Build.Version != "" {
+		from, err := compared()
 		if err != nil {
 			return nil, err
 		}
-		var define string
-		if settings.Build.Version != "" {
-			from, err := compared()
-			if err != nil {
-				return nil, err
-			}
-			define = settings.Build.Version + "=" + from.revision()
-		}
-		binaries = app.Binaries(settings.Build.Mains(), arches, dagger.BuildGoAppBinariesOpts{Define: define})
-		if err := decode(ctx, binaries, nil); err != nil {
-			return nil, err
-		}
+		revision = from.revision()
+	}
+	binaries, err := a.binaries(ctx, settings, revision)
+	if err != nil {
+		return nil, err
 	}
 	var out *dagger.Directory
 	switch settings.Build.Kind {
 	case config.KindGo:
-		out = dag.Build().Assemble(a.Name, a.source(), binaries, arches, settings.Port, labels)
+		out = dag.Build().Assemble(a.Name, a.source(), binaries, settings.Arches(), settings.Port, labels)
 	case config.KindDockerfile:
-		checked := dag.Build().CheckDockerfile(a.source(), settings.Build.File)
-		if err := decode(ctx, checked, nil); err != nil {
+		images, err := a.recipe(settings, binaries).archives(ctx)
+		if err != nil {
 			return nil, err
 		}
-		tarball := func(arch string) (*dagger.File, error) {
-			source := a.source()
-			if binaries != nil {
-				source = source.WithDirectory("bin/"+arch, binaries.Directory(arch))
-			}
-			image, err := dockerfileImage(ctx, source, settings.Build.File, arch)
-			if err != nil {
-				return nil, dockerfileFault(a.Name, settings.Build.File, arch, err)
-			}
-			return image.AsTarball(dagger.ContainerAsTarballOpts{MediaTypes: dagger.ImageMediaTypesOcimediaTypes}), nil
-		}
-		var amd64, arm64 *dagger.File
-		if err := sideBySide(
-			func() (err error) { amd64, err = tarball("amd64"); return },
-			func() (err error) { arm64, err = tarball("arm64"); return },
-		); err != nil {
-			return nil, err
-		}
-		out = dag.Build().Normalize(a.source(), amd64, arm64, labels)
+		archives := dagger.BuildNormalizeOpts{Amd64: images["linux/amd64"], Arm64: images["linux/arm64"]}
+		out = dag.Build().Normalize(a.source(), labels, archives)
 	}
 	var built struct {
 		Digest   string `json:"digest"`

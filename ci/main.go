@@ -59,6 +59,10 @@ type Slipway struct {
 	// +private
 	Variables *dagger.Secret
 	// +private
+	BuildSecretNames []string
+	// +private
+	BuildSecrets []*dagger.Secret
+	// +private
 	Prebuilt *dagger.Directory
 	// +private
 	Modules *ModuleSource

@@ -56,7 +56,7 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	tested, err := i.Image.App.tests(ctx)
+	tested, _, err := i.Image.App.tests(ctx)
 	if err != nil {
 		return nil, err
 	}

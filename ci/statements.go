@@ -141,8 +141,9 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		return nil, err
 	}
 	build := &evidence.Build{
-		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File},
-		Revision:   i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
+		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File,
+			Args: settings.Build.Args, Target: settings.Build.Target, Secrets: settings.Build.Secrets},
+		Revision: i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: settings.Platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
 	}
 	if settings.Build.Package != "" {
 		if build.Toolchain, err = dag.Toolbox().Toolchain(ctx); err != nil {
@@ -153,12 +154,8 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		}
 	}
 	if settings.Build.Kind == config.KindDockerfile {
-		var checked struct {
-			Bases []struct {
-				Reference string `json:"reference"`
-			} `json:"bases"`
-		}
-		if err := decode(ctx, dag.Build().CheckDockerfile(i.App.source(), settings.Build.File), &checked); err != nil {
+		checked, err := i.App.recipe(settings, nil).checked(ctx)
+		if err != nil {
 			return nil, err
 		}
 		for _, base := range checked.Bases {
@@ -166,12 +163,12 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 				build.Bases = append(build.Bases, untagged(repository)+"@"+digest)
 			}
 		}
+		for _, f := range checked.Fetches {
+			build.Fetched = append(build.Fetched, evidence.Fetched{URL: f.URL, Checksum: f.Checksum, Commit: f.Commit})
+		}
 	}
 	return build, nil
 }
-
-// platforms that every image is for.
-var platforms = []string{"linux/amd64", "linux/arm64"}
 
 // untagged is a repository without the tag that may stand behind it.
 func untagged(name string) string {

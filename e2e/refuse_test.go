@@ -177,6 +177,14 @@ func TestUnpinnedBaseImageIsRefused(t *testing.T) {
 	refused(t, err, "build: ", "Dockerfile:1", "nginx:1.29")
 }
 
+func TestNetworkOfABuildIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	dir := source(t, map[string]string{"apps/pages/Dockerfile": "FROM scratch\nCOPY --chmod=0755 bin/${TARGETARCH}/pages /pages\nrun \\\n --network=host [\"/pages\"]\nUSER 65532\n"})
+	_, err := p.call(dir, p.options(), "app", "--name", "pages", "build", "digest")
+	refused(t, err, "build: refused by policy: Dockerfile:3: RUN --network=host: a build reaches no network")
+}
+
 func TestACheckoutThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared

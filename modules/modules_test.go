@@ -60,7 +60,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 	for module, functions := range map[string][]string{
 		"toolchain": {"go", "version"},
 		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":     {"assemble", "box", "check-dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
+		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
 		"infra":     {"programs", "root"},
@@ -411,7 +411,7 @@ func TestDockerfileCheckNamesTheLine(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch AS base\nFROM alpine:3.23\n"), 0o644))
-	out := must(t, "build", "call", "check-dockerfile", "--source", dir, "--file", "Dockerfile", "file", "--path", "result.json", "contents")
+	out := must(t, "build", "call", "dockerfile", "--source", dir, "--file", "Dockerfile", "check", "--platforms", "linux/amd64", "file", "--path", "result.json", "contents")
 	var result struct {
 		Fault struct{ Kind, Stage, Input, Reason string }
 	}

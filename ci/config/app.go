@@ -30,6 +30,11 @@ type App struct {
 	Port int `yaml:"port"`
 	// Limits lower the platform's for what this app brings along.
 	Limits Limits `yaml:"limits"`
+	// Platforms are those that the image is for, of Platforms; all of them unless
+	// said.
+	Platforms []string `yaml:"platforms"`
+	// Test says how a Dockerfile app is tested.
+	Test Test `yaml:"test"`
 	// Annotations are further OCI annotations, by their full key.
 	Annotations map[string]string `yaml:"annotations"`
 }
@@ -71,7 +76,31 @@ type Build struct {
 	Version string `yaml:"version"`
 	// File is the Dockerfile of a Dockerfile app, relative to its folder.
 	File string `yaml:"file"`
+	// Args are build arguments of a Dockerfile app.
+	Args map[string]string `yaml:"args"`
+	// Target is the stage of the Dockerfile that becomes the image; the last one
+	// unless said.
+	Target string `yaml:"target"`
+	// Secrets are the ids that secret mounts of the Dockerfile name.
+	Secrets []string `yaml:"secrets"`
 }
+
+// Test is how an app is tested by its Dockerfile.
+type Test struct {
+	// Target is the stage whose build runs the tests.
+	Target string `yaml:"target"`
+}
+
+// Platforms are those that an image can be for.
+var Platforms = []string{"linux/amd64", "linux/arm64"}
+
+var (
+	argName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]*\z`)
+	// stageName is what BuildKit takes for a stage's name.
+	stageName = regexp.MustCompile(`\A[a-z][a-z0-9_.-]*\z`)
+	// secretID is a secret's id in a mount, and its file's name.
+	secretID = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_.-]*\z`)
+)
 
 // ParseApp reads and checks an app's descriptor; name is its folder's.
 func ParseApp(name string, data []byte) (*App, error) {
@@ -112,6 +141,12 @@ func ParseApp(name string, data []byte) (*App, error) {
 	if v := a.Build.Version; v != "" && !variablePattern.MatchString(v) {
 		return nil, step.Input(stage, fmt.Sprintf("%s: build.version %q", where, v), "is not a variable of Go", "give importpath.name, such as main.version")
 	}
+	if err := a.platforms(where); err != nil {
+		return nil, err
+	}
+	if err := a.dockerfile(where); err != nil {
+		return nil, err
+	}
 	switch a.Packaging {
 	case "":
 		a.Packaging = PackagingKustomize
@@ -128,6 +163,68 @@ func ParseApp(name string, data []byte) (*App, error) {
 		}
 	}
 	return a, nil
+}
+
+// platforms checks them, and puts them in the order that an index has.
+func (a *App) platforms(where string) error {
+	if a.Platforms == nil {
+		a.Platforms = slices.Clone(Platforms)
+	}
+	slices.Sort(a.Platforms)
+	for i, platform := range a.Platforms {
+		if !slices.Contains(Platforms, platform) || i > 0 && a.Platforms[i-1] == platform {
+			return step.Input(stage, fmt.Sprintf("%s: platforms: %.80q", where, platform), "is not a platform that images are built for, or is named twice", "use "+strings.Join(Platforms, " or ")+", or leave platforms out for both")
+		}
+	}
+	if len(a.Platforms) == 0 {
+		return step.Input(stage, where+": platforms", "names none", "use "+strings.Join(Platforms, " or ")+", or leave platforms out for both")
+	}
+	return nil
+}
+
+// dockerfile checks what only a Dockerfile app has.
+func (a *App) dockerfile(where string) error {
+	b := a.Build
+	if b.Kind != KindDockerfile {
+		if len(b.Args) > 0 || b.Target != "" || len(b.Secrets) > 0 || a.Test.Target != "" {
+			return step.Input(stage, where+": build.args, build.target, build.secrets or test.target", "is for a Dockerfile, and the app has none", "take it out, or use build.kind: dockerfile")
+		}
+		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
+		if !argName.MatchString(key) || strings.ContainsFunc(b.Args[key], unicode.IsControl) {
+			return step.Input(stage, fmt.Sprintf("%s: build.args: %.80q", where, key), "is not a build argument", "use a name of letters, digits and _, and a value on one line")
+		}
+	}
+	for _, target := range []struct{ at, name string }{{"build.target", b.Target}, {"test.target", a.Test.Target}} {
+		if target.name != "" && !stageName.MatchString(target.name) {
+			return step.Input(stage, fmt.Sprintf("%s: %s %.80q", where, target.at, target.name), "is not a stage's name", "name a stage that FROM … AS makes, in small letters")
+		}
+	}
+	for i, id := range b.Secrets {
+		if !secretID.MatchString(id) || slices.Contains(b.Secrets[:i], id) {
+			return step.Input(stage, fmt.Sprintf("%s: build.secrets: %.80q", where, id), "is not a secret's id, or is named twice", "use letters, digits, _, . and -")
+		}
+	}
+	return nil
+}
+
+// Arches are the architectures of the platforms, in their order.
+func (a *App) Arches() []string {
+	var all []string
+	for _, platform := range a.Platforms {
+		all = append(all, strings.TrimPrefix(platform, "linux/"))
+	}
+	return all
+}
+
+// Arguments are the build arguments as KEY=VALUE, in order.
+func (b Build) Arguments() []string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(b.Args)) {
+		all = append(all, key+"="+b.Args[key])
+	}
+	return all
 }
 
 func (a *App) badPackage(where, p string) error {

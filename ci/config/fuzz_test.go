@@ -95,6 +95,12 @@ func FuzzParseApp(f *testing.F) {
 		if len(app.Annotations)+len(again.Annotations) == 0 {
 			app.Annotations, again.Annotations = nil, nil
 		}
+		if len(app.Build.Args)+len(again.Build.Args) == 0 {
+			app.Build.Args, again.Build.Args = nil, nil
+		}
+		if len(app.Build.Secrets)+len(again.Build.Secrets) == 0 {
+			app.Build.Secrets, again.Build.Secrets = nil, nil
+		}
 		if !reflect.DeepEqual(app, again) {
 			t.Fatalf("%+v became %+v", app, again)
 		}

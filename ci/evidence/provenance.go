@@ -49,6 +49,12 @@ type Parameters struct {
 	Package string `json:"package,omitempty"`
 	// Dockerfile is its path in the app's folder, if there is one.
 	Dockerfile string `json:"dockerfile,omitempty"`
+	// Args are the Dockerfile's build arguments.
+	Args map[string]string `json:"args,omitempty"`
+	// Target is the Dockerfile's stage that was built, if not the last.
+	Target string `json:"target,omitempty"`
+	// Secrets are the ids of those that the build could mount.
+	Secrets []string `json:"secrets,omitempty"`
 }
 
 // RunDetails are who built.
@@ -77,6 +83,8 @@ type Build struct {
 	Toolchain string
 	// Bases are the images that a Dockerfile takes content from, by digest.
 	Bases []string
+	// Fetched are the files and Git repositories that a Dockerfile adds.
+	Fetched []Fetched
 	// Platforms that the image is for.
 	Platforms []string
 	Runner    Runner
@@ -90,6 +98,14 @@ const Dirty = "-dirty"
 // uncommittedName is the annotation of a source that names what differs.
 const uncommittedName = "uncommitted"
 
+// Fetched is something that was fetched for a build.
+type Fetched struct {
+	// URL is where it came from.
+	URL string
+	// Checksum is a file's sha256:…, Commit a repository's; one of the two.
+	Checksum, Commit string
+}
+
 // Names of resolved dependencies.
 const (
 	sourceName    = "source"
@@ -97,6 +113,8 @@ const (
 	goSumName     = "go.sum"
 	toolchainName = "toolchain"
 	baseName      = "base image"
+	fileName      = "added file"
+	repoName      = "added repository"
 )
 
 // Provenance is the predicate about the build.
@@ -135,6 +153,13 @@ func (b Build) Provenance() Provenance {
 	for _, base := range b.Bases {
 		repository, digest, _ := strings.Cut(base, "@")
 		add(Descriptor{Name: baseName, URI: "docker://" + repository, Digest: digestSet(digest)})
+	}
+	for _, f := range b.Fetched {
+		if f.Commit != "" {
+			add(Descriptor{Name: repoName, URI: "git+" + f.URL, Digest: map[string]string{"gitCommit": f.Commit}})
+			continue
+		}
+		add(Descriptor{Name: fileName, URI: f.URL, Digest: digestSet(f.Checksum)})
 	}
 	return p
 }

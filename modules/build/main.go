@@ -82,47 +82,39 @@ func (*Build) Committed(
 		Directory("/out")
 }
 
-// CheckDockerfile refuses a Dockerfile whose base images are not pinned by
-// digest. The result's folder holds result.json.
-//
-// +cache="168h"
-func (*Build) CheckDockerfile(
-	// The app's folder.
-	source *dagger.Directory,
-	// The Dockerfile's path in it.
-	file string,
-) *dagger.Directory {
-	return runner().
-		WithMountedDirectory("/source", source).
-		WithExec([]string{"/step", "dockerfile-check", "--out", "/out", "--file", "/source/" + file}).
-		Directory("/out")
-}
-
-// Normalize makes a reproducible image index of two images that an engine
-// built, and refuses one that runs as root. The result's folder holds
-// result.json and the OCI layout.
+// Normalize makes a reproducible image index of images that an engine built, and
+// refuses one that runs as root. The result's folder holds result.json and the OCI
+// layout.
 //
 // +cache="168h"
 func (*Build) Normalize(
 	// The app's folder, whose Git tree id becomes the revision label.
 	source *dagger.Directory,
-	// The image for linux/amd64, as an OCI tarball.
-	amd64 *dagger.File,
-	// The image for linux/arm64, as an OCI tarball.
-	arm64 *dagger.File,
 	// OCI annotations as key=value.
 	labels []string,
+	// The image for linux/amd64, as an OCI tarball.
+	// +optional
+	amd64 *dagger.File,
+	// The image for linux/arm64, as an OCI tarball.
+	// +optional
+	arm64 *dagger.File,
 ) *dagger.Directory {
-	args := []string{
-		"/step", "normalize", "--out", "/out", "--tree", "/source",
-		"--image", "linux/amd64=/image/amd64.tar", "--image", "linux/arm64=/image/arm64.tar",
-	}
-	return runner().
+	base, args := forPlatforms(runner(), []string{"/step", "normalize", "--out", "/out", "--tree", "/source"}, "--image", amd64, arm64)
+	return base.
 		WithMountedDirectory("/source", source).
-		WithMountedFile("/image/amd64.tar", amd64).
-		WithMountedFile("/image/arm64.tar", arm64).
 		WithExec(withLabels(args, labels)).
 		Directory("/out")
+}
+
+// forPlatforms adds the files of those platforms that are built.
+func forPlatforms(base *dagger.Container, args []string, flag string, amd64, arm64 *dagger.File) (*dagger.Container, []string) {
+	if amd64 != nil {
+		base, args = base.WithMountedFile("/input/amd64", amd64), append(args, flag, "linux/amd64=/input/amd64")
+	}
+	if arm64 != nil {
+		base, args = base.WithMountedFile("/input/arm64", arm64), append(args, flag, "linux/arm64=/input/arm64")
+	}
+	return base, args
 }
 
 // Publish pushes a layout's index by digest, with every blob that the registry

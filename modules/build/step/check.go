@@ -2,44 +2,87 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"slipway/build/step/commit"
 	"slipway/build/step/dockerfile"
+	"slipway/build/step/image"
 	"slipway/step"
 )
 
+// recipe are the flags that say which Dockerfile is built, and how.
+type recipe struct {
+	source, file             string
+	platforms, args, secrets list
+	target, shown            string
+	content                  []byte
+	options                  dockerfile.Options
+}
+
+func recipeFlags(fs *flag.FlagSet) *recipe {
+	r := &recipe{}
+	fs.StringVar(&r.source, "source", "", "the app's folder, which is the build context")
+	fs.StringVar(&r.file, "file", "Dockerfile", "the Dockerfile's path in it")
+	fs.StringVar(&r.shown, "display", "", "what to call the file in refusals; --file when absent")
+	fs.Var(&r.platforms, "platform", "platform that is built, such as linux/amd64; repeatable")
+	fs.Var(&r.args, "build-arg", "build argument that the builder will be given, as KEY=VALUE; repeatable")
+	fs.StringVar(&r.target, "target", "", "the stage that is built; the last one when absent")
+	fs.Var(&r.secrets, "secret", "id of a secret that the build may mount; repeatable")
+	return r
+}
+
+// read takes the flags for what they stand for.
+func (r *recipe) read() error {
+	if r.shown == "" {
+		r.shown = r.file
+	}
+	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Target: r.target, Secrets: r.secrets}
+	for _, v := range r.args {
+		key, value, ok := strings.Cut(v, "=")
+		if !ok || key == "" {
+			return step.Input(dockerfile.Stage, fmt.Sprintf("--build-arg %.80q", v), "is not KEY=VALUE", "give a name, an equals sign and a value")
+		}
+		r.options.Args[key] = value
+	}
+	var err error
+	r.content, err = r.inside(r.file)
+	if err != nil {
+		return step.Input(dockerfile.Stage, r.shown, "can't be read", "give the path of a Dockerfile").Because(err)
+	}
+	return nil
+}
+
+// inside reads a file of the app; no link leads it elsewhere.
+func (r *recipe) inside(name string) ([]byte, error) {
+	root, err := os.OpenRoot(r.source)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.ReadFile(name)
+}
+
 func dockerfileCheck(name string, args []string) (string, func(context.Context) (any, error), error) {
 	fs, out := flags(name)
-	file := fs.String("file", "", "the Dockerfile")
-	shown := fs.String("display", "", "what to call the file in refusals; --file when absent")
-	var buildArgs list
-	fs.Var(&buildArgs, "build-arg", "build argument that the builder will be given, as KEY=VALUE; repeatable")
+	r := recipeFlags(fs)
 	err := finish(fs, args, out)
 	return *out, func(context.Context) (any, error) {
-		given := map[string]string{}
-		for _, v := range buildArgs {
-			key, value, ok := strings.Cut(v, "=")
-			if !ok || key == "" {
-				return nil, step.Input(dockerfile.Stage, fmt.Sprintf("--build-arg %.80q", v), "is not KEY=VALUE", "give a name, an equals sign and a value")
-			}
-			given[key] = value
+		if err := r.read(); err != nil {
+			return nil, err
 		}
-		path := *shown
-		if path == "" {
-			path = *file
-		}
-		content, err := os.ReadFile(*file)
-		if err != nil {
-			return nil, step.Input(dockerfile.Stage, path, "can't be read", "give the path of a Dockerfile").Because(err)
-		}
-		checked, err := dockerfile.Check(path, content, given)
+		checked, err := dockerfile.Check(r.shown, r.content, r.options)
 		if err != nil {
 			return nil, err
 		}
-		say("%s: %d bases, each pinned", path, len(checked.Bases))
+		if checked.Ignore, err = r.ignored(); err != nil {
+			return nil, err
+		}
+		say("%s: %d bases, each pinned", r.shown, len(checked.Bases))
 		return checked, nil
 	}, err
 }
@@ -60,4 +103,78 @@ func committed(name string, args []string) (string, func(context.Context) (any, 
 		say("commit %s, %d differences", result.Commit, len(result.Uncommitted))
 		return result, nil
 	}, err
+}
+
+// ignored are the patterns of the ignore file that the builder would take: the
+// Dockerfile's own if it isn't empty, else that of the folder.
+func (r *recipe) ignored() ([]string, error) {
+	for _, name := range []string{r.file + ".dockerignore", ".dockerignore"} {
+		content, err := r.inside(name)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, step.Input(dockerfile.Stage, name, "can't be read", "make it a file of the app").Because(err)
+		}
+		if len(content) > 0 {
+			return dockerfile.Ignored(name, content)
+		}
+	}
+	return []string{}, nil
+}
+
+func dockerfileRewrite(name string, args []string) (string, func(context.Context) (any, error), error) {
+	fs, out := flags(name)
+	r := recipeFlags(fs)
+	var box, images list
+	fs.Var(&box, "box", "argument of the box that runs each command; repeatable, in order")
+	fs.Var(&images, "image", "base image as REFERENCE=PLATFORM=PATH of an OCI archive that has its config; repeatable")
+	err := finish(fs, args, out)
+	return *out, func(context.Context) (any, error) {
+		if err := r.read(); err != nil {
+			return nil, err
+		}
+		configs, err := configs(r, images, *out)
+		if err != nil {
+			return nil, err
+		}
+		rewritten, err := dockerfile.Rewrite(r.shown, r.content, r.options, box, configs)
+		if err != nil {
+			return nil, err
+		}
+		scripts := filepath.Join(*out, dockerfile.ScriptsFolder)
+		if err := os.MkdirAll(scripts, 0o755); err != nil {
+			return nil, err
+		}
+		for name, script := range rewritten.Scripts {
+			if err := os.WriteFile(filepath.Join(scripts, name), script, 0o755); err != nil {
+				return nil, err
+			}
+		}
+		return struct{}{}, os.WriteFile(filepath.Join(*out, "Dockerfile"), rewritten.Dockerfile, 0o644)
+	}, err
+}
+
+// configs are those of the base images.
+func configs(r *recipe, images list, out string) (map[dockerfile.Config]dockerfile.ImageConfig, error) {
+	all := map[dockerfile.Config]dockerfile.ImageConfig{}
+	// Beside the result, where there is room: /tmp may be memory.
+	scratch := filepath.Join(out, ".scratch")
+	if err := os.MkdirAll(scratch, 0o700); err != nil {
+		return nil, fmt.Errorf("make scratch folder: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	for _, value := range images {
+		reference, archive, ok := strings.Cut(value, "=")
+		if !ok || len(r.platforms) != 1 {
+			return nil, step.Input(dockerfile.Stage, fmt.Sprintf("--image %.200q", value), "is not REFERENCE=PLATFORM=PATH for one --platform", "give the base image's archive")
+		}
+		source, err := image.ParseSource("image", archive)
+		if err != nil {
+			return nil, err
+		}
+		config, err := image.ReadConfig(scratch, source)
+		if err != nil {
+			return nil, err
+		}
+		all[dockerfile.Config{Build: r.platforms[0], Platform: source.Platform, Reference: reference}] = dockerfile.ImageConfig{Shell: config.Shell, OnBuild: config.OnBuild}
+	}
+	return all, nil
 }

@@ -21,15 +21,16 @@ import (
 type command func(name string, args []string) (out string, work func(context.Context) (any, error), err error)
 
 var commands = map[string]command{
-	"assemble":         assemble,
-	"normalize":        normalize,
-	"dockerfile-check": dockerfileCheck,
-	"committed":        committed,
-	"publish":          publish,
-	"fetch-verify":     fetchVerify,
-	"pull":             pull,
-	"pack":             pack,
-	"unpack":           unpack,
+	"assemble":           assemble,
+	"normalize":          normalize,
+	"dockerfile-check":   dockerfileCheck,
+	"dockerfile-rewrite": dockerfileRewrite,
+	"committed":          committed,
+	"publish":            publish,
+	"fetch-verify":       fetchVerify,
+	"pull":               pull,
+	"pack":               pack,
+	"unpack":             unpack,
 }
 
 func main() {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"debug/elf"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"log"
@@ -24,7 +26,7 @@ import (
 func run(t *testing.T, args ...string) (map[string]any, string, error) {
 	t.Helper()
 	progress = io.Discard
-	out := t.TempDir()
+	out := filepath.Join(t.TempDir(), "out") // the program makes it
 	where, work, err := parse(append(args, "--out", out))
 	require.NoError(t, err)
 	require.Equal(t, out, where)
@@ -99,20 +101,90 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
+const pin = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// app makes an app's folder.
+func app(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
+	}
+	return dir
+}
+
 func TestDockerfileCheck(t *testing.T) {
-	const pin = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	file := testinput.File(t, "Dockerfile", []byte("ARG TAG\nFROM golang:${TAG}"+pin+"\n"))
-	got, _, err := run(t, "dockerfile-check", "--file", file, "--build-arg", "TAG=1.26")
+	dir := app(t, map[string]string{
+		"Dockerfile":    "ARG TAG\nFROM golang:${TAG}" + pin + "\nRUN --mount=type=secret,id=token true\nFROM scratch AS other\n",
+		".dockerignore": "# a note\n*\n!/bin/ \n",
+	})
+	got, _, err := run(t, "dockerfile-check", "--source", dir, "--build-arg", "TAG=1.26", "--platform", "linux/amd64", "--secret", "token")
 	require.NoError(t, err)
 	data, err := json.Marshal(got)
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"bases":[{"line":2,"instruction":"FROM","reference":"golang:1.26`+pin+`","kind":"image"}]}`, string(data))
+	assert.JSONEq(t, `{"bases":[{"line":2,"instruction":"FROM","reference":"golang:1.26`+pin+`","kind":"image"},{"line":4,"instruction":"FROM","reference":"scratch","kind":"scratch"}],
+		"fetches":null,"configs":null,"ignore":["*","!bin"]}`, string(data))
 
-	file = testinput.File(t, "Dockerfile", []byte("FROM golang:1.26\n"))
-	_, _, err = run(t, "dockerfile-check", "--file", file, "--display", "apps/web/Dockerfile")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile.dockerignore"), []byte("docs\n"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM golang"+pin+"\n"), 0o644))
+	got, _, err = run(t, "dockerfile-check", "--source", dir, "--platform", "linux/amd64")
+	require.NoError(t, err)
+	assert.Equal(t, []any{"docs"}, got["ignore"])
+	assert.Equal(t, []any{map[string]any{"build": "linux/amd64", "platform": "linux/amd64", "reference": "golang" + pin}}, got["configs"])
+
+	for name, tc := range map[string]struct {
+		files map[string]string
+		args  []string
+		want  []any
+	}{
+		"tag":                 {map[string]string{"Dockerfile": "FROM golang:1.26\n"}, nil, []any{step.KindPolicy, "build", "apps/web/Dockerfile:1"}},
+		"target that is none": {map[string]string{"Dockerfile": "FROM scratch\n"}, []string{"--target", "test"}, []any{step.KindInput, "build", `apps/web/Dockerfile: target "test"`}},
+		"bad ignore file":     {map[string]string{"Dockerfile": "FROM scratch\n", ".dockerignore": "[\n"}, nil, []any{step.KindInput, "build", ".dockerignore"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := run(t, append([]string{"dockerfile-check", "--source", app(t, tc.files), "--platform", "linux/amd64", "--display", "apps/web/Dockerfile"}, tc.args...)...)
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, tc.want, []any{f.Kind, f.Stage, f.Input})
+		})
+	}
+}
+
+// A link in an app's folder leads to nothing of the machine that builds it.
+func TestDockerfileCheckStaysInsideTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	outside := testinput.File(t, "Dockerfile", []byte("FROM scratch\n"))
+	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "Dockerfile")))
+	_, _, err := run(t, "dockerfile-check", "--source", dir, "--platform", "linux/amd64")
 	f, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
-	assert.Equal(t, []any{step.KindPolicy, "build", "apps/web/Dockerfile:1"}, []any{f.Kind, f.Stage, f.Input})
+	assert.Equal(t, []any{step.KindInput, "Dockerfile", "can't be read"}, []any{f.Kind, f.Input, f.Reason})
+}
+
+func TestDockerfileRewrite(t *testing.T) {
+	_, base, err := run(t, "assemble", "--binary", "linux/amd64="+testinput.Static(t, elf.EM_X86_64), "--zoneinfo", testinput.Zoneinfo(t), "--tree", testinput.Tree(t))
+	require.NoError(t, err)
+	archive := filepath.Join(t.TempDir(), "base.tar")
+	f, err := os.Create(archive)
+	require.NoError(t, err)
+	tw := tar.NewWriter(f)
+	require.NoError(t, errors.Join(tw.AddFS(os.DirFS(filepath.Join(base, "layout"))), tw.Close(), f.Close()))
+	dir := app(t, map[string]string{"Dockerfile": "FROM golang" + pin + "\nCOPY . /\nRUN <<E\n#!/x\nE\n"})
+	args := []string{"dockerfile-rewrite", "--source", dir, "--platform", "linux/amd64", "--box", "run", "--box=--time=1m"}
+	_, out, err := run(t, append(args, "--image", "golang"+pin+"=linux/amd64="+archive)...)
+	require.NoError(t, err)
+	found := files(t, out)
+	assert.Equal(t, "FROM golang"+pin+"\nCOPY context/ /\nRUN --network=none --mount=type=bind,source=scripts/3,target=/~slipway/script "+
+		"--mount=type=bind,source=box/amd64,target=/~slipway/box [\"/~slipway/box\",\"run\",\"--time=1m\",\"--\",\"/~slipway/script\"]\n\n\n", found["Dockerfile"])
+	assert.Equal(t, "#!/x\n", found["scripts/3"])
+	info, err := os.Stat(filepath.Join(out, "scripts", "3"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o755), info.Mode())
+
+	_, _, err = run(t, args...)
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "has no config for linux/amd64", fault.Reason)
 }
 
 func TestWrongFlagValuesAreInputFaults(t *testing.T) {
@@ -127,7 +199,8 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"normalize", "--image", "x"}, "build", `--image "x"`},
 		{[]string{"normalize", "--label", "x"}, "build", `--label "x"`},
 		{[]string{"normalize"}, "build", "--image"},
-		{[]string{"dockerfile-check", "--file", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
+		{[]string{"dockerfile-check", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
+		{[]string{"dockerfile-rewrite", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
 		{[]string{"dockerfile-check", "--build-arg", "x"}, "build", `--build-arg "x"`},
 		{[]string{"publish", "--repository", "$(id)"}, "publish", `--repository "$(id)"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--connect", "x"}, "publish", `--connect "x"`},
@@ -152,7 +225,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|committed|dockerfile-check|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

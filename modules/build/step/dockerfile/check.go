@@ -1,164 +1,309 @@
-// Package dockerfile decides whether every image that a Dockerfile takes
-// content from is pinned by digest. It reads the file with BuildKit's own
-// parser, so that it sees what the builder sees.
+// Package dockerfile decides whether a Dockerfile may be built, and writes it
+// anew so that whatever it runs, runs confined. It reads the file with the
+// parser of the engine's own builder, so that it sees what the builder sees.
 package dockerfile
 
 import (
-	"bytes"
 	"fmt"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Stage is the stage that faults of this package name.
 const Stage = "build"
 
-// Kind says where a base comes from.
-type Kind string
-
-const (
-	// KindImage is an image of a registry, pinned by digest.
-	KindImage Kind = "image"
-	// KindScratch is the empty image.
-	KindScratch Kind = "scratch"
-	// KindStage is an earlier stage of the same file.
-	KindStage Kind = "stage"
-	// KindFrontend is the image that interprets the file, which a syntax
-	// directive names.
-	KindFrontend Kind = "frontend"
+// The result's types, and where a base comes from.
+type (
+	Base    = build.Base
+	Config  = build.Config
+	Fetch   = build.Fetch
+	Checked = build.Dockerfile
+	Kind    = build.Kind
 )
 
-// Base is one place where a Dockerfile takes content from elsewhere.
-type Base struct {
-	// Line counts from 1.
-	Line int `json:"line"`
-	// Instruction is "FROM", "COPY --from", "RUN --mount" or "# syntax".
-	Instruction string `json:"instruction"`
-	// Reference is the name after its build arguments are filled in.
-	Reference string `json:"reference"`
-	// Kind says what the name is.
-	Kind Kind `json:"kind"`
-}
+// The kinds of bases.
+const (
+	KindImage    = build.KindImage
+	KindScratch  = build.KindScratch
+	KindStage    = build.KindStage
+	KindFrontend = build.KindFrontend
+)
 
-// Checked is the result of Check.
-type Checked struct {
-	// Bases are in the order of the file.
-	Bases []Base `json:"bases"`
+// Options are what the builder will be given with the file.
+type Options struct {
+	// Platforms are those that are built, linux/amd64 or linux/arm64.
+	Platforms []string
+	// Args are build arguments.
+	Args map[string]string
+	// Target is the name of the stage that is built; empty for the last one.
+	Target string
+	// Secrets are the ids that secret mounts may name.
+	Secrets []string
 }
 
 const mend = "pin each image as name@sha256:… (a tag before the @ may stay as a note for people), or name an earlier stage or scratch"
 
-// Check reads a Dockerfile and lists its bases. path is how faults name the
-// file; args are the build arguments that the builder will be given.
+// Check reads a Dockerfile and lists what it takes from elsewhere. path is how
+// faults name the file.
 //
-// Faults: KindPolicy, with one detail for each line, when a base is not
-// scratch, an earlier stage or an image pinned by digest, or can't be told;
-// KindInput when the file can't be parsed.
-func Check(path string, content []byte, args map[string]string) (Checked, error) {
-	c := &checker{args: map[string]string{}, given: args, stages: map[string]int{}}
-	c.syntax(content)
+// Faults: KindPolicy, with one detail for each line, when an instruction, a flag
+// or a mount is not on the list, when a base is not scratch, an earlier stage or
+// an image pinned by digest on each platform, or when ADD names something remote
+// without its checksum or commit; KindInput when the file can't be parsed or an
+// option is wrong.
+func Check(path string, content []byte, options Options) (Checked, error) {
+	_, checked, err := check(path, content, options)
+	return checked, err
+}
 
-	tree, err := parser.Parse(bytes.NewReader(content))
+func check(path string, content []byte, options Options) (*file, Checked, error) {
+	if err := options.valid(path); err != nil {
+		return nil, Checked{}, err
+	}
+	f, refused, err := read(path, content)
 	if err != nil {
-		return Checked{}, unparsable(path, err)
+		return nil, Checked{}, err
 	}
-	stages, meta, err := instructions.Parse(tree.AST, nil)
-	if err != nil {
-		return Checked{}, unparsable(path, err)
+	if f == nil {
+		return nil, Checked{}, refused.fault(path)
 	}
-	if len(stages) == 0 {
-		return Checked{}, step.Input(Stage, path, "has no FROM", "begin the first stage with FROM")
+	all := Checked{}
+	for i, platform := range options.Platforms {
+		c := &checker{file: f, refusals: refused, platform: platform, options: options}
+		if err := c.run(); err != nil {
+			return nil, Checked{}, err
+		}
+		for _, base := range c.bases {
+			if !slices.Contains(all.Bases, base) {
+				all.Bases = append(all.Bases, base)
+			}
+		}
+		if i == 0 {
+			all.Fetches = c.fetches
+		}
+		all.Configs = append(all.Configs, c.configs()...)
 	}
-	c.lex = shell.NewLex(tree.EscapeToken)
-	for _, arg := range meta {
+	if refused.any() {
+		return nil, Checked{}, refused.fault(path)
+	}
+	slices.SortStableFunc(all.Bases, func(a, b Base) int { return a.Line - b.Line })
+	return f, all, nil
+}
+
+// fault is the refusal of a file; what is wrong first says how to mend it.
+func (r *refusals) fault(path string) error {
+	slices.SortStableFunc(r.lines, func(a, b refusal) int { return a.line - b.line })
+	first := r.lines[0]
+	var details []string
+	for _, next := range r.lines {
+		details = append(details, fmt.Sprintf("line %d: %s", next.line, next.text))
+	}
+	way := first.mend
+	if way == "" {
+		way = mend
+	}
+	return step.Policy(Stage, fmt.Sprintf("%s:%d", path, first.line), first.text, way, details...)
+}
+
+// architectures are what an image can be built for, on Linux.
+var architectures = []string{"amd64", "arm64"}
+
+func architecture(platform string) (string, bool) {
+	arch, ok := strings.CutPrefix(platform, "linux/")
+	return arch, ok && slices.Contains(architectures, arch)
+}
+
+// argName is a build argument's name.
+var argName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]*\z`)
+
+// builtin are arguments that the builder sets itself, or that change how it
+// builds.
+func builtin(name string) bool {
+	upper := strings.ToUpper(name)
+	_, platform := platformArgs("linux/amd64")[upper]
+	return platform || strings.HasPrefix(upper, "BUILDKIT_") || strings.HasSuffix(upper, "_PROXY") || upper == "SOURCE_DATE_EPOCH"
+}
+
+func (o Options) valid(path string) error {
+	if len(o.Platforms) == 0 {
+		return step.Input(Stage, path, "has no platform to be built for", "give linux/amd64 or linux/arm64")
+	}
+	for i, platform := range o.Platforms {
+		if _, ok := architecture(platform); !ok || slices.Contains(o.Platforms[:i], platform) {
+			return step.Input(Stage, fmt.Sprintf("%s: platform %.80q", path, platform), "is not a platform that images are built for, or is given twice", "give linux/amd64, linux/arm64 or both")
+		}
+	}
+	for key := range o.Args {
+		if !argName.MatchString(key) || builtin(key) {
+			return step.Input(Stage, fmt.Sprintf("%s: build argument %.80q", path, key), "can't be set", "use a name of letters, digits and _; the platform's arguments, BUILDKIT_… and …_PROXY are not the app's")
+		}
+	}
+	return nil
+}
+
+// platformArgs are the arguments that the engine's builder has for a platform;
+// it builds each platform as if it were on it.
+func platformArgs(platform string) map[string]string {
+	os, arch, _ := strings.Cut(platform, "/")
+	args := map[string]string{}
+	for _, prefix := range []string{"BUILD", "TARGET"} {
+		args[prefix+"PLATFORM"], args[prefix+"OS"], args[prefix+"ARCH"], args[prefix+"VARIANT"] = platform, os, arch, ""
+	}
+	return args
+}
+
+// checker looks at a file for one platform.
+type checker struct {
+	*file
+	*refusals
+	platform string
+	options  Options
+
+	args    map[string]string // global ARGs
+	empty   map[string]bool   // those without a value
+	named   map[string]int    // names of the stages before this one, in lower case
+	origins []origin          // what each stage begins with
+	needs   [][]int           // the stages that each one takes content from
+	bases   []Base
+	fetches []Fetch
+}
+
+// origin is what a stage begins with: an earlier stage, or an image.
+type origin struct {
+	stage int // -1 for none
+	image string
+	// platform is that of the stage's own commands.
+	platform string
+}
+
+func (c *checker) run() error {
+	c.syntax()
+	c.args, c.empty, c.named = platformArgs(c.platform), map[string]bool{}, map[string]int{}
+	for _, arg := range c.globals {
 		c.globalArg(arg)
 	}
-	for i, stage := range stages {
-		c.from(i, stage)
-		for _, command := range stage.Commands {
+	for i, s := range c.stages {
+		c.needs = append(c.needs, nil)
+		c.from(i, s)
+		for _, command := range s.commands {
 			c.command(i, command)
 		}
-		if stage.Name != "" {
-			c.stages[strings.ToLower(stage.Name)] = i
+		if s.Name == "" {
+			continue
+		}
+		if _, twice := c.named[s.Name]; twice {
+			c.add(firstLine(s.Location), "give each stage a name of its own", "FROM … AS %s: another stage has that name", s.Name)
+		}
+		c.named[s.Name] = i
+	}
+	if _, ok := c.target(); !ok {
+		return step.Input(Stage, fmt.Sprintf("%s: target %.80q", c.path, c.options.Target), "is not a stage of the file", "name one that FROM … AS makes")
+	}
+	return nil
+}
+
+// target is the stage that is built.
+func (c *checker) target() (int, bool) {
+	if c.options.Target == "" {
+		return len(c.stages) - 1, true
+	}
+	i, ok := c.named[strings.ToLower(c.options.Target)]
+	return i, ok
+}
+
+// reached are the stages that the target is made of.
+func (c *checker) reached() map[int]bool {
+	last, _ := c.target()
+	all, todo := map[int]bool{}, []int{last}
+	for len(todo) > 0 {
+		i := todo[0]
+		todo = todo[1:]
+		if !all[i] {
+			all[i] = true
+			todo = append(todo, c.needs[i]...)
 		}
 	}
-	if len(c.refused) > 0 {
-		first := c.refused[0]
-		var details []string
-		for _, r := range c.refused {
-			details = append(details, fmt.Sprintf("line %d: %s", r.line, r.text))
+	return all
+}
+
+func (c *checker) configs() []Config {
+	var all []Config
+	reached := c.reached()
+	for i, o := range c.origins {
+		next := Config{Build: c.platform, Platform: o.platform, Reference: o.image}
+		if reached[i] && o.image != "" && !slices.Contains(all, next) {
+			all = append(all, next)
 		}
-		return Checked{}, step.Policy(Stage, fmt.Sprintf("%s:%d", path, first.line), first.text, mend, details...)
 	}
-	return Checked{Bases: c.bases}, nil
-}
-
-func unparsable(path string, err error) error {
-	return step.Input(Stage, path, "is not a Dockerfile that BuildKit can parse: "+err.Error(), "mend the file").Because(err)
-}
-
-type refusal struct {
-	line int
-	text string
-}
-
-type checker struct {
-	lex     *shell.Lex
-	given   map[string]string // build arguments
-	args    map[string]string // global ARGs that have a value
-	stages  map[string]int    // names of the stages before this one, in lower case
-	bases   []Base
-	refused []refusal
+	return all
 }
 
 // syntax checks the image that would interpret the file instead of the
 // builder: it decides what every other line means.
-func (c *checker) syntax(content []byte) {
-	if ref, _, where, ok := parser.DetectSyntax(content); ok {
-		c.image(firstLine(where), "# syntax", ref, KindFrontend)
-	}
-	if ref, ok := c.given["BUILDKIT_SYNTAX"]; ok {
-		c.image(0, "build argument BUILDKIT_SYNTAX", ref, KindFrontend)
+func (c *checker) syntax() {
+	if ref, _, where, ok := parser.DetectSyntax(c.content); ok {
+		line := 0
+		if len(where) > 0 {
+			line = where[0].Start.Line
+		}
+		c.image(line, "# syntax", ref, KindFrontend)
 	}
 }
 
-// globalArg does what BuildKit does with an ARG before the first FROM.
+// globalArg does what BuildKit does with an ARG before the first FROM: without
+// a value it is empty, also where it names an argument of the platform.
 func (c *checker) globalArg(command instructions.ArgCommand) {
 	for _, arg := range command.Args {
-		if value, ok := c.given[arg.Key]; ok {
-			c.args[arg.Key] = value
-			continue
+		value, given := c.options.Args[arg.Key]
+		if !given && arg.Value != nil {
+			result, err := c.lex.ProcessWordWithMatches(*arg.Value, environment(c.args))
+			if err != nil {
+				c.add(firstLine(command.Location()), "mend its default", "ARG %s: %v", arg.Key, err)
+			}
+			value = result.Result
 		}
-		if arg.Value == nil {
-			continue
-		}
-		if value, err := c.expand(*arg.Value); err == nil {
-			c.args[arg.Key] = value
-		}
+		c.args[arg.Key], c.empty[arg.Key] = value, value == ""
 	}
 }
 
-// expand fills in global ARGs. It errs when one has no value, unless what is
-// written around it makes a pinned reference anyway, as ${BASE:-name@sha256:…}
-// does; BuildKit's own platform arguments have values that are not known here.
+// expand fills in global ARGs. It errs when nothing is left where one has no
+// value.
 func (c *checker) expand(word string) (string, error) {
 	result, err := c.lex.ProcessWordWithMatches(word, environment(c.args))
 	if err != nil {
 		return "", err
 	}
+	if result.Result != "" && !strings.Contains(result.Result, "$") {
+		for key := range result.Unmatched {
+			if !pinned(result.Result) {
+				return "", fmt.Errorf("%s has no value", key)
+			}
+		}
+		return result.Result, nil
+	}
+	var keys []string
 	for key := range result.Unmatched {
-		if strings.HasPrefix(key, "TARGET") || strings.HasPrefix(key, "BUILD") || !pinned(result.Result) {
-			return "", fmt.Errorf("%s has no value", key)
+		keys = append(keys, key)
+	}
+	for key := range result.Matched {
+		if c.empty[key] {
+			keys = append(keys, key)
 		}
 	}
-	return result.Result, nil
+	slices.Sort(keys)
+	if len(keys) > 0 {
+		return "", fmt.Errorf("%s has no value", strings.Join(keys, ", "))
+	}
+	return "", fmt.Errorf("%q is no name", result.Result)
 }
 
 type environment map[string]string
@@ -176,67 +321,100 @@ func (e environment) Keys() []string {
 	return keys
 }
 
-func (c *checker) from(index int, stage instructions.Stage) {
-	line := firstLine(stage.Location)
-	base, err := c.expand(stage.BaseName)
+func (c *checker) from(index int, s stage) {
+	line := firstLine(s.Location)
+	begins := origin{stage: -1, platform: c.platform}
+	defer func() { c.origins = append(c.origins, begins) }()
+	base, err := c.expand(s.BaseName)
 	if err != nil {
-		c.refuse(line, "FROM %s: can't be told: %v", stage.BaseName, err)
+		c.add(line, "", "FROM %s: can't be told: %v", s.BaseName, err)
 		return
 	}
-	c.source(index, line, "FROM", base, false)
+	if kind, stage := c.source(index, line, "FROM", base, false); kind == KindStage {
+		begins.stage, begins.platform = stage, c.origins[stage].platform
+	} else if kind == KindImage {
+		begins.image = base
+	}
+	if s.Platform == "" {
+		return
+	}
+	platform, err := c.expand(s.Platform)
+	if _, ok := architecture(platform); err != nil || !ok {
+		c.add(line, "use linux/amd64, linux/arm64, $BUILDPLATFORM or $TARGETPLATFORM", "FROM --platform=%s: is not a platform that can be built", s.Platform)
+		return
+	}
+	// An earlier stage has the platform that it was built for.
+	if begins.stage < 0 {
+		begins.platform = platform
+	}
 }
 
-func (c *checker) command(index int, command instructions.Command) {
-	line := firstLine(command.Location())
-	switch cmd := command.(type) {
+func (c *checker) command(index int, command command) {
+	line := firstLine(command.is.Location())
+	switch cmd := command.is.(type) {
 	case *instructions.CopyCommand:
 		if cmd.From != "" {
 			c.source(index, line, "COPY --from", cmd.From, true)
+			return
 		}
+		c.local(command.node)
+	case *instructions.AddCommand:
+		c.added(command.node)
 	case *instructions.RunCommand:
-		for _, mount := range instructions.GetMounts(cmd) {
-			if mount.From != "" {
-				c.source(index, line, "RUN --mount", mount.From, true)
+		for _, f := range flags(command.node) {
+			if f.name != "mount" {
+				continue
+			}
+			mount, _ := mounted(f.value)
+			if mount.from != "" {
+				c.source(index, line, "RUN --mount", mount.from, false)
+			}
+			if mount.kind == "secret" && !slices.Contains(c.options.Secrets, mount.id) {
+				c.add(line, "name it in app.yaml, below build: secrets: ["+mount.id+"]", "RUN --mount secret %s: is not one of the build's secrets", mount.id)
 			}
 		}
-	case *instructions.OnbuildCommand:
-		c.refuse(line, "ONBUILD %s: runs in a later build or stage, where its bases can't be told", cmd.Expression)
+		if _, err := script(command); err != "" {
+			c.add(line, "write the script into a file that is copied, and run that", "RUN: %s", err)
+		}
 	}
 }
 
-// source checks one name. BuildKit takes a stage's name before an image's; a
-// number is a stage where numbered says so.
-func (c *checker) source(index, line int, instruction, ref string, numbered bool) {
+// source checks one name, and says which stage it is if it is one. BuildKit
+// takes a stage's name before an image's; a number is a stage where numbered
+// says so.
+func (c *checker) source(index, line int, instruction, ref string, numbered bool) (Kind, int) {
 	if strings.Contains(ref, "$") {
-		c.refuse(line, "%s %s: a variable can't be filled in here", instruction, ref)
-		return
+		c.add(line, "", "%s %s: a variable can't be filled in here", instruction, ref)
+		return "", 0
 	}
-	if _, ok := c.stages[strings.ToLower(ref)]; ok {
-		c.add(line, instruction, ref, KindStage)
-		return
-	}
-	if n, err := strconv.Atoi(ref); numbered && err == nil {
+	stage, ok := c.named[strings.ToLower(ref)]
+	if n, err := strconv.Atoi(ref); !ok && numbered && err == nil {
 		if n < 0 || n >= index {
-			c.refuse(line, "%s %s: is not an earlier stage", instruction, ref)
-			return
+			c.add(line, "", "%s %s: is not an earlier stage", instruction, ref)
+			return "", 0
 		}
-		c.add(line, instruction, ref, KindStage)
-		return
+		stage, ok = n, true
+	}
+	if ok {
+		c.base(line, instruction, ref, KindStage)
+		c.needs[index] = append(c.needs[index], stage)
+		return KindStage, stage
 	}
 	if ref == "scratch" {
-		c.add(line, instruction, ref, KindScratch)
-		return
+		c.base(line, instruction, ref, KindScratch)
+		return KindScratch, 0
 	}
-	c.image(line, instruction, ref, KindImage)
+	return c.image(line, instruction, ref, KindImage), 0
 }
 
 // image demands a reference with a sha256 digest.
-func (c *checker) image(line int, instruction, ref string, kind Kind) {
+func (c *checker) image(line int, instruction, ref string, kind Kind) Kind {
 	if !pinned(ref) {
-		c.refuse(line, "%s %s: is not pinned by digest", instruction, ref)
-		return
+		c.add(line, "", "%s %s: is not pinned by digest", instruction, ref)
+		return ""
 	}
-	c.add(line, instruction, ref, kind)
+	c.base(line, instruction, ref, kind)
+	return kind
 }
 
 func pinned(ref string) bool {
@@ -244,12 +422,8 @@ func pinned(ref string) bool {
 	return err == nil && step.Digest(Stage, "digest", digest.DigestStr()) == nil
 }
 
-func (c *checker) add(line int, instruction, ref string, kind Kind) {
+func (c *checker) base(line int, instruction, ref string, kind Kind) {
 	c.bases = append(c.bases, Base{Line: line, Instruction: instruction, Reference: ref, Kind: kind})
-}
-
-func (c *checker) refuse(line int, format string, args ...any) {
-	c.refused = append(c.refused, refusal{line, fmt.Sprintf(format, args...)})
 }
 
 func firstLine(where []parser.Range) int {

@@ -24,8 +24,8 @@ func FuzzCheckAdded(f *testing.F) {
 		f.Add([]byte(file), "BUILDKIT_SYNTAX", "evil/frontend")
 	}
 	f.Fuzz(func(t *testing.T, file []byte, key, value string) {
-		args := map[string]string{key: value}
-		got, err := Check("Dockerfile", file, args)
+		options := both(map[string]string{key: value})
+		got, err := Check("Dockerfile", file, options)
 		if err != nil {
 			if fault := steptest.Refused(t, err); fault.Stage != Stage || fault.Kind == step.KindInfrastructure || !strings.HasPrefix(fault.Input, "Dockerfile") || got.Bases != nil {
 				t.Fatal(err)
@@ -40,7 +40,7 @@ func FuzzCheckAdded(f *testing.F) {
 				t.Fatalf("%+v passes", b)
 			}
 		}
-		if again, err := Check("Dockerfile", file, args); err != nil || !reflect.DeepEqual(got, again) {
+		if again, err := Check("Dockerfile", file, options); err != nil || !reflect.DeepEqual(got, again) {
 			t.Fatalf("%+v, and then %+v, %v", got, again, err)
 		}
 		// A line that goes on would take what is added for its own.
@@ -48,7 +48,7 @@ func FuzzCheckAdded(f *testing.F) {
 			return
 		}
 		for _, more := range []string{"FROM golang:1.26\n", "FROM scratch\nCOPY --from=golang:1.26 / /\n", "FROM scratch\nRUN --mount=from=golang:1.26,target=/x true\n"} {
-			if more, err := Check("Dockerfile", append([]byte(string(file)+"\n"), more...), args); err == nil {
+			if more, err := Check("Dockerfile", append([]byte(string(file)+"\n"), more...), options); err == nil {
 				t.Fatalf("passes with golang:1.26: %+v", more.Bases)
 			}
 		}

@@ -90,11 +90,16 @@ func (b *builder) addNormalized(source Source, scratch string) error {
 	return b.addImage(ociPlatform(source.Platform), kept, layers, timeless(config.History))
 }
 
-// timeless keeps of a history what was run, not when or by whom.
+// boxed is how a command of a Dockerfile is run: not by the image's author, and
+// with limits that are not the image's.
+var boxed = regexp.MustCompile(`/~slipway/box run( --\S+)* -- `)
+
+// timeless keeps of a history what was run, not when, by whom or within which
+// limits.
 func timeless(history []v1.History) []v1.History {
 	var out []v1.History
 	for _, h := range history {
-		out = append(out, v1.History{Created: epoch, CreatedBy: h.CreatedBy, Comment: h.Comment, EmptyLayer: h.EmptyLayer})
+		out = append(out, v1.History{Created: epoch, CreatedBy: boxed.ReplaceAllString(h.CreatedBy, ""), Comment: h.Comment, EmptyLayer: h.EmptyLayer})
 	}
 	return out
 }
@@ -248,4 +253,22 @@ func save(path string, r io.Reader) error {
 		return errors.Join(err, f.Close())
 	}
 	return f.Close()
+}
+
+// ReadConfig is the config of the image in an OCI archive or layout. scratch is a
+// folder for temporary files.
+//
+// Faults: KindInput when it is no OCI layout, or holds no image or more than one
+// for its platform; KindPolicy when its content isn't what its digests say.
+func ReadConfig(scratch string, source Source) (v1.Config, error) {
+	layout, cleanup, err := open(source, scratch)
+	if err != nil {
+		return v1.Config{}, err
+	}
+	defer cleanup()
+	_, config, err := pick(layout, source)
+	if err != nil {
+		return v1.Config{}, err
+	}
+	return config.Config, nil
 }

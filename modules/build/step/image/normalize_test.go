@@ -67,7 +67,7 @@ func (e exported) index(t *testing.T, w *oci.Writer) v1.IndexManifest {
 			},
 			History: []v1.History{
 				{Created: v1.Time{Time: e.when}, CreatedBy: "COPY srv /", Author: "someone"},
-				{Created: v1.Time{Time: e.when}, CreatedBy: "USER", EmptyLayer: true},
+				{Created: v1.Time{Time: e.when}, CreatedBy: "exec /~slipway/box run --keep-user --time=20m -- /bin/x -- y", EmptyLayer: true},
 			},
 			RootFS: v1.RootFS{Type: "layers", DiffIDs: []v1.Hash{diffID}},
 		})
@@ -168,6 +168,7 @@ func TestNormalizeIsTheSameForEveryExport(t *testing.T) {
 	require.Len(t, config.History, 2)
 	assert.Equal(t, "COPY srv /", config.History[0].CreatedBy)
 	assert.True(t, config.History[1].EmptyLayer)
+	assert.Equal(t, "exec /bin/x -- y", config.History[1].CreatedBy, "the limits of a build are not the image's")
 	for _, h := range config.History {
 		assert.True(t, h.Created.Equal(time.Unix(0, 0)))
 	}

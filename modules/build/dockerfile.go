@@ -1,0 +1,95 @@
+package main
+
+import (
+	"strconv"
+
+	"dagger/build/internal/dagger"
+)
+
+// Dockerfile is an app's Dockerfile and what the builder is given with it.
+type Dockerfile struct {
+	// +private
+	Source *dagger.Directory
+	// +private
+	Flags []string
+}
+
+// Dockerfile takes an app's Dockerfile.
+//
+// +cache="168h"
+func (*Build) Dockerfile(
+	// The app's folder, which is the build context.
+	source *dagger.Directory,
+	// The Dockerfile's path in it.
+	file string,
+	// Build arguments as KEY=VALUE.
+	// +optional
+	args []string,
+	// The stage that is built; by default the last one.
+	// +optional
+	target string,
+	// Ids of the secrets that the build may mount.
+	// +optional
+	secrets []string,
+) *Dockerfile {
+	flags := []string{"--source", "/source", "--file", file}
+	for _, arg := range args {
+		flags = append(flags, "--build-arg", arg)
+	}
+	if target != "" {
+		flags = append(flags, "--target", target)
+	}
+	for _, secret := range secrets {
+		flags = append(flags, "--secret", secret)
+	}
+	return &Dockerfile{Source: source, Flags: flags}
+}
+
+// Check refuses a Dockerfile with an instruction, a flag or a mount that is not on
+// the list, or with something from elsewhere that is not pinned. The result's folder
+// holds result.json: bases, fetches, configs and ignore.
+//
+// +cache="168h"
+func (d *Dockerfile) Check(
+	// What is built for: linux/amd64, linux/arm64.
+	platforms []string,
+) *dagger.Directory {
+	args := append([]string{"/step", "dockerfile-check", "--out", "/out"}, d.Flags...)
+	for _, platform := range platforms {
+		args = append(args, "--platform", platform)
+	}
+	return runner().
+		WithMountedDirectory("/source", d.Source).
+		WithExec(args).
+		Directory("/out")
+}
+
+// Rewrite writes the Dockerfile anew, so that each RUN is in the box and has no
+// network. The result's folder holds result.json and, unless it is a refusal, the
+// file Dockerfile and the folder scripts.
+//
+// +cache="168h"
+func (d *Dockerfile) Rewrite(
+	// The platform that is built.
+	platform string,
+	// The box's arguments before --.
+	box []string,
+	// Base images whose configs the check named, as REFERENCE=PLATFORM.
+	// +optional
+	images []string,
+	// An OCI archive for each of them, in their order. Nothing but the config is
+	// looked at.
+	// +optional
+	archives []*dagger.File,
+) *dagger.Directory {
+	args := append([]string{"/step", "dockerfile-rewrite", "--out", "/out", "--platform", platform}, d.Flags...)
+	for _, arg := range box {
+		args = append(args, "--box="+arg)
+	}
+	base := runner().WithMountedDirectory("/source", d.Source)
+	for i, image := range images {
+		path := "/images/" + strconv.Itoa(i) + ".tar"
+		base, args = base.WithMountedFile(path, archives[i]), append(args, "--image", image+"="+path)
+	}
+	return base.WithExec(args).Directory("/out")
+}
