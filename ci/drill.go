@@ -83,15 +83,16 @@ func (s *Slipway) Drill(
 	if err != nil {
 		return nil, err
 	}
-	var images, plans, live drill.Table
+	var boxes, images, plans, live drill.Table
 	if err := sideBySide(
+		func() error { boxes = g.attackBox(ctx); return nil },
 		func() (err error) { images, err = g.attackImages(ctx); return },
 		func() error { plans = g.attackPlans(ctx); return nil },
 		func() (err error) { live, err = s.attackCluster(ctx, c, env); return },
 	); err != nil {
 		return nil, err
 	}
-	table := slices.Concat(images, plans, live)
+	table := slices.Concat(boxes, images, plans, live)
 	rows, err := table.JSON()
 	if err != nil {
 		return nil, err
@@ -238,6 +239,34 @@ func (g *ground) deliver(ctx context.Context) *good {
 		return
 	})
 	return d
+}
+
+// attackBox attacks from what an app brings along: its tests, its build and the
+// commands of its Dockerfile. Its control is the app with nothing wrong.
+func (g *ground) attackBox(ctx context.Context) drill.Table {
+	run := func(files map[string]string, test bool) error {
+		next := *g.Slipway
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			next.Source = next.Source.WithNewFile("apps/"+drill.App+"/"+name, files[name])
+		}
+		app := &App{Name: drill.App, Slipway: &next}
+		if test {
+			_, _, err := app.tests(ctx)
+			return err
+		}
+		_, err := app.Build(ctx)
+		return err
+	}
+	var table drill.Table
+	tested, built := run(nil, true), run(nil, false)
+	for _, a := range drill.BoxAttacks() {
+		control := built
+		if a.Test {
+			control = tested
+		}
+		table = append(table, a.Judge(control, func() error { return run(a.Files, a.Test) }))
+	}
+	return table
 }
 
 // attackImages attacks what stands between a source and a release.
