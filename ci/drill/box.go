@@ -55,7 +55,7 @@ func BoxAttacks() []BoxAttack {
 		}, true},
 		{Attack{"build", "RUN with the host's network", build(step.KindPolicy, "--network=host")}, dockerfile(`RUN --network=host ["/attacker"]`), false},
 		{Attack{"build", "RUN with all capabilities", build(step.KindPolicy, "--security=insecure")}, dockerfile(`RUN --security=insecure ["/attacker"]`), false},
-		{Attack{"build", "RUN with somebody else's cache", build(step.KindPolicy, "id=slipway-program-modules")}, dockerfile(`RUN --mount=type=cache,id=slipway-program-modules,target=/cache ["/attacker"]`), false},
+		{Attack{"build", "RUN with the pipeline's own cache", build(step.KindInput, noWayOut)}, dockerfile(`RUN --mount=type=cache,id=slipway-program-modules,target=/others ["/attacker"]`), false},
 		{Attack{"build", "RUN that looks for a way out", build(step.KindInput, noWayOut)}, dockerfile(`RUN ["/attacker"]`), false},
 		{Attack{"build", "RUN that starts processes without end", build(step.KindPolicy, "processes")}, dockerfile(`RUN ["/attacker", "bomb"]`), false},
 	}
@@ -111,6 +111,8 @@ func found() bool {
 		name, _, _ := strings.Cut(variable, "=")
 		way("a secret", strings.Contains(name, "PASSWORD") || strings.Contains(name, "TOKEN") || strings.Contains(name, "DAGGER"))
 	}
+	others, err := os.ReadDir("/others")
+	way("a cache", err == nil && len(others) > 0)
 	_, err = os.ReadDir("/run/secrets")
 	way("secrets", err == nil)
 	return ways > 0
