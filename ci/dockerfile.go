@@ -65,7 +65,7 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 		works = append(works, func() error {
 			folder, err := r.context(ctx, checked, platform)
 			if err == nil {
-				built[i], err = r.image(ctx, folder.WithDirectory("fetched", fetched), platform, secrets)
+				built[i], err = r.image(ctx, folder.WithDirectory(build.FetchedFolder, fetched), platform, secrets)
 			}
 			return err
 		})
@@ -138,11 +138,11 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 		return nil, err
 	}
 	return dag.Directory().
-		WithDirectory("context", source.Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})).
-		WithDirectory("scripts", rewritten.Directory("scripts")).
+		WithDirectory(build.ContextFolder, source.Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})).
+		WithDirectory(build.ScriptsFolder, rewritten.Directory(build.ScriptsFolder)).
 		WithFile("Dockerfile", rewritten.File("Dockerfile")).
-		WithFile("box/amd64", dag.Build().Box("amd64")).
-		WithFile("box/arm64", dag.Build().Box("arm64")), nil
+		WithFile(build.BoxFolder+"/amd64", dag.Build().Box("amd64")).
+		WithFile(build.BoxFolder+"/arm64", dag.Build().Box("arm64")), nil
 }
 
 // fetched is a folder of what the Dockerfile adds from elsewhere, by number.
@@ -313,93 +313,4 @@ func (r recipe) fault(platform string, err error) error {
 		}
 	}
 	return step.Infrastructure("build", subject, reason, mend)
-}
-
-func moveUser(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	user, err := from.User(ctx)
-	if err != nil || user == "" {
-		return to, err
-	}
-	return to.WithUser(user), nil
-}
-
-func moveEntrypoint(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	entrypoint, err := from.Entrypoint(ctx)
-	if err != nil || len(entrypoint) == 0 {
-		return to, err
-	}
-	return to.WithEntrypoint(entrypoint), nil
-}
-
-func moveArgs(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	args, err := from.DefaultArgs(ctx)
-	if err != nil || len(args) == 0 {
-		return to, err
-	}
-	return to.WithDefaultArgs(args), nil
-}
-
-func moveWorkdir(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	workdir, err := from.Workdir(ctx)
-	if err != nil || workdir == "" {
-		return to, err
-	}
-	return to.WithWorkdir(workdir), nil
-}
-
-func moveEnv(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	variables, err := from.EnvVariables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range variables {
-		name, err := v.Name(ctx)
-		if err != nil {
-			return nil, err
-		}
-		value, err := v.Value(ctx)
-		if err != nil {
-			return nil, err
-		}
-		to = to.WithEnvVariable(name, value)
-	}
-	return to, nil
-}
-
-func moveLabels(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	labels, err := from.Labels(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range labels {
-		name, err := l.Name(ctx)
-		if err != nil {
-			return nil, err
-		}
-		value, err := l.Value(ctx)
-		if err != nil {
-			return nil, err
-		}
-		to = to.WithLabel(name, value)
-	}
-	return to, nil
-}
-
-func movePorts(ctx context.Context, from, to *dagger.Container) (*dagger.Container, error) {
-	ports, err := from.ExposedPorts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range ports {
-		port, err := p.Port(ctx)
-		if err != nil {
-			return nil, err
-		}
-		protocol, err := p.Protocol(ctx)
-		if err != nil {
-			return nil, err
-		}
-		to = to.WithExposedPort(port, dagger.ContainerWithExposedPortOpts{Protocol: protocol})
-	}
-	return to, nil
 }

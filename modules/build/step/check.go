@@ -13,6 +13,7 @@ import (
 	"slipway/build/step/dockerfile"
 	"slipway/build/step/image"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // recipe are the flags that say which Dockerfile is built, and how.
@@ -139,7 +140,7 @@ func dockerfileRewrite(name string, args []string) (string, func(context.Context
 		if err != nil {
 			return nil, err
 		}
-		scripts := filepath.Join(*out, dockerfile.ScriptsFolder)
+		scripts := filepath.Join(*out, build.ScriptsFolder)
 		if err := os.MkdirAll(scripts, 0o755); err != nil {
 			return nil, err
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // boxPath is where a RUN finds the box. The engine mounts in the order of paths, and
@@ -35,13 +36,13 @@ type ImageConfig struct {
 type Rewritten struct {
 	// Dockerfile has the same instructions on the same lines.
 	Dockerfile []byte
-	// Scripts are the files of ScriptsFolder, by name, to be executable.
+	// Scripts are the files of build.ScriptsFolder, by name, to be executable.
 	Scripts map[string][]byte
 }
 
 // Rewrite writes a checked file anew, for one platform: each RUN without a
 // network and inside of the box, whose arguments box are; each source of the
-// build context below ContextFolder; each thing that ADD takes from elsewhere as
+// build context below build.ContextFolder; each thing that ADD takes from elsewhere as
 // a file that was fetched before. Everything else stays as it is, byte for byte.
 // Images are the configs of what Checked.Configs names.
 //
@@ -161,10 +162,10 @@ func (w *writer) run(c command, shell []string, platform string) {
 		name := strconv.Itoa(c.node.StartLine)
 		w.out.Scripts[name] = []byte(what.text)
 		target := path.Join(boxPath, "script")
-		written = append(written, "--mount=type=bind,source="+path.Join(ScriptsFolder, name)+",target="+target)
+		written = append(written, "--mount=type=bind,source="+path.Join(build.ScriptsFolder, name)+",target="+target)
 		args = []string{target}
 	}
-	written = append(written, "--mount=type=bind,source="+path.Join(BoxFolder, arch)+",target="+path.Join(boxPath, "box"))
+	written = append(written, "--mount=type=bind,source="+path.Join(build.BoxFolder, arch)+",target="+path.Join(boxPath, "box"))
 	argv := slices.Concat([]string{path.Join(boxPath, "box")}, w.box, []string{"--"}, args)
 	text, ok := array(argv)
 	if !ok {
@@ -223,7 +224,7 @@ func (w *writer) sources(node *parser.Node) {
 		fetch := w.fetched[n]
 		// ADD unpacks an archive of the build context, and none from elsewhere.
 		instruction = "COPY"
-		from = []string{path.Join(FetchedFolder, strconv.Itoa(n), fetch.Name)}
+		from = []string{path.Join(build.FetchedFolder, strconv.Itoa(n), fetch.Name)}
 		if fetch.Checksum != "" && flagged(node, "chmod") == "" {
 			written = append(written, "--chmod=0600")
 		}

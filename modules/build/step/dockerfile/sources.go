@@ -9,20 +9,8 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
-)
 
-// Folders of the build context that Rewrite's file is built with. The app's own
-// files lie in one, so none of its names can be that of another.
-const (
-	// ContextFolder holds the app's build context.
-	ContextFolder = "context"
-	// FetchedFolder holds what Fetches name, each below its number in their
-	// order, from 0.
-	FetchedFolder = "fetched"
-	// ScriptsFolder holds the scripts that Rewrite made.
-	ScriptsFolder = "scripts"
-	// BoxFolder holds the box for each architecture, by its name.
-	BoxFolder = "box"
+	"slipway/step/result/build"
 )
 
 var (
@@ -146,14 +134,14 @@ func heredoc(word string) bool {
 	return err != nil || found != nil
 }
 
-// inContext is a source's path in ContextFolder. Variables, quotes and escapes
+// inContext is a source's path in build.ContextFolder. Variables, quotes and escapes
 // are left to the builder; a word that begins with the folder is a path,
 // whatever they stand for.
 func inContext(word string, escape rune) string {
 	if strings.ContainsAny(word, `$"'`+string(escape)) {
-		return ContextFolder + "/" + word
+		return build.ContextFolder + "/" + word
 	}
-	return ContextFolder + path.Clean("/"+word)
+	return build.ContextFolder + path.Clean("/"+word)
 }
 
 // script is what a RUN runs when it is a here-document, or its command; why it

@@ -65,3 +65,17 @@ type Dockerfile struct {
 	// Ignore are the patterns of what isn't part of the build context.
 	Ignore []string `json:"ignore"`
 }
+
+// Folders of the build context that a rewritten Dockerfile is built with. The app's
+// own files lie in one, so none of its names can be that of another.
+const (
+	// ContextFolder holds the app's build context.
+	ContextFolder = "context"
+	// FetchedFolder holds what Fetches name, each below its number in their
+	// order, from 0.
+	FetchedFolder = "fetched"
+	// ScriptsFolder holds the scripts that came with the rewritten file.
+	ScriptsFolder = "scripts"
+	// BoxFolder holds the box for each architecture, by its name.
+	BoxFolder = "box"
+)

@@ -1,0 +1,69 @@
+package dockerfile
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"slipway/step"
+)
+
+// Options are what the builder will be given with the file.
+type Options struct {
+	// Platforms are those that are built, linux/amd64 or linux/arm64.
+	Platforms []string
+	// Args are build arguments.
+	Args map[string]string
+	// Target is the name of the stage that is built; empty for the last one.
+	Target string
+	// Secrets are the ids that secret mounts may name.
+	Secrets []string
+}
+
+// architectures are what an image can be built for, on Linux.
+var architectures = []string{"amd64", "arm64"}
+
+func architecture(platform string) (string, bool) {
+	arch, ok := strings.CutPrefix(platform, "linux/")
+	return arch, ok && slices.Contains(architectures, arch)
+}
+
+// argName is a build argument's name.
+var argName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]*\z`)
+
+// builtin are arguments that the builder sets itself, or that change how it
+// builds.
+func builtin(name string) bool {
+	upper := strings.ToUpper(name)
+	_, platform := platformArgs("linux/amd64")[upper]
+	return platform || strings.HasPrefix(upper, "BUILDKIT_") || strings.HasSuffix(upper, "_PROXY") || upper == "SOURCE_DATE_EPOCH"
+}
+
+func (o Options) valid(path string) error {
+	if len(o.Platforms) == 0 {
+		return step.Input(Stage, path, "has no platform to be built for", "give linux/amd64 or linux/arm64")
+	}
+	for i, platform := range o.Platforms {
+		if _, ok := architecture(platform); !ok || slices.Contains(o.Platforms[:i], platform) {
+			return step.Input(Stage, fmt.Sprintf("%s: platform %.80q", path, platform), "is not a platform that images are built for, or is given twice", "give linux/amd64, linux/arm64 or both")
+		}
+	}
+	for key := range o.Args {
+		if !argName.MatchString(key) || builtin(key) {
+			return step.Input(Stage, fmt.Sprintf("%s: build argument %.80q", path, key), "can't be set", "use a name of letters, digits and _; the platform's arguments, BUILDKIT_… and …_PROXY are not the app's")
+		}
+	}
+	return nil
+}
+
+// platformArgs are the arguments that the engine's builder has for a platform;
+// it builds each platform as if it were on it.
+func platformArgs(platform string) map[string]string {
+	os, arch, _ := strings.Cut(platform, "/")
+	args := map[string]string{}
+	for _, prefix := range []string{"BUILD", "TARGET"} {
+		args[prefix+"PLATFORM"], args[prefix+"OS"], args[prefix+"ARCH"], args[prefix+"VARIANT"] = platform, os, arch, ""
+	}
+	return args
+}
