@@ -63,9 +63,13 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 	var works []func() error
 	for i, platform := range platforms {
 		works = append(works, func() error {
+			missing := r.app.Slipway.holdBases(ctx, checked, platform)
 			folder, err := r.context(ctx, checked, platform)
 			if err == nil {
 				built[i], err = r.image(ctx, folder.WithDirectory(build.FetchedFolder, fetched), platform, secrets)
+			}
+			if err != nil && missing != nil {
+				return r.fault(platform, missing)
 			}
 			return err
 		})
@@ -117,7 +121,7 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 		if c.Build != platform {
 			continue
 		}
-		base := dag.Container(dagger.ContainerOpts{Platform: dagger.Platform(c.Platform)}).From(c.Reference).
+		base := r.app.Slipway.from(c.Reference, c.Platform).
 			WithRootfs(dag.Directory().WithNewFile("empty", "")) // its config is enough
 		archive, err := ociTarball(base).Sync(ctx)
 		if err != nil {

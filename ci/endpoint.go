@@ -20,15 +20,19 @@ type Endpoint struct {
 	Password *dagger.Secret
 	// +private
 	Service *dagger.Service
+	// Accounts are the sandbox's, by what they are for.
+	// +private
+	Accounts []*Account
 }
 
 // with returns e changed by the arguments that are given. A new address drops
-// the service that stood in for the old one, and the old one's password.
+// the service that stood in for the old one, and the old one's password. The
+// password that is given is for every purpose.
 func (e *Endpoint) with(username string, password *dagger.Secret, service *dagger.Service, moved bool) *Endpoint {
 	next := *e
 	next.Username = or(username, e.Username)
 	if password != nil || moved {
-		next.Password = password
+		next.Password, next.Accounts = password, nil
 	}
 	if service != nil || moved {
 		next.Service = service

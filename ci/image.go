@@ -272,10 +272,10 @@ func (s *Slipway) PublishDatabase(
 }
 
 // databaseRegistry is how the vulnerability database is reached: as the images
-// are, when it lies beside them, and anonymously elsewhere.
+// are, but with its own account, when it lies beside them, and anonymously elsewhere.
 func (s *Slipway) databaseRegistry(c *config.Config) *Endpoint {
 	if config.SameHost("//"+c.Scan.Database.Repository, "//"+c.Registry.Repository) {
-		return s.Registry
+		return s.Registry.as(databaseAccount)
 	}
 	return &Endpoint{}
 }

@@ -108,6 +108,12 @@ func New(
 	// Example: tcp://localhost:5000
 	// +optional
 	sandbox *dagger.Service,
+	// The sandbox's accounts: a JSON object with a username and a password for each
+	// of images, database, toolbox, gitops and state. They are used where the
+	// sandbox stands in, and nowhere else.
+	// Example: file:.slipway/sandbox/data/accounts.json
+	// +optional
+	accounts *dagger.Secret,
 	// The kubeconfig of the cluster that Argo CD runs in, with its credentials in
 	// it. Example: file:kubeconfig
 	// +optional
@@ -147,6 +153,9 @@ func New(
 		address  string
 	}{{s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
 		e.endpoint.Service = local(e.address, sandbox)
+	}
+	if err := s.signIn(ctx, accounts); err != nil {
+		return nil, err
 	}
 	s, err = s.configured(c)
 	if err != nil || toolbox == "" {

@@ -48,8 +48,8 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	repository := c.Image(toolboxName)
-	connect, err := s.Registry.connect(ctx, "toolbox", "//"+repository, registryAlias)
+	repository, registry := c.Image(toolboxName), s.Registry.as(toolboxAccount)
+	connect, err := registry.connect(ctx, "toolbox", "//"+repository, registryAlias)
 	if err != nil {
 		return "", err
 	}
@@ -67,7 +67,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 		Reference string `json:"reference"`
 	}
 	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository, dagger.BuildPublishOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
@@ -83,7 +83,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	}
 	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
 		Predicate: string(predicate), PredicateType: toolboxType,
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	return pushed.Reference, decodeText(text, err, nil)
 }

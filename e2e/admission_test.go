@@ -66,6 +66,7 @@ func put(t *testing.T, p *platform, path, mediaType string, body []byte) {
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+p.sandbox+path, bytes.NewReader(body))
 	require.NoError(t, err)
 	request.Header.Set("Content-Type", mediaType)
+	request.SetBasicAuth(p.accounts["images"].Username, p.accounts["images"].Password)
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
@@ -101,6 +102,7 @@ func copied(t *testing.T, p *platform, digest, to string) {
 	mount := func(from string) {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.sandbox+"/v2/"+to+"/blobs/uploads/?mount="+from+"&from=hello", nil)
 		require.NoError(t, err)
+		request.SetBasicAuth(p.accounts["images"].Username, p.accounts["images"].Password)
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
@@ -152,9 +154,10 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 	_, err = p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+p.file("password"), "export", "--path", p.file("stranger"))
 	require.NoError(t, err)
 	strange := build("wrong key")
-	_, err = p.run(p.repo, "-m", "modules/sign", "call", "sign", "--reference", "localhost:5000/hello@"+strange,
-		"--key", "file:"+p.file("stranger/cosign.key"), "--key-password", "file:"+p.file("password"),
-		"--service", "tcp://"+p.sandbox, "--connect", "localhost:5000=registry:"+p.sandbox[strings.Index(p.sandbox, ":")+1:])
+	_, err = p.run(p.repo, append([]string{
+		"-m", "modules/sign", "call", "sign", "--reference", "localhost:5000/hello@" + strange,
+		"--key", "file:" + p.file("stranger/cosign.key"), "--key-password", "file:" + p.file("password"),
+	}, throughSandbox(p)...)...)
 	require.NoError(t, err)
 	copied(t, p, signed, "pages")
 

@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -89,6 +90,12 @@ func newRaw(b *testing.B, p *platform, source string) *raw {
 			"RAW_STATE=http://"+p.sandbox+"/state/raw/"+rawEnvironment,
 			"RAW_KEY="+p.file("keys/cosign.key"),
 			"RAW_PASSWORD_FILE="+p.file("password"),
+			"RAW_USERNAME="+p.accounts["images"].Username,
+			"RAW_REGISTRY_PASSWORD_FILE="+p.accounts["images"].file,
+			"TF_HTTP_USERNAME="+p.accounts["state"].Username,
+			"TF_HTTP_PASSWORD="+p.accounts["state"].Password,
+			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic "+
+				base64.StdEncoding.EncodeToString([]byte(p.accounts["gitops"].Username+":"+p.accounts["gitops"].Password)),
 			"RAW_CACHE="+cache,
 		),
 	}

@@ -72,7 +72,7 @@ func startCluster() (*kubernetes, error) {
 	if err := os.WriteFile(filepath.Join(tree, "platform/policies/cosign.pub"), key, 0o644); err != nil {
 		return nil, err
 	}
-	seed := exec.Command(filepath.Join(repository(), ".slipway/bin/slipway-sandbox"), "seed", "--update", "--gitops", tree, "--url", "http://"+p.sandbox+"/gitops.git")
+	seed := exec.Command(filepath.Join(repository(), ".slipway/bin/slipway-sandbox"), "seed", "--update", "--gitops", tree, "--url", "http://"+p.sandbox+"/gitops.git", "--accounts", p.file(accountsFile))
 	if out, err := seed.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("seed: %w\n%s", err, out)
 	}

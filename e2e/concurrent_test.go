@@ -138,6 +138,7 @@ func (c *crowd) release(ctx context.Context, program, env, digest string) (relea
 		"--remote", "http://localhost:5000/gitops.git", "--connect", "localhost:5000="+c.p.sandbox,
 		"--branch", c.branch, "--root", "gitops", "--app", "hello", "--env", env,
 		"--repository", "localhost:5000/hello", "--digest", digest, "--source-revision", "crowd",
+		"--username", c.p.accounts["gitops"].Username, "--token-file", c.p.accounts["gitops"].file,
 		"--author-name", "test", "--author-email", "test@localhost").CombinedOutput()
 	if err != nil {
 		return released{}, fmt.Errorf("%w\n%s", err, out)

@@ -42,12 +42,15 @@ func deliver(t testing.TB, p *platform, dir, app, env string) receipt {
 	return r
 }
 
-// fetch reads from the platform's registry.
+// fetch reads from the platform's registry or Terraform state.
 func fetch(t testing.TB, p *platform, path, accept string) (int, []byte) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+p.sandbox+path, nil)
 	require.NoError(t, err)
 	req.Header.Set("Accept", accept)
+	if strings.HasPrefix(path, "/state/") {
+		req.SetBasicAuth(p.accounts["state"].Username, p.accounts["state"].Password)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()

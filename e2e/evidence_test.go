@@ -172,9 +172,9 @@ func receiptVerifies(t *testing.T, p *platform, bundle string) {
 	refused(t, err, "receipt: refused by policy: commit ", "is not in the history of the checkout's head")
 }
 
-// throughSandbox are the sign module's flags for the tests' registry.
+// throughSandbox are the sign module's flags for the tests' registry and its account.
 func throughSandbox(p *platform) []string {
-	return []string{"--service", "tcp://" + p.sandbox, "--connect", "localhost:5000=registry:" + p.sandbox[strings.Index(p.sandbox, ":")+1:]}
+	return append(p.as("images"), "--service", "tcp://"+p.sandbox, "--connect", "localhost:5000=registry:"+p.sandbox[strings.Index(p.sandbox, ":")+1:])
 }
 
 // attestHealthy completes the document of a release that was made here, signs it and

@@ -89,7 +89,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 		// An image that no other test signs.
 		greeting: strings.Replace(hello, "\t{language.Japanese,", "\t{language.Finnish, \"Hei\"},\n\t{language.Japanese,", 1),
 	})
-	options := []string{"--sandbox", "tcp://" + p.sandbox}
+	options := p.place()
 	call := func(args ...string) (string, error) {
 		out, err := p.call(dir, options, args...)
 		return strings.TrimSpace(out), err

@@ -27,13 +27,13 @@ func TestAManagedKeySignsAndTheImageIsReleased(t *testing.T) {
 			"--authorities", filepath.Join(dir, "ca.pem"), "--service", "tcp://" + address,
 		}
 	}
-	options := append([]string{"--sandbox", "tcp://" + p.sandbox}, p.terraform(t)...)
+	options := append(p.place(), p.terraform(t)...)
 	credentials := filepath.Join(dir, "credentials")
 	out, err := p.call(checkout, options, append(by(credentials), "deliver", "--app", "hello", "--env", "staging", "image")...)
 	require.NoError(t, err)
 	reference := strings.TrimSpace(out)
 	verify := func(signer ...string) (string, error) {
-		out, err := p.call(checkout, []string{"--sandbox", "tcp://" + p.sandbox}, append(signer, "verify", "--reference", reference, "--env", "staging", "passed")...)
+		out, err := p.call(checkout, p.place(), append(signer, "verify", "--reference", reference, "--env", "staging", "passed")...)
 		return strings.TrimSpace(out), err
 	}
 	passed, err := verify(by(credentials)...)

@@ -14,8 +14,10 @@ import (
 //	go test -tags=e2e,fresh,cluster -timeout=120m -run Node.*SharesNothing -v ./e2e
 func TestNodeOnAnEngineThatSharesNothing(t *testing.T) {
 	p := shared
-	node, err := p.runFor(compilePatience, p.repo, "-m", "modules/sandbox", "call", "publish", "--repository", "localhost:5000",
-		"--key", "file:"+p.file("keys/cosign.key"), "--key-password", "file:"+p.file("password"), "--registry", "tcp://"+p.sandbox)
+	node, err := p.runFor(compilePatience, p.repo, append([]string{
+		"-m", "modules/sandbox", "call", "publish", "--repository", "localhost:5000",
+		"--key", "file:" + p.file("keys/cosign.key"), "--key-password", "file:" + p.file("password"), "--registry", "tcp://" + p.sandbox,
+	}, p.as("toolbox")...)...)
 	require.NoError(t, err)
 	onFreshEngine(t, func(took func(what string, args ...string)) {
 		with := []string{

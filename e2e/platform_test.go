@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,7 +29,11 @@ type platform struct {
 	sandbox  string // host:port of registry, Git remote and state
 	env      []string
 	password string
+	accounts map[string]account // of the sandbox, by purpose
 }
+
+// account is who writes to a part of the sandbox. Its password lies in file, too.
+type account struct{ Username, Password, file string }
 
 // repository is the checkout's root.
 func repository() string {
@@ -101,25 +106,45 @@ func start(dir string) (*platform, func(), error) {
 		_ = server.Process.Signal(os.Interrupt)
 		_ = server.Wait()
 	}
+	if err := p.readAccounts(); err != nil {
+		stop()
+		return nil, nil, err
+	}
 	if err := os.WriteFile(p.file("password"), []byte(p.password), 0o600); err != nil {
 		stop()
 		return nil, nil, err
 	}
 	for _, args := range [][]string{
 		{"-m", "modules/sign", "call", "keygen", "--password", "file:" + p.file("password"), "export", "--path", p.file("keys")},
-		{"call", "--sandbox", "tcp://" + address, "publish-database"},
+		append(append([]string{"call"}, p.place()...), "publish-database"),
 	} {
 		if out, err := p.run(p.repo, args...); err != nil {
 			stop()
 			return nil, nil, fmt.Errorf("dagger %s: %w\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	seed := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "seed", "--gitops", filepath.Join(repo, "gitops"), "--url", "http://"+address+"/gitops.git")
+	seed := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "seed", "--gitops", filepath.Join(repo, "gitops"), "--url", "http://"+address+"/gitops.git", "--accounts", p.file(accountsFile))
 	if out, err := seed.CombinedOutput(); err != nil {
 		stop()
 		return nil, nil, fmt.Errorf("seed: %w\n%s", err, out)
 	}
 	return p, stop, nil
+}
+
+// accountsFile is where the sandbox keeps its accounts, in the platform's folder.
+const accountsFile = "sandbox/accounts.json"
+
+func (p *platform) readAccounts() error {
+	data, err := os.ReadFile(p.file(accountsFile))
+	if err == nil {
+		err = json.Unmarshal(data, &p.accounts)
+	}
+	for purpose, a := range p.accounts {
+		a.file = p.file("password of " + purpose)
+		p.accounts[purpose] = a
+		err = errors.Join(err, os.WriteFile(a.file, []byte(a.Password), 0o600))
+	}
+	return err
 }
 
 // serve starts a sandbox on a free port.
@@ -211,11 +236,20 @@ func isExecutable(path string) bool {
 
 // options are the constructor's arguments for this platform.
 func (p *platform) options() []string {
-	return []string{
-		"--sandbox", "tcp://" + p.sandbox,
-		"--key", "file:" + p.file("keys/cosign.key"),
-		"--key-password", "file:" + p.file("password"),
-	}
+	return append(p.place(),
+		"--key", "file:"+p.file("keys/cosign.key"),
+		"--key-password", "file:"+p.file("password"),
+	)
+}
+
+// place are the constructor's arguments for this platform's sandbox.
+func (p *platform) place() []string {
+	return []string{"--sandbox", "tcp://" + p.sandbox, "--accounts", "file:" + p.file(accountsFile)}
+}
+
+// as are the flags of an account.
+func (p *platform) as(purpose string) []string {
+	return []string{"--username", p.accounts[purpose].Username, "--password", "file:" + p.accounts[purpose].file}
 }
 
 func (p *platform) terraform(t testing.TB) []string {
@@ -327,10 +361,12 @@ func git(t testing.TB, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// remote clones the platform's GitOps repository.
+// remote clones the platform's GitOps repository, to be pushed from as well.
 func (p *platform) remote(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	git(t, dir, "clone", "-q", "http://"+p.sandbox+"/gitops.git", "clone")
+	basic := base64.StdEncoding.EncodeToString([]byte(p.accounts["gitops"].Username + ":" + p.accounts["gitops"].Password))
+	git(t, filepath.Join(dir, "clone"), "config", "http.extraHeader", "Authorization: Basic "+basic)
 	return filepath.Join(dir, "clone")
 }

@@ -9,7 +9,9 @@
 #
 # Wants: RAW_TOOLS (folder of build, sign and trivy), RAW_WORK, RAW_SOURCE,
 # RAW_APP, RAW_ENV, RAW_REGISTRY (host:port/path), RAW_IMAGE (the overlay's image
-# name), RAW_REMOTE, RAW_STATE, RAW_KEY, RAW_PASSWORD_FILE, RAW_CACHE (Trivy's).
+# name), RAW_USERNAME and RAW_REGISTRY_PASSWORD_FILE (of the registry), RAW_REMOTE,
+# RAW_STATE, RAW_KEY, RAW_PASSWORD_FILE, RAW_CACHE (Trivy's), and Git's and Terraform's
+# own settings of their accounts.
 set -eu
 
 app="$RAW_SOURCE/apps/$RAW_APP"
@@ -51,9 +53,11 @@ for folder in gitops/apps infra; do
 done
 
 # Push and sign.
-"$RAW_TOOLS/build" publish --out "$new/published" --layout "$layout" --digest "$digest" --repository "$RAW_REGISTRY/$RAW_APP"
+"$RAW_TOOLS/build" publish --out "$new/published" --layout "$layout" --digest "$digest" --repository "$RAW_REGISTRY/$RAW_APP" \
+	--username "$RAW_USERNAME" --password-file "$RAW_REGISTRY_PASSWORD_FILE"
 "$RAW_TOOLS/sign" sign --out "$new/signed" --reference "$RAW_REGISTRY/$RAW_APP@$digest" \
-	--key-file "$RAW_KEY" --password-file "$RAW_PASSWORD_FILE"
+	--key-file "$RAW_KEY" --password-file "$RAW_PASSWORD_FILE" \
+	--username "$RAW_USERNAME" --registry-password-file "$RAW_REGISTRY_PASSWORD_FILE"
 
 # Provision.
 export TF_DATA_DIR="$RAW_WORK/terraform" CHECKPOINT_DISABLE=1

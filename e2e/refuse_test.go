@@ -136,7 +136,7 @@ func TestDatabaseThatCannotDecideIsRefused(t *testing.T) {
 	})
 	t.Run("stale", func(t *testing.T) {
 		t.Parallel()
-		const stale = "localhost:5000/test/stale-db"
+		const stale = "localhost:5000/slipway/stale-db"
 		_, err := p.call(p.repo, p.options(), "with-database", "--repository", stale, "publish-database", "--updated-at", "2026-01-01T00:00:00Z")
 		require.NoError(t, err)
 		_, err = p.call(p.repo, p.options(), append([]string{"with-database", "--repository", stale}, scan...)...)
@@ -251,10 +251,10 @@ func TestSignaturesAreVerifiedAtRelease(t *testing.T) {
 	})
 	t.Run("a key without its password", func(t *testing.T) {
 		require.NoError(t, os.WriteFile(p.file("wrong-password"), []byte("wrong"), 0o600))
-		_, err := p.call(p.repo, []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + p.file("keys/cosign.key"), "--key-password", "file:" + p.file("wrong-password")}, release...)
+		_, err := p.call(p.repo, append(p.place(), "--key", "file:"+p.file("keys/cosign.key"), "--key-password", "file:"+p.file("wrong-password")), release...)
 		refused(t, err, "bad input", "password")
 		// A checkout without the set-up's .env, which would give the password.
-		_, err = p.call(source(t, nil), []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + p.file("keys/cosign.key")},
+		_, err = p.call(source(t, nil), append(p.place(), "--key", "file:"+p.file("keys/cosign.key")),
 			"app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
 		refused(t, err, "sign: bad input: signing key", "password is not given")
 	})
@@ -313,6 +313,7 @@ func send(t *testing.T, p *platform, method, path, contentType string, body []by
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+p.sandbox+path, bytes.NewReader(body))
 	require.NoError(t, err)
 	req.Header.Set("Content-Type", contentType)
+	req.SetBasicAuth(p.accounts["images"].Username, p.accounts["images"].Password)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)
 	defer resp.Body.Close()

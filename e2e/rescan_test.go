@@ -53,7 +53,7 @@ func TestEvidenceARescanFindsWhatHasFallenOutOfPolicy(t *testing.T) {
 	_, err := p.call(dir, options, "verify", "--reference", reference, "--env", "dev", "passed")
 	require.NoError(t, err)
 
-	const newer = "localhost:5000/test/newer-db"
+	const newer = "localhost:5000/slipway/newer-db"
 	withAdvisory := source(t, map[string]string{"modules/scan/db/advisories/GHSA-test-test-test.json": advisory})
 	_, err = p.call(withAdvisory, p.options(), "with-database", "--repository", newer, "publish-database")
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,12 +152,12 @@ func TestEvidenceCanariesAreFoundWhereTheyAre(t *testing.T) {
 func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 	p := shared
 	began := time.Now().Add(-time.Second)
-	encoded := base64.StdEncoding.EncodeToString([]byte(random() + random()))
+	images, gitops, backend := p.accounts["images"], p.accounts["gitops"], p.accounts["state"]
 	canaries := []canary{
 		newCanary("key password", "", "first line "+random()+"\nsecond line "+random()),
-		newCanary("registry password", "bot", encoded),
-		newCanary("git token", "bot", "glpat-"+random()),
-		newCanary("state password", "bot", random()+"/+="+random()),
+		newCanary("registry password", images.Username, images.Password),
+		newCanary("git token", gitops.Username, gitops.Password),
+		newCanary("state password", backend.Username, backend.Password),
 		newCanary("Terraform variable", "", "tf-"+random()),
 	}
 	variable, err := json.Marshal(map[string]string{"token": canaries[4].secret})
@@ -182,12 +183,12 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 		// Terraform refuses a token that it does not get.
 		"infra/builtin/token.tf": "variable \"token\" {\n  type      = string\n  ephemeral = true\n  validation {\n    condition     = startswith(var.token, \"tf-\")\n    error_message = \"There is no token.\"\n  }\n}\n",
 	})
-	log, out := p.logged(t, dir, append(append([]string{
-		"call", "--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", given[0],
-	}, p.terraform(t)...),
-		"with-registry", "--username", "bot", "--password", given[1],
-		"with-gitops", "--username", "bot", "--token", given[2],
-		"with-state", "--username", "bot", "--password", given[3],
+	log, out := p.logged(t, dir, append(slices.Concat([]string{"call"}, p.place(), []string{
+		"--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", given[0],
+	}, p.terraform(t)),
+		"with-registry", "--username", images.Username, "--password", given[1],
+		"with-gitops", "--username", gitops.Username, "--token", given[2],
+		"with-state", "--username", backend.Username, "--password", given[3],
 		"with-infra-variables", "--variables", file("variables", string(variable)),
 		"deliver", "--app", "hello", "--env", "staging", "json")...)
 	assert.Contains(t, out, `"releaseCreated": true`)
@@ -352,7 +353,7 @@ func canaryKey(t *testing.T, p *platform) []string {
 	keys := t.TempDir()
 	_, err := p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+password, "export", "--path", keys)
 	require.NoError(t, err)
-	return []string{"--sandbox", "tcp://" + p.sandbox, "--key", "file:" + filepath.Join(keys, "cosign.key"), "--key-password", "file:" + password}
+	return append(p.place(), "--key", "file:"+filepath.Join(keys, "cosign.key"), "--key-password", "file:"+password)
 }
 
 const plantedKey = "-----BEGIN ENCRYPTED " + "SIGSTORE PRIVATE KEY-----\n"

@@ -105,8 +105,7 @@ func (p *Platform) push(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(tree, "platform", "policies", "cosign.pub"), key, 0o644); err != nil {
 		return err
 	}
-	_, err = p.output(ctx, p.Sandbox(), "seed", "--update", "--gitops", tree, "--url", "http://"+p.address+"/gitops.git")
-	return err
+	return p.seed(ctx, p.address, tree, "--update")
 }
 
 // clusterSeed makes the cluster's seed and the name of its data, together and

@@ -114,10 +114,36 @@ func (p *Platform) startSandbox(ctx context.Context) (string, error) {
 	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Address == "" {
 		return "", fmt.Errorf("the sandbox did not say where it listens: %q", out)
 	}
+	if _, err := os.Stat(p.accounts()); err != nil {
+		return "", fmt.Errorf("the sandbox that runs has no accounts; it is an older version's (end it with %s down --state-dir %s, then try again): %w", p.Sandbox(), p.path("sandbox"), err)
+	}
 	_, port, _ := strings.Cut(status.Address, ":")
 	address := "localhost:" + port
-	_, err = p.output(ctx, p.Sandbox(), "seed", "--gitops", filepath.Join(p.Launcher.Repo, "gitops"), "--url", "http://"+address+"/gitops.git")
-	return address, err
+	return address, p.seed(ctx, address, filepath.Join(p.Launcher.Repo, "gitops"))
+}
+
+// accounts is the file that says who may write to the sandbox.
+func (p *Platform) accounts() string { return p.path("sandbox", "data", "accounts.json") }
+
+// account is the sandbox's account for a purpose.
+func (p *Platform) account(purpose string) (username, password string, err error) {
+	content, err := os.ReadFile(p.accounts())
+	if err != nil {
+		return "", "", err
+	}
+	var accounts map[string]struct{ Username, Password string }
+	if err := json.Unmarshal(content, &accounts); err != nil || accounts[purpose].Password == "" {
+		return "", "", fmt.Errorf("%s has no account for %s: stop the sandbox and remove the file, and the next start makes another", p.accounts(), purpose)
+	}
+	return accounts[purpose].Username, accounts[purpose].Password, nil
+}
+
+// seed fills the sandbox's Git remote with a GitOps tree.
+func (p *Platform) seed(ctx context.Context, address, tree string, more ...string) error {
+	_, err := p.output(ctx, p.Sandbox(), append([]string{
+		"seed", "--gitops", tree, "--url", "http://" + address + "/gitops.git", "--accounts", p.accounts(),
+	}, more...)...)
+	return err
 }
 
 // key makes the demo's key pair, once.
@@ -148,12 +174,13 @@ func (p *Platform) defaults(address string) error {
 		return err
 	}
 	if err == nil && !strings.HasPrefix(string(old), envMark) {
-		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s", address)
+		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s --accounts file://%s", address, p.accounts())
 		return nil
 	}
 	var b strings.Builder
 	b.WriteString(envMark)
 	fmt.Fprintf(&b, "SLIPWAY_SANDBOX=tcp://%s\n", address)
+	fmt.Fprintf(&b, "SLIPWAY_ACCOUNTS=file://%s\n", p.accounts())
 	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
 	if p.clusterPID() != 0 {
@@ -181,7 +208,7 @@ func (p *Platform) database(ctx context.Context, address string) error {
 		return nil
 	}
 	err := p.Progress.Do("build and publish the demo's vulnerability database", func() error {
-		return p.Dagger(ctx, nil, "call", "--sandbox", "tcp://"+address, "publish-database")
+		return p.Dagger(ctx, nil, "call", "--sandbox", "tcp://"+address, "--accounts", "file://"+p.accounts(), "publish-database")
 	})
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -27,9 +28,14 @@ func (p *Platform) output(ctx context.Context, name string, args ...string) (str
 // Dagger runs the dagger CLI on the checkout's engine. Its standard output goes
 // to out; what it says while it works is kept and shown only when it fails.
 func (p *Platform) Dagger(ctx context.Context, out io.Writer, args ...string) error {
+	return p.daggerWith(ctx, nil, out, args...)
+}
+
+// daggerWith is Dagger with more of an environment.
+func (p *Platform) daggerWith(ctx context.Context, env []string, out io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(p.Launcher.Dirs.CLI(), "dagger"), append([]string{"--progress=plain"}, args...)...)
 	cmd.Dir = p.Launcher.Repo
-	cmd.Env = append(os.Environ(), p.Launcher.Environ(ctx)...)
+	cmd.Env = slices.Concat(os.Environ(), p.Launcher.Environ(ctx), env)
 	// A clean end lets the engine forget the session at once.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second

@@ -113,13 +113,22 @@ func (p *Platform) PublishToolbox(ctx context.Context, to Registry, out io.Write
 	if to.Repository != "" {
 		call = append(call, "--repository", to.Repository)
 	}
-	tools, err := p.reference(ctx, "publish the programs of the pipeline", append(call, "toolbox", "publish")...)
+	tools, err := p.reference(ctx, nil, "publish the programs of the pipeline", append(call, "toolbox", "publish")...)
 	if err != nil {
 		return err
 	}
 	prefix, _, ok := strings.Cut(tools, "/toolbox@")
 	if !ok {
 		return fmt.Errorf("toolbox publish returned %q, which is not a reference of a toolbox", tools)
+	}
+	var env []string
+	if strings.HasPrefix(prefix, "localhost:") && to.Username == "" && to.Password == "" {
+		username, password, err := p.account("toolbox")
+		if err != nil {
+			return err
+		}
+		account = []string{"--username", username, "--password", "env:" + passwordVariable}
+		env = []string{passwordVariable + "=" + password}
 	}
 	args := append([]string{
 		"-m", "modules/sandbox", "call", "publish", "--repository", prefix,
@@ -128,7 +137,7 @@ func (p *Platform) PublishToolbox(ctx context.Context, to Registry, out io.Write
 	if strings.HasPrefix(prefix, "localhost:") {
 		args = append(args, "--registry", "tcp://"+p.address)
 	}
-	node, err := p.reference(ctx, "publish the programs of the cluster", args...)
+	node, err := p.reference(ctx, env, "publish the programs of the cluster", args...)
 	if err != nil {
 		return err
 	}
@@ -141,9 +150,12 @@ Another checkout of the same revision takes them with
 	return err
 }
 
+// passwordVariable carries a password of the sandbox to the dagger CLI.
+const passwordVariable = "SLIPWAY_SANDBOX_PASSWORD"
+
 // reference runs dagger and returns the reference that it prints.
-func (p *Platform) reference(ctx context.Context, what string, args ...string) (string, error) {
+func (p *Platform) reference(ctx context.Context, env []string, what string, args ...string) (string, error) {
 	var out bytes.Buffer
-	err := p.Progress.Do(what, func() error { return p.Dagger(ctx, &out, args...) })
+	err := p.Progress.Do(what, func() error { return p.daggerWith(ctx, env, &out, args...) })
 	return strings.TrimSpace(out.String()), err
 }

@@ -30,6 +30,7 @@ type Running struct {
 	PID     int       `json:"pid"`
 	Key     string    `json:"key"`
 	State   string    `json:"state"`
+	Network Network   `json:"network"`
 	Started time.Time `json:"started"`
 }
 
@@ -100,6 +101,9 @@ func (l *Launcher) upNative(ctx context.Context) error {
 		}
 		if r.Key != l.key() {
 			return fmt.Errorf("an engine with other pins (%s, this checkout has %s) runs on this machine: end it with engine down, then try again", r.Key, l.key())
+		}
+		if r.Network != l.Network {
+			return errors.New("the engine that runs was started by another version of the launcher, in another network: end it with engine down, then try again")
 		}
 		if !l.Dirs.Built() {
 			return fmt.Errorf("the engine runs, but parts of it are gone from %s: engine down, then up builds them", l.Dirs.Cache)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/vishvananda/netlink"
 )
 
 // TestMain lets the test program be the launcher's hidden command, as its own
@@ -38,7 +39,7 @@ const insideVariable = "SLIPWAY_TEST_INSIDE"
 func inOwnNetwork(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(insideVariable) != "" {
-		require.NoError(t, setInterface("lo", syscall.IFF_UP))
+		require.NoError(t, setUp("lo", "", "", ""))
 		return true
 	}
 	inside := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", "-test.count=1")
@@ -51,6 +52,9 @@ func inOwnNetwork(t *testing.T) bool {
 	return false
 }
 
+// testNetwork is not the user's.
+var testNetwork = Network{Name: "test", Prefix: "10.86.", Link: "169.254.86."}
+
 // ownLauncher is a launcher of an engine beside the user's: same programs, own
 // state, own locks, own network.
 func ownLauncher(t *testing.T) *Launcher {
@@ -62,7 +66,7 @@ func ownLauncher(t *testing.T) *Launcher {
 	own := &Launcher{
 		Repo:     repo,
 		Dirs:     Dirs{Cache: user.Dirs.Cache, State: filepath.Join(t.TempDir(), "state"), Run: filepath.Join(t.TempDir(), "run")},
-		Network:  Network{Name: "slipwaytest", Prefix: "10.86."},
+		Network:  testNetwork,
 		Progress: NewProgress(os.Stderr),
 		Getenv: func(name string) string {
 			if name == runnerVariable || strings.HasPrefix(name, "DOCKER_") || name == "HOME" {
@@ -95,6 +99,35 @@ func machine(t *testing.T) map[string]string {
 	return state
 }
 
+// machineNetwork is the machine's interfaces, routes and rules of both iptables
+// backends, without counters.
+func machineNetwork(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	interfaces, err := net.Interfaces()
+	require.NoError(t, err)
+	for _, i := range interfaces {
+		addresses, err := i.Addrs()
+		require.NoError(t, err)
+		fmt.Fprintln(&b, i.Name, addresses)
+	}
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	require.NoError(t, err)
+	for _, route := range routes {
+		fmt.Fprintln(&b, route.Dst, route.Gw)
+	}
+	for _, backend := range []string{"xtables-legacy-multi", "xtables-nft-multi"} {
+		saved, err := exec.CommandContext(t.Context(), backend, "iptables-save").Output()
+		require.NoError(t, err)
+		for line := range strings.Lines(string(saved)) {
+			if strings.HasPrefix(line, "-A ") {
+				b.WriteString(line)
+			}
+		}
+	}
+	return b.String()
+}
+
 // inContainer runs a program in a scratch container of the launcher's engine,
 // without any module: their code generation may ask the network.
 func (l *Launcher) inContainer(t *testing.T, program string, args ...string) string {
@@ -125,10 +158,11 @@ func TestLifecycle(t *testing.T) {
 	}
 	l := ownLauncher(t)
 	ctx := t.Context()
-	before := machine(t)
+	before, alone := machine(t), machineNetwork(t)
 	program := buildWeb(t)
 
 	require.NoError(t, l.Up(ctx))
+	linked := machineNetwork(t)
 	env, err := os.ReadFile(filepath.Join(l.Repo, ".slipway", "env"))
 	require.NoError(t, err)
 	assert.Contains(t, string(env), l.Dirs.RunnerHost())
@@ -152,6 +186,11 @@ func TestLifecycle(t *testing.T) {
 		other.Dirs.Cache = filepath.Join(t.TempDir(), "0123456789abcdef")
 		require.ErrorContains(t, other.Up(ctx), "an engine with other pins")
 	})
+	t.Run("one in another network is refused while it runs", func(t *testing.T) {
+		other := *l
+		other.Network.Link = "169.254.85."
+		require.ErrorContains(t, other.Up(ctx), "in another network: end it with engine down")
+	})
 	t.Run("a second engine on its lock is refused", func(t *testing.T) {
 		require.ErrorContains(t, l.start(ctx), "an engine has just been started by other means")
 	})
@@ -165,8 +204,7 @@ func TestLifecycle(t *testing.T) {
 		require.NoError(t, l.Down(ctx))
 		_, err := l.Status(ctx)
 		require.ErrorIs(t, err, ErrDown)
-		_, err = net.InterfaceByName(l.Network.bridge())
-		require.Error(t, err, "the bridge is gone")
+		assert.Equal(t, alone, machineNetwork(t), "no link, route or rule is left")
 		require.NoError(t, l.Up(ctx))
 		assert.Equal(t, stamp, l.inContainer(t, program, "time", "now"))
 	})
@@ -197,9 +235,9 @@ func TestLifecycle(t *testing.T) {
 		lock, err := l.awaitEnd(ctx, startTimeout)
 		require.NoError(t, err)
 		require.NoError(t, lock.Close())
-		_, err = net.InterfaceByName(l.Network.bridge())
-		require.NoError(t, err, "the kill left the bridge")
+		require.Contains(t, machineNetwork(t), l.Network.chains(), "the kill left the rules")
 		require.NoError(t, l.Up(ctx))
+		assert.Equal(t, linked, machineNetwork(t), "and they are there once")
 		assert.Contains(t, l.inContainer(t, program, "cat", "/etc/resolv.conf"), "nameserver "+l.Network.Prefix+"0.1")
 	})
 	t.Run("reset removes the state", func(t *testing.T) {

@@ -25,7 +25,7 @@ func (l *Launcher) start(ctx context.Context) error {
 	if err := l.cleanUp(); err != nil {
 		return err
 	}
-	spec, err := l.spec(ctx)
+	spec, allowed, err := l.spec(ctx)
 	if err != nil {
 		return err
 	}
@@ -41,26 +41,38 @@ func (l *Launcher) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
+	linked, link, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer linked.Close()
+	defer link.Close()
 	cmd := exec.Command("/proc/self/exe", EnterCommand, string(argument))
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.ExtraFiles = []*os.File{lock}
+	cmd.ExtraFiles = []*os.File{lock, linked}
 	cmd.Env, cmd.Dir = []string{}, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID, Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the engine in its namespaces: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	record, err := json.Marshal(Running{PID: cmd.Process.Pid, Key: l.key(), State: l.Dirs.State, Started: time.Now().UTC()})
+	record, err := json.Marshal(Running{PID: cmd.Process.Pid, Key: l.key(), State: l.Dirs.State, Network: l.Network, Started: time.Now().UTC()})
 	if err == nil {
 		err = writeFile(l.record(), record, 0o600)
+	}
+	if err == nil {
+		err = connect(l.Network, cmd.Process.Pid, allowed)
+	}
+	if err == nil {
+		_, err = link.Write([]byte{linkedByte})
 	}
 	if err == nil {
 		err = l.await(ctx, ended)
 	}
 	if err != nil {
 		// Killing process 1 of a PID namespace ends all of it.
-		return errors.Join(err, ignoreDone(cmd.Process.Kill()))
+		return errors.Join(err, ignoreDone(cmd.Process.Kill()), clean(l.Dirs.State, l.Network))
 	}
 	return nil
 }
@@ -72,29 +84,36 @@ func ignoreDone(err error) error {
 	return err
 }
 
-// spec describes the engine's root.
-func (l *Launcher) spec(ctx context.Context) (RootSpec, error) {
+// spec describes the engine's root, and what of the machine itself the engine may
+// reach.
+func (l *Launcher) spec(ctx context.Context) (RootSpec, []string, error) {
 	total, err := diskSize(l.Dirs.State)
 	if err != nil {
-		return RootSpec{}, err
+		return RootSpec{}, nil, err
 	}
 	config, err := Config(SizeGC(total))
 	if err != nil {
-		return RootSpec{}, err
+		return RootSpec{}, nil, err
 	}
 	digest, err := layoutDigest(l.Dirs.SDK())
 	if err != nil {
-		return RootSpec{}, fmt.Errorf("read the Go SDK image: %w", err)
+		return RootSpec{}, nil, fmt.Errorf("read the Go SDK image: %w", err)
 	}
 	proxy, err := goEnv(ctx, "GOPROXY")
 	if err != nil {
-		return RootSpec{}, fmt.Errorf("ask go for GOPROXY: %w", err)
+		return RootSpec{}, nil, fmt.Errorf("ask go for GOPROXY: %w", err)
 	}
+	env := engineEnv(l.Getenv, digest, proxy)
+	resolv, servers, err := resolvConf(resolvFiles)
+	if err != nil {
+		return RootSpec{}, nil, err
+	}
+	allowed, err := allowances(servers, env)
 	return RootSpec{
 		Dir: filepath.Join(l.Dirs.State, "root"), Programs: l.Dirs.Programs(), SDK: l.Dirs.SDK(),
-		State: l.Dirs.State, Socket: filepath.Dir(l.Dirs.Socket()), Config: config, Network: l.Network,
-		Env: engineEnv(l.Getenv, digest, proxy),
-	}, nil
+		State: l.Dirs.State, Socket: filepath.Dir(l.Dirs.Socket()), Config: config, Resolv: []byte(resolv),
+		Network: l.Network, Env: env,
+	}, allowed, err
 }
 
 // diskSize returns the size of the file system that holds a folder, in bytes.

@@ -24,6 +24,8 @@ type RootSpec struct {
 	Socket   string `json:"socket"`
 	// Config is the content of /etc/dagger/engine.json.
 	Config []byte `json:"config"`
+	// Resolv is the content of /etc/resolv.conf.
+	Resolv []byte `json:"resolv"`
 	// Network is the engine's network on the machine.
 	Network Network `json:"network"`
 	// Env is the engine's environment.
@@ -38,11 +40,19 @@ const enginePath = "/usr/local/bin/dagger-engine"
 var etcCopies = []string{
 	"alternatives", "ca-certificates", "ca-certificates.conf", "ethertypes", "gai.conf", "gitconfig", "group",
 	"host.conf", "hostname", "hosts", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "nsswitch.conf", "passwd",
-	"protocols", "resolv.conf", "services", "ssh/ssh_known_hosts", "ssl", "timezone",
+	"protocols", "services", "ssh/ssh_known_hosts", "ssl", "timezone",
 }
 
-// Enter runs as process 1 of new mount and PID namespaces: it assembles the
-// root, moves into it, and becomes the engine. It returns only on failure.
+// linkedFile is where Enter reads linkedByte once its network is linked to the
+// machine's. Before it in the launcher's list is the engine's lock.
+const (
+	linkedFile = 4
+	linkedByte = 1
+)
+
+// Enter runs as process 1 of new mount, PID and network namespaces: it waits for
+// the link to the machine's network, assembles the root, moves into it, and
+// becomes the engine. It returns only on failure.
 func Enter(argument string) error {
 	var spec RootSpec
 	if err := json.Unmarshal([]byte(argument), &spec); err != nil {
@@ -50,6 +60,9 @@ func Enter(argument string) error {
 	}
 	if os.Getpid() != 1 || !filepath.IsAbs(spec.Dir) {
 		return errors.New("this command only runs as process 1 of its own namespaces")
+	}
+	if err := awaitLink(spec.Network); err != nil {
+		return fmt.Errorf("link the engine's network: %w", err)
 	}
 	if err := assemble(spec); err != nil {
 		return fmt.Errorf("assemble the engine's root: %w", err)
@@ -59,8 +72,18 @@ func Enter(argument string) error {
 	}
 	return syscall.Exec(enginePath, []string{
 		"dagger-engine", "--config", "/etc/dagger/buildkitd.toml",
-		"--network-name", spec.Network.Name, "--network-cidr", spec.Network.Prefix + "0.0/16",
+		"--network-name", spec.Network.Name, "--network-cidr", spec.Network.containers(),
 	}, spec.Env)
+}
+
+// awaitLink waits until the launcher has made the link, and sets its end up.
+func awaitLink(network Network) error {
+	linked := os.NewFile(linkedFile, "linked")
+	_, err := linked.Read(make([]byte, 1))
+	if err := errors.Join(err, linked.Close()); err != nil {
+		return fmt.Errorf("wait for the launcher: %w", err)
+	}
+	return connected(network)
 }
 
 // mounter mounts until something fails and keeps that failure.
@@ -130,7 +153,13 @@ func assemble(spec RootSpec) error {
 		m.topLevel("/"+dir, root(dir))
 	}
 	m.mount("proc", root("proc"), "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, "")
-	m.mount("/sys", root("sys"), "", syscall.MS_BIND|syscall.MS_REC, "")
+	// The interfaces in it are those of the network that it is mounted in.
+	m.mount("sysfs", root("sys"), "sysfs", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, "")
+	for _, dir := range []string{"/sys/fs/cgroup", "/sys/kernel/security"} {
+		if exists(dir) {
+			m.mount(dir, root(dir), "", syscall.MS_BIND|syscall.MS_REC, "")
+		}
+	}
 	m.mount("/dev", root("dev"), "", syscall.MS_BIND|syscall.MS_REC, "")
 	m.mount("tmpfs", root("run"), "tmpfs", syscall.MS_NOSUID|syscall.MS_NODEV, "mode=0755")
 	m.bind(filepath.Join(spec.State, "tmp"), root("tmp"), false)
@@ -141,6 +170,7 @@ func assemble(spec RootSpec) error {
 	}
 	m.do(os.Symlink("/run", root("var/run")))
 	m.do(copyEtc("/etc", root("etc")))
+	m.do(os.WriteFile(root("etc/resolv.conf"), spec.Resolv, 0o644))
 	m.do(os.WriteFile(root("etc/dagger/engine.json"), spec.Config, 0o644))
 	m.do(os.WriteFile(root("etc/dagger/buildkitd.toml"), nil, 0o644))
 	m.bind(filepath.Join(spec.Programs, "engine"), root(enginePath), true)
@@ -198,8 +228,8 @@ func linkPrograms(root string) error {
 	return errors.Join(errs...)
 }
 
-// copyEtc copies etcCopies from one folder into another. Links are kept as
-// links, except resolv.conf's: it leads out of /etc on many machines.
+// copyEtc copies etcCopies from one folder into another. Links in folders are kept
+// as links.
 func copyEtc(from, to string) error {
 	for _, name := range etcCopies {
 		source, target := filepath.Join(from, name), filepath.Join(to, name)
@@ -219,11 +249,7 @@ func copyEtc(from, to string) error {
 			return err
 		}
 	}
-	resolv := filepath.Join(to, "resolv.conf")
-	if exists(resolv) {
-		return nil
-	}
-	return os.WriteFile(resolv, nil, 0o644)
+	return nil
 }
 
 // copyTree copies folders, files and links.

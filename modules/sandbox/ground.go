@@ -15,7 +15,8 @@ const (
 )
 
 // Ground is a registry, a Git remote and a Terraform state backend for a drill:
-// they hold what the drill puts there, and end with the call.
+// they hold what the drill puts there, ask nobody for an account, and end with the
+// call.
 type Ground struct {
 	// +private
 	Gitops *dagger.Directory
@@ -53,7 +54,7 @@ func (g *Ground) Service() *dagger.Service {
 		WithEnvVariable("SLIPWAY_RUN", g.Run).
 		WithExposedPort(groundPort).
 		AsService(dagger.ContainerAsServiceOpts{Args: []string{
-			groundProgram, "serve", "--data", groundData, "--listen", "0.0.0.0:" + strconv.Itoa(groundPort),
+			groundProgram, "serve", "--data", groundData, "--listen", "0.0.0.0:" + strconv.Itoa(groundPort), "--open",
 		}})
 }
 

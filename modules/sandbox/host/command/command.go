@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/sandbox/host/accounts"
 	"slipway/sandbox/host/daemon"
 	"slipway/sandbox/host/gitserver"
 	"slipway/sandbox/host/server"
@@ -90,21 +91,22 @@ func listenFlag(flags *flag.FlagSet) *string {
 func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer) (int, error) {
 	data := flags.String("data", "", "`folder` of what the parts keep (required)")
 	ready := flags.String("ready-file", "", "`file` to write the endpoint to, as JSON, once it listens")
+	open := flags.Bool("open", false, "let everybody write, for a sandbox that ends with what it is for; by default the data folder's "+server.AccountsFile+" says who may")
 	inherit := flags.Bool("inherit", false, "take the socket as file descriptor 3 instead of opening it")
 	address := listenFlag(flags)
 	if err := parse(flags, args, "data"); err != nil {
 		return ExitUsage, err
 	}
-	open := func() (net.Listener, error) { return server.Listen(*address) }
+	listen := func() (net.Listener, error) { return server.Listen(*address) }
 	if *inherit {
-		open = func() (net.Listener, error) { return server.Inherit(firstInherited) }
+		listen = func() (net.Listener, error) { return server.Inherit(firstInherited) }
 	}
-	listener, err := open()
+	listener, err := listen()
 	if err != nil {
 		return ExitFailed, err
 	}
 	log.Printf("registry %[1]s, git http://%[1]s/%[2]s, state http://%[1]s/state/, process %[3]d", listener.Addr(), gitserver.Repository, os.Getpid())
-	if err := server.Serve(ctx, *data, listener, *ready); err != nil {
+	if err := server.Serve(ctx, *data, listener, *ready, *open); err != nil {
 		return ExitFailed, err
 	}
 	log.Print("stopped")
@@ -182,14 +184,22 @@ func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Wri
 	url := flags.String("url", "", "`URL` of the Git remote to fill (required)")
 	root := flags.String("root", "gitops", "`folder` of the tree inside the repository")
 	update := flags.Bool("update", false, "bring a seeded remote to the tree as well, all but the digests that releases have set")
+	file := flags.String("accounts", "", "`file` of the sandbox's accounts, accounts.json of its data folder")
 	if err := parse(flags, args, "gitops", "url"); err != nil {
 		return ExitUsage, err
+	}
+	var who accounts.Accounts
+	if *file != "" {
+		var err error
+		if who, err = accounts.Read(*file); err != nil {
+			return ExitFailed, err
+		}
 	}
 	fill := gitserver.Seed
 	if *update {
 		fill = gitserver.Update
 	}
-	s, err := fill(ctx, *url, *tree, *root)
+	s, err := fill(ctx, gitserver.Remote{URL: *url, Account: who[accounts.GitOps]}, *tree, *root)
 	if err != nil {
 		return ExitFailed, err
 	}

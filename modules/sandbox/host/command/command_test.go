@@ -127,7 +127,12 @@ func TestKilledDaemonIsStartedAgainWithItsData(t *testing.T) {
 	first, _ := up(t, dir)
 	tree := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(tree, "file"), nil, 0o644))
-	code, stdout, stderr := run(t, "seed", "--gitops", tree, "--url", "http://"+first.Address+"/"+gitserver.Repository)
+	seed := []string{"seed", "--gitops", tree, "--url", "http://" + first.Address + "/" + gitserver.Repository}
+	code, _, stderr := run(t, seed...)
+	require.Equal(t, command.ExitFailed, code, "nobody may push")
+	assert.Contains(t, stderr, "could not read Username")
+	seed = append(seed, "--accounts", filepath.Join(dir, "data", server.AccountsFile))
+	code, stdout, stderr := run(t, seed...)
 	require.Zero(t, code, stderr)
 	var seeded gitserver.Seeded
 	require.NoError(t, json.Unmarshal([]byte(stdout), &seeded))
@@ -143,7 +148,7 @@ func TestKilledDaemonIsStartedAgainWithItsData(t *testing.T) {
 	assert.True(t, second.Started)
 	assert.NotEqual(t, first.PID, second.PID)
 	assert.Contains(t, notices, "ended without being stopped")
-	code, stdout, stderr = run(t, "seed", "--gitops", tree, "--url", "http://"+second.Address+"/"+gitserver.Repository)
+	code, stdout, stderr = run(t, "seed", "--gitops", tree, "--url", "http://"+second.Address+"/"+gitserver.Repository, "--accounts", filepath.Join(dir, "data", server.AccountsFile))
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stderr, "has a history already; left alone")
 	assert.JSONEq(t, `{"seeded":false,"commit":"`+seeded.Commit+`"}`, stdout)

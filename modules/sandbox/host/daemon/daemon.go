@@ -250,7 +250,7 @@ func (d *Daemon) look(ctx context.Context) (Status, error) {
 	return s, nil
 }
 
-// answers asks each part a question that only it can answer.
+// answers asks the server and the part that answers everybody a question.
 func answers(ctx context.Context, e server.Endpoint) error {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
@@ -258,9 +258,9 @@ func answers(ctx context.Context, e server.Endpoint) error {
 		url  string
 		want int
 	}{
-		{"http://" + e.Address + "/v2/", http.StatusOK},
+		{"http://" + e.Address + "/v2/", http.StatusUnauthorized},
 		{"http://" + e.Address + "/" + gitserver.Repository + "/info/refs?service=git-upload-pack", http.StatusOK},
-		{"http://" + e.Address + "/state/", http.StatusNotFound},
+		{"http://" + e.Address + "/state/", http.StatusUnauthorized},
 	} {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, question.url, nil)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -70,9 +71,14 @@ func New(ctx context.Context, dir string) (http.Handler, error) {
 // the user's nor the system's configuration and never asks for a password. The
 // error names the command and holds what git said.
 func Run(ctx context.Context, dir string, args ...string) (string, error) {
+	return run(ctx, nil, dir, args...)
+}
+
+// run is Run with more of an environment.
+func run(ctx context.Context, env []string, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, isolated...)
+	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH")}, isolated, env)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {

@@ -110,7 +110,7 @@ func TestProtocolVersion2(t *testing.T) {
 func TestConcurrentPushesAllLand(t *testing.T) {
 	const pushers = 5
 	url := serve(t, t.TempDir())
-	_, err := Seed(t.Context(), url, tree(t), "gitops")
+	_, err := Seed(t.Context(), Remote{URL: url}, tree(t), "gitops")
 	require.NoError(t, err)
 	dirs := make([]string, pushers)
 	for i := range dirs {
@@ -146,7 +146,7 @@ func TestConcurrentPushesAllLand(t *testing.T) {
 
 func TestHistoryIsNeitherRewrittenNorDeleted(t *testing.T) {
 	url := serve(t, t.TempDir())
-	_, err := Seed(t.Context(), url, tree(t), "gitops")
+	_, err := Seed(t.Context(), Remote{URL: url}, tree(t), "gitops")
 	require.NoError(t, err)
 	dir := clone(t, url)
 	head := git(t, dir, "rev-parse", "HEAD")
@@ -222,7 +222,7 @@ func TestBackendThatSaysNothing(t *testing.T) {
 func TestSeedOnlyOnce(t *testing.T) {
 	url := serve(t, t.TempDir())
 	source := tree(t)
-	first, err := Seed(t.Context(), url, source, "gitops")
+	first, err := Seed(t.Context(), Remote{URL: url}, source, "gitops")
 	require.NoError(t, err)
 	assert.True(t, first.Seeded)
 	assert.Equal(t, first.Commit+"\trefs/heads/main", git(t, "", "ls-remote", url, "refs/heads/main"))
@@ -231,7 +231,7 @@ func TestSeedOnlyOnce(t *testing.T) {
 	assert.Equal(t, "resources: []\n", string(content))
 
 	require.NoError(t, os.WriteFile(filepath.Join(source, "new"), nil, 0o644))
-	second, err := Seed(t.Context(), url, source, "gitops")
+	second, err := Seed(t.Context(), Remote{URL: url}, source, "gitops")
 	require.NoError(t, err)
 	assert.Equal(t, Seeded{Seeded: false, Commit: first.Commit}, second)
 }
@@ -243,7 +243,7 @@ func TestConcurrentSeedsMakeOneCommit(t *testing.T) {
 	errs := make([]error, len(results))
 	var group sync.WaitGroup
 	for i := range results {
-		group.Go(func() { results[i], errs[i] = Seed(t.Context(), url, source, "gitops") })
+		group.Go(func() { results[i], errs[i] = Seed(t.Context(), Remote{URL: url}, source, "gitops") })
 	}
 	group.Wait()
 	commit, _, _ := strings.Cut(git(t, "", "ls-remote", url, "refs/heads/main"), "\t")
@@ -256,11 +256,11 @@ func TestConcurrentSeedsMakeOneCommit(t *testing.T) {
 
 func TestSeedRefusals(t *testing.T) {
 	url := serve(t, t.TempDir())
-	_, err := Seed(t.Context(), url, filepath.Join(t.TempDir(), "absent"), "gitops")
+	_, err := Seed(t.Context(), Remote{URL: url}, filepath.Join(t.TempDir(), "absent"), "gitops")
 	require.ErrorContains(t, err, "absent")
-	_, err = Seed(t.Context(), url, tree(t), "../outside")
+	_, err = Seed(t.Context(), Remote{URL: url}, tree(t), "../outside")
 	require.ErrorContains(t, err, `"../outside" is not a folder inside a repository`)
-	_, err = Seed(t.Context(), strings.Replace(url, Repository, "other.git", 1), tree(t), "gitops")
+	_, err = Seed(t.Context(), Remote{URL: strings.Replace(url, Repository, "other.git", 1)}, tree(t), "gitops")
 	require.ErrorContains(t, err, "other.git")
 	assert.Empty(t, git(t, "", "ls-remote", url))
 }
@@ -277,7 +277,7 @@ func TestUpdateBringsTheTreeAndKeepsReleasedDigests(t *testing.T) {
 	digest := func(c string) string { return "sha256:" + strings.Repeat(c, 64) }
 	write(source, overlay, "replicas: 1\nimages:\n  - name: hello\n    digest: "+digest("0")+"\n")
 	write(source, "old.yaml", "a: b\n")
-	first, err := Update(t.Context(), url, source, "gitops")
+	first, err := Update(t.Context(), Remote{URL: url}, source, "gitops")
 	require.NoError(t, err)
 	assert.True(t, first.Seeded)
 
@@ -289,7 +289,7 @@ func TestUpdateBringsTheTreeAndKeepsReleasedDigests(t *testing.T) {
 	write(source, overlay, "replicas: 2\nimages:\n  - name: hello\n    digest: "+digest("0")+"\n")
 	write(source, "new.yaml", "c: d\n")
 	require.NoError(t, os.Remove(filepath.Join(source, "old.yaml")))
-	second, err := Update(t.Context(), url, source, "gitops")
+	second, err := Update(t.Context(), Remote{URL: url}, source, "gitops")
 	require.NoError(t, err)
 	assert.True(t, second.Seeded)
 	after := clone(t, url)
@@ -300,7 +300,7 @@ func TestUpdateBringsTheTreeAndKeepsReleasedDigests(t *testing.T) {
 	assert.NoFileExists(t, filepath.Join(after, "gitops", "old.yaml"))
 	assert.Equal(t, "3", git(t, after, "rev-list", "--count", "HEAD"))
 
-	third, err := Update(t.Context(), url, source, "gitops")
+	third, err := Update(t.Context(), Remote{URL: url}, source, "gitops")
 	require.NoError(t, err)
 	assert.Equal(t, Seeded{Seeded: false, Commit: second.Commit}, third)
 }

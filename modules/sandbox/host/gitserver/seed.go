@@ -2,6 +2,7 @@ package gitserver
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"slipway/sandbox/host/accounts"
 )
 
 // Seeded says what Seed did.
@@ -21,10 +24,29 @@ type Seeded struct {
 	Commit string `json:"commit"`
 }
 
-// Seed fills the repository at url with the folder at tree, as root/ on the
+// Remote is a repository that is pushed to.
+type Remote struct {
+	URL string
+	// Account is who pushes; none pushes to a sandbox that is open.
+	Account accounts.Account
+}
+
+// run is Run as the remote's account, of which neither a command line nor an error
+// says anything.
+func (r Remote) run(ctx context.Context, dir string, args ...string) (string, error) {
+	if r.Account == (accounts.Account{}) {
+		return run(ctx, nil, dir, args...)
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte(r.Account.Username + ":" + r.Account.Password))
+	return run(ctx, []string{
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + r.URL + ".extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic " + basic,
+	}, dir, args...)
+}
+
+// Seed fills the remote with the folder at tree, as root/ on the
 // default branch, when it has no history at all; otherwise it changes nothing.
 // Of two seeds at the same time one makes the commit, and the other sees it.
-func Seed(ctx context.Context, url, tree, root string) (Seeded, error) {
+func Seed(ctx context.Context, remote Remote, tree, root string) (Seeded, error) {
 	if info, err := os.Stat(tree); err != nil {
 		return Seeded{}, fmt.Errorf("seed: the GitOps tree: %w", err)
 	} else if !info.IsDir() {
@@ -33,7 +55,7 @@ func Seed(ctx context.Context, url, tree, root string) (Seeded, error) {
 	if !filepath.IsLocal(root) || strings.HasPrefix(root, ".git") {
 		return Seeded{}, fmt.Errorf("seed: %q is not a folder inside a repository", root)
 	}
-	if s, empty, err := look(ctx, url); err != nil || !empty {
+	if s, empty, err := look(ctx, remote); err != nil || !empty {
 		return s, err
 	}
 	work, err := os.MkdirTemp("", "slipway-seed-")
@@ -61,9 +83,9 @@ func Seed(ctx context.Context, url, tree, root string) (Seeded, error) {
 	if err != nil {
 		return Seeded{}, err
 	}
-	if _, err := Run(ctx, work, "push", "--quiet", "--", url, "HEAD:refs/heads/"+Branch); err != nil {
+	if _, err := remote.run(ctx, work, "push", "--quiet", "--", remote.URL, "HEAD:refs/heads/"+Branch); err != nil {
 		// Another seed may have come first: the remote says so, not the error.
-		if s, empty, lookErr := look(ctx, url); lookErr == nil && !empty {
+		if s, empty, lookErr := look(ctx, remote); lookErr == nil && !empty {
 			return s, nil
 		}
 		return Seeded{}, err
@@ -74,11 +96,11 @@ func Seed(ctx context.Context, url, tree, root string) (Seeded, error) {
 // digestLine is the line of an overlay that a release changes.
 var digestLine = regexp.MustCompile(`(?m)^[ \t]*(- )?digest: sha256:[0-9a-f]{64}[ \t]*$`)
 
-// Update brings the folder at tree to the seeded repository at url, as one
+// Update brings the folder at tree to the seeded remote, as one
 // commit: what a developer does who pushes the checkout. Digests that releases
 // have put into overlays stay. When nothing differs it makes no commit.
-func Update(ctx context.Context, url, tree, root string) (Seeded, error) {
-	s, err := Seed(ctx, url, tree, root)
+func Update(ctx context.Context, remote Remote, tree, root string) (Seeded, error) {
+	s, err := Seed(ctx, remote, tree, root)
 	if err != nil || s.Seeded {
 		return s, err
 	}
@@ -89,7 +111,7 @@ func Update(ctx context.Context, url, tree, root string) (Seeded, error) {
 	defer os.RemoveAll(work)
 	for attempt := 1; ; attempt++ {
 		clone := filepath.Join(work, fmt.Sprint(attempt))
-		if _, err := Run(ctx, "", "clone", "--quiet", "--depth=1", "--branch="+Branch, "--", url, clone); err != nil {
+		if _, err := remote.run(ctx, "", "clone", "--quiet", "--depth=1", "--branch="+Branch, "--", remote.URL, clone); err != nil {
 			return Seeded{}, err
 		}
 		if err := bring(filepath.Join(clone, root), tree); err != nil {
@@ -115,7 +137,7 @@ func Update(ctx context.Context, url, tree, root string) (Seeded, error) {
 		if changed == "" {
 			return Seeded{Commit: strings.TrimSpace(commit)}, nil
 		}
-		_, err = Run(ctx, clone, "push", "--quiet", "origin", "HEAD:refs/heads/"+Branch)
+		_, err = remote.run(ctx, clone, "push", "--quiet", "origin", "HEAD:refs/heads/"+Branch)
 		if err == nil {
 			return Seeded{Seeded: true, Commit: strings.TrimSpace(commit)}, nil
 		}
@@ -172,8 +194,8 @@ func bring(to, from string) error {
 }
 
 // look asks the remote whether it has any history, and where its branch is.
-func look(ctx context.Context, url string) (s Seeded, empty bool, err error) {
-	out, err := Run(ctx, "", "ls-remote", "--", url)
+func look(ctx context.Context, remote Remote) (s Seeded, empty bool, err error) {
+	out, err := remote.run(ctx, "", "ls-remote", "--", remote.URL)
 	if err != nil {
 		return Seeded{}, false, err
 	}

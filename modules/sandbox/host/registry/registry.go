@@ -1,5 +1,6 @@
 // Package registry is the sandbox's OCI registry: the real distribution
-// registry over a folder, without accounts, deletion or telemetry.
+// registry over a folder, without deletion or telemetry; its accounts are the
+// server's.
 //
 // It speaks the OCI distribution specification 1.0 and takes OCI 1.1 manifests
 // with a subject. Distribution 3.1.2 has no referrers endpoint, so it answers

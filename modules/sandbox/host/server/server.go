@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/sandbox/host/accounts"
 	"slipway/sandbox/host/gitserver"
 	"slipway/sandbox/host/registry"
 	"slipway/sandbox/host/state"
@@ -24,6 +25,9 @@ import (
 
 // Grace is how long requests under way may take to end after a stop.
 const Grace = 5 * time.Second
+
+// AccountsFile is the accounts' file in a data folder.
+const AccountsFile = "accounts.json"
 
 // Endpoint is where the parts listen, as host:port, and who serves them. It is
 // also the content of the ready-file.
@@ -36,8 +40,10 @@ type Endpoint struct {
 // requests under way end, and closes the listener. Once it listens, it writes
 // the endpoint to readyFile, if one is named.
 //
+// Whoever writes needs an account of AccountsFile in the data folder, unless open.
+//
 // Only one server may use a data folder: a second is refused with ErrInUse.
-func Serve(ctx context.Context, data string, l net.Listener, readyFile string) error {
+func Serve(ctx context.Context, data string, l net.Listener, readyFile string, open bool) error {
 	defer l.Close()
 	data, err := filepath.Abs(data)
 	if err != nil {
@@ -60,12 +66,18 @@ func Serve(ctx context.Context, data string, l net.Listener, readyFile string) e
 	if err != nil {
 		return err
 	}
+	var who accounts.Accounts
+	if !open {
+		if who, err = accounts.Load(filepath.Join(data, AccountsFile)); err != nil {
+			return err
+		}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", images)
 	mux.Handle("/"+gitserver.Repository+"/", git)
 	mux.Handle("/state/", state.Handler(filepath.Join(data, "state")))
 	server := &http.Server{
-		Handler:           exact(mux),
+		Handler:           exact(who.Protect(mux)),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          log.Default(),
@@ -87,7 +99,7 @@ func Serve(ctx context.Context, data string, l net.Listener, readyFile string) e
 
 // exact answers a path that is not clean with 404: the mux would redirect it,
 // and no client of these protocols sends one.
-func exact(mux *http.ServeMux) http.Handler {
+func exact(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		clean := path.Clean(r.URL.Path)
 		if strings.HasSuffix(r.URL.Path, "/") && clean != "/" {
@@ -97,7 +109,7 @@ func exact(mux *http.ServeMux) http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

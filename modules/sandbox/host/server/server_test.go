@@ -59,20 +59,22 @@ func TestServe(t *testing.T) {
 	want := server.Endpoint{Address: l.Addr().String(), PID: os.Getpid()}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, data, l, ready) }()
+	go func() { ended <- server.Serve(ctx, data, l, ready, false) }()
 	// The socket is open already: the first answer comes when it serves.
-	response, err := http.Get("http://" + want.Address + "/v2/")
+	for path, code := range map[string]int{
+		"/v2/":             http.StatusUnauthorized,
+		"/v2/x/tags/list":  http.StatusNotFound,
+		"/state/local/dev": http.StatusUnauthorized,
+		"/gitops.git/info/refs?service=git-upload-pack": http.StatusOK,
+	} {
+		response, err := http.Get("http://" + want.Address + path)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, code, response.StatusCode, path)
+	}
+	info, err := os.Stat(filepath.Join(data, server.AccountsFile))
 	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	assert.Equal(t, http.StatusOK, response.StatusCode)
-	response, err = http.Get("http://" + want.Address + "/state/local/dev")
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	assert.Equal(t, http.StatusNotFound, response.StatusCode)
-	response, err = http.Get("http://" + want.Address + "/gitops.git/info/refs?service=git-upload-pack")
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	assert.Equal(t, http.StatusOK, response.StatusCode)
+	assert.Equal(t, os.FileMode(0o600), info.Mode())
 	for _, unclean := range []string{"/v2/../state/x/y", "//v2/", "/state/./x"} {
 		request, err := http.NewRequest(http.MethodGet, "http://"+want.Address, nil)
 		require.NoError(t, err)
@@ -95,7 +97,7 @@ func TestServe(t *testing.T) {
 	assert.Equal(t, os.Getpid(), holder)
 	second, err := server.Listen(free)
 	require.NoError(t, err)
-	require.ErrorIs(t, server.Serve(ctx, data, second, ""), server.ErrInUse)
+	require.ErrorIs(t, server.Serve(ctx, data, second, "", false), server.ErrInUse)
 
 	stop()
 	require.NoError(t, <-ended)
@@ -117,7 +119,7 @@ func TestProcessIDLeftBehindIsNoHolder(t *testing.T) {
 func TestUnwritableReadyFileStopsTheServer(t *testing.T) {
 	l, err := server.Listen(free)
 	require.NoError(t, err)
-	err = server.Serve(t.Context(), t.TempDir(), l, filepath.Join(t.TempDir(), "absent", "ready.json"))
+	err = server.Serve(t.Context(), t.TempDir(), l, filepath.Join(t.TempDir(), "absent", "ready.json"), true)
 	require.ErrorContains(t, err, "write the ready-file")
 	assert.ErrorContains(t, err, "absent")
 }
