@@ -42,7 +42,7 @@ func module(t *testing.T, name, sum string) string {
 // name.
 func withApp(t *testing.T, name, folder, descriptor string) string {
 	t.Helper()
-	files := map[string]string{"apps/" + name + "/app.yaml": descriptor}
+	files := map[string]string{}
 	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -54,6 +54,7 @@ func withApp(t *testing.T, name, folder, descriptor string) string {
 		files["apps/"+name+"/"+filepath.ToSlash(relative)] = read(t, path)
 		return nil
 	}))
+	files["apps/"+name+"/app.yaml"] = descriptor
 	manifests := filepath.Join(repository(), "gitops", "apps", "hello")
 	require.NoError(t, filepath.WalkDir(manifests, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
