@@ -253,7 +253,7 @@ func TestFailingTestsAreRefusedAndNothingIsPushed(t *testing.T) {
 	digest, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "digest")
 	require.NoError(t, err)
 	_, err = p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "publish", "reference")
-	refused(t, err, "test: refused by policy: app hello: its own tests fail", "this is wrong", "go -C apps/hello test ./...")
+	refused(t, err, "test: refused by policy: app hello: its own tests fail", "this is wrong", "go test ./... in the app's folder")
 	status, _ := fetch(t, p, "/v2/hello/manifests/"+strings.TrimSpace(digest), indexType)
 	assert.Equal(t, http.StatusNotFound, status)
 }
