@@ -101,8 +101,14 @@ func readPins(file string) ([]pin, error) {
 
 // verify compares a module, if the cache has it.
 func (p pin) verify(cache string) (found bool, err error) {
-	dir := filepath.Join(cache, escape(p.module)+"@"+escape(p.version))
+	module, version := escape(p.module), escape(p.version)
+	dir := filepath.Join(cache, module+"@"+version)
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	// What is being unpacked now, or never was to its end, has a mark beside its
+	// archive: the go command then unpacks it anew, held to go.sum.
+	if _, err := os.Lstat(filepath.Join(cache, "cache", "download", module, "@v", version+".partial")); err == nil {
 		return false, nil
 	}
 	sum, err := hash(dir, p.module+"@"+p.version)

@@ -69,6 +69,22 @@ func TestWhatSomebodyChangedIsRefused(t *testing.T) {
 	}
 }
 
+// The go command does not use what is marked as unpacked in part.
+func TestWhatIsBeingUnpackedIsLeftToTheGoCommand(t *testing.T) {
+	cache, dir := cached(t)
+	require.NoError(t, os.Remove(filepath.Join(dir, "go.mod")))
+	mark := filepath.Join(cache, "cache", "download", "example.org", "!upper", "@v", "v1.0.0.partial")
+	require.NoError(t, os.MkdirAll(filepath.Dir(mark), 0o755))
+	require.NoError(t, os.WriteFile(mark, nil, 0o644))
+	n, err := verify(sums(t, line), cache)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+
+	require.NoError(t, os.Remove(mark))
+	_, err = verify(sums(t, line), cache)
+	assert.ErrorContains(t, err, "is not what go.sum pins")
+}
+
 func TestOddPins(t *testing.T) {
 	cache, _ := cached(t)
 	_, err := verify(sums(t, "example.org/Upper v1.0.0\n"), cache)
