@@ -3,7 +3,8 @@
 // no network, and everything in it runs without capabilities, without a way to gain
 // any, and within limits of time, memory, processes, output and disk.
 //
-//	box run [limits] [--keep-user] -- ARGV…        one command, whose output and exit code it passes on
+//	box run [limits] [--keep-user] [--packages DIR] -- ARGV…
+//	                                               one command, whose output and exit code it passes on
 //	box go-build [limits] --out DIR …              compiles a Go app, result.json and programs in DIR
 //	box go-test [limits] --out DIR …               vets and tests a Go app, result.json in DIR
 //
@@ -95,6 +96,7 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("box run", flag.ContinueOnError)
 	limits.register(flags)
 	keepUser := flags.Bool("keep-user", false, "run it as the box's own user, root without capabilities if that is root")
+	packages := flags.String("packages", "", "folder of fetched packages, which the command finds in the registry that its npm asks")
 	if err := flags.Parse(args); err != nil {
 		usageFault(err)
 	}
@@ -103,6 +105,14 @@ func run(args []string) int {
 	}
 	if err := noNetwork(); err != nil {
 		usageFault(err)
+	}
+	env := os.Environ()
+	if *packages != "" {
+		address, err := serveNPM(*packages)
+		if err != nil {
+			usageFault(err)
+		}
+		env = npmEnv(env, address)
 	}
 	s, err := NewSupervisor(limits)
 	if err != nil {
@@ -116,7 +126,7 @@ func run(args []string) int {
 	defer stop()
 	stdout, stderr := &lines{to: os.Stdout}, &lines{to: os.Stderr}
 	code, hit, err := s.Run(ctx, Command{
-		Argv: flags.Args(), Dir: ".", Env: os.Environ(), UID: uid, Writable: []string{"/"}, Stdout: stdout, Stderr: stderr,
+		Argv: flags.Args(), Dir: ".", Env: env, UID: uid, Writable: []string{"/"}, Stdout: stdout, Stderr: stderr,
 	})
 	err = errors.Join(err, stdout.Close(), stderr.Close())
 	switch {

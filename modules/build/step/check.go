@@ -12,6 +12,7 @@ import (
 	"slipway/build/step/commit"
 	"slipway/build/step/dockerfile"
 	"slipway/build/step/image"
+	"slipway/build/step/npm"
 	"slipway/step"
 	"slipway/step/result/build"
 )
@@ -21,6 +22,7 @@ type recipe struct {
 	source, file             string
 	platforms, args, secrets list
 	target, shown            string
+	packages                 bool
 	content                  []byte
 	options                  dockerfile.Options
 }
@@ -34,6 +36,7 @@ func recipeFlags(fs *flag.FlagSet) *recipe {
 	fs.Var(&r.args, "build-arg", "build argument that the builder will be given, as KEY=VALUE; repeatable")
 	fs.StringVar(&r.target, "target", "", "the stage that is built; the last one when absent")
 	fs.Var(&r.secrets, "secret", "id of a secret that the build may mount; repeatable")
+	fs.BoolVar(&r.packages, "packages", false, "the build context has a folder of fetched packages, which each command is served")
 	return r
 }
 
@@ -42,7 +45,7 @@ func (r *recipe) read() error {
 	if r.shown == "" {
 		r.shown = r.file
 	}
-	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Target: r.target, Secrets: r.secrets}
+	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Target: r.target, Secrets: r.secrets, Packages: r.packages}
 	for _, v := range r.args {
 		key, value, ok := strings.Cut(v, "=")
 		if !ok || key == "" {
@@ -85,6 +88,21 @@ func dockerfileCheck(name string, args []string) (string, func(context.Context) 
 		}
 		say("%s: %d bases, each pinned", r.shown, len(checked.Bases))
 		return checked, nil
+	}, err
+}
+
+func npmFetch(name string, args []string) (string, func(context.Context) (any, error), error) {
+	fs, out := flags(name)
+	source := fs.String("source", "", "folder of the app, of which only npm's lock files are read")
+	registry := fs.String("registry", "", "base address of the registry to fetch from; npm's own when absent")
+	err := finish(fs, args, out)
+	return *out, func(ctx context.Context) (any, error) {
+		fetched, err := npm.Fetch(ctx, filepath.Join(*out, build.PackagesFolder), npm.Input{Source: *source, Registry: *registry})
+		if err != nil {
+			return nil, err
+		}
+		say("%d lock files: %d packages, %d bytes", len(fetched.Locks), fetched.Packages, fetched.Bytes)
+		return fetched, nil
 	}, err
 }
 

@@ -25,6 +25,7 @@ var commands = map[string]command{
 	"normalize":          normalize,
 	"dockerfile-check":   dockerfileCheck,
 	"dockerfile-rewrite": dockerfileRewrite,
+	"npm-fetch":          npmFetch,
 	"committed":          committed,
 	"publish":            publish,
 	"fetch-verify":       fetchVerify,

@@ -19,6 +19,9 @@ type Options struct {
 	Target string
 	// Secrets are the ids that secret mounts may name.
 	Secrets []string
+	// Packages says that the build context has a folder of packages, which the box
+	// serves to each RUN.
+	Packages bool
 }
 
 // architectures are what an image can be built for, on Linux.

@@ -166,7 +166,13 @@ func (w *writer) run(c command, shell []string, platform string) {
 		args = []string{target}
 	}
 	written = append(written, "--mount=type=bind,source="+path.Join(build.BoxFolder, arch)+",target="+path.Join(boxPath, "box"))
-	argv := slices.Concat([]string{path.Join(boxPath, "box")}, w.box, []string{"--"}, args)
+	box := w.box
+	if w.options.Packages {
+		target := path.Join(boxPath, build.PackagesFolder)
+		written = append(written, "--mount=type=bind,source="+build.PackagesFolder+",target="+target)
+		box = append(slices.Clone(box), "--packages="+target)
+	}
+	argv := slices.Concat([]string{path.Join(boxPath, "box")}, box, []string{"--"}, args)
 	text, ok := array(argv)
 	if !ok {
 		w.add(c.node.StartLine, "write it in UTF-8", "RUN: holds bytes that are no text")
