@@ -55,6 +55,10 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 	if err != nil {
 		return nil, err
 	}
+	packages, _, err := r.packages(ctx, checked)
+	if err != nil {
+		return nil, err
+	}
 	secrets, err := r.secrets(ctx)
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 	for i, platform := range platforms {
 		works = append(works, func() error {
 			missing := r.app.Slipway.holdBases(ctx, checked, platform)
-			folder, err := r.context(ctx, checked, platform)
+			folder, err := r.context(ctx, checked, platform, packages)
 			if err == nil {
 				built[i], err = r.image(ctx, folder.WithDirectory(build.FetchedFolder, fetched), platform, secrets)
 			}
@@ -109,7 +113,8 @@ func (r recipe) archives(ctx context.Context) (map[string]*dagger.File, error) {
 
 // context is what the builder gets: the app's build context in a folder of its
 // own, so that none of its names, ignored or not, can be one of the pipeline's.
-func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform string) (*dagger.Directory, error) {
+// Packages are those that each RUN is served; nil for none.
+func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform string, packages *dagger.Directory) (*dagger.Directory, error) {
 	arch := strings.TrimPrefix(platform, "linux/")
 	source := r.app.source()
 	if r.binaries != nil {
@@ -137,16 +142,47 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 	for _, limit := range limits.Flags() {
 		box = append(box, "--"+limit)
 	}
-	rewritten := r.dockerfile().Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives})
+	rewritten := r.dockerfile().Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil})
 	if err := decode(ctx, rewritten, nil); err != nil {
 		return nil, err
 	}
-	return dag.Directory().
+	folder := dag.Directory()
+	if packages != nil {
+		folder = folder.WithDirectory(build.PackagesFolder, packages)
+	}
+	return folder.
 		WithDirectory(build.ContextFolder, source.Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})).
 		WithDirectory(build.ScriptsFolder, rewritten.Directory(build.ScriptsFolder)).
 		WithFile("Dockerfile", rewritten.File("Dockerfile")).
 		WithFile(build.BoxFolder+"/amd64", dag.Build().Box("amd64")).
 		WithFile(build.BoxFolder+"/arm64", dag.Build().Box("arm64")), nil
+}
+
+// packages fetches what the lock files of the build context pin; nil where there are
+// none.
+func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger.Directory, build.Fetched, error) {
+	var fetched build.Fetched
+	source := r.app.source().Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})
+	var locks []string
+	for _, name := range build.LockFiles {
+		found, err := source.Glob(ctx, "**/"+name)
+		if err != nil {
+			return nil, fetched, err
+		}
+		locks = append(locks, found...)
+	}
+	if len(locks) == 0 {
+		return nil, fetched, nil
+	}
+	c, err := r.app.Slipway.config()
+	if err != nil {
+		return nil, fetched, err
+	}
+	out := dag.Build().Packages(source, dagger.BuildPackagesOpts{Registry: c.Build.NPM.Registry})
+	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {
+		return nil, fetched, err
+	}
+	return out.Directory(build.PackagesFolder), fetched, nil
 }
 
 // fetched is a folder of what the Dockerfile adds from elsewhere, by number.

@@ -154,9 +154,17 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		}
 	}
 	if settings.Build.Kind == config.KindDockerfile {
-		checked, err := i.App.recipe(settings, nil).checked(ctx)
+		recipe := i.App.recipe(settings, nil)
+		checked, err := recipe.checked(ctx)
 		if err != nil {
 			return nil, err
+		}
+		_, packages, err := recipe.packages(ctx, checked)
+		if err != nil {
+			return nil, err
+		}
+		for _, lock := range packages.Locks {
+			build.Locks = append(build.Locks, evidence.Lock{Path: lock.Path, Digest: lock.Digest})
 		}
 		for _, base := range checked.Bases {
 			if repository, digest, ok := strings.Cut(base.Reference, "@"); ok {

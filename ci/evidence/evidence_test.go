@@ -432,6 +432,7 @@ func TestRulesAreChecked(t *testing.T) {
 func TestProvenanceNamesWhatADockerfileAdds(t *testing.T) {
 	b := build()
 	b.Args, b.Target, b.Secrets = map[string]string{"A": "1"}, "app", []string{"npm"}
+	b.Locks = []evidence.Lock{{Path: "web/package-lock.json", Digest: "sha256:04"}}
 	b.Fetched = []evidence.Fetched{{URL: "https://example.org/t.tgz", Checksum: "sha256:03"}, {URL: "https://example.org/x.git", Commit: revision}}
 	p := b.Provenance()
 	dependencies := p.BuildDefinition.ResolvedDependencies
@@ -439,6 +440,7 @@ func TestProvenanceNamesWhatADockerfileAdds(t *testing.T) {
 		{Name: "added file", URI: "https://example.org/t.tgz", Digest: map[string]string{"sha256": "03"}},
 		{Name: "added repository", URI: "git+https://example.org/x.git", Digest: map[string]string{"gitCommit": revision}},
 	}, dependencies[len(dependencies)-2:])
+	assert.Contains(t, dependencies, evidence.Descriptor{Name: "lock file web/package-lock.json", Digest: map[string]string{"sha256": "04"}})
 	data, err := json.Marshal(p.BuildDefinition.ExternalParameters)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"app":"hello","recipe":"go","package":"./cmd/hello","args":{"A":"1"},"target":"app","secrets":["npm"]}`, string(data))

@@ -79,6 +79,8 @@ type Build struct {
 	Uncommitted []string
 	// GoSum is the sha256:… of the app's go.sum; empty when it has none.
 	GoSum string
+	// Locks are the other lock files whose packages were fetched for it.
+	Locks []Lock
 	// Toolchain is the Go toolchain as module@version and its checksum (h1:…).
 	Toolchain string
 	// Bases are the images that a Dockerfile takes content from, by digest.
@@ -90,6 +92,12 @@ type Build struct {
 	Runner    Runner
 	// Invocation is the run's URL; empty on a laptop.
 	Invocation string
+}
+
+// Lock is a file that pins packages.
+type Lock struct {
+	// Path is the file's in the app's folder, Digest its sha256:….
+	Path, Digest string
 }
 
 // Dirty stands behind a commit's id where what was taken is not all as it has it.
@@ -111,6 +119,7 @@ const (
 	sourceName    = "source"
 	treeName      = "source tree"
 	goSumName     = "go.sum"
+	lockName      = "lock file"
 	toolchainName = "toolchain"
 	baseName      = "base image"
 	fileName      = "added file"
@@ -146,6 +155,9 @@ func (b Build) Provenance() Provenance {
 	add(Descriptor{Name: treeName, Digest: map[string]string{"gitTree": b.Tree}})
 	if b.GoSum != "" {
 		add(Descriptor{Name: goSumName, Digest: digestSet(b.GoSum)})
+	}
+	for _, lock := range b.Locks {
+		add(Descriptor{Name: lockName + " " + lock.Path, Digest: digestSet(lock.Digest)})
 	}
 	if module, sum, ok := strings.Cut(b.Toolchain, " "); ok {
 		add(Descriptor{Name: toolchainName, URI: "pkg:golang/" + module, Digest: map[string]string{"dirHash": sum}})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"strconv"
 
 	"dagger/build/internal/dagger"
@@ -81,10 +82,17 @@ func (d *Dockerfile) Rewrite(
 	// looked at.
 	// +optional
 	archives []*dagger.File,
+	// Whether the build context has a folder of packages, which the box serves to
+	// each RUN.
+	// +optional
+	packages bool,
 ) *dagger.Directory {
 	args := append([]string{"/step", "dockerfile-rewrite", "--out", "/out", "--platform", platform}, d.Flags...)
 	for _, arg := range box {
 		args = append(args, "--box="+arg)
+	}
+	if packages {
+		args = append(args, "--packages")
 	}
 	base := runner().WithMountedDirectory("/source", d.Source)
 	for i, image := range images {
@@ -92,4 +100,33 @@ func (d *Dockerfile) Rewrite(
 		base, args = base.WithMountedFile(path, archives[i]), append(args, "--image", image+"="+path)
 	}
 	return base.WithExec(args).Directory("/out")
+}
+
+// Packages fetches what the npm lock files of an app pin (package-lock.json and
+// npm-shrinkwrap.json, outside of node_modules), each held to the lock file's
+// integrity. Nothing else of the app's is read, and nothing of it runs. The result's
+// folder holds result.json and, unless it is a refusal, the folder packages.
+//
+// Example: dagger -m modules/build call packages --source apps/shop file --path result.json contents
+//
+// +cache="never"
+func (*Build) Packages(
+	ctx context.Context,
+	// The app's folder.
+	source *dagger.Directory,
+	// The base address of the registry that everything is fetched from; npm's own by
+	// default.
+	// +optional
+	registry string,
+) (*dagger.Directory, error) {
+	locks := source.Filter(dagger.DirectoryFilterOpts{
+		Include: []string{"**/package-lock.json", "**/npm-shrinkwrap.json"},
+		Exclude: []string{"**/node_modules/**"},
+	})
+	args := []string{"/step", "npm-fetch", "--out", "/out", "--source", "/source"}
+	if registry != "" {
+		args = append(args, "--registry", registry)
+	}
+	out, _, err := kept(ctx, runner().WithMountedDirectory("/source", locks), args)
+	return out, err
 }

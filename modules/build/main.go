@@ -198,20 +198,9 @@ func (*Build) Pull(
 ) (*dagger.Directory, error) {
 	base, args := reach(runner(), username, password, service, connect,
 		"/step", "pull", "--out", "/out", "--reference", reference)
-	out := base.WithExec(args).Directory("/out")
-	text, err := out.File("result.json").Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var result struct {
-		Fault json.RawMessage `json:"fault"`
-	}
-	if err := json.Unmarshal([]byte(text), &result); err != nil {
-		return nil, fmt.Errorf("result of pull: %w", err)
-	}
-	if result.Fault != nil {
-		// It may be an old one: what was missing then may be there now.
-		return now(base, args).Directory("/out"), nil
+	out, refused, err := kept(ctx, base, args)
+	if err != nil || refused {
+		return out, err
 	}
 	if service == nil {
 		return out, nil
@@ -251,6 +240,27 @@ func (*Build) Unpack(
 		WithMountedDirectory("/layout", layout).
 		WithExec([]string{"/step", "unpack", "--out", "/out", "--layout", "/layout"}).
 		Directory("/out")
+}
+
+// kept runs a command whose arguments decide what comes, so an earlier run may stand
+// in; an earlier refusal may not: it may have been mended since. It says whether the
+// command refused now.
+func kept(ctx context.Context, base *dagger.Container, args []string) (out *dagger.Directory, refused bool, err error) {
+	out = base.WithExec(args).Directory("/out")
+	text, err := out.File("result.json").Contents(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	var result struct {
+		Fault json.RawMessage `json:"fault"`
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		return nil, false, fmt.Errorf("result of %s: %w", args[1], err)
+	}
+	if result.Fault != nil {
+		return now(base, args).Directory("/out"), true, nil
+	}
+	return out, false, nil
 }
 
 func withLabels(args, labels []string) []string {

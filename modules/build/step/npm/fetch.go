@@ -47,9 +47,6 @@ type Limits struct {
 // DefaultLimits are far above what apps have.
 var DefaultLimits = Limits{Packages: 10_000, Lock: 64 << 20, Tarball: 256 << 20, Total: 4 << 30, Try: 10 * time.Minute, Pause: time.Second}
 
-// names are those of lock files; npm takes the first that a folder has.
-var names = []string{"npm-shrinkwrap.json", "package-lock.json"}
-
 // Fetch fetches what the lock files of an app pin, into a folder of packages
 // (build.PackagesFolder's shape), each held to its integrity. The same lock files give
 // the same bytes. Besides parse's, faults are KindPolicy for content that is not what
@@ -137,7 +134,7 @@ func locks(source string) ([]string, error) {
 		if entry.IsDir() && entry.Name() == "node_modules" {
 			return fs.SkipDir
 		}
-		if i := slices.Index(names, entry.Name()); i >= 0 && !entry.IsDir() {
+		if i := slices.Index(build.LockFiles, entry.Name()); i >= 0 && !entry.IsDir() {
 			dir := filepath.Dir(p)
 			if found[dir] == "" || i == 0 {
 				found[dir] = p

@@ -38,3 +38,6 @@ const (
 	// PackagesIndex is the index's name in it.
 	PackagesIndex = "index.json"
 )
+
+// LockFiles are the names of npm's lock files; npm takes the first that a folder has.
+var LockFiles = []string{"npm-shrinkwrap.json", "package-lock.json"}
