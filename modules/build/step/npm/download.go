@@ -140,7 +140,7 @@ func client(registry *url.URL) *http.Client {
 		CheckRedirect: func(to *http.Request, via []*http.Request) error {
 			switch {
 			case len(via) > 5:
-				return errors.New("redirects more than 5 times")
+				return step.Infrastructure(Stage, "npm registry "+registry.Redacted(), "redirects more than 5 times: "+via[0].URL.Redacted(), "mend the registry, or name another one as build.npm.registry")
 			case to.URL.Scheme == registry.Scheme && to.URL.Host == registry.Host:
 				return nil
 			case to.URL.Scheme != "https" || to.URL.User != nil || near(to.URL.Hostname()):
