@@ -3,9 +3,6 @@
 package e2e
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -58,24 +55,6 @@ func (k *kubernetes) debug(t *testing.T, image string) (admitted bool, message s
 	name := pod["metadata"].(map[string]any)["name"].(string)
 	code := k.api(t, http.MethodPut, pods+"/"+name+"/ephemeralcontainers?dryRun=All", "application/json", pod, &status)
 	return code == http.StatusOK, status.Message
-}
-
-// put stores a manifest in the platform's registry.
-func put(t *testing.T, p *platform, path, mediaType string, body []byte) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+p.sandbox+path, bytes.NewReader(body))
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", mediaType)
-	request.SetBasicAuth(p.accounts["images"].Username, p.accounts["images"].Password)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusCreated, response.StatusCode, path)
-}
-
-func digestOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // tampered is the signed image with one more annotation, and the signed image's

@@ -51,6 +51,8 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"environment name":    {"staging: {}", "../staging: {}", `slipway.yaml: environments "../staging"`, "is not a valid name"},
 		"database tag":        {`tag: "2"`, `tag: "../2"`, `slipway.yaml: scan.database.tag "../2"`, "is not a tag"},
 		"cluster over http":   {"server: https://localhost:6443", "server: http://localhost:6443", `slipway.yaml: cluster.server "http://localhost:6443"`, "is not an https URL"},
+		"npm over http":       {"build:\n", "build:\n  npm: {registry: http://registry.example/npm}\n", `slipway.yaml: build.npm.registry "http://registry.example/npm"`, "is not an https URL"},
+		"npm with a token":    {"build:\n", "build:\n  npm: {registry: https://u:p@registry.example}\n", `slipway.yaml: build.npm.registry "https://u:p@registry.example"`, "is not an https URL"},
 		"cluster namespace":   {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":              {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":              {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},

@@ -181,10 +181,21 @@ func TestDockerfileRewrite(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o755), info.Mode())
 
+	_, out, err = run(t, append(args, "--packages", "--image", "golang"+pin+"=linux/amd64="+archive)...)
+	require.NoError(t, err)
+	assert.Contains(t, files(t, out)["Dockerfile"], "source=packages,target=/~slipway/packages")
+
 	_, _, err = run(t, args...)
 	fault, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, "has no config for linux/amd64", fault.Reason)
+}
+
+func TestNPMFetch(t *testing.T) {
+	value, out, err := run(t, "npm-fetch", "--source", app(t, map[string]string{"package-lock.json": `{"lockfileVersion":3,"packages":{}}`}))
+	require.NoError(t, err)
+	assert.Equal(t, []any{map[string]any{"path": "package-lock.json", "digest": "sha256:e25b3e26894b0261fafd86d044f10b48e92e8cd8670493effd8207ff149019e5"}}, value["locks"])
+	assert.Equal(t, "[]\n", files(t, out)["packages/index.json"])
 }
 
 func TestWrongFlagValuesAreInputFaults(t *testing.T) {
@@ -202,6 +213,7 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"dockerfile-check", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
 		{[]string{"dockerfile-rewrite", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
 		{[]string{"dockerfile-check", "--build-arg", "x"}, "build", `--build-arg "x"`},
+		{[]string{"npm-fetch", "--registry", "x"}, "build", `npm registry "x"`},
 		{[]string{"publish", "--repository", "$(id)"}, "publish", `--repository "$(id)"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--connect", "x"}, "publish", `--connect "x"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --password-file"},
@@ -225,7 +237,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|pack|publish|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|npm-fetch|pack|publish|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

@@ -100,6 +100,16 @@ func TestRewriteKnowsBaseImages(t *testing.T) {
 	assert.Equal(t, "has no config for linux/amd64", f.Reason)
 }
 
+func TestEachCommandIsServedThePackages(t *testing.T) {
+	options := amd64()
+	options.Packages = true
+	got, err := Rewrite("Dockerfile", []byte("FROM scratch\nRUN npm ci\nRUN [\"/b\"]\n"), options, boxArgs, nil)
+	require.NoError(t, err)
+	mounts := "RUN --network=none --mount=type=bind,source=box/amd64,target=/~slipway/box --mount=type=bind,source=packages,target=/~slipway/packages "
+	box := `["/~slipway/box","run","--keep-user","--time=20m","--packages=/~slipway/packages","--",`
+	assert.Equal(t, "FROM scratch\n"+mounts+box+`"/bin/sh","-c","npm ci"]`+"\n"+mounts+box+`"/b"]`+"\n", string(got.Dockerfile))
+}
+
 func TestRewriteRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ file, reason string }{
 		"host network": {"FROM scratch\nRUN --network=host x\n", "RUN --network=host: a build reaches no network"},
