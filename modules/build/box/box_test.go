@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,12 +67,30 @@ func become1(command string, args []string) error {
 		}
 		args = args[2:]
 	case rootCommand:
-		if err := errors.Join(syscall.Chroot(args[0]), os.Chdir("/")); err != nil {
+		if err := errors.Join(loopbackUp(), syscall.Chroot(args[0]), os.Chdir("/")); err != nil {
 			return err
 		}
 		args = args[1:]
 	}
 	return syscall.Exec(args[0], args, os.Environ())
+}
+
+// loopbackUp is what an engine does in a new network namespace.
+func loopbackUp() error {
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(socket)
+	request := struct {
+		name  [syscall.IFNAMSIZ]byte
+		flags uint16
+		_     [22]byte
+	}{name: [syscall.IFNAMSIZ]byte{'l', 'o'}, flags: syscall.IFF_UP | syscall.IFF_RUNNING}
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(socket), syscall.SIOCSIFFLAGS, uintptr(unsafe.Pointer(&request))); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // container is a root with nothing in it but the programs and a few folders.

@@ -105,6 +105,24 @@ func TestNPMRegistryServesThePackagesOfAFolderAndNothingElse(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
+func TestACommandFindsItsPackages(t *testing.T) {
+	for _, user := range [][]string{nil, {"--keep-user"}} {
+		c := newContainer(t)
+		require.NoError(t, os.Mkdir(filepath.Join(c.root, "packages"), 0o755))
+		writeJSON(t, filepath.Join(c.root, "packages", build.PackagesIndex), []build.Package{{Name: "a", Version: "1.0.0", Path: "/a/-/a-1.0.0.tgz", File: "x.tgz"}})
+		require.NoError(t, os.WriteFile(filepath.Join(c.root, "packages", "x.tgz"), []byte("content"), 0o644))
+		box := append([]string{boxProgram, "run", "--packages", "/packages"}, user...)
+		stdout, _, code := c.run(t, append(box, "--", hostile, "get", "a/-/a-1.0.0.tgz")...)
+		assert.Zero(t, code)
+		assert.Equal(t, "200 OK content <nil>\n", stdout)
+		stdout, _, _ = c.run(t, append(box, "--", hostile, "get", "b")...)
+		assert.Contains(t, stdout, "404 Not Found")
+	}
+	_, stderr, code := contained(t, boxProgram, "run", "--packages", "/packages", "--", hostile, "show")
+	assert.Equal(t, exitLimit, code)
+	assert.Contains(t, stderr, "slipway-box: open /packages/index.json")
+}
+
 func TestNPMEnvNamesTheBoxesRegistryAndNoOther(t *testing.T) {
 	assert.Equal(t, []string{
 		"PATH=/bin", "NPM_CONFIG_AUDIT=true", "npm_config_registry_x=1",

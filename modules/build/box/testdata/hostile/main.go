@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -42,6 +43,14 @@ func main() {
 		// A stopped box would not notice this.
 		time.Sleep(200 * time.Millisecond)
 		fmt.Println("still here")
+	case "get":
+		response, err := http.Get(os.Getenv("npm_config_registry") + os.Args[2])
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		content, err := io.ReadAll(response.Body)
+		fmt.Println(response.Status, string(content), err)
 	case "bomb":
 		for {
 			_ = exec.Command(os.Args[0], "bomb").Start()
