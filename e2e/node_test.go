@@ -131,7 +131,7 @@ func TestEvidenceANodeServiceIsDelivered(t *testing.T) {
 	_, err = p.call(dir, p.options(), "app", "--name", "ages", "build", "oci-layout", "export", "--path", layout)
 	require.NoError(t, err)
 	assert.True(t, holds(t, layout, "app/node_modules/ms/package.json"))
-	assert.False(t, holds(t, layout, "app/node_modules/is-number"))
+	assert.False(t, holds(t, layout, "app/node_modules/is-number/package.json"))
 	assert.False(t, holds(t, layout, "~slipway"))
 
 	for of, names := range map[string][]string{"SOURCE": {"pkg:npm/ms@2.1.3", "pkg:npm/escape-html@1.0.3"}, "IMAGE": {"pkg:npm/ms@2.1.3", "pkg:npm/escape-html@1.0.3", "pkg:deb/debian/nodejs@"}} {
