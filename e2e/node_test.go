@@ -33,6 +33,8 @@ func debianBase(t *testing.T, p *platform, name string, packages ...string) stri
 	zipped, err := gzip.NewWriterLevel(io.MultiWriter(file, layer), gzip.BestSpeed)
 	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=essential", "--architectures=amd64", "--include="+strings.Join(packages, ","), "bookworm", "-")
+	// The same packages give the same bytes.
+	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1")
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(zipped, content), &log
 	require.NoError(t, cmd.Run(), "a base image is made with mmdebstrap: %s", &log)
@@ -147,6 +149,9 @@ func TestEvidenceANodeServiceIsDelivered(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, text, "1 test has passed")
 
+	pinned := fmt.Sprintf(`{"name":"lock file package-lock.json","digest":{"sha256":"%x"}}`, sha256.Sum256([]byte(read(t, filepath.Join(folder, "package-lock.json")))))
+	assert.Contains(t, provenance(t, p, dir, strings.TrimSpace(reference)), pinned)
+
 	// A package that the lock file does not name is not to be had.
 	commit("Dockerfile", strings.Replace(dockerfile, "RUN npm ci --omit=dev", "RUN npm install left-pad", 1))
 	_, err = p.call(dir, p.options(), "app", "--name", "ages", "build", "digest")
@@ -164,4 +169,27 @@ func TestEvidenceANodeServiceIsDelivered(t *testing.T) {
 		refused(t, err, tc.refusal)
 	}
 	assert.True(t, p.pushed(t, "ages"))
+}
+
+// provenance is the statement about an image's build, as its signature covers it.
+func provenance(t *testing.T, p *platform, dir, reference string) string {
+	t.Helper()
+	for _, input := range inspect(t, p, dir, reference, "dev").Inputs {
+		if input.URI != "https://slsa.dev/provenance/v1" {
+			continue
+		}
+		file := filepath.Join(t.TempDir(), "provenance.sigstore.json")
+		_, err := p.run(p.repo, append([]string{"-m", "modules/sign", "call", "bundle", "--reference", reference, "--referrer", "sha256:" + input.Digest["sha256"],
+			"--public-key", p.file("keys/cosign.pub")}, append(throughSandbox(p), "file", "--path", "bundle.sigstore.json", "export", "--path", file)...)...)
+		require.NoError(t, err)
+		var bundle struct {
+			Envelope struct {
+				Payload []byte `json:"payload"`
+			} `json:"dsseEnvelope"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(read(t, file)), &bundle))
+		return string(bundle.Envelope.Payload)
+	}
+	t.Fatal("the image has no provenance")
+	return ""
 }
