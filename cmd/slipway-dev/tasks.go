@@ -59,9 +59,6 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "test e2e":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-skip=^TestEvidence", "./e2e/...")
 	case "test evidence":
-		if err := engine.Install(ctx, progress, []engine.Package{bootstrap}); err != nil {
-			return true, err
-		}
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^TestEvidence", "./e2e")
 	case "test cluster":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
@@ -77,9 +74,6 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 
 // browser shows the receipt's page in its test.
 var browser = engine.Package{Name: "chromium", Paths: []string{"/usr/bin/chromium"}}
-
-// bootstrap makes the base images of the tests.
-var bootstrap = engine.Package{Name: "mmdebstrap", Paths: []string{"/usr/bin/mmdebstrap"}}
 
 // testInterop tests beside what others have made, which takes minutes to compile or
 // has to be installed: a browser, the clients of key management services, cosign.

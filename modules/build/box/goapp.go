@@ -63,7 +63,8 @@ func (a *goApp) prepare(limits Limits) (err error) {
 			return err
 		}
 	}
-	return os.Chmod(os.TempDir(), 0o777|fs.ModeSticky)
+	// Tests have no business in what the toolchain keeps, not even as readers.
+	return errors.Join(os.Chmod(a.Cache, 0o700), os.Chmod(os.TempDir(), 0o777|fs.ModeSticky))
 }
 
 // own gives a folder, and what is in it where that is another's, to a user.

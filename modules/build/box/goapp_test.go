@@ -294,11 +294,8 @@ func TestAttack(t *testing.T) {
 	}
 	try("fake the result", os.WriteFile("/out/result.json", []byte("{\"value\":{\"passed\":99}}"), 0o644))
 	try("kill the box", syscall.Kill(1, syscall.SIGKILL))
-	matches, _ := filepath.Glob("` + sharedCache + `/*/*-d")
-	if len(matches) == 0 {
-		t.Fatal("the cache is not there")
-	}
-	try("change the cache", os.WriteFile(matches[0], nil, 0o644))
+	_, err := os.ReadDir("` + sharedCache + `")
+	try("read the cache", err)
 	try("become the toolchain", syscall.Setuid(65532))
 	// The control: what a test may write to it can.
 	if err := os.WriteFile("mine", nil, 0o644); err != nil {
