@@ -125,12 +125,16 @@ func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil || len(found) > 0 {
 		return dag.Directory(), err
 	}
-	found, err = a.Source.Glob(ctx, "go.mod")
+	module, err := a.Source.Glob(ctx, "go.mod")
 	if err != nil {
 		return nil, err
 	}
-	if len(found) == 0 {
-		return nil, errors.New("build: bad input: app " + a.Name + ": has no go.mod in its folder\n  mend: commit a go.mod there, or name another kind of build in its app.yaml")
+	workspace, err := a.Source.Glob(ctx, "go.work")
+	if err != nil {
+		return nil, err
+	}
+	if len(module)+len(workspace) == 0 {
+		return nil, errors.New("build: bad input: app " + a.Name + ": has neither go.mod nor go.work in its folder\n  mend: commit one there, or name another kind of build in its app.yaml")
 	}
 	return dag.Toolbox().Modules(a.Source, dagger.ToolboxModulesOpts{Proxy: a.Fetch.Proxy, Private: a.Fetch.Private, Netrc: a.Fetch.Netrc}).Sync(ctx)
 }
@@ -174,7 +178,7 @@ func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []strin
 		return dag.Directory().WithNewFile("result.json", failed.Stdout), nil
 	}
 	if errors.As(err, &failed) {
-		return nil, fmt.Errorf("build: infrastructure failure: app %s: the box ends with exit code %d: %s", a.Name, failed.ExitCode, strings.TrimSpace(failed.Stderr))
+		return nil, fmt.Errorf("build: infrastructure failure: app %s: the box ends with exit code %d: %s\n  mend: see what it says; the engine has to run RUN --network=none without a network", a.Name, failed.ExitCode, strings.TrimSpace(failed.Stderr))
 	}
 	if err != nil {
 		return nil, err

@@ -233,6 +233,17 @@ func FuzzOne(f *testing.F)    { f.Add(1); f.Fuzz(func(*testing.T, int) {}) }
 	}, got)
 }
 
+// A workspace has tests in each of its modules, and none at its root.
+func TestTestsOfAWorkspace(t *testing.T) {
+	c := app(t, map[string]string{
+		"go.work": "go 1.26\n\nuse ./a\n\nuse ./b\n", "a/go.mod": "module example.org/a\n\ngo 1.26\n", "b/go.mod": "module example.org/b\n\ngo 1.26\n",
+		"a/a_test.go": "package a\n\nimport \"testing\"\n\nfunc TestA(*testing.T) {}\n", "b/b_test.go": "package b\n\nimport \"testing\"\n\nfunc TestB(*testing.T) {}\n",
+	})
+	var got build.Tests
+	require.NoError(t, c.work(t, &got, "go-test"))
+	assert.Equal(t, build.Counts{Passed: 2}, got.Counts)
+}
+
 func TestTestsRefuse(t *testing.T) {
 	file := func(body string) map[string]string {
 		return map[string]string{"go.mod": goMod, "x.go": "package x\n", "x_test.go": "package x\n\n" + body}

@@ -46,11 +46,11 @@ func goTest(args []string) (func(context.Context) (any, error), string, error) {
 // copy of the source: what an app's tests leave behind changes no later result.
 func (a *goApp) test(ctx context.Context) (*build.Tests, error) {
 	result := &build.Tests{Started: time.Now().UTC()}
-	found, err := a.list(ctx, a.environment(), "./...")
+	found, err := a.list(ctx, a.environment(), "work")
 	if err != nil {
 		return nil, err
 	}
-	_, stderr, ok, err := a.run(ctx, a.environment(), "go", "vet", "./...")
+	_, stderr, ok, err := a.run(ctx, a.environment(), "go", "vet", "work")
 	if err != nil {
 		return nil, err
 	}

@@ -213,8 +213,10 @@ func (s *Supervisor) watch(ctx context.Context, c Command, before int64, ended <
 			}
 			return 0, nil, ctx.Err()
 		case <-look.C:
-			tasks, memory := usage("/proc", s.Limits.Processes)
+			tasks, memory, err := usage("/proc", s.Limits.Processes)
 			switch {
+			case err != nil:
+				return 0, nil, err // what can't be counted is not let run
 			case tasks >= s.Limits.Processes:
 				return 0, s.Limits.hit("processes"), nil
 			case memory > s.Limits.Memory:
@@ -241,8 +243,8 @@ func (s *Supervisor) killAll() error {
 		} else if err != nil {
 			return fmt.Errorf("end what still runs: %w", err)
 		}
-		if tasks, _ := usage("/proc", math.MaxInt); tasks == 0 {
-			return nil
+		if tasks, _, err := usage("/proc", math.MaxInt); err != nil || tasks == 0 {
+			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -271,23 +273,26 @@ func (s *Supervisor) copy(to io.Writer, from io.Reader) (within bool) {
 // usage counts the processes and threads that a /proc shows besides this one, and
 // the memory that is theirs alone. It stops counting at enough: whoever has that many
 // must be stopped, not measured.
-func usage(proc string, enough int) (tasks int, memory Size) {
+func usage(proc string, enough int) (tasks int, memory Size, err error) {
 	dir, err := os.Open(proc)
 	if err != nil {
-		return 0, 0
+		return 0, 0, err
 	}
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return 0, 0
+		return 0, 0, err
 	}
 	self, page := os.Getpid(), int64(os.Getpagesize())
 	pids := slices.DeleteFunc(names, func(name string) bool {
 		pid, err := strconv.Atoi(name)
 		return err != nil || pid == self
 	})
+	if len(pids) == len(names) {
+		return 0, 0, fmt.Errorf("%s does not show the box itself: its processes can't be counted", proc)
+	}
 	if len(pids) >= enough {
-		return len(pids), 0
+		return len(pids), 0, nil
 	}
 	for _, pid := range pids {
 		threads, state := readStat(filepath.Join(proc, pid, "stat"))
@@ -297,5 +302,5 @@ func usage(proc string, enough int) (tasks int, memory Size) {
 		tasks += threads
 		memory += Size(readStatm(filepath.Join(proc, pid, "statm")) * page)
 	}
-	return tasks, memory
+	return tasks, memory, nil
 }
