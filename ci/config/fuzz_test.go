@@ -70,10 +70,12 @@ func FuzzParseApp(f *testing.F) {
 			t.Fatalf("%+v", app)
 		}
 		if app.Build.Kind == config.KindGo || app.Build.Package != "" {
-			if !strings.HasPrefix(app.Build.Package, "./") {
-				t.Fatalf("package %q", app.Build.Package)
+			for _, main := range app.Build.Mains() {
+				if main != "." && !strings.HasPrefix(main, "./") {
+					t.Fatalf("package %q", main)
+				}
+				plain(t, "package", main)
 			}
-			plain(t, "package", app.Build.Package)
 		}
 		if app.Build.Kind == config.KindDockerfile {
 			plain(t, "file", app.Build.File)
