@@ -50,6 +50,9 @@ func (p *Platform) Sandbox() string { return p.path("bin", "slipway-sandbox") }
 
 // Up sets up what is missing and starts what does not run.
 func (p *Platform) Up(ctx context.Context) error {
+	if err := p.checkout(); err != nil {
+		return err
+	}
 	if err := p.Launcher.Setup(ctx); err != nil {
 		return err
 	}
@@ -75,6 +78,15 @@ func (p *Platform) Up(ctx context.Context) error {
 		return err
 	}
 	return p.database(ctx, address)
+}
+
+// checkout refuses a folder that Git does not know: Dagger reads a module from a
+// repository, and provenance names a commit of it.
+func (p *Platform) checkout() error {
+	if _, err := os.Stat(filepath.Join(p.Launcher.Repo, ".git")); err != nil {
+		return fmt.Errorf("%s is not the root of a Git checkout: %w\n  mend: clone the repository; an unpacked archive names no commit", p.Launcher.Repo, err)
+	}
+	return nil
 }
 
 // Down stops the cluster, the sandbox and the engine; data and caches stay.
