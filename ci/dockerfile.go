@@ -33,15 +33,25 @@ func (a *App) recipe(settings *config.App, binaries *dagger.Directory) recipe {
 	return recipe{app: a, settings: settings, binaries: binaries, target: settings.Build.Target, stage: "build"}
 }
 
-func (r recipe) dockerfile() *dagger.BuildDockerfile {
+func (r recipe) dockerfile() (*dagger.BuildDockerfile, error) {
+	c, err := r.app.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
 	b := r.settings.Build
-	return dag.Build().Dockerfile(r.app.source(), b.File, dagger.BuildDockerfileOpts{Args: b.Arguments(), Target: r.target, Secrets: b.Secrets})
+	return dag.Build().Dockerfile(r.app.source(), b.File, dagger.BuildDockerfileOpts{
+		Args: b.Arguments(), Target: r.target, Secrets: b.Secrets, Bases: c.Build.Images(),
+	}), nil
 }
 
 // checked is what the Dockerfile takes from elsewhere.
 func (r recipe) checked(ctx context.Context) (build.Dockerfile, error) {
 	var checked build.Dockerfile
-	err := decode(ctx, r.dockerfile().Check(r.settings.Platforms), &checked)
+	dockerfile, err := r.dockerfile()
+	if err != nil {
+		return checked, err
+	}
+	err = decode(ctx, dockerfile.Check(r.settings.Platforms), &checked)
 	return checked, err
 }
 
@@ -142,7 +152,11 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 	for _, limit := range limits.Flags() {
 		box = append(box, "--"+limit)
 	}
-	rewritten := r.dockerfile().Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil})
+	dockerfile, err := r.dockerfile()
+	if err != nil {
+		return nil, err
+	}
+	rewritten := dockerfile.Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil})
 	if err := decode(ctx, rewritten, nil); err != nil {
 		return nil, err
 	}

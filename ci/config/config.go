@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -46,6 +47,18 @@ type Config struct {
 type BuildRules struct {
 	Limits Limits `yaml:"limits"`
 	NPM    NPM    `yaml:"npm"`
+	// Bases are the images that Dockerfiles get for names without a digest: node:22
+	// as they write it, and the pinned reference.
+	Bases map[string]string `yaml:"bases"`
+}
+
+// Images returns Bases as NAME=REFERENCE, in order.
+func (b BuildRules) Images() []string {
+	var all []string
+	for _, written := range slices.Sorted(maps.Keys(b.Bases)) {
+		all = append(all, written+"="+b.Bases[written])
+	}
+	return all
 }
 
 // NPM says where npm packages come from.
@@ -188,6 +201,15 @@ func Parse(data []byte) (*Config, error) {
 	return c, nil
 }
 
+// imageName reports whether a name is an image's, with or without a tag.
+func imageName(name string) bool {
+	repository, tag := name, "latest"
+	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+		repository, tag = name[:i], name[i+1:]
+	}
+	return repositoryPattern.MatchString(repository) && tagPattern.MatchString(tag)
+}
+
 // Validate checks every value of the configuration.
 func (c *Config) Validate() error {
 	checks := []struct {
@@ -218,6 +240,17 @@ func (c *Config) Validate() error {
 	}
 	if err := c.Build.Limits.validate(File + ": build.limits"); err != nil {
 		return err
+	}
+	for _, written := range slices.Sorted(maps.Keys(c.Build.Bases)) {
+		key := fmt.Sprintf("%s: build.bases: %.200q", File, written)
+		if !imageName(written) {
+			return step.Input(stage, key, "is not a name of an image without a digest", "give it as Dockerfiles write it, such as node:22-bookworm-slim")
+		}
+		base := c.Build.Bases[written]
+		image, digest, _ := strings.Cut(base, "@")
+		if !imageName(image) || step.Digest(stage, key, digest) != nil {
+			return step.Input(stage, key, fmt.Sprintf("gets %.200q, which is not pinned by digest", base), "give name@sha256:…")
+		}
 	}
 	if len(c.Environments) == 0 {
 		return step.Input(stage, File+": environments", "is empty", "name at least one environment, such as dev: {}")

@@ -32,6 +32,9 @@ func (*Build) Dockerfile(
 	// Ids of the secrets that the build may mount.
 	// +optional
 	secrets []string,
+	// Images for names that no digest pins, as NAME=REFERENCE.
+	// +optional
+	bases []string,
 ) *Dockerfile {
 	flags := []string{"--source", "/source", "--file", file}
 	for _, arg := range args {
@@ -42,6 +45,9 @@ func (*Build) Dockerfile(
 	}
 	for _, secret := range secrets {
 		flags = append(flags, "--secret", secret)
+	}
+	for _, base := range bases {
+		flags = append(flags, "--base", base)
 	}
 	return &Dockerfile{Source: source, Flags: flags}
 }

@@ -21,6 +21,7 @@ import (
 type recipe struct {
 	source, file             string
 	platforms, args, secrets list
+	bases                    list
 	target, shown            string
 	packages                 bool
 	content                  []byte
@@ -34,6 +35,7 @@ func recipeFlags(fs *flag.FlagSet) *recipe {
 	fs.StringVar(&r.shown, "display", "", "what to call the file in refusals; --file when absent")
 	fs.Var(&r.platforms, "platform", "platform that is built, such as linux/amd64; repeatable")
 	fs.Var(&r.args, "build-arg", "build argument that the builder will be given, as KEY=VALUE; repeatable")
+	fs.Var(&r.bases, "base", "image for a name that no digest pins, as NAME=REFERENCE; repeatable")
 	fs.StringVar(&r.target, "target", "", "the stage that is built; the last one when absent")
 	fs.Var(&r.secrets, "secret", "id of a secret that the build may mount; repeatable")
 	fs.BoolVar(&r.packages, "packages", false, "the build context has a folder of fetched packages, which each command is served")
@@ -45,13 +47,20 @@ func (r *recipe) read() error {
 	if r.shown == "" {
 		r.shown = r.file
 	}
-	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Target: r.target, Secrets: r.secrets, Packages: r.packages}
+	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Bases: map[string]string{}, Target: r.target, Secrets: r.secrets, Packages: r.packages}
 	for _, v := range r.args {
 		key, value, ok := strings.Cut(v, "=")
 		if !ok || key == "" {
 			return step.Input(dockerfile.Stage, fmt.Sprintf("--build-arg %.80q", v), "is not KEY=VALUE", "give a name, an equals sign and a value")
 		}
 		r.options.Args[key] = value
+	}
+	for _, v := range r.bases {
+		written, base, ok := strings.Cut(v, "=")
+		if !ok {
+			return step.Input(dockerfile.Stage, fmt.Sprintf("--base %.200q", v), "is not NAME=REFERENCE", "give a name, an equals sign and a pinned reference")
+		}
+		r.options.Bases[written] = base
 	}
 	var err error
 	r.content, err = r.inside(r.file)

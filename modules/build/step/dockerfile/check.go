@@ -31,13 +31,12 @@ type (
 
 // The kinds of bases.
 const (
-	KindImage    = build.KindImage
-	KindScratch  = build.KindScratch
-	KindStage    = build.KindStage
-	KindFrontend = build.KindFrontend
+	KindImage   = build.KindImage
+	KindScratch = build.KindScratch
+	KindStage   = build.KindStage
 )
 
-const mend = "pin each image as name@sha256:… (a tag before the @ may stay as a note for people), or name an earlier stage or scratch"
+const mend = "pin each image as name@sha256:… (a tag before the @ may stay as a note for people), or name an earlier stage, scratch, or what the platform's build.bases has"
 
 // Check reads a Dockerfile and lists what it takes from elsewhere. path is how
 // faults name the file.
@@ -115,6 +114,21 @@ type checker struct {
 	needs   [][]int           // the stages that each one takes content from
 	bases   []Base
 	fetches []Fetch
+	chosen  map[use]string // pinned references in place of what is written
+}
+
+// use is where an image is named, and as what.
+type use struct {
+	line int
+	name string
+}
+
+// image is what a name on a line of a checked file stands for.
+func (c *checker) image(line int, name string) string {
+	if base, ok := c.chosen[use{line, name}]; ok {
+		return base
+	}
+	return name
 }
 
 // origin is what a stage begins with: an earlier stage, or an image.
@@ -127,7 +141,7 @@ type origin struct {
 
 func (c *checker) run() error {
 	c.syntax()
-	c.args, c.empty, c.named = platformArgs(c.platform), map[string]bool{}, map[string]int{}
+	c.args, c.empty, c.named, c.chosen = platformArgs(c.platform), map[string]bool{}, map[string]int{}, map[use]string{}
 	for _, arg := range c.globals {
 		c.globalArg(arg)
 	}
@@ -187,17 +201,22 @@ func (c *checker) configs() []Config {
 	return all
 }
 
-// syntax checks the image that would interpret the file instead of the
-// builder: it decides what every other line means.
+// syntax refuses an image that would interpret the file: the engine's own builder
+// reads it, whatever version of Docker's frontend is named.
 func (c *checker) syntax() {
-	if ref, _, where, ok := parser.DetectSyntax(c.content); ok {
-		line := 0
-		if len(where) > 0 {
-			line = where[0].Start.Line
-		}
-		c.image(line, "# syntax", ref, KindFrontend)
+	written, _, where, ok := parser.DetectSyntax(c.content)
+	if !ok {
+		return
 	}
+	ref, err := name.ParseReference(written)
+	if err == nil && ref.Context().RegistryStr() == name.DefaultRegistry && slices.Contains(frontends, ref.Context().RepositoryStr()) {
+		return
+	}
+	c.add(firstLine(where), "take the line out: the engine's own builder reads the file", "# syntax %s: is not Docker's own frontend, and none other is run", written)
 }
+
+// frontends are the repositories of the frontend that the engine's builder is.
+var frontends = []string{"docker/dockerfile", "docker/dockerfile-upstream", "moby/dockerfile", "moby/dockerfile-upstream"}
 
 // globalArg does what BuildKit does with an ARG before the first FROM: without
 // a value it is empty, also where it names an argument of the platform.
@@ -273,7 +292,7 @@ func (c *checker) from(index int, s stage) {
 	if kind, stage := c.source(index, line, "FROM", base, false); kind == KindStage {
 		begins.stage, begins.platform = stage, c.origins[stage].platform
 	} else if kind == KindImage {
-		begins.image = base
+		begins.image = c.image(line, base)
 	}
 	if s.Platform == "" {
 		return
@@ -344,17 +363,17 @@ func (c *checker) source(index, line int, instruction, ref string, numbered bool
 		c.base(line, instruction, ref, KindScratch)
 		return KindScratch, 0
 	}
-	return c.image(line, instruction, ref, KindImage), 0
-}
-
-// image demands a reference with a sha256 digest.
-func (c *checker) image(line int, instruction, ref string, kind Kind) Kind {
+	// A name without a digest is good where the platform has an image for it.
+	if base, ok := c.options.Bases[ref]; ok {
+		c.chosen[use{line, ref}] = base
+		ref = base
+	}
 	if !pinned(ref) {
 		c.add(line, "", "%s %s: is not pinned by digest", instruction, ref)
-		return ""
+		return "", 0
 	}
-	c.base(line, instruction, ref, kind)
-	return kind
+	c.base(line, instruction, ref, KindImage)
+	return KindImage, 0
 }
 
 func pinned(ref string) bool {

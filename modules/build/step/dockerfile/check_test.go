@@ -22,7 +22,7 @@ func TestCheckListsPinnedBases(t *testing.T) {
 		bases []Base
 	}{
 		"stages": {
-			file: "# syntax=docker/dockerfile:1" + sha + "\n" +
+			file: "# syntax=docker/dockerfile:1\n" +
 				"FROM --platform=$BUILDPLATFORM " + golang + " AS Build\n" +
 				"RUN --mount=type=cache,target=/root/.cache --mount=type=bind,from=alpine" + sha + ",target=/x go build\n" +
 				"FROM build AS other\n" +
@@ -33,7 +33,6 @@ func TestCheckListsPinnedBases(t *testing.T) {
 				"COPY --from=scratch / /\n" +
 				"COPY . .\n",
 			bases: []Base{
-				{Line: 1, Instruction: "# syntax", Reference: "docker/dockerfile:1" + sha, Kind: KindFrontend},
 				{Line: 2, Instruction: "FROM", Reference: golang, Kind: KindImage},
 				{Line: 3, Instruction: "RUN --mount", Reference: "alpine" + sha, Kind: KindImage},
 				{Line: 4, Instruction: "FROM", Reference: "build", Kind: KindStage},
@@ -124,10 +123,6 @@ func TestCheckRefusesWhatIsNotPinned(t *testing.T) {
 			details: []string{"line 2: FROM 0: is not pinned by digest"}},
 		"variable in COPY": {file: "FROM scratch\nCOPY --from=$X / /\n", input: "Dockerfile:2",
 			details: []string{"line 2: COPY --from $X: a variable can't be filled in here"}},
-		"syntax": {file: "# syntax=docker/dockerfile:1\nFROM scratch\n", input: "Dockerfile:1",
-			details: []string{"line 1: # syntax docker/dockerfile:1: is not pinned by digest"}},
-		"syntax after a shebang": {file: "#!/usr/bin/env x\n# syntax=docker/dockerfile:1\nFROM scratch\n", input: "Dockerfile:2",
-			details: []string{"line 2: # syntax docker/dockerfile:1: is not pinned by digest"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Check("Dockerfile", []byte(tc.file), both(tc.args))
@@ -176,7 +171,7 @@ func FuzzCheck(f *testing.F) {
 		assert.NotEmpty(t, got.Bases)
 		for _, b := range got.Bases {
 			switch b.Kind {
-			case KindImage, KindFrontend:
+			case KindImage:
 				_, digest, _ := strings.Cut(b.Reference, "@")
 				assert.NoError(t, step.Digest("build", "base", digest))
 			case KindScratch:

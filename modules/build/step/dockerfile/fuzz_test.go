@@ -33,7 +33,7 @@ func FuzzCheckAdded(f *testing.F) {
 			return
 		}
 		for _, b := range got.Bases {
-			if b.Kind != KindImage && b.Kind != KindFrontend {
+			if b.Kind != KindImage {
 				continue
 			}
 			if _, digest, _ := strings.Cut(b.Reference, "@"); step.Digest(Stage, "base", digest) != nil {

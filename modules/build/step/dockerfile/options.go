@@ -17,6 +17,9 @@ type Options struct {
 	Args map[string]string
 	// Target is the name of the stage that is built; empty for the last one.
 	Target string
+	// Bases are the images that the platform has chosen for names that no digest
+	// pins: golang:1.26 as a Dockerfile writes it, and its pinned reference.
+	Bases map[string]string
 	// Secrets are the ids that secret mounts may name.
 	Secrets []string
 	// Packages says that the build context has a folder of packages, which the box
@@ -55,6 +58,11 @@ func (o Options) valid(path string) error {
 	for key := range o.Args {
 		if !argName.MatchString(key) || builtin(key) {
 			return step.Input(Stage, fmt.Sprintf("%s: build argument %.80q", path, key), "can't be set", "use a name of letters, digits and _; the platform's arguments, BUILDKIT_… and …_PROXY are not the app's")
+		}
+	}
+	for written, base := range o.Bases {
+		if pinned(written) || !pinned(base) {
+			return step.Input(Stage, fmt.Sprintf("%s: base %.200q", path, written+"="+base), "does not give a name without a digest its image", "give NAME=name@sha256:…, the name as the Dockerfile has it")
 		}
 	}
 	return nil

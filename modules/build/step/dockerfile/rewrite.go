@@ -66,6 +66,7 @@ func Rewrite(path string, content []byte, options Options, box []string, images 
 		return Rewritten{}, err
 	}
 	for i, s := range f.stages {
+		w.from(i, s)
 		shell := shells[i]
 		for _, command := range s.commands {
 			if is, ok := command.is.(*instructions.ShellCommand); ok {
@@ -136,12 +137,58 @@ func (w *writer) command(c command, shell []string, platform string) {
 	case *instructions.RunCommand:
 		w.run(c, shell, platform)
 	case *instructions.CopyCommand:
-		if is.From == "" {
-			w.sources(c.node)
-		}
+		w.copied(c.node, is)
 	case *instructions.AddCommand:
 		w.sources(c.node)
 	}
+}
+
+// from writes a FROM whose image the platform has chosen.
+func (w *writer) from(index int, s stage) {
+	base, err := w.expand(s.BaseName)
+	chosen, ok := w.chosen[use{s.from.StartLine, base}]
+	if err != nil || !ok {
+		return
+	}
+	written := []string{s.from.Value}
+	for _, f := range flags(s.from) {
+		written = append(written, f.word)
+	}
+	w.replace(s.from, append(append(written, chosen), words(s.from)[1:]...))
+}
+
+// copied writes a COPY of the build context, or of an image that the platform has
+// chosen.
+func (w *writer) copied(node *parser.Node, is *instructions.CopyCommand) {
+	if is.From == "" {
+		w.sources(node)
+		return
+	}
+	chosen, ok := w.chosen[use{node.StartLine, is.From}]
+	if !ok {
+		return
+	}
+	paths, heredocs := sources(node)
+	if heredocs > 0 || len(paths) == 0 {
+		w.add(node.StartLine, "copy the files of the image and the text of the here-document apart", "COPY --from %s: can't be told", is.From)
+		return
+	}
+	written := []string{node.Value}
+	for _, f := range flags(node) {
+		if f.name == "from" {
+			f.word = "--from=" + chosen
+		}
+		written = append(written, f.word)
+	}
+	all := words(node)
+	if node.Attributes["json"] {
+		text, ok := array(all)
+		if !ok {
+			w.add(node.StartLine, "write it in UTF-8", "COPY: holds bytes that are no text")
+		}
+		all = []string{text}
+	}
+	w.replace(node, append(written, all...))
 }
 
 // run writes a RUN: what it ran is what the box runs.
@@ -151,7 +198,7 @@ func (w *writer) run(c command, shell []string, platform string) {
 	written := []string{c.node.Value, "--network=none"}
 	for _, f := range flags(c.node) {
 		if f.name == "mount" {
-			written = append(written, w.mount(f))
+			written = append(written, w.mount(c.node.StartLine, f))
 		}
 	}
 	args := what.args
@@ -182,7 +229,7 @@ func (w *writer) run(c command, shell []string, platform string) {
 
 // mount writes a mount: of the build context where it was, and nothing that
 // other builds could write to.
-func (w *writer) mount(f flag) string {
+func (w *writer) mount(line int, f flag) string {
 	m, _ := mounted(f.value)
 	fields := []string{"type=" + m.kind}
 	switch m.kind {
@@ -190,7 +237,7 @@ func (w *writer) mount(f flag) string {
 		if m.from == "" {
 			m.source = inContext(m.source, w.escape)
 		} else {
-			fields = append(fields, "from="+m.from)
+			fields = append(fields, "from="+w.image(line, m.from))
 		}
 		if m.source != "" {
 			fields = append(fields, "source="+m.source)

@@ -10,18 +10,16 @@ const (
 	KindScratch Kind = "scratch"
 	// KindStage is an earlier stage of the same file.
 	KindStage Kind = "stage"
-	// KindFrontend is the image that interprets the file, which a syntax
-	// directive names.
-	KindFrontend Kind = "frontend"
 )
 
 // Base is one place where a Dockerfile takes content from elsewhere.
 type Base struct {
 	// Line counts from 1.
 	Line int `json:"line"`
-	// Instruction is "FROM", "COPY --from", "RUN --mount" or "# syntax".
+	// Instruction is "FROM", "COPY --from" or "RUN --mount".
 	Instruction string `json:"instruction"`
-	// Reference is the name after its build arguments are filled in.
+	// Reference is the name after its build arguments are filled in, or the image that
+	// the platform has chosen for it.
 	Reference string `json:"reference"`
 	// Kind says what the name is.
 	Kind Kind `json:"kind"`
