@@ -74,7 +74,8 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
-	release.Tree, release.Verdict, release.Plan, release.PlanChanges = scanned.Image.Tree, published.Verdict, checked.Sha256, changes
+	release.Tree, release.Verdict = scanned.Image.Tree, published.Verdict
+	release.Plan, release.PlanProgram, release.PlanChanges = checked.Sha256, checked.Plan.Program, changes
 	if s.Kubeconfig == nil {
 		return release.Receipt(), nil
 	}

@@ -554,10 +554,6 @@ func syntheticToken() string { return "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:
 func (g *ground) attackPlans(ctx context.Context) drill.Table {
 	tampered := drill.Attack{Gate: "apply", Name: "tampered plan", Expected: drill.Expected{Stage: "apply", Kind: step.KindPolicy, Says: "is not the plan that was bound"}}
 	destroying := drill.Attack{Gate: "check", Name: "plan with a destroy", Expected: drill.Expected{Stage: "check", Kind: step.KindPolicy, Says: "destroys, replaces or forgets"}}
-	if g.Terraform == nil {
-		const why = "give --terraform PATH"
-		return drill.Table{tampered.Skip(why), destroying.Skip(why)}
-	}
 	infra := &Infra{Environment: g.env, Slipway: g.Slipway}
 	next := *g.Slipway
 	next.Source = g.Source.WithoutFile("infra/" + drill.Code + "/spare.tf")

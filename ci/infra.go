@@ -54,14 +54,11 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	if s.Terraform == nil {
-		return nil, nil, noTerraform(stage)
-	}
 	state, err := c.Infra.StateConfig(i.Environment, s.State.Username)
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, s.terraform().Root(i.code(c), i.Environment, state, s.Terraform, dagger.TerraformRootOpts{Providers: s.Providers}), nil
+	return c, s.terraform().Root(i.code(c), i.Environment, state, dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers}), nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the
@@ -96,10 +93,6 @@ func anotherPlan(stage, want, got string) error {
 	return step.Policy(stage, "plan "+want, "is not the plan that the step saw: "+got, "plan again")
 }
 
-func noTerraform(stage string) error {
-	return step.Input(stage, "terraform", "the executable is not given", "give --terraform PATH: terraform 1.9 or later, for linux/amd64")
-}
-
 const stateAlias = "state"
 
 // Plan compares the code with the environment's state and saves what would
@@ -127,8 +120,9 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 	if err := json.Unmarshal(planned.Summary, &changes); err != nil {
 		return nil, fmt.Errorf("decode plan summary: %w", err)
 	}
+	p := planned.Binding.Program
 	return &Plan{
-		Sha256: planned.Binding.PlanSha256, Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
+		Sha256: planned.Binding.PlanSha256, Program: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Sha256), Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
 	}, nil
 }
 
@@ -136,6 +130,11 @@ type planResult struct {
 	Summary json.RawMessage `json:"summary"`
 	Binding struct {
 		PlanSha256 string `json:"planSha256"`
+		Program    struct {
+			Name    string `json:"name"`
+			Version string `json:"version"`
+			Sha256  string `json:"sha256"`
+		} `json:"program"`
 	} `json:"binding"`
 }
 
@@ -143,6 +142,9 @@ type planResult struct {
 type Plan struct {
 	// Sha256 of the saved plan file.
 	Sha256 string
+	// Program that planned: Terraform or OpenTofu, its version, and the sha256 of the
+	// executable.
+	Program string
 	// Changes is false when there is nothing to do.
 	Changes bool
 	// Summary of the plan, as JSON: counts, and one entry a resource.

@@ -95,7 +95,8 @@ func New(
 	// The signing key's password. Example: env:COSIGN_PASSWORD
 	// +optional
 	keyPassword *dagger.Secret,
-	// The terraform executable, for linux/amd64. Example: /usr/local/bin/terraform
+	// The executable of Terraform or OpenTofu, for linux/amd64; by default an OpenTofu
+	// that the pipeline compiles. Example: /usr/local/bin/terraform
 	// +optional
 	terraform *dagger.File,
 	// A mirror of the Terraform providers that the lock file of the code names, as

@@ -49,6 +49,8 @@ type Release struct {
 	// +private
 	Plan string
 	// +private
+	PlanProgram string
+	// +private
 	PlanChanges string
 	// +private
 	Moved bool
@@ -66,7 +68,7 @@ type Release struct {
 func (r *Release) Receipt() *Receipt {
 	return &Receipt{
 		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference,
-		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanChanges: r.PlanChanges,
+		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanProgram: r.PlanProgram, PlanChanges: r.PlanChanges,
 		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
 	}
 }
@@ -92,6 +94,8 @@ type Receipt struct {
 	Verdict string `json:"verdict"`
 	// Plan is the sha256 of the applied or unchanged infrastructure plan.
 	Plan string `json:"plan,omitempty"`
+	// PlanProgram is the executable that planned, with its version and sha256.
+	PlanProgram string `json:"planProgram,omitempty"`
 	// PlanChanges says in a few words what the plan changed.
 	PlanChanges string `json:"planChanges,omitempty"`
 	// GitopsCommit is the commit in the GitOps repository.

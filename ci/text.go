@@ -33,6 +33,7 @@ func (r *Receipt) Text() (string, error) {
 	line("image", r.Image, either(r.ImagePushed, "pushed", "was in the registry"))
 	line("scan", r.verdict(), "")
 	line("infrastructure plan", r.Plan, r.PlanChanges)
+	line("made by", r.PlanProgram, "")
 	line("GitOps commit", r.GitopsCommit, either(r.ReleaseCreated, "new", "was in the repository"))
 	line("GitOps file", r.GitopsPath, "")
 	line("synced revision", r.SyncedRevision, either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release"))

@@ -255,7 +255,9 @@ func (p *platform) as(purpose string) []string {
 func (p *platform) terraform(t testing.TB) []string {
 	t.Helper()
 	path, err := exec.LookPath("terraform")
-	require.NoError(t, err, "the tests of infra drive the terraform executable of this machine")
+	if err != nil {
+		return nil // the pipeline's own OpenTofu
+	}
 	return []string{"--terraform", path}
 }
 

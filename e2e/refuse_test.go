@@ -373,10 +373,26 @@ func TestRemoteThatRejectsThePushIsNamed(t *testing.T) {
 	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"))
 }
 
-func TestTerraformIsNeeded(t *testing.T) {
+// Where no executable is given, OpenTofu is compiled, plans and applies; another
+// program can't apply what it has planned.
+func TestOpenTofuProvisionsWhereNoTerraformIsGiven(t *testing.T) {
 	t.Parallel()
 	p := shared
+	const env = "tofu"
 	// A checkout without the set-up's .env, which would name the executable.
-	_, err := p.call(source(t, nil), p.options(), "infra", "--env", "dev", "plan", "sha-256")
-	refused(t, err, "plan: bad input: terraform: the executable is not given")
+	dir := source(t, map[string]string{
+		"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "  staging: {}\n", "  staging: {}\n  "+env+": {}\n", 1),
+		"infra/builtin/environments/" + env + ".tfvars.json": strings.ReplaceAll(read(t, p.repo+"/infra/builtin/environments/staging.tfvars.json"), "staging", env),
+	})
+	infra := func(args ...string) string {
+		out, err := p.call(dir, p.options(), append([]string{"infra", "--env", env, "plan"}, args...)...)
+		require.NoError(t, err)
+		return strings.TrimSpace(out)
+	}
+	assert.Regexp(t, `\AOpenTofu 1\.12\.6 \(sha256:[0-9a-f]{64}\)\z`, infra("program"))
+	assert.Contains(t, infra("check", "apply", "outputs"), `"`+env+`"`)
+	assert.Equal(t, "false", infra("changes"))
+	status, state := fetch(t, p, "/state/builtin/"+env, "application/json")
+	require.Equal(t, http.StatusOK, status)
+	assert.Contains(t, string(state), `"terraform_version":"1.12.6"`)
 }

@@ -203,8 +203,6 @@ func (p *Platform) defaults(address string) error {
 	b.WriteString(p.Toolbox.settings(string(old), p.path("keys", "cosign.pub"), address))
 	if terraform, err := exec.LookPath("terraform"); err == nil {
 		fmt.Fprintf(&b, "SLIPWAY_TERRAFORM=%s\n", terraform)
-	} else {
-		p.Progress.Say("no terraform on PATH: infra and deliver need --terraform")
 	}
 	if b.String() == string(old) {
 		return nil

@@ -63,7 +63,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
-		"infra":     {"programs", "root"},
+		"infra":     {"programs", "root", "tofu"},
 		"gitops":    {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "ground", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
@@ -494,4 +494,17 @@ func TestEveryManifestPassesTheScan(t *testing.T) {
 		assert.Contains(t, out, "HIGH: KSV-0017 in gitops/platform/kyverno/base/kyverno.yaml:")
 		assert.Contains(t, out, "refused by policy")
 	})
+}
+
+// OpenTofu passes the tests of the stages that Terraform passes in the unit tests.
+func TestOpenTofuPassesTheTestsOfInfra(t *testing.T) {
+	t.Parallel()
+	tofu := filepath.Join(t.TempDir(), "tofu")
+	must(t, "infra", "tofu", "export", "--path", tofu)
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-json", "./stage", "-terraform", tofu)
+	cmd.Dir = filepath.Join("infra", "step")
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Contains(t, string(out), `"Action":"pass","Package":"slipway/infra/step/stage","Test":"TestApply`)
+	assert.NotContains(t, string(out), `"Action":"skip"`)
 }

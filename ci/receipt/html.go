@@ -271,7 +271,7 @@ func (d *Document) hashes() []hash {
 		add("Decision", d.Decision.Digest, "", "")
 	}
 	if d.Plan != nil {
-		add("Plan", d.Plan.SHA256, d.Plan.Changes, "")
+		add("Plan", d.Plan.SHA256, strings.TrimSpace(d.Plan.Changes+" "+d.Plan.Program), "")
 	}
 	if g := d.GitOps; g != nil {
 		note := either(g.Created, "new", "was in the repository")

@@ -123,6 +123,8 @@ type Decision struct {
 type Plan struct {
 	// SHA256 is sha256:<hex> of the plan.
 	SHA256 string `json:"sha256"`
+	// Program made it: Terraform or OpenTofu, its version, the sha256 of the executable.
+	Program string `json:"program,omitempty"`
 	// Changes says in a few words what it changed.
 	Changes string `json:"changes,omitempty"`
 }

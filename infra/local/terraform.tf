@@ -3,7 +3,7 @@ terraform {
 
   required_providers {
     kubectl = {
-      source  = "gavinbunney/kubectl"
+      source  = "registry.terraform.io/gavinbunney/kubectl"
       version = "1.19.0"
     }
   }

@@ -9,7 +9,8 @@ import (
 	"dagger/terraform/internal/dagger"
 )
 
-// Terraform drives the terraform executable that it is given.
+// Terraform drives the executable that it is given, Terraform's or OpenTofu's, or else
+// the OpenTofu that it compiles.
 type Terraform struct {
 	// +private
 	Prebuilt *dagger.Directory
@@ -29,23 +30,49 @@ func New(
 	return &Terraform{Prebuilt: prebuilt}
 }
 
-// stepProgram is the module's one program.
-const stepProgram = "step"
+// The programs of the module.
+const (
+	stepProgram = "step"
+	tofuProgram = "tofu"
+)
 
-// program is the step program: the one that was given, or else compiled.
-func (t *Terraform) program() *dagger.File {
+// The import path of OpenTofu, and the variable that says that it is the release in
+// tofu/go.mod and not on the way to it.
+const (
+	tofuTool    = "github.com/opentofu/opentofu/cmd/tofu"
+	tofuRelease = "github.com/opentofu/opentofu/version.dev=no"
+)
+
+// program is one of them: the one that was given, or else compiled.
+func (t *Terraform) program(name string) *dagger.File {
 	if t.Prebuilt != nil {
-		return t.Prebuilt.File(stepProgram)
+		return t.Prebuilt.File(name)
 	}
-	return dag.Toolbox().Step("modules/infra/step", dag.CurrentModule().Source().Directory("step"))
+	source := dag.CurrentModule().Source().Directory(name)
+	if name == tofuProgram {
+		return dag.Toolbox().Binary(source, tofuTool, dagger.ToolboxBinaryOpts{Define: tofuRelease})
+	}
+	return dag.Toolbox().Step("modules/infra/step", source)
 }
+
+// Tofu is OpenTofu, compiled from checksummed source: what plans and applies where no
+// executable is given.
+//
+// Example: dagger -m modules/infra call tofu export --path ./tofu
+//
+// +cache="168h"
+func (t *Terraform) Tofu() *dagger.File { return t.program(tofuProgram) }
 
 // Programs is everything that this module compiles, sealed with the key of its
 // sources, for New.
 //
 // +cache="168h"
 func (t *Terraform) Programs() *dagger.Directory {
-	return dag.Toolbox().Seal(dag.CurrentModule().Source(), dag.Directory().WithFile(stepProgram, t.program()))
+	all := dag.Directory()
+	for _, name := range []string{stepProgram, tofuProgram} {
+		all = all.WithFile(name, t.program(name))
+	}
+	return dag.Toolbox().Seal(dag.CurrentModule().Source(), all)
 }
 
 // Root is Terraform code for one environment, and the state that belongs to
@@ -92,14 +119,19 @@ func (t *Terraform) Root(
 	// http, address; for kubernetes, namespace and secret_suffix; for azurerm,
 	// resource_group_name, storage_account_name, container_name and key.
 	state string,
-	// The terraform executable, for linux/amd64.
+	// The executable of Terraform or OpenTofu, for linux/amd64; by default the OpenTofu
+	// that Tofu compiles.
+	// +optional
 	terraform *dagger.File,
 	// A mirror of the providers that the code's lock file names, as terraform
 	// providers mirror makes it. With one, nothing is asked of a registry.
 	// +optional
 	providers *dagger.Directory,
 ) *Root {
-	return &Root{Program: t.program(), Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
+	if terraform == nil {
+		terraform = t.Tofu()
+	}
+	return &Root{Program: t.program(stepProgram), Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
 }
 
 // WithState says how the state backend is reached.

@@ -11,6 +11,7 @@ import (
 	"os"
 
 	"slipway/infra/step/code"
+	"slipway/infra/step/terraform"
 	"slipway/step"
 )
 
@@ -34,8 +35,9 @@ type Binding struct {
 	CodeSHA256  string `json:"codeSha256"`
 	Environment string `json:"environment"`
 	// StateAddress is the logical address of the state that was planned on.
-	StateAddress     string `json:"stateAddress"`
-	TerraformVersion string `json:"terraformVersion"`
+	StateAddress string `json:"stateAddress"`
+	// Program is what planned.
+	Program terraform.Program `json:"program"`
 	// Lineage and Serial are the state's before the plan was made; a state
 	// that does not exist yet has "" and 0.
 	Lineage string `json:"lineage"`

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/code"
+	"slipway/infra/step/terraform"
 	"slipway/step"
 )
 
@@ -27,7 +28,7 @@ func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
 func binding() Binding {
 	return Binding{
 		PlanSHA256: code.Digest([]byte("plan")), CodeSHA256: code.Digest([]byte("code")), Environment: "dev",
-		StateAddress: "http://localhost:3333/state/local/dev", TerraformVersion: "1.11.4", Lineage: "l", Serial: 3,
+		StateAddress: "http://localhost:3333/state/local/dev", Program: terraform.Program{Name: "Terraform", Version: "1.11.4", SHA256: "sha256:2"}, Lineage: "l", Serial: 3,
 	}
 }
 

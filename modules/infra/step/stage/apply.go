@@ -63,7 +63,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	}
 	defer w.close()
 	fmt.Fprintf(o.Progress, "apply the checked plan for %s\n", o.Environment)
-	if err := sameVersion(StageApply, w, binding); err != nil {
+	if err := sameProgram(StageApply, w, binding); err != nil {
 		return nil, err
 	}
 	if err := w.Init(ctx, true); err != nil {

@@ -58,7 +58,7 @@ func Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
 	}
 	defer w.close()
 	fmt.Fprintf(o.Progress, "check the plan for %s\n", o.Environment)
-	if err := sameVersion(StageCheck, w, binding); err != nil {
+	if err := sameProgram(StageCheck, w, binding); err != nil {
 		return nil, err
 	}
 	if err := w.Init(ctx, false); err != nil {
@@ -119,12 +119,12 @@ func (w *workspace) judge(ctx context.Context, stage, file, env string) (plan.Su
 	return summary, nil
 }
 
-// sameVersion refuses early what Terraform would refuse late: a saved plan is
-// for the version that made it.
-func sameVersion(stage string, w *workspace, b plan.Binding) error {
-	if w.Version == b.TerraformVersion {
+// sameProgram holds check and apply to the very executable that planned: a saved plan
+// is for the version that made it.
+func sameProgram(stage string, w *workspace, b plan.Binding) error {
+	if w.Program == b.Program {
 		return nil
 	}
-	return step.Input(stage, "Terraform "+w.Version, "is not the version that planned: "+b.TerraformVersion,
-		"use one version for plan, check and apply")
+	return step.Input(stage, w.Program.String(), "is not the program that planned: "+b.Program.String(),
+		"use one executable for plan, check and apply")
 }

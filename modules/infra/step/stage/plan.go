@@ -51,7 +51,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 		return nil, err
 	}
 	varFiles = append(varFiles, secrets...)
-	fmt.Fprintf(o.Progress, "plan %s with Terraform %s\n", o.Environment, w.Version)
+	fmt.Fprintf(o.Progress, "plan %s with %s\n", o.Environment, w.Program)
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 	result := &PlanResult{
 		Binding: plan.Binding{
 			PlanSHA256: code.Digest(data), CodeSHA256: w.digest, Environment: o.Environment,
-			StateAddress: state.Config.Address(), TerraformVersion: w.Version, Lineage: lineage, Serial: serial,
+			StateAddress: state.Config.Address(), Program: w.Program, Lineage: lineage, Serial: serial,
 		},
 		Summary: summary,
 	}

@@ -16,8 +16,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashicorp/go-version"
-
 	"slipway/infra/step/backend"
 	"slipway/infra/step/cluster"
 	"slipway/infra/step/code"
@@ -69,9 +67,6 @@ type Remote struct {
 	LockTimeout time.Duration
 }
 
-// ephemeralSince is the first version that keeps ephemeral variables out of plans.
-var ephemeralSince = version.Must(version.NewVersion("1.10.0"))
-
 // secrets are the variable files with what no plan, state or log may hold. They
 // lie beside the working copy, and go with it.
 func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
@@ -88,8 +83,8 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 	if json.Unmarshal(data, &values) != nil || len(values) == 0 {
 		return nil, step.Input(stage, "secret variables", "are not a JSON object with at least one name", mend)
 	}
-	if v, err := version.NewVersion(w.Version); err != nil || v.LessThan(ephemeralSince) {
-		return nil, step.Input(stage, "--terraform", "is version "+w.Version+", which writes every variable into the plan", "use Terraform "+ephemeralSince.String()+" or later for secret variables")
+	if !w.Program.Ephemeral() {
+		return nil, step.Input(stage, "--terraform", "is "+w.Program.String()+", which writes every variable into the plan", "use Terraform 1.10 or later for secret variables")
 	}
 	if err := code.CheckEphemeral(stage, w.dir, slices.Collect(maps.Keys(values))); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,9 @@ output "secret" {
 `
 )
 
+// executable is what the tests drive: Terraform or OpenTofu.
+var executable = flag.String("terraform", "", "executable of Terraform or OpenTofu; the machine's terraform when absent")
+
 // site is one checkout with a state server: what a pipeline run works with.
 type site struct {
 	t         *testing.T
@@ -80,9 +84,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	terraform, err := exec.LookPath("terraform")
-	if err != nil {
-		t.Skip("no terraform executable on this machine")
+	terraform := *executable
+	if terraform == "" {
+		var err error
+		if terraform, err = exec.LookPath("terraform"); err != nil {
+			t.Skip("no terraform executable on this machine; -terraform names another")
+		}
 	}
 	s := &site{t: t, server: newStateServer(t), terraform: terraform, code: t.TempDir(), temp: t.TempDir(), out: t.TempDir()}
 	s.write(filepath.Join(s.code, "main.tf"), root)
@@ -439,8 +446,11 @@ func TestApplyRefusesAndChangesNothing(t *testing.T) {
 			require.NoError(t, os.Remove(filepath.Join(s.out, plan.CheckedFile)))
 		}, step.KindInput, "can't be read"},
 		"another Terraform": {func(t *testing.T, s *site, _ *ApplyOptions) {
-			edit(t, filepath.Join(s.out, plan.BindingFile), func(doc map[string]any) { doc["terraformVersion"] = "1.10.0" })
-		}, step.KindInput, "is not the version that planned: 1.10.0"},
+			edit(t, filepath.Join(s.out, plan.BindingFile), func(doc map[string]any) { doc["program"].(map[string]any)["version"] = "1.10.0" })
+		}, step.KindInput, "is not the program that planned: "},
+		"another file of the same version": {func(t *testing.T, s *site, _ *ApplyOptions) {
+			edit(t, filepath.Join(s.out, plan.BindingFile), func(doc map[string]any) { doc["program"].(map[string]any)["sha256"] = "sha256:0" })
+		}, step.KindInput, "is not the program that planned: "},
 		"a lock that is held": {func(_ *testing.T, s *site, _ *ApplyOptions) {
 			s.server.lock(path, "abc-1")
 			s.t.Cleanup(func() { s.server.unlock(path) })

@@ -4,6 +4,9 @@ package terraform
 
 import (
 	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -21,9 +24,64 @@ import (
 	"slipway/step"
 )
 
-// Supported are the Terraform versions that are driven: init tells its
-// diagnostics as JSON since 1.9. Pre-releases are not among them.
+// Supported are the versions that are driven: init tells its diagnostics as JSON since
+// Terraform 1.9. Pre-releases are not among them.
 const Supported = ">= 1.9, < 2"
+
+// The programs that are known by their build information.
+const (
+	nameTerraform = "Terraform"
+	nameOpenTofu  = "OpenTofu"
+)
+
+var programs = map[string]string{
+	"github.com/hashicorp/terraform":        nameTerraform,
+	"github.com/opentofu/opentofu/cmd/tofu": nameOpenTofu,
+}
+
+// Program is an executable that plans and applies.
+type Program struct {
+	// Name is Terraform or OpenTofu, or the import path of another program that says
+	// that it is one of them.
+	Name string `json:"name"`
+	// Version is what it says of itself.
+	Version string `json:"version"`
+	// SHA256 is sha256:<hex> of the file.
+	SHA256 string `json:"sha256"`
+}
+
+func (p Program) String() string { return p.Name + " " + p.Version + " (" + p.SHA256 + ")" }
+
+// Ephemeral reports whether the program keeps ephemeral variables out of plans.
+func (p Program) Ephemeral() bool {
+	since := "1.10.0"
+	if p.Name == nameOpenTofu {
+		since = "1.11.0"
+	}
+	v, err := version.NewVersion(p.Version)
+	return err == nil && !v.LessThan(version.Must(version.NewVersion(since)))
+}
+
+// program identifies an executable.
+func program(path string, v *version.Version) (Program, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Program{}, err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return Program{}, err
+	}
+	p := Program{Name: "a program without build information", Version: v.String(), SHA256: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
+	if info, err := buildinfo.Read(file); err == nil {
+		p.Name = info.Path
+		if name, ok := programs[info.Path]; ok {
+			p.Name = name
+		}
+	}
+	return p, nil
+}
 
 const (
 	lockFile = ".terraform.lock.hcl"
@@ -34,8 +92,8 @@ const (
 
 // Terraform is one terraform executable in one working copy of a root.
 type Terraform struct {
-	// Version is the executable's.
-	Version string
+	// Program is the executable.
+	Program Program
 
 	o    Options
 	path string
@@ -107,7 +165,11 @@ func Open(ctx context.Context, o Options) (*Terraform, error) {
 	if !version.MustConstraints(version.NewConstraint(Supported)).Check(v) {
 		return nil, step.Input(o.Stage, "--terraform "+o.Path, "is version "+v.String()+", not "+Supported, mend)
 	}
-	return &Terraform{Version: v.String(), o: o, path: path, env: env, tf: tf}, nil
+	p, err := program(path, v)
+	if err != nil {
+		return nil, err
+	}
+	return &Terraform{Program: p, o: o, path: path, env: env, tf: tf}, nil
 }
 
 // Init prepares the working copy with exactly the providers of its lock file,

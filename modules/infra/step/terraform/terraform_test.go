@@ -56,7 +56,9 @@ func TestOpenChecksTheVersion(t *testing.T) {
 	for _, v := range []string{"1.9.0", "1.11.4", "1.99.0"} {
 		tf, err := open(t, standIn(t, v))
 		require.NoError(t, err)
-		assert.Equal(t, v, tf.Version)
+		assert.Equal(t, v, tf.Program.Version)
+		assert.Equal(t, "slipway/infra/step/terraform.test", tf.Program.Name)
+		assert.Regexp(t, `\Asha256:[0-9a-f]{64}\z`, tf.Program.SHA256)
 	}
 	for _, v := range []string{"1.8.5", "0.15.3", "2.0.0", "1.12.0-beta1"} {
 		_, err := open(t, standIn(t, v))
