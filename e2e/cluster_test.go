@@ -55,6 +55,13 @@ func cluster(t testing.TB) *kubernetes {
 	return k
 }
 
+// tofu has the cluster's infrastructure provisioned by OpenTofu, whatever executable the
+// machine has.
+func (k *kubernetes) tofu(t testing.TB) []string {
+	t.Helper()
+	return []string{"--terraform", k.p.file("tofu")}
+}
+
 func startCluster() (*kubernetes, error) {
 	p := shared
 	if err := os.WriteFile(p.file("seed"), []byte(strings.Repeat("only for tests ", 3)), 0o600); err != nil {
@@ -76,8 +83,12 @@ func startCluster() (*kubernetes, error) {
 	if out, err := seed.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("seed: %w\n%s", err, out)
 	}
-	for _, part := range [][]string{{"node-image", "sync"}, {"kubectl-provider", "export", "--path", p.file("providers")}} {
-		if _, err := p.runFor(compilePatience, p.repo, append([]string{"-m", "modules/sandbox", "call"}, part...)...); err != nil {
+	for _, part := range [][]string{
+		{"modules/sandbox", "call", "node-image", "sync"},
+		{"modules/sandbox", "call", "kubectl-provider", "export", "--path", p.file("providers")},
+		{"modules/infra", "call", "tofu", "export", "--path", p.file("tofu")},
+	} {
+		if _, err := p.runFor(compilePatience, p.repo, append([]string{"-m"}, part...)...); err != nil {
 			return nil, err
 		}
 	}
@@ -234,7 +245,7 @@ type liveReceipt struct {
 func (k *kubernetes) deliver(t testing.TB, dir, app, env string) (liveReceipt, error) {
 	t.Helper()
 	var r liveReceipt
-	out, err := k.p.call(dir, append(k.options(), k.p.terraform(t)...), "deliver", "--app", app, "--env", env, "json")
+	out, err := k.p.call(dir, append(k.options(), k.tofu(t)...), "deliver", "--app", app, "--env", env, "json")
 	if err == nil {
 		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
 	}
@@ -330,7 +341,7 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 
 	t.Run("a drill asks the cluster, too", func(t *testing.T) {
 		before := git(t, k.p.remote(t), "rev-parse", "HEAD")
-		out, err := k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "drill", "--env", "dev", "json")
+		out, err := k.p.call(k.p.repo, append(k.options(), k.tofu(t)...), "drill", "--env", "dev", "json")
 		require.NoError(t, err)
 		found := byVerdict(t, out)
 		assert.Equal(t, slices.Concat(imageAttacks, planAttacks, clusterAttacks), found["stopped"])
@@ -392,7 +403,7 @@ func TestClusterPromotesOnlyWhatIsHealthy(t *testing.T) {
 	refused(t, err, "promote: bad input: environment dev")
 	assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
 
-	promote := append(append(k.options(), k.p.terraform(t)...), "promote", "--app", "hello", "--from", "dev", "--to")
+	promote := append(append(k.options(), k.tofu(t)...), "promote", "--app", "hello", "--from", "dev", "--to")
 	_, err = k.p.call(k.p.repo, promote, "production", "commit")
 	refused(t, err, "release: refused by policy: infrastructure of production: is not applied")
 	assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
@@ -441,7 +452,7 @@ func TestClusterRefusesABrokenReleaseAndRollsItBack(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, body)
 	bad := git(t, k.p.remote(t), "rev-parse", "HEAD")
 
-	options := append(k.options(), k.p.terraform(t)...)
+	options := append(k.options(), k.tofu(t)...)
 	out, err := k.p.call(k.p.repo, options, "rollback", "--app", "hello", "--env", "dev", "wait", "receipt", "json")
 	require.NoError(t, err)
 	var r liveReceipt

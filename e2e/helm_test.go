@@ -29,7 +29,7 @@ func TestClusterReconcilesAHelmChart(t *testing.T) {
 	assert.Contains(t, body, "<h1>Slipway</h1>")
 
 	k.provision(t, "staging")
-	options := append(k.options(), k.p.terraform(t)...)
+	options := append(k.options(), k.tofu(t)...)
 	out, err := k.p.call(k.p.repo, options, "promote", "--app", "pages", "--from", "dev", "--to", "staging", "wait", "receipt", "json")
 	require.NoError(t, err)
 	var promoted liveReceipt

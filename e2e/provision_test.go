@@ -22,7 +22,7 @@ import (
 // infra calls an environment's infrastructure in this cluster.
 func (k *kubernetes) infra(t *testing.T, env string, args ...string) (string, error) {
 	t.Helper()
-	return k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), append([]string{"infra", "--env", env}, args...)...)
+	return k.p.call(k.p.repo, append(k.options(), k.tofu(t)...), append([]string{"infra", "--env", env}, args...)...)
 }
 
 // provision applies an environment's infrastructure.
@@ -114,7 +114,7 @@ func TestClusterProvisionsATeamsShare(t *testing.T) {
 		_, err = k.infra(t, env, "drift", "check", "text")
 		refused(t, err, "drift: refused by policy: environment staging: was changed outside of Terraform: 2", `kubectl_manifest.quota["hello"]`)
 		before := git(t, k.p.remote(t), "rev-parse", "HEAD")
-		_, err = k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "signed", "--app", "hello", "--digest", digest, "release", "--env", env, "commit")
+		_, err = k.p.call(k.p.repo, append(k.options(), k.tofu(t)...), "signed", "--app", "hello", "--digest", digest, "release", "--env", env, "commit")
 		refused(t, err, "release: refused by policy: infrastructure of staging: was changed outside of Terraform")
 		assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
 
@@ -177,7 +177,7 @@ func TestClusterProvisioningThatIsKilledConverges(t *testing.T) {
 
 	ended := make(chan error, 1)
 	go func() {
-		_, err := k.p.call(k.p.repo, append(k.options(), k.p.terraform(t)...), "infra", "--env", env, "plan", "check", "apply", "sha-256")
+		_, err := k.p.call(k.p.repo, append(k.options(), k.tofu(t)...), "infra", "--env", env, "plan", "check", "apply", "sha-256")
 		ended <- err
 	}()
 	deadline, terraform, step := time.Now().Add(3*time.Minute), 0, 0

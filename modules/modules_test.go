@@ -496,12 +496,14 @@ func TestEveryManifestPassesTheScan(t *testing.T) {
 	})
 }
 
-// OpenTofu passes the tests of the stages that Terraform passes in the unit tests.
+// OpenTofu passes the tests of the stages that Terraform passes in the unit tests. Those
+// of a state in a cluster stand on a server that speaks no protobuf, which OpenTofu
+// does; it meets a real one in the cluster's tests.
 func TestOpenTofuPassesTheTestsOfInfra(t *testing.T) {
 	t.Parallel()
 	tofu := filepath.Join(t.TempDir(), "tofu")
 	must(t, "infra", "tofu", "export", "--path", tofu)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-json", "./stage", "-terraform", tofu)
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-json", "-skip", "Cluster|Interrupted", "./stage", "-terraform", tofu)
 	cmd.Dir = filepath.Join("infra", "step")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -380,7 +380,7 @@ func TestWhatAStateInAClusterNeeds(t *testing.T) {
 
 func TestProvidersComeFromTheMirrorAlone(t *testing.T) {
 	s := newSite(t)
-	s.write(filepath.Join(s.code, "more.tf"), "terraform {\n  required_providers {\n    random = {\n      source = \"hashicorp/random\"\n      version = \"3.7.2\"\n    }\n  }\n}\n")
+	s.write(filepath.Join(s.code, "more.tf"), "terraform {\n  required_providers {\n    random = {\n      source = \"registry.terraform.io/hashicorp/random\"\n      version = \"3.7.2\"\n    }\n  }\n}\n")
 	s.write(filepath.Join(s.code, ".terraform.lock.hcl"), "provider \"registry.terraform.io/hashicorp/random\" {\n  version = \"3.7.2\"\n  constraints = \"3.7.2\"\n  hashes = [\"h1:GeZufZ8Trj1/nOxjhV7aCS9s7dvQp1MEAC8SB8UcZwc=\"]\n}\n")
 	o := s.common("dev")
 	o.Providers = t.TempDir()

@@ -113,7 +113,7 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 	if strings.HasPrefix(errs[i].Summary, "Failed to ") && !aboutLock {
 		if mirror {
 			return step.Input(stage, "providers", "lack what the code's "+lockFile+" names",
-				"give a mirror as terraform providers mirror makes it from this code", lines(errs)...).Because(err)
+				"give a mirror as terraform providers mirror makes it from this code; name providers by their full address, since OpenTofu reads hashicorp/… as one of its own registry", lines(errs)...).Because(err)
 		}
 		return step.Infrastructure(stage, "terraform init", errs[i].Summary, "see that the provider registry can be reached, then try again", lines(errs)...).Because(err)
 	}
