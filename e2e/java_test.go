@@ -37,7 +37,7 @@ func TestLanguageJava(t *testing.T) {
 	require.Contains(t, dockerfile, codec)
 	s.commit(t, map[string]string{"Dockerfile": strings.Replace(dockerfile, codec, codec+"COPY --from=package /usr/share/java/snakeyaml.jar /app/lib/\n", 1)})
 	_, err = s.app(p, "build", "scan", "digest")
-	refused(t, err, "scan: refused by policy: app sums at sha256:", "HIGH: CVE-2022-1471 in org.yaml:snakeyaml 1.33", "fixed in 2.0")
+	refused(t, err, "scan: refused by policy: app sums at sha256:", "HIGH: CVE-2022-1471 in org.yaml:snakeyaml 1.33, fixed in 2.0")
 
 	const built = "RUN mvn -DskipTests package\n"
 	require.Contains(t, dockerfile, built)

@@ -54,7 +54,7 @@ func TestLanguageNode(t *testing.T) {
     "node_modules/ms": {`)
 	s.commit(t, map[string]string{"package-lock.json": vulnerable.Replace(lock), "package.json": vulnerable.Replace(manifest)})
 	_, err = s.app(p, "build", "scan", "digest")
-	refused(t, err, "scan: refused by policy: app ages at sha256:", "CRITICAL: CVE-2021-44906 in minimist 1.2.5", "fixed in 1.2.6")
+	refused(t, err, "scan: refused by policy: app ages at sha256:", "CRITICAL: CVE-2021-44906 in minimist 1.2.5, fixed in 0.2.4, 1.2.6")
 
 	// A package that the lock file does not name is not to be had.
 	s.commit(t, map[string]string{
