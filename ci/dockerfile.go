@@ -172,33 +172,6 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 		WithFile(build.BoxFolder+"/arm64", dag.Build().Box("arm64")), nil
 }
 
-// packages fetches what the lock files of the build context pin; nil where there are
-// none.
-func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger.Directory, build.Fetched, error) {
-	var fetched build.Fetched
-	source := r.app.source().Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})
-	var locks []string
-	for _, name := range build.LockFiles {
-		found, err := source.Glob(ctx, "**/"+name)
-		if err != nil {
-			return nil, fetched, err
-		}
-		locks = append(locks, found...)
-	}
-	if len(locks) == 0 {
-		return nil, fetched, nil
-	}
-	c, err := r.app.Slipway.config()
-	if err != nil {
-		return nil, fetched, err
-	}
-	out := dag.Build().Packages(source, c.Build.NPM.Registry)
-	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {
-		return nil, fetched, err
-	}
-	return out.Directory(build.PackagesFolder), fetched, nil
-}
-
 // fetched is a folder of what the Dockerfile adds from elsewhere, by number.
 func (r recipe) fetched(ctx context.Context, fetches []build.Fetch) (*dagger.Directory, error) {
 	folder := dag.Directory()
