@@ -162,11 +162,11 @@ func TestLanguagePython(t *testing.T) {
 
 	// The platform says where Python packages come from, and nobody else.
 	_, err := p.call(dir, p.options(), "app", "--name", "slugs", "test")
-	refused(t, err, "build: bad input: requirements.txt:2: dashes: can't be fetched: the platform names no pip index", "build.pip.index in slipway.yaml")
+	refused(t, err, "build: bad input: requirements-test.txt:2: expect: can't be fetched: the platform names no pip index", "build.pip.index in slipway.yaml")
 	rules := read(t, filepath.Join(dir, "slipway.yaml"))
 	commit(map[string]string{"slipway.yaml": strings.Replace(rules, "build:\n", "build:\n  pip: {index: http://"+address+"/simple}\n", 1)})
 	_, err = p.call(dir, append(p.options(), "with-packages", "--service", "tcp://"+address), "app", "--name", "slugs", "test")
-	refused(t, err, "build: infrastructure failure: requirements.txt:2: dashes: can't be fetched", "401 Unauthorized", "with-packages --netrc")
+	refused(t, err, "build: infrastructure failure: requirements-test.txt:2: expect: can't be fetched", "401 Unauthorized", "with-packages --netrc")
 
 	out, err := call("test")
 	require.NoError(t, err)
@@ -190,7 +190,7 @@ func TestLanguagePython(t *testing.T) {
 	const install = "RUN pip install -r requirements.txt\n"
 	require.Contains(t, dockerfile, install)
 	for command, says := range map[string]string{
-		"pip install stranger":      `slipway-box: "stranger": no lock file of the app names it, and there is no network`,
+		"pip install stranger":      `slipway-box: asked in vain for "stranger": no lock file of the app names it, and there is no network`,
 		"pip install dashes==1.5.0": "No matching distribution found for dashes==1.5.0",
 	} {
 		commit(map[string]string{app + "Dockerfile": strings.Replace(dockerfile, install, "RUN "+command+"\n", 1)})

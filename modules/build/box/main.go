@@ -12,7 +12,7 @@
 //
 //	slipway-box: limit: memory: its processes took more than 4GiB of memory
 //
-// Where a command fails that has asked for packages that are not in DIR, a last line
+// Where a command fails that has asked in vain for packages, because they are not in DIR, a last line
 // names them.
 package main
 

@@ -99,7 +99,7 @@ func TestNPMInstallsWhatWasFetched(t *testing.T) {
 	said, err = run(app, "install", "stranger")
 	require.Error(t, err)
 	assert.Contains(t, said, "no lock file of the app names it")
-	assert.Equal(t, `"stranger": no lock file of the app names it, and there is no network`, registry.lacked())
+	assert.Equal(t, `asked in vain for "stranger": no lock file of the app names it, and there is no network`, registry.lacked())
 	// npm itself holds what it gets to the lock file that it has.
 	entry := entries["node_modules/plain"].(map[string]any)
 	_, entry["integrity"] = tarball(t, "plain", "1.0.1")

@@ -136,7 +136,7 @@ func TestPipInstallsWhatWasFetched(t *testing.T) {
 	said, err = run("some.name", "stranger")
 	require.Error(t, err)
 	assert.Contains(t, said, "No matching distribution found for stranger")
-	assert.Equal(t, `"stranger": no lock file of the app names it, and there is no network`, registry.lacked())
+	assert.Equal(t, `asked in vain for "stranger": no lock file of the app names it, and there is no network`, registry.lacked())
 	said, err = run("needed==9.0")
 	require.Error(t, err)
 	assert.Contains(t, said, "(from versions: 2.0)")

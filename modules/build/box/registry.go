@@ -131,7 +131,7 @@ func (r *registry) lacked() string {
 	if len(r.missed) == 0 {
 		return ""
 	}
-	return strings.Join(r.missed, ", ") + ": " + missing
+	return "asked in vain for " + strings.Join(r.missed, ", ") + ": " + missing
 }
 
 // serve answers the box's processes for as long as the box is.

@@ -70,7 +70,7 @@ func TestTheRegistryServesThePackagesOfAFolderAndNothingElse(t *testing.T) {
 		assert.Equal(t, 405, code)
 	}
 
-	assert.Equal(t, `"index.json", "x.tgz", "../x.tgz", "@s/a/-/../../../index.json", "../index.json", "a", "@s/a/-/a-1.0.1.tgz", "@s/a": no lock file of the app names it, and there is no network`, registry.lacked())
+	assert.Equal(t, `asked in vain for "index.json", "x.tgz", "../x.tgz", "@s/a/-/../../../index.json", "../index.json", "a", "@s/a/-/a-1.0.1.tgz", "@s/a": no lock file of the app names it, and there is no network`, registry.lacked())
 	for i := range 2 * maxMissed {
 		registry.miss(fmt.Sprintf("%sp%d/", build.PipIndex, i))
 	}
@@ -142,7 +142,7 @@ func TestACommandFindsItsPackages(t *testing.T) {
 		stdout, stderr, code = c.run(t, append(box, "--", hostile, "get", "b%0A::error::owned")...)
 		assert.Equal(t, 1, code)
 		assert.Contains(t, stdout, "404 Not Found")
-		assert.True(t, strings.HasSuffix(stderr, "\nslipway-box: \"b\\n::error::owned\": no lock file of the app names it, and there is no network\n"), stderr)
+		assert.True(t, strings.HasSuffix(stderr, "\nslipway-box: asked in vain for \"b\\n::error::owned\": no lock file of the app names it, and there is no network\n"), stderr)
 	}
 	_, stderr, code := contained(t, boxProgram, "run", "--packages", "/packages", "--", hostile, "show")
 	assert.Equal(t, exitLimit, code)
