@@ -12,8 +12,8 @@
 //
 //	slipway-box: limit: memory: its processes took more than 4GiB of memory
 //
-// Where a command fails that has asked in vain for packages, because they are not in DIR, a last line
-// names them.
+// A last line names the packages that are not in DIR and that a command which fails has
+// asked for.
 package main
 
 import (
