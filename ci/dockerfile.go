@@ -178,7 +178,7 @@ func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger
 	if err != nil {
 		return nil, fetched, err
 	}
-	out := dag.Build().Packages(source, dagger.BuildPackagesOpts{Registry: c.Build.NPM.Registry})
+	out := dag.Build().Packages(source, c.Build.NPM.Registry)
 	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {
 		return nil, fetched, err
 	}

@@ -51,7 +51,7 @@ type BuildRules struct {
 // NPM says where npm packages come from.
 type NPM struct {
 	// Registry is the base address of the one registry that packages are fetched
-	// from, whatever a lock file names; npm's own if empty.
+	// from, whatever a lock file names. Empty where no app has one.
 	Registry string `yaml:"registry"`
 }
 
@@ -203,7 +203,7 @@ func (c *Config) Validate() error {
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out", c.Signing.PublicKey == "" || taken(c.Signing.PublicKey)},
 		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
-		{"build.npm.registry", c.Build.NPM.Registry, "is not an https URL without credentials", "give the base address of a registry, or leave it out for npm's own", c.Build.NPM.Registry == "" || cleanURL(c.Build.NPM.Registry) && strings.HasPrefix(c.Build.NPM.Registry, "https:")},
+		{"build.npm.registry", c.Build.NPM.Registry, "is not an https URL without credentials", "give the base address of a registry, or leave it out where no app has npm packages", c.Build.NPM.Registry == "" || cleanURL(c.Build.NPM.Registry) && strings.HasPrefix(c.Build.NPM.Registry, "https:")},
 		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
 		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
 		{"scan.database.maxAge", c.Scan.Database.MaxAge.String(), "is not a positive duration", "give how old the database may be, such as 48h", c.Scan.Database.MaxAge > 0},

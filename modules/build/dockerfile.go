@@ -107,26 +107,21 @@ func (d *Dockerfile) Rewrite(
 // integrity. Nothing else of the app's is read, and nothing of it runs. The result's
 // folder holds result.json and, unless it is a refusal, the folder packages.
 //
-// Example: dagger -m modules/build call packages --source apps/shop file --path result.json contents
+// Example: dagger -m modules/build call packages --source apps/shop --registry https://registry.example file --path result.json contents
 //
 // +cache="never"
 func (*Build) Packages(
 	ctx context.Context,
 	// The app's folder.
 	source *dagger.Directory,
-	// The base address of the registry that everything is fetched from; npm's own by
-	// default.
-	// +optional
+	// The base address of the registry that everything is fetched from.
 	registry string,
 ) (*dagger.Directory, error) {
 	locks := source.Filter(dagger.DirectoryFilterOpts{
 		Include: []string{"**/package-lock.json", "**/npm-shrinkwrap.json"},
 		Exclude: []string{"**/node_modules/**"},
 	})
-	args := []string{"/step", "npm-fetch", "--out", "/out", "--source", "/source"}
-	if registry != "" {
-		args = append(args, "--registry", registry)
-	}
+	args := []string{"/step", "npm-fetch", "--out", "/out", "--source", "/source", "--registry", registry}
 	out, _, err := kept(ctx, runner().WithMountedDirectory("/source", locks), args)
 	return out, err
 }

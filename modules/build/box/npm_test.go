@@ -155,8 +155,8 @@ func TestNPMInstallsWhatWasFetched(t *testing.T) {
 	app := t.TempDir()
 	entries, dependencies := map[string]any{}, map[string]string{}
 	for _, p := range []struct{ name, version, path, resolved string }{
-		{"plain", "1.0.0", "/plain/-/plain-1.0.0.tgz", "https://registry.npmjs.org/plain/-/plain-1.0.0.tgz"},
-		{"@scope/one", "2.1.0-rc.1", "/@scope/one/-/one-2.1.0-rc.1.tgz", "https://registry.npmjs.org/@scope/one/-/one-2.1.0-rc.1.tgz"},
+		{"plain", "1.0.0", "/plain/-/plain-1.0.0.tgz", "https://elsewhere.invalid/npm/plain/-/plain-1.0.0.tgz"},
+		{"@scope/one", "2.1.0-rc.1", "/@scope/one/-/one-2.1.0-rc.1.tgz", "https://elsewhere.invalid/@scope/one/-/one-2.1.0-rc.1.tgz"},
 		{"unnamed", "3.0.0", "/unnamed/-/unnamed-3.0.0.tgz", ""},
 		{"@other/unnamed", "3.0.0", "/@other/unnamed/-/unnamed-3.0.0.tgz", ""},
 		{"elsewhere", "4.0.0", "/files/elsewhere.tgz", upstream.URL + "/files/elsewhere.tgz"},

@@ -94,7 +94,7 @@ func dockerfileCheck(name string, args []string) (string, func(context.Context) 
 func npmFetch(name string, args []string) (string, func(context.Context) (any, error), error) {
 	fs, out := flags(name)
 	source := fs.String("source", "", "folder of the app, of which only npm's lock files are read")
-	registry := fs.String("registry", "", "base address of the registry to fetch from; npm's own when absent")
+	registry := fs.String("registry", "", "base address of the registry to fetch from")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
 		fetched, err := npm.Fetch(ctx, filepath.Join(*out, build.PackagesFolder), npm.Input{Source: *source, Registry: *registry})

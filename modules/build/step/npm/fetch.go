@@ -25,8 +25,7 @@ import (
 type Input struct {
 	// Source is the app's folder; only lock files of it are read.
 	Source string
-	// Registry is the base of the addresses that packages are fetched from;
-	// PublicRegistry if empty.
+	// Registry is the base of the addresses that packages are fetched from.
 	Registry string
 	// Limits bound it; DefaultLimits if zero.
 	Limits Limits
@@ -55,9 +54,6 @@ var DefaultLimits = Limits{Packages: 10_000, Lock: 64 << 20, Tarball: 256 << 20,
 func Fetch(ctx context.Context, out string, in Input) (build.Fetched, error) {
 	if in.Limits == (Limits{}) {
 		in.Limits = DefaultLimits
-	}
-	if in.Registry == "" {
-		in.Registry = PublicRegistry
 	}
 	registry, err := parseRegistry(in.Registry)
 	if err != nil {
@@ -119,7 +115,7 @@ func parseRegistry(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" ||
 		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
-		return nil, step.Input(Stage, fmt.Sprintf("npm registry %.200q", redacted(address)), "is not the https address of a registry", "give https://host/path, without user, query or fragment")
+		return nil, step.Input(Stage, fmt.Sprintf("npm registry %.200q", redacted(address)), "is not the https address of a registry", "have the platform give one as build.npm.registry in slipway.yaml: https://host/path, without user, query or fragment")
 	}
 	return u, nil
 }

@@ -18,7 +18,7 @@ func FuzzParse(f *testing.F) {
 	registry, err := url.Parse("https://registry.example/npm/")
 	require.NoError(f, err)
 	for _, entry := range []string{
-		`"":{},"node_modules/a":{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz","integrity":"` + integrity("a") + `"}`,
+		`"":{},"node_modules/a":{"version":"1.0.0","resolved":"https://elsewhere.invalid/a/-/a-1.0.0.tgz","integrity":"` + integrity("a") + `"}`,
 		`"node_modules/@s/a":{"version":"1.0.0","integrity":"` + integrity("a") + `"}`,
 		`"node_modules/a":{"version":"1.0.0","resolved":"https://registry.example/npm/%61","integrity":"` + integrity("a") + `"}`,
 		`"node_modules/a":{"version":"1.0.0","resolved":"https://registry.example/npm/../x","integrity":"` + integrity("a") + `"}`,

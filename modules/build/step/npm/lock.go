@@ -19,10 +19,6 @@ import (
 // Stage is the stage of this package's faults.
 const Stage = "build"
 
-// PublicRegistry is npm's own. In a lock file it stands for whatever registry npm is
-// told to use.
-const PublicRegistry = "https://registry.npmjs.org/"
-
 // anew is how a lock file is made anew.
 const anew = "run npm install in the lock file's folder with npm 7 or newer, and commit the lock file"
 
@@ -106,7 +102,7 @@ func parse(file string, content []byte, registry *url.URL, most int) ([]pinned, 
 		if more := len(refusals) - maxRefusals; more > 0 {
 			refusals = append(refusals[:maxRefusals], fmt.Sprintf("and %d more", more))
 		}
-		return nil, step.Policy(Stage, file, "names packages that are not pinned, or not in the registry "+registry.Redacted(),
+		return nil, step.Policy(Stage, file, "names packages that are not pinned, or not in a registry such as "+registry.Redacted(),
 			"take each from that registry, where npm install notes its sha512 (a lock file can be left out by .dockerignore)", refusals...)
 	}
 	return all, nil
@@ -184,14 +180,11 @@ func (e entry) pin(key string, registry *url.URL) (pinned, string) {
 
 // locate says where the package is fetched.
 func (p *pinned) locate(resolved string, registry *url.URL) (reason string) {
+	// Where every registry has it, below its own path.
+	usual := "/" + p.name + "/-/" + path.Base(p.name) + "-" + p.version + ".tgz"
 	if resolved == "" {
 		// npm leaves it out where it is told to.
-		_, base, scoped := strings.Cut(p.name, "/")
-		if !scoped {
-			base = p.name
-		}
-		p.path = "/" + p.name + "/-/" + base + "-" + p.version + ".tgz"
-		p.url = registry.JoinPath(p.path).String()
+		p.path, p.url = usual, registry.JoinPath(usual).String()
 		return ""
 	}
 	from, err := url.Parse(resolved)
@@ -206,10 +199,12 @@ func (p *pinned) locate(resolved string, registry *url.URL) (reason string) {
 	switch {
 	case from.Scheme == registry.Scheme && from.Host == registry.Host && strings.HasPrefix(from.Path, base+"/"):
 		p.url = from.String()
-	case strings.HasPrefix(resolved, PublicRegistry):
-		p.url = registry.JoinPath(from.Path).String()
+	case from.Scheme == "https" && strings.HasSuffix(from.Path, usual):
+		// Another registry's address of the very package: the platform's has it, too, and
+		// the integrity says whether it is the same. The other one is not asked.
+		p.url = registry.JoinPath(usual).String()
 	default:
-		return fmt.Sprintf("comes from %.200q", resolved)
+		return fmt.Sprintf("comes from %.200q, which is neither in the platform's registry nor a registry's address of %s@%s", resolved, p.name, p.version)
 	}
 	return ""
 }

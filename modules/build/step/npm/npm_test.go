@@ -75,6 +75,9 @@ func lock(t *testing.T, path string, entries map[string]any) {
 
 type fields = map[string]any
 
+// elsewhere is a registry that lock files name, and that nobody asks.
+const elsewhere = "https://elsewhere.invalid/npm/"
+
 // small are limits that a test can reach.
 var small = Limits{Packages: 10, Lock: 4 << 10, Tarball: 100, Total: 150, Try: 10 * time.Second, Pause: 1}
 
@@ -97,8 +100,8 @@ func TestFetchTakesWhatTheLockFilesPin(t *testing.T) {
 	sum := sha256.Sum256([]byte("c"))
 	source := app(t, map[string]any{
 		"":                                    fields{"name": "app", "version": "1.0.0"},
-		"node_modules/a":                      fields{"version": "1.0.0", "resolved": PublicRegistry + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
-		"node_modules/x/node_modules/a":       fields{"version": "1.0.0", "resolved": PublicRegistry + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
+		"node_modules/a":                      fields{"version": "1.0.0", "resolved": elsewhere + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
+		"node_modules/x/node_modules/a":       fields{"version": "1.0.0", "resolved": elsewhere + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
 		"node_modules/@s/b":                   fields{"version": "2.0.0-rc.1+x", "integrity": "sha1-AAAA " + integrity("other") + " " + integrity("b") + "?x"},
 		"node_modules/c":                      fields{"version": "1.0.0", "resolved": s.URL + "/base/odd/c", "integrity": "sha256-" + base64.StdEncoding.EncodeToString(sum[:])},
 		"node_modules/alias":                  fields{"name": "a", "version": "2.0.0", "integrity": integrity("a2")},
@@ -139,8 +142,8 @@ func TestFetchTakesWhatTheLockFilesPin(t *testing.T) {
 		require.NoError(t, err)
 		paths, contents = append(paths, p.Name+"@"+p.Version+" "+p.Path), append(contents, string(content))
 	}
-	assert.Equal(t, []string{"@s/b@2.0.0-rc.1+x /@s/b/-/b-2.0.0-rc.1+x.tgz", "a@1.0.0 /a/-/a-1.0.0.tgz", "a@2.0.0 /a/-/a-2.0.0.tgz", "c@1.0.0 /base/odd/c", "w@1.0.0 /w/-/w-1.0.0.tgz"}, paths)
-	assert.Equal(t, []string{"b", "a", "a2", "c", "w"}, contents)
+	assert.Equal(t, []string{"@s/b@2.0.0-rc.1+x /@s/b/-/b-2.0.0-rc.1+x.tgz", "a@2.0.0 /a/-/a-2.0.0.tgz", "c@1.0.0 /base/odd/c", "a@1.0.0 /npm/a/-/a-1.0.0.tgz", "w@1.0.0 /w/-/w-1.0.0.tgz"}, paths)
+	assert.Equal(t, []string{"b", "a2", "c", "a", "w"}, contents)
 	entries, err := os.ReadDir(out)
 	require.NoError(t, err)
 	assert.Len(t, entries, 6)
@@ -156,7 +159,7 @@ func readIndex(t *testing.T, out string) []build.Package {
 
 func TestAnAppWithoutLockFilesHasNoPackages(t *testing.T) {
 	out := t.TempDir()
-	fetched, err := Fetch(t.Context(), out, Input{Source: t.TempDir()})
+	fetched, err := Fetch(t.Context(), out, Input{Source: t.TempDir(), Registry: "https://registry.invalid"})
 	require.NoError(t, err)
 	assert.Equal(t, build.Fetched{Locks: []build.Lock{}}, fetched)
 	assert.Empty(t, readIndex(t, out))
@@ -164,7 +167,7 @@ func TestAnAppWithoutLockFilesHasNoPackages(t *testing.T) {
 
 func TestLockFilesThatDoNotPinAreRefused(t *testing.T) {
 	good := func(change fields) fields {
-		e := fields{"version": "1.0.0", "resolved": PublicRegistry + "a/-/a-1.0.0.tgz", "integrity": integrity("a")}
+		e := fields{"version": "1.0.0", "resolved": elsewhere + "a/-/a-1.0.0.tgz", "integrity": integrity("a")}
 		for key, value := range change {
 			e[key] = value
 		}
@@ -181,20 +184,24 @@ func TestLockFilesThatDoNotPinAreRefused(t *testing.T) {
 		"no base64":                  {"node_modules/a", good(fields{"integrity": "sha512-!"}), "has an integrity that is no sha512"},
 		"git":                        {"node_modules/a", good(fields{"resolved": "git+ssh://git@github.com/x/y.git#abc"}), "is no plain address"},
 		"git by https":               {"node_modules/a", good(fields{"resolved": "git+https://example.org/x/y.git"}), `comes from "git+https://example.org/x/y.git"`},
-		"plain http":                 {"node_modules/a", good(fields{"resolved": "http://registry.npmjs.org/a/-/a-1.0.0.tgz"}), `comes from "http://registry.npmjs.org/a/-/a-1.0.0.tgz"`},
-		"another host":               {"node_modules/a", good(fields{"resolved": "https://evil.example/a.tgz"}), `comes from "https://evil.example/a.tgz"`},
-		"a host that looks alike":    {"node_modules/a", good(fields{"resolved": "https://registry.npmjs.org.evil.example/a.tgz"}), "comes from"},
-		"a host before an @":         {"node_modules/a", good(fields{"resolved": "https://registry.npmjs.org@evil.example/a.tgz"}), "is no plain address"},
+		"plain http":                 {"node_modules/a", good(fields{"resolved": "http://elsewhere.invalid/npm/a/-/a-1.0.0.tgz"}), `comes from "http://elsewhere.invalid/npm/a/-/a-1.0.0.tgz"`},
+		"another host":               {"node_modules/a", good(fields{"resolved": "https://evil.example/a.tgz"}), `comes from "https://evil.example/a.tgz", which is neither in the platform's registry nor a registry's address of a@1.0.0`},
+		"another package elsewhere":  {"node_modules/a", good(fields{"resolved": elsewhere + "b/-/b-1.0.0.tgz"}), "nor a registry's address of a@1.0.0"},
+		"another version elsewhere":  {"node_modules/a", good(fields{"resolved": elsewhere + "a/-/a-1.0.1.tgz"}), "nor a registry's address of a@1.0.0"},
+		"no scope elsewhere":         {"node_modules/@s/a", good(nil), "nor a registry's address of @s/a@1.0.0"},
+		"the end of a name":          {"node_modules/a", good(fields{"resolved": elsewhere + "aa/-/a-1.0.0.tgz"}), "nor a registry's address of a@1.0.0"},
+		"a host that looks alike":    {"node_modules/a", good(fields{"resolved": "https://registry.invalid.evil.example/npm/a.tgz"}), "comes from"},
+		"a host before an @":         {"node_modules/a", good(fields{"resolved": "https://registry.invalid@evil.example/a.tgz"}), "is no plain address"},
 		"metadata service":           {"node_modules/a", good(fields{"resolved": "https://169.254.169.254/latest"}), "comes from"},
-		"another port":               {"node_modules/a", good(fields{"resolved": "https://registry.npmjs.org:8443/a.tgz"}), "comes from"},
+		"another port":               {"node_modules/a", good(fields{"resolved": "https://registry.invalid:8443/npm/a.tgz"}), "comes from"},
 		"the registry by http":       {"node_modules/a", good(fields{"resolved": "http://registry.invalid/npm/a.tgz"}), `comes from "http://registry.invalid/npm/a.tgz"`},
 		"beside the registry's path": {"node_modules/a", good(fields{"resolved": "https://registry.invalid/npmx/a.tgz"}), `comes from "https://registry.invalid/npmx/a.tgz"`},
-		"query":                      {"node_modules/a", good(fields{"resolved": PublicRegistry + "a?x=y"}), "is no plain address"},
-		"fragment":                   {"node_modules/a", good(fields{"resolved": PublicRegistry + "a#x"}), "is no plain address"},
-		"dots":                       {"node_modules/a", good(fields{"resolved": PublicRegistry + "a/../../b"}), "whose path is not plain"},
-		"written dots":               {"node_modules/a", good(fields{"resolved": PublicRegistry + "a/%2e%2e/b"}), "whose path is not plain"},
-		"empty part":                 {"node_modules/a", good(fields{"resolved": PublicRegistry + "/a"}), "whose path is not plain"},
-		"line end":                   {"node_modules/a", good(fields{"resolved": PublicRegistry + "a%0d%0aHost:x"}), "whose path is not plain"},
+		"query":                      {"node_modules/a", good(fields{"resolved": elsewhere + "a?x=y"}), "is no plain address"},
+		"fragment":                   {"node_modules/a", good(fields{"resolved": elsewhere + "a#x"}), "is no plain address"},
+		"dots":                       {"node_modules/a", good(fields{"resolved": elsewhere + "a/../../b"}), "whose path is not plain"},
+		"written dots":               {"node_modules/a", good(fields{"resolved": elsewhere + "a/%2e%2e/b"}), "whose path is not plain"},
+		"empty part":                 {"node_modules/a", good(fields{"resolved": elsewhere + "/a"}), "whose path is not plain"},
+		"line end":                   {"node_modules/a", good(fields{"resolved": elsewhere + "a%0d%0aHost:x"}), "whose path is not plain"},
 		"a folder outside":           {"node_modules/a", good(fields{"resolved": "file:../a.tgz"}), "comes from"},
 		"a folder far outside":       {"node_modules/a", good(fields{"resolved": "file:x/../../a.tgz"}), "comes from"},
 		"an absolute path":           {"node_modules/a", good(fields{"resolved": "file:///etc/passwd"}), "comes from"},
@@ -223,7 +230,7 @@ func TestARefusalNamesAFewOfManyPackages(t *testing.T) {
 	for i := range 25 {
 		entries[fmt.Sprintf("node_modules/p%02d", i)] = fields{"version": "1.0.0"}
 	}
-	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: app(t, entries)})
+	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: app(t, entries), Registry: "https://registry.invalid"})
 	f := refusal(t, err)
 	require.Len(t, f.Details, 21)
 	assert.Equal(t, `"node_modules/p00" has no integrity`, f.Details[0])
@@ -248,7 +255,7 @@ func TestWhatIsNoLockFileIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(dir+"/package-lock.json", []byte(tc.content), 0o644))
-			_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir, Limits: tc.limits})
+			_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir, Registry: "https://registry.invalid", Limits: tc.limits})
 			f := refusal(t, err)
 			assert.Equal(t, tc.kind, f.Kind)
 			assert.Contains(t, f.Reason, tc.reason)
@@ -256,7 +263,7 @@ func TestWhatIsNoLockFileIsRefused(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink("/etc/passwd", dir+"/package-lock.json"))
-	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir})
+	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir, Registry: "https://registry.invalid"})
 	assert.Equal(t, "is no file", refusal(t, err).Reason)
 }
 
@@ -269,13 +276,13 @@ func sequence(n int) []string {
 }
 
 func TestOneAddressIsOnePackage(t *testing.T) {
-	a := fields{"version": "1.0.0", "resolved": PublicRegistry + "a/-/a-1.0.0.tgz", "integrity": integrity("a")}
+	a := fields{"version": "1.0.0", "resolved": "https://registry.invalid/a/-/a-1.0.0.tgz", "integrity": integrity("a")}
 	for _, other := range []fields{
 		{"version": "1.0.0", "resolved": a["resolved"], "integrity": integrity("b")},
 		{"version": "1.0.1", "resolved": a["resolved"], "integrity": a["integrity"]},
 		{"name": "b", "version": "1.0.0", "resolved": a["resolved"], "integrity": a["integrity"]},
 	} {
-		_, err := Fetch(t.Context(), t.TempDir(), Input{Source: app(t, map[string]any{"node_modules/a": a, "node_modules/b/node_modules/a": other})})
+		_, err := Fetch(t.Context(), t.TempDir(), Input{Registry: "https://registry.invalid", Source: app(t, map[string]any{"node_modules/a": a, "node_modules/b/node_modules/a": other})})
 		f := refusal(t, err)
 		assert.Equal(t, step.KindPolicy, f.Kind)
 		assert.Contains(t, f.Reason, "from the same address")
@@ -330,7 +337,7 @@ func TestWhatARegistryAnswersIsHeldToTheLockFile(t *testing.T) {
 			s := serve(t, nil, tc.answer)
 			out := t.TempDir()
 			_, err := Fetch(t.Context(), out, Input{Registry: s.URL, Limits: small, Source: app(t, map[string]any{
-				"node_modules/a": fields{"version": "1.0.0", "resolved": PublicRegistry + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
+				"node_modules/a": fields{"version": "1.0.0", "resolved": elsewhere + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
 			})})
 			f := refusal(t, err)
 			assert.Equal(t, tc.kind, f.Kind)
@@ -372,7 +379,7 @@ func TestPackagesTogetherAreBounded(t *testing.T) {
 }
 
 func TestRegistriesThatAreNoneAreRefused(t *testing.T) {
-	for _, address := range []string{"http://registry.example/", "ftp://registry.example", "registry.example", "https://u:p@registry.example/", "https://registry.example/?x", "file:///x", "https:///x", "%"} {
+	for _, address := range []string{"", "http://registry.example/", "ftp://registry.example", "registry.example", "https://u:p@registry.example/", "https://registry.example/?x", "file:///x", "https:///x", "%"} {
 		_, err := Fetch(t.Context(), t.TempDir(), Input{Source: t.TempDir(), Registry: address})
 		f := refusal(t, err)
 		assert.Equal(t, step.KindInput, f.Kind, address)
