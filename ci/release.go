@@ -135,5 +135,9 @@ func (r *Receipt) verdict() string {
 	if r.Verdict == "" || json.Unmarshal([]byte(r.Verdict), &v) != nil {
 		return ""
 	}
-	return fmt.Sprintf("passed: %d targets, %d findings reported, %d excepted, database %s", v.Scanned, len(v.Reported), len(v.Excepted), v.DatabaseDigest)
+	from := fmt.Sprintf("%d sources", len(v.DatabaseSources))
+	if len(v.DatabaseSources) == 1 {
+		from = printable.Line(v.DatabaseSources[0])
+	}
+	return fmt.Sprintf("passed: %d targets, %d findings reported, %d excepted, database %s of %s", v.Scanned, len(v.Reported), len(v.Excepted), v.DatabaseDigest, from)
 }

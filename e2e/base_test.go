@@ -31,7 +31,9 @@ func debianBase(t *testing.T, p *platform, name string, packages ...string) stri
 	layer, content := sha256.New(), sha256.New()
 	zipped, err := gzip.NewWriterLevel(io.MultiWriter(file, layer), gzip.BestSpeed)
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=essential", "--architectures=amd64", "--include="+strings.Join(packages, ","), "bookworm", "-")
+	cmd := exec.CommandContext(t.Context(), "mmdebstrap", "--variant=essential", "--architectures=amd64",
+		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+		"--include="+strings.Join(packages, ","), "bookworm", "-")
 	// The same packages give the same bytes.
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1")
 	var log strings.Builder

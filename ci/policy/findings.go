@@ -32,6 +32,8 @@ type DatabaseInfo struct {
 	UpdatedAt  time.Time `json:"updatedAt"`
 	NextUpdate time.Time `json:"nextUpdate"`
 	Version    int       `json:"version"`
+	// Sources are what its advisories come from, by name.
+	Sources []string `json:"sources,omitempty"`
 }
 
 // Vulnerability is a known flaw in a package of the image.

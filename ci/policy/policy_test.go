@@ -25,7 +25,7 @@ func clean() policy.Input {
 		App: "hello", Digest: digest, MaxAge: 48 * time.Hour, Now: now,
 		Findings: policy.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
-			Database: policy.DatabaseInfo{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour)},
+			Database: policy.DatabaseInfo{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour), Sources: []string{"Demo"}},
 			Images:   []policy.ImageInfo{{Platform: "linux/amd64", Executables: 1}},
 			Scanned:  []policy.Scanned{{Target: "app", Type: "gobinary", Packages: 12}},
 		},
@@ -41,6 +41,7 @@ func TestCleanFindingsPass(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, digest, v.Digest)
 	assert.Equal(t, "sha256:db", v.DatabaseDigest)
+	assert.Equal(t, []string{"Demo"}, v.DatabaseSources)
 	assert.Equal(t, 1, v.Scanned)
 	assert.Empty(t, v.Reported)
 	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, v.PolicyDigest)

@@ -18,6 +18,8 @@ type Verdict struct {
 	DatabaseDigest string `json:"databaseDigest"`
 	// DatabaseUpdatedAt is when the database's advisories were taken.
 	DatabaseUpdatedAt time.Time `json:"databaseUpdatedAt"`
+	// DatabaseSources are what they come from, by name: a database for demos says so.
+	DatabaseSources []string `json:"databaseSources,omitempty"`
 	// PolicyDigest is the sha256 of the policy's canonical JSON.
 	PolicyDigest string `json:"policyDigest"`
 	TrivyVersion string `json:"trivyVersion"`
@@ -97,8 +99,8 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 		return nil, err
 	}
 	return &Verdict{
-		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, PolicyDigest: p.Digest(),
-		TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
+		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, DatabaseSources: in.Findings.Database.Sources,
+		PolicyDigest: p.Digest(), TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
 		Reported: j.reported, Excepted: j.excepted,
 	}, nil
 }

@@ -18,6 +18,7 @@
 //	slipway-dev test module     test engine and Dagger modules on the engine
 //	slipway-dev test e2e        test the whole pipeline over real parts
 //	slipway-dev test evidence   test whose signatures count, what they prove, and the drill
+//	slipway-dev test languages  test services in Node and Java, on base images of Debian's packages
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev bench           measure the pipeline beside the raw tools
@@ -57,7 +58,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|evidence|cluster|interop | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|evidence|languages|cluster|interop | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

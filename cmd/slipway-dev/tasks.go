@@ -62,6 +62,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^TestEvidence", "./e2e")
 	case "test cluster":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
+	case "test languages":
+		return true, testLanguages(ctx, launcher)
 	case "test interop":
 		return true, testInterop(ctx, launcher)
 	case "bench":
@@ -70,6 +72,17 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^$", "-bench=^BenchmarkCluster", "-benchtime=6x", "./e2e")
 	}
 	return false, nil
+}
+
+// bootstrap makes base images of Debian's packages.
+var bootstrap = engine.Package{Name: "mmdebstrap", Paths: []string{"/usr/bin/mmdebstrap"}}
+
+// testLanguages tests services in languages whose toolchains and packages are not Go's.
+func testLanguages(ctx context.Context, launcher *engine.Launcher) error {
+	if err := engine.Install(ctx, launcher.Progress, []engine.Package{bootstrap}); err != nil {
+		return err
+	}
+	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,languages", "-run=^TestLanguage", "./e2e")
 }
 
 // browser shows the receipt's page in its test.

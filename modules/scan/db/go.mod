@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/aquasecurity/trivy-db v0.0.0-20260813095258-0e0340a01b57
 	github.com/google/go-containerregistry v0.22.1
+	github.com/knqyf263/go-deb-version v0.0.0-20190517075300-09fca494f03d
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/bbolt v1.4.3
 	slipway/step v0.0.0

@@ -74,7 +74,7 @@ func newBench(t *testing.T) *bench {
 	require.NoError(t, result(t, fetched, &info))
 	require.Equal(t, findings.Database{
 		Digest: made.Digest, UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		NextUpdate: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC), Version: 2,
+		NextUpdate: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC), Version: 2, Sources: []string{"Slipway Demo Advisories"},
 	}, info)
 	b.cache = filepath.Join(fetched, "cache")
 	return b

@@ -4,11 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aquasecurity/trivy-db/pkg/db"
@@ -85,7 +83,7 @@ func Build(in Input, out string) (*Summary, error) {
 		if s.folder == "" {
 			continue
 		}
-		count, usable, err := check(s.folder)
+		count, usable, err := s.source.check(s.folder)
 		if err != nil {
 			return nil, err
 		}
@@ -97,8 +95,8 @@ func Build(in Input, out string) (*Summary, error) {
 		summary.Advisories[s.source.data.Name] = count
 	}
 	if total == 0 {
-		return nil, step.Input(stage, "advisories", "hold no vulnerability of a Go module",
-			"give a folder of OSV advisories for the ecosystem Go")
+		return nil, step.Input(stage, "advisories", "hold no vulnerability that is not withdrawn",
+			"give a folder of OSV advisories")
 	}
 	if summary.Vulnerabilities, err = settle(); err != nil {
 		return nil, err
@@ -116,96 +114,6 @@ func Build(in Input, out string) (*Summary, error) {
 		return nil, err
 	}
 	return summary, os.WriteFile(filepath.Join(out, MetadataFile), append(data, '\n'), 0o644)
-}
-
-// check reads every advisory below folder as the OSV format asks for, since the
-// builder itself skips what it does not know. It counts them, and those of them
-// that are about Go and not withdrawn.
-func check(folder string) (count, usable int, err error) {
-	err = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() || filepath.Ext(path) != ".json" {
-			return nil
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		var advisory struct {
-			ID        string `json:"id"`
-			Withdrawn string `json:"withdrawn"`
-			Affected  []struct {
-				Package struct {
-					Ecosystem string `json:"ecosystem"`
-				} `json:"package"`
-				Ranges []versionRange `json:"ranges"`
-			} `json:"affected"`
-		}
-		if err := json.Unmarshal(data, &advisory); err != nil {
-			return fmt.Errorf("%s: %w", filepath.Base(path), err)
-		}
-		if advisory.ID == "" || len(advisory.Affected) == 0 {
-			return fmt.Errorf("%s: has no id or affects nothing", filepath.Base(path))
-		}
-		count++
-		for _, a := range advisory.Affected {
-			for _, r := range a.Ranges {
-				if err := r.check(); err != nil {
-					return fmt.Errorf("%s: %w", filepath.Base(path), err)
-				}
-			}
-		}
-		for _, a := range advisory.Affected {
-			if advisory.Withdrawn == "" && strings.EqualFold(a.Package.Ecosystem, "Go") {
-				usable++
-				break
-			}
-		}
-		return nil
-	})
-	if err == nil && count == 0 {
-		err = fmt.Errorf("no file ends in .json")
-	}
-	if err != nil {
-		return 0, 0, step.Input(stage, folder, "is no folder of advisories: "+err.Error(),
-			"give a folder of .json files in the OSV format").Because(err)
-	}
-	return count, usable, nil
-}
-
-// versionRange is an entry of affected[].ranges
-// (https://ossf.github.io/osv-schema/#affectedranges-field).
-type versionRange struct {
-	Type   string `json:"type"`
-	Events []struct {
-		Introduced   string `json:"introduced"`
-		Fixed        string `json:"fixed"`
-		LastAffected string `json:"last_affected"`
-	} `json:"events"`
-}
-
-// check refuses a range whose events are not in the order of the versions. The
-// builder reads them one after the other: an end without a beginning would be
-// taken for the end of another range, or stop the program.
-func (r versionRange) check() error {
-	if r.Type == "GIT" {
-		return nil
-	}
-	introduced := false
-	for _, event := range r.Events {
-		switch {
-		case event.Introduced != "":
-			introduced = true
-		case event.Fixed+event.LastAffected != "" && !introduced:
-			return fmt.Errorf("affected[].ranges[].events ends at %q before anything is introduced", event.Fixed+event.LastAffected)
-		}
-	}
-	if !introduced {
-		return errors.New("affected[].ranges[].events introduces nothing")
-	}
-	return nil
 }
 
 // settle turns the builder's working buckets into those that Trivy reads: the

@@ -32,9 +32,15 @@ func input(advisories string) Input {
 // lookup opens the database in folder as Trivy does, and asks it.
 func lookup(t *testing.T, folder, pkg string) map[string]types.Advisory {
 	t.Helper()
+	return lookupIn(t, folder, "go::", pkg)
+}
+
+// lookupIn asks for another ecosystem than Go.
+func lookupIn(t *testing.T, folder, ecosystem, pkg string) map[string]types.Advisory {
+	t.Helper()
 	require.NoError(t, db.Init(folder))
 	defer func() { require.NoError(t, db.Close()) }()
-	advisories, err := db.Config{}.GetAdvisories("go::", pkg)
+	advisories, err := db.Config{}.GetAdvisories(ecosystem, pkg)
 	require.NoError(t, err)
 	found := map[string]types.Advisory{}
 	for _, a := range advisories {
@@ -56,8 +62,8 @@ func TestTheAdvisoriesCarriedHere(t *testing.T) {
 	out := t.TempDir()
 	summary, err := Build(input(filepath.Join("..", "advisories")), out)
 	require.NoError(t, err)
-	require.Equal(t, map[string]int{"Slipway Advisories": 18}, summary.Advisories)
-	require.Equal(t, 18, summary.Vulnerabilities)
+	require.Equal(t, map[string]int{"Slipway Demo Advisories": 31}, summary.Advisories)
+	require.Equal(t, 31, summary.Vulnerabilities)
 	require.Equal(t, 2, summary.Version)
 
 	text := lookup(t, out, "golang.org/x/text")
@@ -69,6 +75,30 @@ func TestTheAdvisoriesCarriedHere(t *testing.T) {
 	require.Equal(t, "CRITICAL", severity(t, out, "CVE-2024-45337"))
 	require.Equal(t, "MEDIUM", severity(t, out, "CVE-2023-45288"))
 	require.Empty(t, lookup(t, out, "github.com/unknown/module"))
+
+	for _, c := range []struct {
+		ecosystem, pkg, id, severity string
+		vulnerable, patched          []string
+		fixed                        string
+	}{
+		{"npm::", "minimist", "CVE-2021-44906", "CRITICAL", []string{"<0.2.4", ">=1.0.0, <1.2.6"}, []string{"0.2.4", "1.2.6"}, ""},
+		{"npm::", "lodash-es", "CVE-2021-23337", "HIGH", []string{"<4.17.21"}, []string{"4.17.21"}, ""},
+		{"pip::", "jinja2", "CVE-2019-10906", "HIGH", []string{"<2.10.1"}, []string{"2.10.1"}, ""},
+		{"maven::", "org.yaml:snakeyaml", "CVE-2022-1471", "HIGH", []string{"<2.0"}, []string{"2.0"}, ""},
+		{"debian 12", "glibc", "CVE-2023-4911", "HIGH", nil, nil, "2.36-9+deb12u3"},
+		{"debian 13", "glibc", "CVE-2023-4911", "HIGH", nil, nil, "2.37-12"},
+		{"debian 12", "expat", "CVE-2024-45491", "CRITICAL", nil, nil, "2.5.0-1+deb12u1"},
+	} {
+		found := lookupIn(t, out, c.ecosystem, c.pkg)
+		require.Contains(t, found, c.id, c.ecosystem)
+		a := found[c.id]
+		require.Equal(t, c.vulnerable, a.VulnerableVersions, c.id)
+		require.Equal(t, c.patched, a.PatchedVersions, c.id)
+		require.Equal(t, c.fixed, a.FixedVersion, c.id)
+		require.Equal(t, "Slipway Demo Advisories", a.DataSource.Name)
+		require.Equal(t, c.severity, severity(t, out, c.id))
+	}
+	require.Empty(t, lookupIn(t, out, "debian 11", "glibc"))
 
 	data, err := os.ReadFile(filepath.Join(out, MetadataFile))
 	require.NoError(t, err)
@@ -133,7 +163,7 @@ func TestAWithdrawnAdvisoryIsLeftOut(t *testing.T) {
 	out := t.TempDir()
 	summary, err := Build(in, out)
 	require.NoError(t, err)
-	require.Equal(t, 18, summary.Vulnerabilities)
+	require.Equal(t, 31, summary.Vulnerabilities)
 	require.Empty(t, lookup(t, out, "example.org/m"))
 }
 
@@ -153,6 +183,20 @@ func ranges(events string) string {
 		`{"type":"SEMVER","events":[{"introduced":"0"}]},{"type":"SEMVER","events":` + events + `}]}],"database_specific":{"severity":"LOW"}}`
 }
 
+// of is an advisory about a package x of an ecosystem.
+func of(ecosystem, rest string) string {
+	return `{"id":"a","affected":[{"package":{"name":"x","ecosystem":"` + ecosystem + `"},` + rest + `}],"database_specific":{"severity":"LOW"}}`
+}
+
+func TestAnUnfixedPackageOfADistribution(t *testing.T) {
+	out := t.TempDir()
+	_, err := Build(input(folder(t, of("debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), out)
+	require.NoError(t, err)
+	found := lookupIn(t, out, "debian 12", "x")
+	require.Contains(t, found, "a")
+	require.Empty(t, found["a"].FixedVersion)
+}
+
 func TestBuildRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		in     Input
@@ -168,7 +212,20 @@ func TestBuildRefuses(t *testing.T) {
 		"a range without a beginning":    {input(folder(t, ranges(`[{"limit":"1.0.0"}]`))), "introduces nothing"},
 		"an advisory without a severity": {input(folder(t, goRecord("", `,"database_specific":{}`))), "can't be used"},
 		"an odd severity":                {input(folder(t, goRecord("", `,"database_specific":{"severity":"SEVERE"}`))), `severity "SEVERE"`},
-		"another ecosystem":              {input(folder(t, `{"id":"a","affected":[{"package":{"name":"x","ecosystem":"npm"}}],"database_specific":{"severity":"LOW"}}`)), "hold no vulnerability"},
+		"another ecosystem":              {input(folder(t, of("RubyGems", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), `a.json: is about a package of "RubyGems"`},
+		"another distribution":           {input(folder(t, of("Ubuntu:24.04", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), `is about a package of "Ubuntu:24.04"`},
+		"no versions":                    {input(folder(t, of("npm", `"ranges":[]`))), "has neither ranges nor versions"},
+		"a version that is none":         {input(folder(t, of("npm", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"soon"}]}]`))), "can't be compared with a version"},
+		"nothing but what is withdrawn":  {input(folder(t, goRecord("", `,"withdrawn":"2026-01-01T00:00:00Z","database_specific":{"severity":"LOW"}`))), "hold no vulnerability"},
+		"no release of Debian":           {input(folder(t, of("Debian:", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), `"Debian:" is no release`},
+		"a code name":                    {input(folder(t, of("Debian:bookworm", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), `"Debian:bookworm" is no release`},
+		"Debian's versions one by one":   {input(folder(t, of("Debian:12", `"versions":["1-1"]`))), "has not one range of versions of x in Debian:12"},
+		"Debian's later beginning":       {input(folder(t, of("Debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"1-1"},{"fixed":"1-2"}]}]`))), "does not begin at 0"},
+		"Debian's range in parts":        {input(folder(t, of("Debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1-2"},{"introduced":"2-1"}]}]`))), "or is in parts"},
+		"Debian's last affected":         {input(folder(t, of("Debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"last_affected":"1-2"}]}]`))), "ends in no fixed version"},
+		"no version of Debian's":         {input(folder(t, of("Debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"soon"}]}]`))), `"soon" is no version of a Debian package`},
+		"Debian's package twice": {input(folder(t, of("Debian:12", `"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]},`+
+			`{"package":{"name":"x","ecosystem":"Debian:12"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]`))), "names Debian:12 x twice"},
 		"a next update in the past": {Input{Advisories: filepath.Join("..", "advisories"), UpdatedAt: updatedAt, NextUpdate: updatedAt},
 			"is not later"},
 	} {

@@ -32,6 +32,9 @@ func FuzzBuild(f *testing.F) {
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Go","name":"a/b"},"ranges":[{"type":"SEMVER","events":[{"fixed":"1.0.0"}]}]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","withdrawn":"2026-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"Go","name":"a/b"},"versions":["1.0.0"]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"npm","name":"a"},"versions":["1"]}],"database_specific":{"severity":"HIGH"}}`,
+		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Debian:12","name":"a"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2-3~x"}]}]}],"database_specific":{"severity":"LOW"}}`,
+		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"debian:1","name":""},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"-"}]}]}],"database_specific":{"severity":"LOW"}}`,
+		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"PyPI","name":"A_b"},"versions":["1"]},{"package":{"ecosystem":"Maven","name":"a:b"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"["},{"fixed":","}]}]}],"database_specific":{"severity":"LOW"}}`,
 		`{"id":"GHSA-1","aliases":["","CVE-1","CVE-1"],"affected":[{"package":{"ecosystem":"Go","name":"` + strings.Repeat("x", 40000) + `"},"versions":["1"]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[null,{"package":{"ecosystem":"Go","name":"a"},"versions":["1"]}],"database_specific":null}`,
 	} {

@@ -4,17 +4,25 @@ package advisory
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/aquasecurity/trivy-db/pkg/db"
 	"github.com/aquasecurity/trivy-db/pkg/ecosystem"
 	"github.com/aquasecurity/trivy-db/pkg/types"
+	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/bucket"
 	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/osv"
 	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/vulnerability"
+	bolt "go.etcd.io/bbolt"
 )
 
-// Own is the source of reviewed advisories in GitHub's dialect of OSV: each
-// file carries database_specific.severity, one of LOW, MODERATE, HIGH and
-// CRITICAL.
+// Own is the source of the advisories that this module carries, a few of each
+// ecosystem: enough for a demo and for tests, and its name says so in each finding.
+// They are in GitHub's dialect of OSV: each file carries database_specific.severity,
+// one of LOW, MODERATE, HIGH and CRITICAL. Those of Debian's packages are by source
+// package and release, Debian:12.
 //
 // trivy-db's source for GitHub's own advisories can't be used in its place: it
 // leaves golang.org/x/ to the Go database, which knows no severities, and it
@@ -23,10 +31,11 @@ var Own = source{
 	id: vulnerability.GHSA,
 	data: types.DataSource{
 		ID:   vulnerability.GHSA,
-		Name: "Slipway Advisories",
-		URL:  "https://github.com/advisories?query=type%3Areviewed+ecosystem%3Ago",
+		Name: "Slipway Demo Advisories",
+		URL:  "https://github.com/advisories?query=type%3Areviewed",
 	},
-	graded: true,
+	ecosystems: []string{"Go", "npm", "PyPI", "Maven", debianSystem},
+	graded:     true,
 }
 
 // GoVulnDB is the Go vulnerability database: no severities, so Trivy reports
@@ -39,23 +48,61 @@ var GoVulnDB = source{
 		Name: "The Go Vulnerability Database",
 		URL:  "https://pkg.go.dev/vuln/",
 	},
+	ecosystems: []string{"Go"},
 }
 
 type source struct {
-	id     types.SourceID
-	data   types.DataSource
-	graded bool
+	id   types.SourceID
+	data types.DataSource
+	// ecosystems are OSV's names of those that its advisories may be about.
+	ecosystems []string
+	graded     bool
 }
 
-// insert stores every advisory below folder in the open database.
+// insert stores every advisory below folder, which check has passed, in the open
+// database.
 func (s source) insert(folder string) error {
-	sources := map[ecosystem.Type]types.DataSource{ecosystem.Go: s.data}
-	return osv.New("", s.id, sources, osv.WithTransformer(s)).Update(folder)
+	sources := map[ecosystem.Type]types.DataSource{}
+	for _, e := range []ecosystem.Type{ecosystem.Go, ecosystem.Npm, ecosystem.Pip, ecosystem.Maven} {
+		sources[e] = s.data
+	}
+	t := &transformer{source: s}
+	debian := osv.WithBucketResolver("debian", func(release string) (bucket.Bucket, error) { return bucket.NewDebian(release), nil })
+	if err := osv.New("", s.id, sources, osv.WithTransformer(t), debian).Update(folder); err != nil {
+		return err
+	}
+	return db.Config{}.BatchUpdate(t.store)
+}
+
+// transformer changes advisories on their way into the database.
+type transformer struct {
+	source
+	// system are those of a distribution, which the builder can't store: Trivy wants
+	// the fixed version in them instead of ranges.
+	system []osv.Advisory
+}
+
+// store stores the advisories of distributions.
+func (t *transformer) store(tx *bolt.Tx) error {
+	config := db.Config{}
+	for _, a := range t.system {
+		advisory := types.Advisory{VendorIDs: a.Aliases, FixedVersion: strings.Join(a.PatchedVersions, "")}
+		detail := types.VulnerabilityDetail{Severity: a.Severity, References: a.References, Title: a.Title, Description: a.Description}
+		if err := errors.Join(
+			config.PutDataSource(tx, a.Bucket.Name(), t.data),
+			config.PutAdvisoryDetail(tx, a.VulnerabilityID, a.PkgName, []string{a.Bucket.Name()}, advisory),
+			config.PutVulnerabilityDetail(tx, a.VulnerabilityID, t.id, detail),
+			config.PutVulnerabilityID(tx, a.VulnerabilityID),
+		); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // PostParseAffected limits an advisory to operating systems and architectures
 // only where every affected package is limited: one that is not affects all.
-func (s source) PostParseAffected(advisory osv.Advisory, affected osv.Affected) (osv.Advisory, error) {
+func (t *transformer) PostParseAffected(advisory osv.Advisory, affected osv.Affected) (osv.Advisory, error) {
 	var systems, architectures []string
 	everySystem, everyArchitecture := len(affected.EcosystemSpecific.Imports) == 0, len(affected.EcosystemSpecific.Imports) == 0
 	for _, i := range affected.EcosystemSpecific.Imports {
@@ -73,12 +120,13 @@ func (s source) PostParseAffected(advisory osv.Advisory, affected osv.Affected) 
 	return advisory, nil
 }
 
-// TransformAdvisories adds the severity, and drops what was withdrawn.
-func (s source) TransformAdvisories(advisories []osv.Advisory, entry osv.Entry) ([]osv.Advisory, error) {
+// TransformAdvisories adds the severity, drops what was withdrawn, and keeps those of
+// distributions for store.
+func (t *transformer) TransformAdvisories(advisories []osv.Advisory, entry osv.Entry) ([]osv.Advisory, error) {
 	if entry.Withdrawn != nil {
 		return nil, nil
 	}
-	if !s.graded {
+	if !t.graded {
 		return advisories, nil
 	}
 	var specific struct {
@@ -94,7 +142,13 @@ func (s source) TransformAdvisories(advisories []osv.Advisory, entry osv.Entry) 
 	for i := range advisories {
 		advisories[i].Severity = severity
 	}
-	return advisories, nil
+	return slices.DeleteFunc(advisories, func(a osv.Advisory) bool {
+		system := a.Bucket.Ecosystem() == ecosystem.Debian
+		if system {
+			t.system = append(t.system, a)
+		}
+		return system
+	}), nil
 }
 
 var severities = map[string]types.Severity{

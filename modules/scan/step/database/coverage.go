@@ -1,12 +1,16 @@
 package database
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	dbtypes "github.com/aquasecurity/trivy-db/pkg/types"
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
 	bolt "go.etcd.io/bbolt"
@@ -20,7 +24,9 @@ type Coverage struct {
 	// "go::The Go Vulnerability Database" or "debian 12", and for each release of
 	// Red Hat's whose repositories it knows one like "Red Hat 9".
 	sources []string
-	path    string
+	// names are what the database calls the origins of its advisories.
+	names []string
+	path  string
 }
 
 // Red Hat's advisories are one source for all releases. Which of them concern a
@@ -53,13 +59,22 @@ func cover(path string) (*Coverage, error) {
 				}
 			}
 		}
-		return bucket.ForEach(func(key, _ []byte) error {
+		names := map[string]bool{}
+		err := bucket.ForEach(func(key, value []byte) error {
 			// A source without a bucket of its own has no advisory.
-			if tx.Bucket(key) != nil {
-				c.sources = append(c.sources, string(key))
+			if tx.Bucket(key) == nil {
+				return nil
 			}
+			c.sources = append(c.sources, string(key))
+			var about dbtypes.DataSource
+			if err := json.Unmarshal(value, &about); err != nil {
+				return fmt.Errorf("source %q: %w", key, err)
+			}
+			names[cmp.Or(about.Name, string(key))] = true
 			return nil
 		})
+		c.names = slices.Sorted(maps.Keys(names))
+		return err
 	})
 }
 

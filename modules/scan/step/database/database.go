@@ -119,10 +119,8 @@ func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, r
 		return nil, err
 	}
 	// Reads it all back, as a scan will.
-	if _, _, err := Load(cache); err != nil {
-		return nil, err
-	}
-	return info, nil
+	info, _, err = Load(cache)
+	return info, err
 }
 
 // metadata is the content of metadata.json beside the database.
@@ -194,5 +192,6 @@ func Load(cache string) (*findings.Database, *Coverage, error) {
 	if len(coverage.sources) == 0 {
 		return nil, nil, missing("holds an empty vulnerability database", nil)
 	}
+	info.Sources = coverage.names
 	return &info, coverage, nil
 }

@@ -152,7 +152,7 @@ func packed(t *testing.T, metadata string, sources ...string) []byte {
 			if _, err := tx.CreateBucket([]byte(source)); err != nil {
 				return err
 			}
-			if err := list.Put([]byte(source), []byte("{}")); err != nil {
+			if err := list.Put([]byte(source), []byte(`{"Name":"The `+strings.TrimPrefix(source, "go::")+`"}`)); err != nil {
 				return err
 			}
 		}
@@ -205,6 +205,7 @@ func TestFetch(t *testing.T) {
 	loaded, coverage, err := Load(cache)
 	require.NoError(t, err)
 	require.Equal(t, info, loaded)
+	require.Equal(t, []string{"The Sample", "The debian 12"}, info.Sources, "of what there are advisories")
 	require.ElementsMatch(t, []string{"go::Sample", "debian 12"}, coverage.sources)
 	// The same artifact gives the same cache, whenever it was downloaded.
 	data, err := os.ReadFile(filepath.Join(cache, "db", "metadata.json"))

@@ -40,6 +40,9 @@ type Database struct {
 	NextUpdate time.Time `json:"nextUpdate"`
 	// Version is the schema version.
 	Version int `json:"version"`
+	// Sources are the names that its publisher gave to what its advisories come from,
+	// sorted, each once; a database for demos says so here.
+	Sources []string `json:"sources,omitempty"`
 }
 
 // Vulnerability is a known vulnerability of one package at one place.
