@@ -59,7 +59,7 @@ func (x *pythonIndex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var page strings.Builder
 	for file, content := range x.files {
 		project, _, _ := strings.Cut(file, "-")
-		if strings.ReplaceAll(project, "_", "-") == name {
+		if strings.ToLower(strings.ReplaceAll(project, "_", "-")) == name {
 			fmt.Fprintf(&page, "<a href=\"../../files/%s#sha256=%x\">%s</a>\n", file, sha256.Sum256(content), file)
 		}
 	}
@@ -121,8 +121,9 @@ func pythonSource(t *testing.T, name, version string, wheel []byte) []byte {
 }
 
 // A Python service with dependencies of an index that asks for an account is built by
-// the Dockerfile that it has, with pip install in a RUN without a network, and tested.
-// What its requirements don't pin is refused.
+// the Dockerfile that it has, with pip install in a RUN without a network; tested,
+// scanned and released. What its requirements don't pin is refused, and so is a package
+// with a known vulnerability, by name.
 func TestLanguagePython(t *testing.T) {
 	t.Parallel()
 	p := shared
@@ -134,41 +135,28 @@ func TestLanguagePython(t *testing.T) {
 		"low_ers-2.0.tar.gz":                     pythonSource(t, "low_ers", "2.0", pythonWheel(t, "low_ers", "2.0", "def lower(word):\n    return word.lower()\n")),
 		"maker-5.0-py3-none-any.whl": pythonWheel(t, "maker", "5.0", "import os\n\n\ndef build_wheel(folder, config_settings=None, metadata_directory=None):\n"+
 			"    os.rename('built.whl', os.path.join(folder, 'low_ers-2.0-py3-none-any.whl'))\n    return 'low_ers-2.0-py3-none-any.whl'\n"),
-		"expect-1.0-py3-none-any.whl": pythonWheel(t, "expect", "1.0", "def equal(a, b):\n    assert a == b, (a, b)\n"),
+		"expect-1.0-py3-none-any.whl":  pythonWheel(t, "expect", "1.0", "def equal(a, b):\n    assert a == b, (a, b)\n"),
+		"Jinja2-2.10-py3-none-any.whl": pythonWheel(t, "Jinja2", "2.10", ""),
 	}}
 	address := index.serve(t)
-	folder := filepath.Join(repository(), "e2e", "testdata", "slugs")
-	dir := withApp(t, "slugs", folder, read(t, filepath.Join(folder, "app.yaml")))
-	commit := func(files map[string]string) {
-		for name, text := range files {
-			write(t, filepath.Join(dir, name), text)
-		}
-		git(t, dir, "add", "-A")
-		git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "change slugs")
-	}
-	const app = "apps/slugs/"
-	dockerfile := strings.Replace(read(t, filepath.Join(folder, "Dockerfile")), "FROM base\n", "FROM "+base+"\n", 1)
-	dockerfile = strings.Replace(dockerfile, "FROM base ", "FROM "+base+" ", 1)
-	lock := index.locked(read(t, filepath.Join(folder, "requirements.txt")))
-	commit(map[string]string{
-		app + "Dockerfile": dockerfile, app + "requirements.txt": lock, app + "requirements-test.txt": index.locked(read(t, filepath.Join(folder, "requirements-test.txt"))),
-	})
+	s := newService(t, p, "slugs")
+	dockerfile := strings.NewReplacer("FROM base\n", "FROM "+base+"\n", "FROM base ", "FROM "+base+" ").Replace(s.read(t, "Dockerfile"))
+	lock := index.locked(s.read(t, "requirements.txt"))
+	s.commit(t, map[string]string{"Dockerfile": dockerfile, "requirements.txt": lock, "requirements-test.txt": index.locked(s.read(t, "requirements-test.txt"))})
+
+	// The platform says where Python packages come from, and who may ask.
+	_, err := s.app(p, "test")
+	refused(t, err, "build: bad input: requirements-test.txt:2: expect: can't be fetched: the platform names no pip index", "build.pip.index in slipway.yaml")
+	rules := read(t, filepath.Join(s.dir, "slipway.yaml"))
+	s.commit(t, map[string]string{"../../slipway.yaml": strings.Replace(rules, "build:\n", "build:\n  pip: {index: http://"+address+"/simple}\n", 1)})
+	s.with = []string{"with-packages", "--service", "tcp://" + address}
+	_, err = s.app(p, "test")
+	refused(t, err, "build: infrastructure failure: requirements-test.txt:2: expect: can't be fetched", "401 Unauthorized", "with-packages --netrc")
 	netrc := filepath.Join(t.TempDir(), "netrc")
 	write(t, netrc, pythonNetrc)
-	with := append(p.options(), "with-packages", "--service", "tcp://"+address, "--netrc", "file:"+netrc)
-	call := func(args ...string) (string, error) {
-		return p.call(dir, with, append([]string{"app", "--name", "slugs"}, args...)...)
-	}
+	s.with = append(s.with, "--netrc", "file:"+netrc)
 
-	// The platform says where Python packages come from, and nobody else.
-	_, err := p.call(dir, p.options(), "app", "--name", "slugs", "test")
-	refused(t, err, "build: bad input: requirements-test.txt:2: expect: can't be fetched: the platform names no pip index", "build.pip.index in slipway.yaml")
-	rules := read(t, filepath.Join(dir, "slipway.yaml"))
-	commit(map[string]string{"slipway.yaml": strings.Replace(rules, "build:\n", "build:\n  pip: {index: http://"+address+"/simple}\n", 1)})
-	_, err = p.call(dir, append(p.options(), "with-packages", "--service", "tcp://"+address), "app", "--name", "slugs", "test")
-	refused(t, err, "build: infrastructure failure: requirements-test.txt:2: expect: can't be fetched", "401 Unauthorized", "with-packages --netrc")
-
-	out, err := call("test")
+	out, err := s.app(p, "test")
 	require.NoError(t, err)
 	assert.Contains(t, out, "| OK (skipped=1)\n")
 	assert.Contains(t, out, "Dockerfile --target test\t2 passed, 1 skipped\n")
@@ -178,13 +166,22 @@ func TestLanguagePython(t *testing.T) {
 	// Packages are there only while a command runs: of what was fetched only what is
 	// installed is in the image, and nothing says where it came from.
 	layout := filepath.Join(t.TempDir(), "layout")
-	_, err = call("build", "oci-layout", "export", "--path", layout)
+	_, err = s.app(p, "build", "oci-layout", "export", "--path", layout)
 	require.NoError(t, err)
 	assert.True(t, holds(t, layout, "app/venv/lib/python3.11/site-packages/dashes-1.4.0.dist-info/METADATA"))
 	assert.True(t, holds(t, layout, "app/venv/lib/python3.11/site-packages/low_ers.py"))
 	for _, absent := range []string{"site-packages/expect.py", "~slipway", ".pip/simple", "127.0.0.1:4873", "root/.cache", "of-packages"} {
 		assert.False(t, holds(t, layout, absent), absent)
 	}
+	packages := s.bill(t, p)
+	assert.Contains(t, packages, "pkg:pypi/dashes@1.4.0")
+	assert.Contains(t, packages, "pkg:pypi/low-ers@2.0")
+	assert.NotContains(t, packages, "pkg:pypi/expect@1.0")
+	s.release(t, p)
+
+	s.commit(t, map[string]string{"requirements.txt": lock + index.locked("jinja2==2.10 --hash=sha256:{Jinja2-2.10-py3-none-any.whl}\n")})
+	_, err = s.app(p, "build", "scan", "digest")
+	refused(t, err, "scan: refused by policy: app slugs at sha256:", "HIGH: CVE-2019-10906 in Jinja2 2.10", "fixed in 2.10.1")
 
 	// A package that no requirements file names is not to be had, nor another version.
 	const install = "RUN pip install -r requirements.txt\n"
@@ -193,14 +190,14 @@ func TestLanguagePython(t *testing.T) {
 		"pip install stranger":      `slipway-box: asked in vain for "stranger": no lock file of the app names it, and there is no network`,
 		"pip install dashes==1.5.0": "No matching distribution found for dashes==1.5.0",
 	} {
-		commit(map[string]string{app + "Dockerfile": strings.Replace(dockerfile, install, "RUN "+command+"\n", 1)})
-		_, err = call("build", "digest")
+		s.commit(t, map[string]string{"requirements.txt": lock, "Dockerfile": strings.Replace(dockerfile, install, "RUN "+command+"\n", 1)})
+		_, err = s.app(p, "build", "digest")
 		refused(t, err, "build: bad input: app slugs: Dockerfile: ", command+" fails for linux/amd64", says)
 	}
 
 	// Tests that don't run are none.
-	commit(map[string]string{app + "Dockerfile": strings.Replace(dockerfile, "python -m unittest -v", "python -m unittest -v test_slugs.SlugTest.test_accents", 1)})
-	_, err = call("test")
+	s.commit(t, map[string]string{"Dockerfile": strings.Replace(dockerfile, "python -m unittest -v", "python -m unittest -v test_slugs.SlugTest.test_accents", 1)})
+	_, err = s.app(p, "test")
 	refused(t, err, "test: refused by policy: app slugs: Dockerfile: has no test that ran: 1 skip themselves")
 
 	for name, tc := range map[string]struct{ old, new, refusal string }{
@@ -210,9 +207,8 @@ func TestLanguagePython(t *testing.T) {
 		"another index":   {"maker==5.0", "--index-url https://index.invalid/simple\nmaker==5.0", `requirements.txt:8: "--index-url": the platform says where packages come from`},
 	} {
 		require.Contains(t, lock, tc.old, name)
-		commit(map[string]string{app + "Dockerfile": dockerfile, app + "requirements.txt": strings.Replace(lock, tc.old, tc.new, 1)})
-		_, err = call("build", "digest")
+		s.commit(t, map[string]string{"Dockerfile": dockerfile, "requirements.txt": strings.Replace(lock, tc.old, tc.new, 1)})
+		_, err = s.app(p, "build", "digest")
 		refused(t, err, tc.refusal)
 	}
-	assert.False(t, p.pushed(t, "slugs"))
 }
