@@ -142,11 +142,10 @@ func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err 
 		}
 	}
 	if settings.Test.Target != "" {
-		if output, err = a.dockerfileTest(ctx, settings); err != nil {
+		var stage build.TestPackage
+		if stage, output, err = a.dockerfileTest(ctx, settings); err != nil {
 			return tests, "", err
 		}
-		// How many tests a stage is made of is not known: it counts as one.
-		stage := build.TestPackage{Name: settings.Build.File + " --target " + settings.Test.Target, Counts: build.Counts{Passed: 1}}
 		tests.Packages = append(tests.Packages, stage)
 		tests.Add(stage.Counts)
 	}

@@ -11,6 +11,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/ci/testsummary"
 	"slipway/step"
 	"slipway/step/result/build"
 )
@@ -172,33 +173,6 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 		WithFile(build.BoxFolder+"/arm64", dag.Build().Box("arm64")), nil
 }
 
-// packages fetches what the lock files of the build context pin; nil where there are
-// none.
-func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger.Directory, build.Fetched, error) {
-	var fetched build.Fetched
-	source := r.app.source().Filter(dagger.DirectoryFilterOpts{Exclude: checked.Ignore})
-	var locks []string
-	for _, name := range build.LockFiles {
-		found, err := source.Glob(ctx, "**/"+name)
-		if err != nil {
-			return nil, fetched, err
-		}
-		locks = append(locks, found...)
-	}
-	if len(locks) == 0 {
-		return nil, fetched, nil
-	}
-	c, err := r.app.Slipway.config()
-	if err != nil {
-		return nil, fetched, err
-	}
-	out := dag.Build().Packages(source, c.Build.NPM.Registry)
-	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {
-		return nil, fetched, err
-	}
-	return out.Directory(build.PackagesFolder), fetched, nil
-}
-
 // fetched is a folder of what the Dockerfile adds from elsewhere, by number.
 func (r recipe) fetched(ctx context.Context, fetches []build.Fetch) (*dagger.Directory, error) {
 	folder := dag.Directory()
@@ -300,19 +274,44 @@ func (r recipe) image(ctx context.Context, folder *dagger.Directory, platform st
 }
 
 // dockerfileTest runs an app's tests: it builds the stage that app.yaml names for
-// them, and returns what its last command printed. A command that fails is a refusal.
-func (a *App) dockerfileTest(ctx context.Context, settings *config.App) (string, error) {
+// them, and returns how they went and what its last command printed. A command that
+// fails is a refusal, and so is a summary without a test that has passed. A stage whose
+// last command prints no summary that is known counts as one test.
+func (a *App) dockerfileTest(ctx context.Context, settings *config.App) (tests build.TestPackage, output string, err error) {
+	tests = build.TestPackage{Name: settings.Build.File + " --target " + settings.Test.Target, Counts: build.Counts{Passed: 1}}
 	binaries, err := a.binaries(ctx, settings, "")
 	if err != nil {
-		return "", err
+		return tests, "", err
 	}
 	r := recipe{app: a, settings: settings, binaries: binaries, target: settings.Test.Target, stage: "test"}
 	platform := settings.Platforms[0]
 	images, err := r.images(ctx, []string{platform})
 	if err != nil {
-		return "", err
+		return tests, "", err
 	}
-	return images[platform].Stdout(ctx)
+	stdout, err := images[platform].Stdout(ctx)
+	if err != nil {
+		return tests, "", err
+	}
+	stderr, err := images[platform].Stderr(ctx)
+	if err != nil {
+		return tests, "", err
+	}
+	output = strings.TrimLeft(strings.TrimRight(stdout, "\n")+"\n"+stderr, "\n")
+	counts, known := testsummary.Counts(stdout, stderr)
+	if !known {
+		return tests, output, nil
+	}
+	tests.Counts = counts
+	subject, said := "app "+a.Name+": "+settings.Build.File, strings.Split(strings.TrimSpace(output), "\n")
+	said = said[max(0, len(said)-20):]
+	switch {
+	case counts.Failed > 0:
+		return tests, "", step.Policy(r.stage, subject, fmt.Sprintf("its own tests fail: %d of them, says the summary of a command that did not fail", counts.Failed), "mend them, and let the command fail with them", said...)
+	case counts.Passed == 0:
+		return tests, "", step.Policy(r.stage, subject, fmt.Sprintf("has no test that ran: %d skip themselves, says the summary of stage %s", counts.Skipped, settings.Test.Target), "write one, and see that the command finds it", said...)
+	}
+	return tests, output, nil
 }
 
 // limits are how each limit of the box is mended.

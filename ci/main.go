@@ -67,6 +67,8 @@ type Slipway struct {
 	// +private
 	Modules *ModuleSource
 	// +private
+	Packages *PackageSource
+	// +private
 	Runner string
 	// +private
 	Invocation string

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,9 +34,9 @@ type receipt struct {
 	} `json:"verdict"`
 }
 
-func deliver(t testing.TB, p *platform, dir, app, env string) receipt {
+func deliver(t testing.TB, p *platform, dir, app, env string, with ...string) receipt {
 	t.Helper()
-	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", app, "--env", env, "json")
+	out, err := p.call(dir, slices.Concat(p.options(), p.terraform(t), with), "deliver", "--app", app, "--env", env, "json")
 	require.NoError(t, err)
 	var r receipt
 	require.NoError(t, json.Unmarshal([]byte(out), &r), out)

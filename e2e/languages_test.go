@@ -20,13 +20,15 @@ type service struct {
 	name string
 	// dir is the platform's checkout.
 	dir string
+	// with are the pipeline's functions that are called before, with their arguments.
+	with []string
 }
 
 // newService adds an app of testdata to a platform.
 func newService(t *testing.T, p *platform, name string) service {
 	t.Helper()
 	folder := filepath.Join(repository(), "e2e", "testdata", name)
-	s := service{name, withApp(t, name, folder, read(t, filepath.Join(folder, "app.yaml")))}
+	s := service{name: name, dir: withApp(t, name, folder, read(t, filepath.Join(folder, "app.yaml")))}
 	const none = "      allow: []\n"
 	rules := read(t, filepath.Join(s.dir, "slipway.yaml"))
 	require.Contains(t, rules, none)
@@ -53,7 +55,7 @@ func (s service) commit(t *testing.T, files map[string]string) {
 
 // app calls the pipeline about the app.
 func (s service) app(p *platform, call ...string) (string, error) {
-	return p.call(s.dir, p.options(), append([]string{"app", "--name", s.name}, call...)...)
+	return p.call(s.dir, append(p.options(), s.with...), append([]string{"app", "--name", s.name}, call...)...)
 }
 
 // releasing is that one of the services plans and applies the environment.
@@ -82,7 +84,7 @@ func (s service) release(t *testing.T, p *platform) {
 	git(t, clone, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "add "+s.name)
 	git(t, clone, "push", "-q", "origin", "HEAD:main")
 
-	released := deliver(t, p, s.dir, s.name, "dev")
+	released := deliver(t, p, s.dir, s.name, "dev", s.with...)
 	_, digest, ok := strings.Cut(released.Image, "@")
 	require.True(t, ok, released.Image)
 	assert.Equal(t, digest, released.Verdict.Digest)

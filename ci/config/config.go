@@ -47,6 +47,7 @@ type Config struct {
 type BuildRules struct {
 	Limits Limits `yaml:"limits"`
 	NPM    NPM    `yaml:"npm"`
+	Pip    Pip    `yaml:"pip"`
 	// Bases are the images that Dockerfiles get for names without a digest: node:22
 	// as they write it, and the pinned reference.
 	Bases map[string]string `yaml:"bases"`
@@ -66,6 +67,13 @@ type NPM struct {
 	// Registry is the base address of the one registry that packages are fetched
 	// from, whatever a lock file names. Empty where no app has one.
 	Registry string `yaml:"registry"`
+}
+
+// Pip says where Python packages come from.
+type Pip struct {
+	// Index is the base address of the one simple index (PEP 503 or 691) that packages
+	// are fetched from; apps with requirements are refused if empty.
+	Index string `yaml:"index"`
 }
 
 // Registry says where images go.
@@ -225,7 +233,8 @@ func (c *Config) Validate() error {
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
 		{"signing.publicKey", c.Signing.PublicKey, "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out", c.Signing.PublicKey == "" || taken(c.Signing.PublicKey)},
 		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
-		{"build.npm.registry", c.Build.NPM.Registry, "is not an https URL without credentials", "give the base address of a registry, or leave it out where no app has npm packages", c.Build.NPM.Registry == "" || cleanURL(c.Build.NPM.Registry) && strings.HasPrefix(c.Build.NPM.Registry, "https:")},
+		{"build.npm.registry", c.Build.NPM.Registry, "is not an https URL without credentials", "give the base address of a registry, or leave it out where no app has npm packages; credentials are an argument of with-packages", safeURL(c.Build.NPM.Registry)},
+		{"build.pip.index", c.Build.Pip.Index, "is not an https URL without credentials", "give the base address of a simple index, such as https://host/simple, or leave it out where no app has Python packages; credentials are an argument of with-packages", safeURL(c.Build.Pip.Index)},
 		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
 		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
 		{"scan.database.maxAge", c.Scan.Database.MaxAge.String(), "is not a positive duration", "give how old the database may be, such as 48h", c.Scan.Database.MaxAge > 0},
@@ -331,6 +340,11 @@ func cleanURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" && u.User == nil &&
 		!strings.ContainsAny(s, "?# \t\r\n")
+}
+
+// safeURL is for addresses that packages come from: https, or on this machine; or none.
+func safeURL(s string) bool {
+	return s == "" || cleanURL(s) && (strings.HasPrefix(s, "https:") || Local(s))
 }
 
 func goodBranch(s string) bool {

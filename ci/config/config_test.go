@@ -57,6 +57,8 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"base that is a flag":    {"build:\n", "build:\n  bases: {\"--platform=x\": \"node\"}\n", `slipway.yaml: build.bases: "--platform=x"`, "is not a name of an image"},
 		"npm over http":          {"npm: {registry: https://registry.npmjs.org}", "npm: {registry: http://registry.example/npm}", `slipway.yaml: build.npm.registry "http://registry.example/npm"`, "is not an https URL"},
 		"npm with a token":       {"npm: {registry: https://registry.npmjs.org}", "npm: {registry: https://u:p@registry.example}", `slipway.yaml: build.npm.registry "https://u:p@registry.example"`, "is not an https URL"},
+		"pip over http":          {"build:\n", "build:\n  pip: {index: http://index.example/simple}\n", `slipway.yaml: build.pip.index "http://index.example/simple"`, "is not an https URL"},
+		"pip with a query":       {"build:\n", "build:\n  pip: {index: 'https://index.example/simple?x'}\n", `slipway.yaml: build.pip.index "https://index.example/simple?x"`, "is not an https URL"},
 		"cluster namespace":      {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":                 {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":                 {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},

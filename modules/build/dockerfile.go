@@ -108,26 +108,69 @@ func (d *Dockerfile) Rewrite(
 	return base.WithExec(args).Directory("/out")
 }
 
-// Packages fetches what the npm lock files of an app pin (package-lock.json and
-// npm-shrinkwrap.json, outside of node_modules), each held to the lock file's
-// integrity. Nothing else of the app's is read, and nothing of it runs. The result's
-// folder holds result.json and, unless it is a refusal, the folder packages.
+// Packages fetches what the lock files of an app pin: npm's (package-lock.json and
+// npm-shrinkwrap.json) and pip's (requirements*.txt and what they include), outside of
+// node_modules and site-packages, each file held to the lock file's hash. Nothing else
+// of the app's is read, and nothing of it runs. The result's folder holds result.json
+// and, unless it is a refusal, the folder packages.
 //
-// Example: dagger -m modules/build call packages --source apps/shop --registry https://registry.example file --path result.json contents
+// Example: dagger -m modules/build call packages --source apps/shop --npm https://registry.example file --path result.json contents
 //
 // +cache="never"
 func (*Build) Packages(
 	ctx context.Context,
 	// The app's folder.
 	source *dagger.Directory,
-	// The base address of the registry that everything is fetched from.
-	registry string,
+	// The base address of the registry of npm's packages; without one,
+	// npm's lock files are refused.
+	// +optional
+	npm string,
+	// The base address of the simple index of Python packages; without one,
+	// requirements are refused.
+	// +optional
+	pip string,
+	// The credentials of registry and index, in .netrc's format.
+	// +optional
+	netrc *dagger.Secret,
+	// The service that answers for their addresses.
+	// +optional
+	service *dagger.Service,
+	// Where an address's host and port is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect []string,
 ) (*dagger.Directory, error) {
 	locks := source.Filter(dagger.DirectoryFilterOpts{
-		Include: []string{"**/package-lock.json", "**/npm-shrinkwrap.json"},
-		Exclude: []string{"**/node_modules/**"},
+		Include: []string{"**/package-lock.json", "**/npm-shrinkwrap.json", "**/*.txt"},
+		Exclude: []string{"**/node_modules/**", "**/site-packages/**"},
 	})
-	args := []string{"/step", "npm-fetch", "--out", "/out", "--source", "/source", "--registry", registry}
-	out, _, err := kept(ctx, runner().WithMountedDirectory("/source", locks), args)
-	return out, err
+	base, args := runner().WithMountedDirectory("/source", locks), []string{"/step", "packages-fetch", "--out", "/out", "--source", "/source"}
+	if npm != "" {
+		args = append(args, "--npm", npm)
+	}
+	if pip != "" {
+		args = append(args, "--pip", pip)
+	}
+	if netrc != nil {
+		base, args = base.WithMountedSecret("/secrets/netrc", netrc), append(args, "--netrc", "/secrets/netrc")
+	}
+	if service != nil {
+		base = base.WithServiceBinding("packages", service)
+		for _, c := range connect {
+			args = append(args, "--connect", c)
+		}
+	}
+	out, refused, err := kept(ctx, base, args)
+	if err != nil || refused || service == nil {
+		return out, err
+	}
+	return plain(ctx, out, "packages")
+}
+
+// plain is a folder as plain files. A service is another one in each session, and so
+// is what is read through it; as plain files it is known by its content again.
+func plain(ctx context.Context, folder *dagger.Directory, name string) (*dagger.Directory, error) {
+	if _, err := folder.Export(ctx, name); err != nil {
+		return nil, err
+	}
+	return dag.CurrentModule().Workdir(name), nil
 }

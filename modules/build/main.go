@@ -199,19 +199,10 @@ func (*Build) Pull(
 	base, args := reach(runner(), username, password, service, connect,
 		"/step", "pull", "--out", "/out", "--reference", reference)
 	out, refused, err := kept(ctx, base, args)
-	if err != nil || refused {
+	if err != nil || refused || service == nil {
 		return out, err
 	}
-	if service == nil {
-		return out, nil
-	}
-	// A service is another one in each session, and so is what is read through
-	// it. As plain files the image is known by its content again.
-	const files = "image"
-	if _, err := out.Export(ctx, files); err != nil {
-		return nil, err
-	}
-	return dag.CurrentModule().Workdir(files), nil
+	return plain(ctx, out, "image")
 }
 
 // Pack makes an image of a folder that holds a folder for each part, to publish

@@ -11,6 +11,9 @@
 // run ends with 125 and a last line on stderr when a limit was hit:
 //
 //	slipway-box: limit: memory: its processes took more than 4GiB of memory
+//
+// A last line names the packages that are not in DIR and that a command which fails has
+// asked for.
 package main
 
 import (
@@ -25,6 +28,7 @@ import (
 	"syscall"
 
 	"slipway/step"
+	"slipway/step/printable"
 )
 
 // exitLimit is run's exit code when the box stopped the command, or could not start
@@ -96,7 +100,7 @@ func run(args []string) int {
 	flags := flag.NewFlagSet("box run", flag.ContinueOnError)
 	limits.register(flags)
 	keepUser := flags.Bool("keep-user", false, "run it as the box's own user, root without capabilities if that is root")
-	packages := flags.String("packages", "", "folder of fetched packages, which the command finds in the registry that its npm asks")
+	packages := flags.String("packages", "", "folder of fetched packages, which the command finds in the registry that its npm and pip ask")
 	if err := flags.Parse(args); err != nil {
 		usageFault(err)
 	}
@@ -107,12 +111,17 @@ func run(args []string) int {
 		usageFault(err)
 	}
 	env := os.Environ()
+	var served *registry
 	if *packages != "" {
-		address, err := serveNPM(*packages)
-		if err != nil {
+		address := "http://" + registryAddress
+		var err error
+		if served, err = newRegistry(*packages, address); err != nil {
 			usageFault(err)
 		}
-		env = npmEnv(env, address)
+		if err := served.serve(); err != nil {
+			usageFault(err)
+		}
+		env = registryEnv(env, address)
 	}
 	s, err := NewSupervisor(limits)
 	if err != nil {
@@ -136,6 +145,8 @@ func run(args []string) int {
 	case hit != nil:
 		fmt.Fprintf(os.Stderr, "\nslipway-box: limit: %s: %s\n", hit.Limit, hit.Text)
 		return exitLimit
+	case code != 0 && code != exitLimit && served != nil && served.lacked() != "":
+		fmt.Fprintln(os.Stderr, "\nslipway-box:", printable.Line(served.lacked()))
 	}
 	return code
 }

@@ -12,7 +12,10 @@ import (
 	"slipway/build/step/commit"
 	"slipway/build/step/dockerfile"
 	"slipway/build/step/image"
-	"slipway/build/step/npm"
+	"slipway/build/step/packages"
+	"slipway/build/step/packages/npm"
+	"slipway/build/step/packages/pip"
+	"slipway/build/step/registry"
 	"slipway/step"
 	"slipway/step/result/build"
 )
@@ -100,13 +103,29 @@ func dockerfileCheck(name string, args []string) (string, func(context.Context) 
 	}, err
 }
 
-func npmFetch(name string, args []string) (string, func(context.Context) (any, error), error) {
+func packagesFetch(name string, args []string) (string, func(context.Context) (any, error), error) {
 	fs, out := flags(name)
-	source := fs.String("source", "", "folder of the app, of which only npm's lock files are read")
-	registry := fs.String("registry", "", "base address of the registry to fetch from")
+	source := fs.String("source", "", "folder of the app, of which only lock files are read")
+	var n npm.Source
+	fs.StringVar(&n.Registry, "npm", "", "base address of the registry that npm's packages are fetched from; its lock files are refused when absent")
+	var p pip.Source
+	fs.StringVar(&p.Index, "pip", "", "base address of the simple index that pip's packages are fetched from; requirements are refused when absent")
+	netrc := fs.String("netrc", "", "file with the credentials of registries and indexes, in .netrc's format")
+	var connect list
+	fs.Var(&connect, "connect", "where an address's host and port is reached, LOGICAL=ACTUAL; repeatable")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
-		fetched, err := npm.Fetch(ctx, filepath.Join(*out, build.PackagesFolder), npm.Input{Source: *source, Registry: *registry})
+		in := packages.Input{Source: *source, Sources: []packages.Source{n, p}}
+		var err error
+		if in.Reach.Connections, err = registry.ParseConnections(packages.Stage, connect); err != nil {
+			return nil, err
+		}
+		if *netrc != "" {
+			if in.Reach.Netrc, err = packages.ReadNetrc(*netrc); err != nil {
+				return nil, err
+			}
+		}
+		fetched, err := packages.Fetch(ctx, filepath.Join(*out, build.PackagesFolder), in)
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ var commands = map[string]command{
 	"normalize":          normalize,
 	"dockerfile-check":   dockerfileCheck,
 	"dockerfile-rewrite": dockerfileRewrite,
-	"npm-fetch":          npmFetch,
+	"packages-fetch":     packagesFetch,
 	"committed":          committed,
 	"publish":            publish,
 	"fetch-verify":       fetchVerify,

@@ -191,10 +191,13 @@ func TestDockerfileRewrite(t *testing.T) {
 	assert.Equal(t, "has no config for linux/amd64", fault.Reason)
 }
 
-func TestNPMFetch(t *testing.T) {
-	value, out, err := run(t, "npm-fetch", "--registry", "https://registry.invalid", "--source", app(t, map[string]string{"package-lock.json": `{"lockfileVersion":3,"packages":{}}`}))
+func TestPackagesFetch(t *testing.T) {
+	value, out, err := run(t, "packages-fetch", "--npm", "https://registry.invalid", "--source", app(t, map[string]string{"package-lock.json": `{"lockfileVersion":3,"packages":{}}`, "requirements.txt": "# none\n"}))
 	require.NoError(t, err)
-	assert.Equal(t, []any{map[string]any{"path": "package-lock.json", "digest": "sha256:e25b3e26894b0261fafd86d044f10b48e92e8cd8670493effd8207ff149019e5"}}, value["locks"])
+	assert.Equal(t, []any{
+		map[string]any{"path": "package-lock.json", "digest": "sha256:e25b3e26894b0261fafd86d044f10b48e92e8cd8670493effd8207ff149019e5"},
+		map[string]any{"path": "requirements.txt", "digest": "sha256:a59b054e8ef7a3a30bbc7135d8060cd4fad8572b6ef2332669f9798870f86caa"},
+	}, value["locks"])
 	assert.Equal(t, "[]\n", files(t, out)["packages/index.json"])
 }
 
@@ -213,7 +216,10 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"dockerfile-check", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
 		{[]string{"dockerfile-rewrite", "--source", "/nonexistent", "--display", "Dockerfile"}, "build", "Dockerfile"},
 		{[]string{"dockerfile-check", "--build-arg", "x"}, "build", `--build-arg "x"`},
-		{[]string{"npm-fetch", "--registry", "x"}, "build", `npm registry "x"`},
+		{[]string{"packages-fetch", "--npm", "x"}, "build", `npm registry "x"`},
+		{[]string{"packages-fetch", "--pip", "http://index.example"}, "build", `pip index "http://index.example"`},
+		{[]string{"packages-fetch", "--connect", "x"}, "build", `--connect "x"`},
+		{[]string{"packages-fetch", "--netrc", "/nonexistent"}, "build", "--netrc"},
 		{[]string{"publish", "--repository", "$(id)"}, "publish", `--repository "$(id)"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--connect", "x"}, "publish", `--connect "x"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --password-file"},
@@ -237,7 +243,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|npm-fetch|pack|publish|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|pack|packages-fetch|publish|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

@@ -51,6 +51,9 @@ func main() {
 		}
 		content, err := io.ReadAll(response.Body)
 		fmt.Println(response.Status, string(content), err)
+		if response.StatusCode != http.StatusOK {
+			os.Exit(1)
+		}
 	case "bomb":
 		for {
 			_ = exec.Command(os.Args[0], "bomb").Start()

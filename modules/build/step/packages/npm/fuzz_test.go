@@ -28,19 +28,19 @@ func FuzzParse(f *testing.F) {
 		f.Add(`{"lockfileVersion":3,"packages":{` + entry + `}}`)
 	}
 	f.Fuzz(func(t *testing.T, content string) {
-		packages, err := parse("package-lock.json", []byte(content), registry, 100)
+		pinned, err := parse("package-lock.json", []byte(content), registry, 100)
 		if err != nil {
 			steptest.Refused(t, err)
 			return
 		}
-		for _, p := range packages {
-			u, err := url.Parse(p.url)
+		for _, p := range pinned {
+			u, err := url.Parse(p.URL)
 			require.NoError(t, err)
 			assert.Equal(t, "https://registry.example", u.Scheme+"://"+u.Host)
 			assert.True(t, strings.HasPrefix(u.Path, "/npm/"), u.Path)
 			assert.False(t, slices.Contains(strings.Split(u.Path, "/"), ".."), u.Path)
-			assert.Regexp(t, packageName, p.name)
-			assert.NotEmpty(t, p.sums)
+			assert.Regexp(t, packageName, p.Name)
+			assert.NotEmpty(t, p.Sums)
 		}
 	})
 }

@@ -1,8 +1,8 @@
-// Package npm fetches what an npm lock file pins, so that npm ci needs no network.
-// It reads lock files only, and runs nothing of an app's.
+// Package npm reads npm's lock files.
 package npm
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -13,26 +13,57 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/build/step/packages"
 	"slipway/step"
+	"slipway/step/result/build"
 )
-
-// Stage is the stage of this package's faults.
-const Stage = "build"
 
 // anew is how a lock file is made anew.
 const anew = "run npm install in the lock file's folder with npm 7 or newer, and commit the lock file"
 
-// pinned is a tarball that lock files name.
-type pinned struct {
-	name, version string
-	// path is the tarball's in the registry that the lock file names, url where it
-	// is fetched.
-	path, url string
-	// integrity is the lock file's; algorithm and sums are what counts of it.
-	integrity, algorithm string
-	sums                 []string
-	// at is the lock file and the entry.
-	at string
+// Source is npm's lock files: of each folder the one that npm would take.
+type Source struct {
+	// Registry is the base of the addresses that packages are fetched from; empty for
+	// none.
+	Registry string
+}
+
+// Origin is of packages.Source.
+func (s Source) Origin() packages.Origin {
+	return packages.Origin{Manager: build.NPM, What: "npm registry", Address: s.Registry, Setting: "build.npm.registry", Anew: anew}
+}
+
+// Pin is of packages.Source. Faults are parse's, and KindInput where the platform has
+// no registry.
+func (s Source) Pin(_ context.Context, app *packages.App, client *packages.Client) ([]packages.Pinned, error) {
+	var all []packages.Pinned
+	for _, file := range locks(app.Files) {
+		if client == nil {
+			return nil, s.Origin().Missing(file)
+		}
+		content, err := app.Lock(file)
+		if err != nil {
+			return nil, err
+		}
+		pinned, err := parse(file, content, client.Base, app.Packages)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, pinned...)
+	}
+	return all, nil
+}
+
+// locks are the paths of the lock files that npm would take, in order.
+func locks(files []string) []string {
+	found := map[string]string{}
+	for _, file := range files {
+		dir, name := path.Split(file)
+		if i := slices.Index(build.LockFiles, name); i >= 0 && (found[dir] == "" || i == 0) {
+			found[dir] = file
+		}
+	}
+	return slices.Sorted(maps.Values(found))
 }
 
 // entry is what a lock file says about a folder of packages.
@@ -61,29 +92,26 @@ func (l *list) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(l))
 }
 
-// maxRefusals is how many entries of a lock file a refusal names.
-const maxRefusals = 20
-
 // parse reads a lock file of version 2 or 3 and returns the tarballs that it pins, in
 // the order of their entries.
 //
 // Faults are KindInput for what is no such file or is inconsistent, KindPolicy for
 // packages that are not pinned or lie elsewhere than in the registry; they name each.
-func parse(file string, content []byte, registry *url.URL, most int) ([]pinned, error) {
+func parse(file string, content []byte, registry *url.URL, most int) ([]packages.Pinned, error) {
 	var lock struct {
 		Version  int              `json:"lockfileVersion"`
 		Packages map[string]entry `json:"packages"`
 	}
 	if err := json.Unmarshal(content, &lock); err != nil {
-		return nil, step.Input(Stage, file, "is no lock file of npm: "+err.Error(), anew).Because(err)
+		return nil, step.Input(packages.Stage, file, "is no lock file of npm: "+err.Error(), anew).Because(err)
 	}
 	if lock.Version != 2 && lock.Version != 3 || lock.Packages == nil {
-		return nil, step.Input(Stage, file, fmt.Sprintf("has lockfileVersion %d, and 2 or 3 is needed", lock.Version), anew)
+		return nil, step.Input(packages.Stage, file, fmt.Sprintf("has lockfileVersion %d, and 2 or 3 is needed", lock.Version), anew)
 	}
 	if len(lock.Packages) > most {
-		return nil, step.Policy(Stage, file, fmt.Sprintf("names %d packages, more than %d", len(lock.Packages), most), "depend on fewer packages")
+		return nil, step.Policy(packages.Stage, file, fmt.Sprintf("names %d packages, more than %d", len(lock.Packages), most), "depend on fewer packages")
 	}
-	var all []pinned
+	var all []packages.Pinned
 	var refusals []string
 	for _, key := range slices.Sorted(maps.Keys(lock.Packages)) {
 		e := lock.Packages[key]
@@ -95,15 +123,12 @@ func parse(file string, content []byte, registry *url.URL, most int) ([]pinned, 
 			refusals = append(refusals, fmt.Sprintf("%.200q %s", key, reason))
 			continue
 		}
-		p.at = fmt.Sprintf("%s: %.200q", file, key)
+		p.At = fmt.Sprintf("%s: %.200q", file, key)
 		all = append(all, p)
 	}
 	if len(refusals) > 0 {
-		if more := len(refusals) - maxRefusals; more > 0 {
-			refusals = append(refusals[:maxRefusals], fmt.Sprintf("and %d more", more))
-		}
-		return nil, step.Policy(Stage, file, "names packages that are not pinned, or not in a registry such as "+registry.Redacted(),
-			"take each from that registry, where npm install notes its sha512 (a lock file can be left out by .dockerignore)", refusals...)
+		return nil, step.Policy(packages.Stage, file, "names packages that are not pinned, or not in a registry such as "+registry.Redacted(),
+			"take each from that registry, where npm install notes its sha512 (a lock file can be left out by .dockerignore)", packages.Few(refusals)...)
 	}
 	return all, nil
 }
@@ -158,63 +183,55 @@ var (
 )
 
 // pin returns what an entry names, or why it is refused.
-func (e entry) pin(key string, registry *url.URL) (pinned, string) {
-	p := pinned{name: e.Name, version: e.Version, integrity: e.Integrity}
-	if p.name == "" {
-		_, p.name, _ = cutLast("/"+key, "/node_modules/")
+func (e entry) pin(key string, registry *url.URL) (packages.Pinned, string) {
+	p := packages.Pinned{Name: e.Name, Version: e.Version, Integrity: e.Integrity}
+	if p.Name == "" {
+		_, p.Name, _ = cutLast("/"+key, "/node_modules/")
 	}
-	if len(p.name) > 214 || !packageName.MatchString(p.name) {
-		return p, fmt.Sprintf("is no name of a package: %.80q", p.name)
+	if len(p.Name) > 214 || !packageName.MatchString(p.Name) {
+		return p, fmt.Sprintf("is no name of a package: %.80q", p.Name)
 	}
-	if len(p.version) > 256 || !versionName.MatchString(p.version) {
-		return p, fmt.Sprintf("has no version: %.80q", p.version)
+	if len(p.Version) > 256 || !versionName.MatchString(p.Version) {
+		return p, fmt.Sprintf("has no version: %.80q", p.Version)
 	}
-	if reason := p.locate(e.Resolved, registry); reason != "" {
+	if reason := locate(&p, e.Resolved, registry); reason != "" {
 		return p, reason
 	}
 	if e.Integrity == "" {
 		return p, "has no integrity"
 	}
-	return p, p.sum()
+	return p, sum(&p)
 }
 
 // locate says where the package is fetched.
-func (p *pinned) locate(resolved string, registry *url.URL) (reason string) {
+func locate(p *packages.Pinned, resolved string, registry *url.URL) (reason string) {
 	// Where every registry has it, below its own path.
-	usual := "/" + p.name + "/-/" + path.Base(p.name) + "-" + p.version + ".tgz"
+	usual := "/" + p.Name + "/-/" + path.Base(p.Name) + "-" + p.Version + ".tgz"
 	if resolved == "" {
 		// npm leaves it out where it is told to.
-		p.path, p.url = usual, registry.JoinPath(usual).String()
+		p.Path, p.URL = usual, registry.JoinPath(usual).String()
 		return ""
 	}
 	from, err := url.Parse(resolved)
 	switch {
 	case err != nil || from.Host == "" || from.User != nil || from.RawQuery != "" || from.Fragment != "" || from.Opaque != "":
-		return fmt.Sprintf("comes from %.200q, which is no plain address of a registry", redacted(resolved))
+		return fmt.Sprintf("comes from %.200q, which is no plain address of a registry", packages.Redacted(resolved))
 	case len(from.Path) > 1024 || !plainPath.MatchString(from.Path):
 		return fmt.Sprintf("comes from %.200q, whose path is not plain", resolved)
 	}
-	p.path = from.Path
+	p.Path = from.Path
 	base := strings.TrimSuffix(registry.Path, "/")
 	switch {
 	case from.Scheme == registry.Scheme && from.Host == registry.Host && strings.HasPrefix(from.Path, base+"/"):
-		p.url = from.String()
+		p.URL = from.String()
 	case from.Scheme == "https" && strings.HasSuffix(from.Path, usual):
 		// Another registry's address of the very package: the platform's has it, too, and
 		// the integrity says whether it is the same. The other one is not asked.
-		p.url = registry.JoinPath(usual).String()
+		p.URL = registry.JoinPath(usual).String()
 	default:
-		return fmt.Sprintf("comes from %.200q, which is neither in the platform's registry nor a registry's address of %s@%s", resolved, p.name, p.version)
+		return fmt.Sprintf("comes from %.200q, which is neither in the platform's registry nor a registry's address of %s@%s", resolved, p.Name, p.Version)
 	}
 	return ""
-}
-
-// redacted is an address without a password.
-func redacted(address string) string {
-	if u, err := url.Parse(address); err == nil {
-		return u.Redacted()
-	}
-	return address
 }
 
 // algorithms are the hashes that pin, the strongest first, by their length in bytes.
@@ -224,25 +241,25 @@ var algorithms = []struct {
 }{{"sha512", 64}, {"sha384", 48}, {"sha256", 32}}
 
 // sum reads the integrity: of its strongest algorithm, any sum may be the file's.
-func (p *pinned) sum() (reason string) {
+func sum(p *packages.Pinned) (reason string) {
 	for _, algorithm := range algorithms {
-		for _, word := range strings.Fields(p.integrity) {
-			name, sum, _ := strings.Cut(word, "-")
+		for _, word := range strings.Fields(p.Integrity) {
+			name, encoded, _ := strings.Cut(word, "-")
 			if name != algorithm.name {
 				continue
 			}
-			sum, _, _ = strings.Cut(sum, "?")
-			bytes, err := base64.StdEncoding.DecodeString(sum)
+			encoded, _, _ = strings.Cut(encoded, "?")
+			bytes, err := base64.StdEncoding.DecodeString(encoded)
 			if err != nil || len(bytes) != algorithm.size {
 				return fmt.Sprintf("has an integrity that is no %s: %.200q", algorithm.name, word)
 			}
-			p.algorithm, p.sums = algorithm.name, append(p.sums, string(bytes))
+			p.Algorithm, p.Sums = algorithm.name, append(p.Sums, string(bytes))
 		}
-		if p.sums != nil {
+		if p.Sums != nil {
 			return ""
 		}
 	}
-	return fmt.Sprintf("is pinned by %.80q only, which is no sha256, sha384 or sha512", p.integrity)
+	return fmt.Sprintf("is pinned by %.80q only, which is no sha256, sha384 or sha512", p.Integrity)
 }
 
 // cutLast cuts around the last instance of sep.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/build/step/packages"
 	"slipway/step"
 	"slipway/step/result/build"
 	"slipway/step/steptest"
@@ -73,13 +73,23 @@ func lock(t *testing.T, path string, entries map[string]any) {
 	require.NoError(t, os.WriteFile(path, data, 0o644))
 }
 
+// input is what Fetch is told about npm.
+type input struct {
+	Source, Registry string
+	Limits           packages.Limits
+}
+
+func fetch(ctx context.Context, out string, in input) (build.Fetched, error) {
+	return packages.Fetch(ctx, out, packages.Input{Source: in.Source, Sources: []packages.Source{Source{Registry: in.Registry}}, Limits: in.Limits})
+}
+
 type fields = map[string]any
 
 // elsewhere is a registry that lock files name, and that nobody asks.
 const elsewhere = "https://elsewhere.invalid/npm/"
 
 // small are limits that a test can reach.
-var small = Limits{Packages: 10, Lock: 4 << 10, Tarball: 100, Total: 150, Try: 10 * time.Second, Pause: 1}
+var small = packages.Limits{Packages: 10, Lock: 4 << 10, File: 100, Total: 150, Try: 10 * time.Second, Pause: 1}
 
 func refusal(t *testing.T, err error) *step.Fault {
 	t.Helper()
@@ -123,7 +133,7 @@ func TestFetchTakesWhatTheLockFilesPin(t *testing.T) {
 	out := t.TempDir()
 	limits := small
 	limits.Lock, limits.Packages = 1<<20, 20
-	fetched, err := Fetch(t.Context(), out, Input{Source: source, Registry: s.URL + "/base/", Limits: limits})
+	fetched, err := fetch(t.Context(), out, input{Source: source, Registry: s.URL + "/base/", Limits: limits})
 	require.NoError(t, err)
 	assert.Equal(t, 5, fetched.Packages)
 	assert.EqualValues(t, 6, fetched.Bytes)
@@ -159,7 +169,7 @@ func readIndex(t *testing.T, out string) []build.Package {
 
 func TestAnAppWithoutLockFilesHasNoPackages(t *testing.T) {
 	out := t.TempDir()
-	fetched, err := Fetch(t.Context(), out, Input{Source: t.TempDir(), Registry: "https://registry.invalid"})
+	fetched, err := fetch(t.Context(), out, input{Source: t.TempDir(), Registry: "https://registry.invalid"})
 	require.NoError(t, err)
 	assert.Equal(t, build.Fetched{Locks: []build.Lock{}}, fetched)
 	assert.Empty(t, readIndex(t, out))
@@ -214,7 +224,7 @@ func TestLockFilesThatDoNotPinAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
-			_, err := Fetch(t.Context(), out, Input{Source: app(t, map[string]any{tc.key: tc.entry}), Registry: "https://registry.invalid/npm"})
+			_, err := fetch(t.Context(), out, input{Source: app(t, map[string]any{tc.key: tc.entry}), Registry: "https://registry.invalid/npm"})
 			f := refusal(t, err)
 			assert.Equal(t, step.KindPolicy, f.Kind)
 			assert.Equal(t, "package-lock.json", f.Input)
@@ -225,12 +235,19 @@ func TestLockFilesThatDoNotPinAreRefused(t *testing.T) {
 	}
 }
 
+func TestWithoutARegistryAnAppHasNoLockFile(t *testing.T) {
+	_, err := fetch(t.Context(), t.TempDir(), input{Source: app(t, map[string]any{})})
+	f := refusal(t, err)
+	assert.Equal(t, []any{step.KindInput, "package-lock.json"}, []any{f.Kind, f.Input})
+	assert.Contains(t, f.Mend, "build.npm.registry")
+}
+
 func TestARefusalNamesAFewOfManyPackages(t *testing.T) {
 	entries := map[string]any{}
 	for i := range 25 {
 		entries[fmt.Sprintf("node_modules/p%02d", i)] = fields{"version": "1.0.0"}
 	}
-	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: app(t, entries), Registry: "https://registry.invalid"})
+	_, err := fetch(t.Context(), t.TempDir(), input{Source: app(t, entries), Registry: "https://registry.invalid"})
 	f := refusal(t, err)
 	require.Len(t, f.Details, 21)
 	assert.Equal(t, `"node_modules/p00" has no integrity`, f.Details[0])
@@ -242,20 +259,20 @@ func TestWhatIsNoLockFileIsRefused(t *testing.T) {
 	for name, tc := range map[string]struct {
 		content, reason string
 		kind            step.Kind
-		limits          Limits
+		limits          packages.Limits
 	}{
-		"no JSON":         {"{", "is no lock file of npm", step.KindInput, Limits{}},
-		"version 1":       {`{"lockfileVersion":1,"dependencies":{}}`, "has lockfileVersion 1, and 2 or 3 is needed", step.KindInput, Limits{}},
-		"no packages":     {`{"lockfileVersion":3}`, "2 or 3 is needed", step.KindInput, Limits{}},
-		"version 4":       {`{"lockfileVersion":4,"packages":{}}`, "has lockfileVersion 4", step.KindInput, Limits{}},
-		"another shape":   {`{"lockfileVersion":3,"packages":{"node_modules/a":[]}}`, "is no lock file of npm", step.KindInput, Limits{}},
-		"100000 packages": {many, "names 100001 packages, more than 10000", step.KindPolicy, Limits{}},
+		"no JSON":         {"{", "is no lock file of npm", step.KindInput, packages.Limits{}},
+		"version 1":       {`{"lockfileVersion":1,"dependencies":{}}`, "has lockfileVersion 1, and 2 or 3 is needed", step.KindInput, packages.Limits{}},
+		"no packages":     {`{"lockfileVersion":3}`, "2 or 3 is needed", step.KindInput, packages.Limits{}},
+		"version 4":       {`{"lockfileVersion":4,"packages":{}}`, "has lockfileVersion 4", step.KindInput, packages.Limits{}},
+		"another shape":   {`{"lockfileVersion":3,"packages":{"node_modules/a":[]}}`, "is no lock file of npm", step.KindInput, packages.Limits{}},
+		"100000 packages": {many, "names 100001 packages, more than 10000", step.KindPolicy, packages.Limits{}},
 		"large":           {`{"lockfileVersion":3,"packages":{}}` + strings.Repeat(" ", 5<<10), "is larger than 4096 bytes", step.KindPolicy, small},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.WriteFile(dir+"/package-lock.json", []byte(tc.content), 0o644))
-			_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir, Registry: "https://registry.invalid", Limits: tc.limits})
+			_, err := fetch(t.Context(), t.TempDir(), input{Source: dir, Registry: "https://registry.invalid", Limits: tc.limits})
 			f := refusal(t, err)
 			assert.Equal(t, tc.kind, f.Kind)
 			assert.Contains(t, f.Reason, tc.reason)
@@ -263,7 +280,7 @@ func TestWhatIsNoLockFileIsRefused(t *testing.T) {
 	}
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink("/etc/passwd", dir+"/package-lock.json"))
-	_, err := Fetch(t.Context(), t.TempDir(), Input{Source: dir, Registry: "https://registry.invalid"})
+	_, err := fetch(t.Context(), t.TempDir(), input{Source: dir, Registry: "https://registry.invalid"})
 	assert.Equal(t, "is no file", refusal(t, err).Reason)
 }
 
@@ -282,7 +299,7 @@ func TestOneAddressIsOnePackage(t *testing.T) {
 		{"version": "1.0.1", "resolved": a["resolved"], "integrity": a["integrity"]},
 		{"name": "b", "version": "1.0.0", "resolved": a["resolved"], "integrity": a["integrity"]},
 	} {
-		_, err := Fetch(t.Context(), t.TempDir(), Input{Registry: "https://registry.invalid", Source: app(t, map[string]any{"node_modules/a": a, "node_modules/b/node_modules/a": other})})
+		_, err := fetch(t.Context(), t.TempDir(), input{Registry: "https://registry.invalid", Source: app(t, map[string]any{"node_modules/a": a, "node_modules/b/node_modules/a": other})})
 		f := refusal(t, err)
 		assert.Equal(t, step.KindPolicy, f.Kind)
 		assert.Contains(t, f.Reason, "from the same address")
@@ -336,7 +353,7 @@ func TestWhatARegistryAnswersIsHeldToTheLockFile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, nil, tc.answer)
 			out := t.TempDir()
-			_, err := Fetch(t.Context(), out, Input{Registry: s.URL, Limits: small, Source: app(t, map[string]any{
+			_, err := fetch(t.Context(), out, input{Registry: s.URL, Limits: small, Source: app(t, map[string]any{
 				"node_modules/a": fields{"version": "1.0.0", "resolved": elsewhere + "a/-/a-1.0.0.tgz", "integrity": integrity("a")},
 			})})
 			f := refusal(t, err)
@@ -351,25 +368,10 @@ func TestWhatARegistryAnswersIsHeldToTheLockFile(t *testing.T) {
 	assert.Empty(t, neighbour.asked)
 }
 
-// TestANameOfThisMachineIsNotDialled is for what a redirect's name stands for.
-func TestANameOfThisMachineIsNotDialled(t *testing.T) {
-	neighbour := serve(t, nil, nil)
-	u, err := url.Parse(neighbour.URL)
-	require.NoError(t, err)
-	dial := guarded("registry.invalid")
-	for _, host := range []string{"127.0.0.1", "localhost"} {
-		_, err := dial(context.Background(), "tcp", host+":"+u.Port())
-		require.ErrorContains(t, err, "is an address of this machine or beside it", host)
-	}
-	c, err := guarded("127.0.0.1")(context.Background(), "tcp", u.Host)
-	require.NoError(t, err)
-	require.NoError(t, c.Close())
-}
-
 func TestPackagesTogetherAreBounded(t *testing.T) {
 	content := strings.Repeat("x", 80)
 	s := serve(t, map[string]string{"/a/-/a-1.0.0.tgz": content, "/b/-/b-1.0.0.tgz": content}, nil)
-	_, err := Fetch(t.Context(), t.TempDir(), Input{Registry: s.URL, Limits: small, Source: app(t, map[string]any{
+	_, err := fetch(t.Context(), t.TempDir(), input{Registry: s.URL, Limits: small, Source: app(t, map[string]any{
 		"node_modules/a": fields{"version": "1.0.0", "integrity": integrity(content)},
 		"node_modules/b": fields{"version": "1.0.0", "integrity": integrity(content)},
 	})})
@@ -379,8 +381,8 @@ func TestPackagesTogetherAreBounded(t *testing.T) {
 }
 
 func TestRegistriesThatAreNoneAreRefused(t *testing.T) {
-	for _, address := range []string{"", "http://registry.example/", "ftp://registry.example", "registry.example", "https://u:p@registry.example/", "https://registry.example/?x", "file:///x", "https:///x", "%"} {
-		_, err := Fetch(t.Context(), t.TempDir(), Input{Source: t.TempDir(), Registry: address})
+	for _, address := range []string{"http://registry.example/", "ftp://registry.example", "registry.example", "https://u:p@registry.example/", "https://registry.example/?x", "file:///x", "https:///x", "%"} {
+		_, err := fetch(t.Context(), t.TempDir(), input{Source: t.TempDir(), Registry: address})
 		f := refusal(t, err)
 		assert.Equal(t, step.KindInput, f.Kind, address)
 		assert.NotContains(t, f.Error(), "u:p@")
