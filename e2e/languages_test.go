@@ -30,11 +30,18 @@ func newService(t *testing.T, p *platform, name string) service {
 	folder := filepath.Join(repository(), "e2e", "testdata", name)
 	s := service{name: name, dir: withApp(t, name, folder, read(t, filepath.Join(folder, "app.yaml")))}
 	const none = "      allow: []\n"
-	rules := read(t, filepath.Join(s.dir, "slipway.yaml"))
-	require.Contains(t, rules, none)
-	write(t, filepath.Join(s.dir, "slipway.yaml"), strings.Replace(rules, none, "      allow: ["+p.sandbox+"/bases/*]\n", 1))
+	s.rule(t, none, "      allow: ["+p.sandbox+"/bases/*]\n")
 	s.commit(t, map[string]string{})
 	return s
+}
+
+// rule changes the platform's configuration.
+func (s service) rule(t *testing.T, old, new string) {
+	t.Helper()
+	file := filepath.Join(s.dir, "slipway.yaml")
+	rules := read(t, file)
+	require.Contains(t, rules, old)
+	write(t, file, strings.Replace(rules, old, new, 1))
 }
 
 // read reads a file of the app.

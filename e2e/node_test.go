@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ func TestLanguageNode(t *testing.T) {
 	base := debianBase(t, p, "bases/node", "nodejs", "npm")
 	s := newService(t, p, "ages")
 	dockerfile := strings.Replace(s.read(t, "Dockerfile"), "FROM base ", "FROM "+base+" ", 1)
+	registry, err := exec.CommandContext(t.Context(), "npm", "config", "get", "registry").Output()
+	require.NoError(t, err, "npm says which registry this machine takes its packages from")
+	s.rule(t, "build:\n", "build:\n  npm: {registry: "+strings.TrimRight(string(registry), "/\n")+"}\n")
 	s.commit(t, map[string]string{"Dockerfile": dockerfile})
 
 	out, err := s.app(p, "test")

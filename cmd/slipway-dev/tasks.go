@@ -77,9 +77,16 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 // bootstrap makes base images of Debian's packages.
 var bootstrap = engine.Package{Name: "mmdebstrap", Paths: []string{"/usr/bin/mmdebstrap"}}
 
+// npm says which registry this machine takes its packages from.
+var npm = engine.Package{Name: "npm", Paths: []string{"/usr/bin/npm"}}
+
 // testLanguages tests services in languages whose toolchains and packages are not Go's.
 func testLanguages(ctx context.Context, launcher *engine.Launcher) error {
-	if err := engine.Install(ctx, launcher.Progress, []engine.Package{bootstrap}); err != nil {
+	needed := []engine.Package{bootstrap}
+	if _, err := exec.LookPath(npm.Name); err != nil {
+		needed = append(needed, npm)
+	}
+	if err := engine.Install(ctx, launcher.Progress, needed); err != nil {
 		return err
 	}
 	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,languages", "-run=^TestLanguage", "./e2e")
@@ -114,7 +121,7 @@ var slowModules = []string{"modules/sign/kms"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK
 // image's caches, CoreDNS's are its plugins. There is nothing of ours to test.
-var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
+var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
 
 // vetAndTest is the work of the unit tests.
 func vetAndTest(ctx context.Context) func(dir string, packages []string, out io.Writer) error {
