@@ -102,7 +102,7 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 
 // archives builds the image for each platform, as OCI tarballs, and notes in the box
 // what its network was used for.
-func (r recipe) archives(ctx context.Context, held *box) (map[string]*dagger.File, error) {
+func (r recipe) archives(ctx context.Context, held *Box) (map[string]*dagger.File, error) {
 	archives := map[string]*dagger.File{}
 	err := networked(ctx, held, func(id string) error {
 		r.network = id
@@ -309,7 +309,7 @@ func (r recipe) image(ctx context.Context, folder *dagger.Directory, platform st
 
 // dockerfileTest runs an app's tests: it builds the stage that app.yaml names for
 // them, and returns what its last command printed. A command that fails is a refusal.
-func (a *App) dockerfileTest(ctx context.Context, settings *config.App, held *box) (output string, err error) {
+func (a *App) dockerfileTest(ctx context.Context, settings *config.App, held *Box) (output string, err error) {
 	binaries, err := a.binaries(ctx, settings, "")
 	if err != nil {
 		return "", err

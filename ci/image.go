@@ -31,7 +31,7 @@ type Image struct {
 	// +private
 	Layout *dagger.Directory
 	// +private
-	Box box
+	Box Box
 }
 
 // OciLayout is the image as an OCI image layout.

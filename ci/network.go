@@ -15,12 +15,12 @@ import (
 	"slipway/step/result/build"
 )
 
-// box is what a part of an app's build is held to.
-type box = build.Box
+// Box is what a part of an app's build is held to.
+type Box = build.Box
 
 // box is what a stage is held to, build or test: the hosts that app.yaml asks for, of
 // those that the platform allows, and the limits.
-func (a *App) box(settings *config.App, stage string) (*box, error) {
+func (a *App) box(settings *config.App, stage string) (*Box, error) {
 	c, err := a.Slipway.config()
 	if err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func (a *App) box(settings *config.App, stage string) (*box, error) {
 //
 // A cache volume belongs to the module that names it; that is why the module that
 // builds names it.
-func networked(ctx context.Context, b *box, run func(id string) error) (err error) {
+func networked(ctx context.Context, b *Box, run func(id string) error) (err error) {
 	if len(b.Network) == 0 {
 		return run("")
 	}
@@ -73,7 +73,7 @@ func networked(ctx context.Context, b *box, run func(id string) error) (err erro
 }
 
 // noted adds what a gateway says that it was used for.
-func noted(b *box, text string) error {
+func noted(b *Box, text string) error {
 	var usage build.Usage
 	if err := json.Unmarshal([]byte(text), &usage); err != nil {
 		return fmt.Errorf("what the gateway of the box was used for: %w", err)

@@ -33,10 +33,10 @@ type Provenance struct {
 
 // BuildDefinition is what was built from what.
 type BuildDefinition struct {
-	BuildType            string            `json:"buildType"`
-	ExternalParameters   Parameters        `json:"externalParameters"`
-	InternalParameters   Internal          `json:"internalParameters"`
-	ResolvedDependencies []Descriptor      `json:"resolvedDependencies"`
+	BuildType            string       `json:"buildType"`
+	ExternalParameters   Parameters   `json:"externalParameters"`
+	InternalParameters   Internal     `json:"internalParameters"`
+	ResolvedDependencies []Descriptor `json:"resolvedDependencies"`
 }
 
 // Internal are what the platform chose.
@@ -98,8 +98,8 @@ type Build struct {
 	// Platforms that the image is for.
 	Platforms []string
 	// Box is what the app's own commands were held to.
-	Box *build.Box
-	Runner    Runner
+	Box    *build.Box
+	Runner Runner
 	// Invocation is the run's URL; empty on a laptop.
 	Invocation string
 }
