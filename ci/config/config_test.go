@@ -57,6 +57,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"base that is a flag":    {"build:\n", "build:\n  bases: {\"--platform=x\": \"node\"}\n", `slipway.yaml: build.bases: "--platform=x"`, "is not a name of an image"},
 		"npm over http":          {"build:\n", "build:\n  npm: {registry: http://registry.example/npm}\n", `slipway.yaml: build.npm.registry "http://registry.example/npm"`, "is not an https URL"},
 		"npm with a token":       {"build:\n", "build:\n  npm: {registry: https://u:p@registry.example}\n", `slipway.yaml: build.npm.registry "https://u:p@registry.example"`, "is not an https URL"},
+		"wildcard of hosts":      {"build:\n", "build:\n  network: [\"*.example.org:443\"]\n", `slipway.yaml: build.network: "*.example.org:443"`, "names no host"},
 		"cluster namespace":      {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":                 {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":                 {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},
