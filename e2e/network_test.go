@@ -103,7 +103,7 @@ func TestNetworkOfNamedHosts(t *testing.T) {
 	for env, verdict := range map[string]string{"dev": "pass", "production": "refuse"} {
 		text, err := p.call(dir, p.options(), "inspect", "--reference", reference, "--env", env, "text")
 		require.NoError(t, err)
-		assert.Regexp(t, verdict+` +box: .*with a network of `+regexp.QuoteMeta(named)+`; reached: `+regexp.QuoteMeta(named)+` \(1 connections, [0-9]+ bytes sent, [0-9]+ received\); [0-9]+ requests were refused`, text)
+		assert.Regexp(t, `box +`+verdict+` .*with a network of `+regexp.QuoteMeta(named)+`; reached: `+regexp.QuoteMeta(named)+` \(1 connections, [0-9]+ bytes sent, [0-9]+ received\); [0-9]+ requests were refused`, text)
 		assert.Contains(t, text, "1 tests have passed, with a network of "+named)
 	}
 
