@@ -59,8 +59,9 @@ func networked(ctx context.Context, b *Box, run func(id string) error) (err erro
 		return step.Infrastructure("build", "the gateway of the box", "can't be started: "+err.Error(), "see what it says; the engine has to run services")
 	}
 	defer func() {
-		_, stopErr := gateway.Stop(context.WithoutCancel(ctx), dagger.ServiceStopOpts{Kill: true})
-		err = errors.Join(err, stopErr)
+		if _, stopErr := gateway.Stop(context.WithoutCancel(ctx), dagger.ServiceStopOpts{Kill: true}); stopErr != nil {
+			err = errors.Join(err, stopErr)
+		}
 	}()
 	if err := run(id); err != nil {
 		return err

@@ -68,8 +68,9 @@ func (b *Build) networked(ctx context.Context, hosts []string, run func(id strin
 		return "", fmt.Errorf("build: infrastructure failure: the gateway of the box can't be started: %w\n  mend: see what it says; the engine has to run services", err)
 	}
 	defer func() {
-		_, stopErr := gateway.Stop(context.WithoutCancel(ctx), dagger.ServiceStopOpts{Kill: true})
-		err = errors.Join(err, stopErr)
+		if _, stopErr := gateway.Stop(context.WithoutCancel(ctx), dagger.ServiceStopOpts{Kill: true}); stopErr != nil {
+			err = errors.Join(err, stopErr)
+		}
 	}()
 	if err := run(id); err != nil {
 		return "", err
