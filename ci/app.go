@@ -90,9 +90,9 @@ func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
 func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("apps/" + a.Name) }
 
 // Test runs the app's own tests and says how each package's went; failing ones are
-// a refusal, and so are none. They run without a network, as an ordinary user, within
-// the limits of slipway.yaml. The test of an app without Go code and without test.target
-// is its build.
+// a refusal, and so are none. They run as an ordinary user, within the limits of
+// slipway.yaml, and without a network but for the hosts of test.network. The test of an
+// app without Go code and without test.target is its build.
 //
 // Example: dagger call app --name hello test
 //
@@ -132,23 +132,38 @@ func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err 
 	if err != nil {
 		return tests, "", err
 	}
+	held, err := a.box(settings, "test")
+	if err != nil {
+		return tests, "", err
+	}
 	if settings.Build.Package != "" {
 		app, err := a.goApp(settings)
 		if err != nil {
 			return tests, "", err
 		}
-		if err := decode(ctx, app.Test(), &tests); err != nil {
+		out := app.Test(dagger.BuildGoAppTestOpts{Hosts: settings.Test.Network})
+		if err := decode(ctx, out, &tests); err != nil {
 			return tests, "", err
+		}
+		if len(settings.Test.Network) > 0 {
+			text, err := out.File(build.UsageFile).Contents(ctx)
+			if err != nil {
+				return tests, "", err
+			}
+			if err := noted(held, text); err != nil {
+				return tests, "", err
+			}
 		}
 	}
 	if settings.Test.Target != "" {
 		var stage build.TestPackage
-		if stage, output, err = a.dockerfileTest(ctx, settings); err != nil {
+		if stage, output, err = a.dockerfileTest(ctx, settings, held); err != nil {
 			return tests, "", err
 		}
 		tests.Packages = append(tests.Packages, stage)
 		tests.Add(stage.Counts)
 	}
+	tests.Box = held
 	return tests, output, nil
 }
 
@@ -224,6 +239,10 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 	if err != nil {
 		return nil, err
 	}
+	held, err := a.box(settings, "build")
+	if err != nil {
+		return nil, err
+	}
 	labels := settings.Labels()
 	var revision string
 	if settings.Build.Version != "" {
@@ -242,7 +261,7 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 	case config.KindGo:
 		out = dag.Build().Assemble(a.Name, a.source(), binaries, settings.Arches(), settings.Port, labels)
 	case config.KindDockerfile:
-		images, err := a.recipe(settings, binaries).archives(ctx)
+		images, err := a.recipe(settings, binaries).archives(ctx, held)
 		if err != nil {
 			return nil, err
 		}
@@ -256,5 +275,5 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 	if err := decode(ctx, out, &built); err != nil {
 		return nil, err
 	}
-	return &Image{Digest: built.Digest, Tree: built.Revision, App: a, Layout: out.Directory("layout")}, nil
+	return &Image{Digest: built.Digest, Tree: built.Revision, App: a, Layout: out.Directory("layout"), Box: *held}, nil
 }

@@ -27,6 +27,8 @@ type recipe struct {
 	target string
 	// stage is the pipeline's: build or test.
 	stage string
+	// network is the id of the mount of the box's gateway; empty without one.
+	network string
 }
 
 // recipe is the one of the app's image.
@@ -99,27 +101,33 @@ func (r recipe) images(ctx context.Context, platforms []string) (map[string]*dag
 	return images, nil
 }
 
-// archives builds the image for each platform, as OCI tarballs.
-func (r recipe) archives(ctx context.Context) (map[string]*dagger.File, error) {
-	images, err := r.images(ctx, r.settings.Platforms)
-	if err != nil {
-		return nil, err
-	}
+// archives builds the image for each platform, as OCI tarballs, and notes in the box
+// what its network was used for.
+func (r recipe) archives(ctx context.Context, held *Box) (map[string]*dagger.File, error) {
 	archives := map[string]*dagger.File{}
-	for platform, image := range images {
-		archive := ociTarball(image)
-		if len(r.settings.Build.Secrets) > 0 {
-			// A secret is another one in each session, and so is what was built with
-			// it. As a plain file the image is known by its content again.
-			name := strings.ReplaceAll(platform, "/", "-") + ".tar"
-			if _, err := archive.Export(ctx, name); err != nil {
-				return nil, err
-			}
-			archive = dag.CurrentModule().WorkdirFile(name)
+	err := networked(ctx, held, func(id string) error {
+		r.network = id
+		images, err := r.images(ctx, r.settings.Platforms)
+		if err != nil {
+			return err
 		}
-		archives[platform] = archive
-	}
-	return archives, nil
+		for platform, image := range images {
+			archive := ociTarball(image)
+			if len(r.settings.Build.Secrets) > 0 || id != "" {
+				// A secret and a gateway are others in each session, and so is what was
+				// built with them. As a plain file the image is known by its content
+				// again.
+				name := strings.ReplaceAll(platform, "/", "-") + ".tar"
+				if _, err := archive.Export(ctx, name); err != nil {
+					return err
+				}
+				archive = dag.CurrentModule().WorkdirFile(name)
+			}
+			archives[platform] = archive
+		}
+		return nil
+	})
+	return archives, err
 }
 
 // context is what the builder gets: the app's build context in a folder of its
@@ -157,7 +165,7 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 	if err != nil {
 		return nil, err
 	}
-	rewritten := dockerfile.Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil})
+	rewritten := dockerfile.Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil, Network: r.network})
 	if err := decode(ctx, rewritten, nil); err != nil {
 		return nil, err
 	}
@@ -277,7 +285,7 @@ func (r recipe) image(ctx context.Context, folder *dagger.Directory, platform st
 // them, and returns how they went and what its last command printed. A command that
 // fails is a refusal, and so is a summary without a test that has passed. A stage whose
 // last command prints no summary that is known counts as one test.
-func (a *App) dockerfileTest(ctx context.Context, settings *config.App) (tests build.TestPackage, output string, err error) {
+func (a *App) dockerfileTest(ctx context.Context, settings *config.App, held *Box) (tests build.TestPackage, output string, err error) {
 	tests = build.TestPackage{Name: settings.Build.File + " --target " + settings.Test.Target, Counts: build.Counts{Passed: 1}}
 	binaries, err := a.binaries(ctx, settings, "")
 	if err != nil {
@@ -285,15 +293,19 @@ func (a *App) dockerfileTest(ctx context.Context, settings *config.App) (tests b
 	}
 	r := recipe{app: a, settings: settings, binaries: binaries, target: settings.Test.Target, stage: "test"}
 	platform := settings.Platforms[0]
-	images, err := r.images(ctx, []string{platform})
-	if err != nil {
-		return tests, "", err
-	}
-	stdout, err := images[platform].Stdout(ctx)
-	if err != nil {
-		return tests, "", err
-	}
-	stderr, err := images[platform].Stderr(ctx)
+	var stdout, stderr string
+	err = networked(ctx, held, func(id string) error {
+		r.network = id
+		images, err := r.images(ctx, []string{platform})
+		if err != nil {
+			return err
+		}
+		if stdout, err = images[platform].Stdout(ctx); err != nil {
+			return err
+		}
+		stderr, err = images[platform].Stderr(ctx)
+		return err
+	})
 	if err != nil {
 		return tests, "", err
 	}

@@ -30,6 +30,8 @@ type Image struct {
 	App *App
 	// +private
 	Layout *dagger.Directory
+	// +private
+	Box Box
 }
 
 // OciLayout is the image as an OCI image layout.

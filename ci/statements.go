@@ -143,7 +143,7 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 	build := &evidence.Build{
 		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File,
 			Args: settings.Build.Args, Target: settings.Build.Target, Secrets: settings.Build.Secrets},
-		Revision: i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: settings.Platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
+		Box: &i.Box, Revision: i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: settings.Platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
 	}
 	if settings.Build.Package != "" {
 		if build.Toolchain, err = dag.Toolbox().Toolchain(ctx); err != nil {

@@ -18,7 +18,7 @@ type drillRow struct{ Gate, Attack, Control, Observed, StoppedAt, Verdict string
 var (
 	imageAttacks = []string{
 		"test: test that looks for a way out", "test: test that starts processes without end", "test: test that nobody wrote", "test: code that a generator would run",
-		"build: RUN with the host's network", "build: RUN with all capabilities", "build: RUN with the pipeline's own cache", "build: RUN that looks for a way out",
+		"build: RUN with the host's network", "build: RUN that asks for a host that is not allowed", "build: RUN with all capabilities", "build: RUN with the pipeline's own cache", "build: RUN that looks for a way out",
 		"build: RUN that starts processes without end",
 		"scan: vulnerable image", "scan: secret in the source", "scan: stale database", "scan: expired exception",
 		"publish: other bytes under the scanned digest", "publish: another image under a scan that passed",

@@ -56,7 +56,7 @@ func TestEvidenceOfAReleasedImage(t *testing.T) {
 	reference := "localhost:5000/hello@" + digest
 
 	j := inspect(t, p, p.repo, reference, "dev")
-	assert.Equal(t, map[string]string{"scan": "pass", "tests": "pass", "sbom": "pass", "provenance": "pass", "base-images": "pass"}, j.verdicts())
+	assert.Equal(t, map[string]string{"scan": "pass", "tests": "pass", "sbom": "pass", "provenance": "pass", "base-images": "pass", "box": "pass"}, j.verdicts())
 	var types []string
 	for _, input := range j.Inputs {
 		types = append(types, input.URI)

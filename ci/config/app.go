@@ -83,12 +83,18 @@ type Build struct {
 	Target string `yaml:"target"`
 	// Secrets are the ids that secret mounts of the Dockerfile name.
 	Secrets []string `yaml:"secrets"`
+	// Network are the hosts that the Dockerfile's commands may reach, if the platform
+	// allows them; none unless said.
+	Network Hosts `yaml:"network,omitempty"`
 }
 
-// Test is how an app is tested by its Dockerfile.
+// Test is how an app is tested.
 type Test struct {
-	// Target is the stage whose build runs the tests.
+	// Target is the stage of a Dockerfile whose build runs the tests.
 	Target string `yaml:"target"`
+	// Network are the hosts that the tests may reach, if the platform allows them;
+	// none unless said.
+	Network Hosts `yaml:"network,omitempty"`
 }
 
 // Platforms are those that an image can be for.
@@ -145,6 +151,9 @@ func ParseApp(name string, data []byte) (*App, error) {
 		return nil, err
 	}
 	if err := a.dockerfile(where); err != nil {
+		return nil, err
+	}
+	if err := a.network(where); err != nil {
 		return nil, err
 	}
 	switch a.Packaging {

@@ -51,6 +51,8 @@ type BuildRules struct {
 	// Bases are the images that Dockerfiles get for names without a digest: node:22
 	// as they write it, and the pinned reference.
 	Bases map[string]string `yaml:"bases"`
+	// Network are the hosts, as host:port, that an app.yaml may ask for.
+	Network Hosts `yaml:"network,omitempty"`
 }
 
 // Images returns Bases as NAME=REFERENCE, in order.
@@ -260,6 +262,9 @@ func (c *Config) Validate() error {
 		if !imageName(image) || step.Digest(stage, key, digest) != nil {
 			return step.Input(stage, key, fmt.Sprintf("gets %.200q, which is not pinned by digest", base), "give name@sha256:…")
 		}
+	}
+	if err := c.Build.Network.validate(File + ": build.network"); err != nil {
+		return err
 	}
 	if len(c.Environments) == 0 {
 		return step.Input(stage, File+": environments", "is empty", "name at least one environment, such as dev: {}")

@@ -59,6 +59,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"npm with a token":       {"build:\n", "build:\n  npm: {registry: https://u:p@registry.example}\n", `slipway.yaml: build.npm.registry "https://u:p@registry.example"`, "is not an https URL"},
 		"pip over http":          {"build:\n", "build:\n  pip: {index: http://index.example/simple}\n", `slipway.yaml: build.pip.index "http://index.example/simple"`, "is not an https URL"},
 		"pip with a query":       {"build:\n", "build:\n  pip: {index: 'https://index.example/simple?x'}\n", `slipway.yaml: build.pip.index "https://index.example/simple?x"`, "is not an https URL"},
+		"wildcard of hosts":      {"build:\n", "build:\n  network: [\"*.example.org:443\"]\n", `slipway.yaml: build.network: "*.example.org:443"`, "names no host"},
 		"cluster namespace":      {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":                 {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":                 {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},

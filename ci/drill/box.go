@@ -21,6 +21,9 @@ type BoxAttack struct {
 // nothing, so that its app goes on.
 const noWayOut = "found no way out of the box"
 
+// notAllowed is a host that no platform allows: its name is nobody's (RFC 2606).
+const notAllowed = "exfiltration.invalid:443"
+
 // BoxAttacks are made from an app's test, from its build and from the commands of its
 // Dockerfile.
 func BoxAttacks() []BoxAttack {
@@ -54,6 +57,10 @@ func BoxAttacks() []BoxAttack {
 			path.Join("cmd", App, "generate_test.go"): "package main\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestGenerated(t *testing.T) {\n\tif _, err := os.Stat(\"generated\"); err != nil {\n\t\tt.Fatal(\"the generator did not run\")\n\t}\n}\n",
 		}, true},
 		{Attack{"build", "RUN with the host's network", build(step.KindPolicy, "--network=host")}, dockerfile(`RUN --network=host ["/attacker"]`), false},
+		{Attack{"build", "RUN that asks for a host that is not allowed", build(step.KindPolicy, "is not a host that the platform lets apps reach")}, map[string]string{
+			"app.yaml":   "name: " + App + "\nbuild: {kind: dockerfile, package: ./cmd/" + App + ", network: [\"" + notAllowed + "\"]}\nport: 8080\n",
+			"Dockerfile": "FROM scratch\n",
+		}, false},
 		{Attack{"build", "RUN with all capabilities", build(step.KindPolicy, "--security=insecure")}, dockerfile(`RUN --security=insecure ["/attacker"]`), false},
 		{Attack{"build", "RUN with the pipeline's own cache", build(step.KindInput, noWayOut)}, dockerfile(`RUN --mount=type=cache,id=slipway-program-modules,target=/others ["/attacker"]`), false},
 		{Attack{"build", "RUN that looks for a way out", build(step.KindInput, noWayOut)}, dockerfile(`RUN ["/attacker"]`), false},

@@ -418,6 +418,8 @@ func TestRulesAreChecked(t *testing.T) {
 		`verification.rules[0]: pattern ""`:      {Rules: []evidence.Rule{{Require: evidence.RequireBases, Allow: []string{""}}}},
 		"verification.rules[0].deny":             {Rules: []evidence.Rule{{Require: evidence.RequireBases, Deny: []string{"x"}}}},
 		`verification.rules[0].unknown "maybe"`:  {Rules: []evidence.Rule{{Require: evidence.RequireLicences, Deny: []string{"x"}, Unknown: "maybe"}}},
+		`verification.rules[0].network "some"`:   {Rules: []evidence.Rule{{Require: evidence.RequireBox, Network: "some"}}},
+		"verification.rules[0].network":          {Rules: []evidence.Rule{{Require: evidence.RequireProvenance, Network: evidence.NetworkNone}}},
 		"verification.rules[0].committed":        {Rules: []evidence.Rule{{Require: evidence.RequireTests, Committed: true}}},
 		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences, Unknown: policy.Report}}},
 	} {

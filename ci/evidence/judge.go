@@ -102,7 +102,7 @@ func (in Input) policyDigest() string {
 func (in Input) apply(rule Rule) (Outcome, time.Time) {
 	found, until := map[Kind]func(Rule) (finding, time.Time){
 		RequireScan: in.scan, RequireTests: in.tests, RequireProvenance: in.provenance,
-		RequireSBOM: in.sbom, RequireBases: in.bases, RequireLicences: in.licences,
+		RequireSBOM: in.sbom, RequireBases: in.bases, RequireLicences: in.licences, RequireBox: in.box,
 	}[rule.Require](rule)
 	outcome := Outcome{Rule: rule.Require, Verdict: Pass, Reason: found.reason}
 	if found.mend == "" {
@@ -184,6 +184,9 @@ func (in Input) tests(rule Rule) (finding, time.Time) {
 		reason = fmt.Sprintf("%d tests have passed", counts.Passed)
 		if counts.Skipped > 0 {
 			reason += fmt.Sprintf(", %d were skipped", counts.Skipped)
+		}
+		if r.Box != nil && len(r.Box.Network) > 0 {
+			reason += ", " + r.Box.Said()
 		}
 		return finding{reason: reason}, time.Time{}
 	}

@@ -33,10 +33,18 @@ type Provenance struct {
 
 // BuildDefinition is what was built from what.
 type BuildDefinition struct {
-	BuildType            string            `json:"buildType"`
-	ExternalParameters   Parameters        `json:"externalParameters"`
-	InternalParameters   map[string]string `json:"internalParameters"`
-	ResolvedDependencies []Descriptor      `json:"resolvedDependencies"`
+	BuildType            string       `json:"buildType"`
+	ExternalParameters   Parameters   `json:"externalParameters"`
+	InternalParameters   Internal     `json:"internalParameters"`
+	ResolvedDependencies []Descriptor `json:"resolvedDependencies"`
+}
+
+// Internal are what the platform chose.
+type Internal struct {
+	// Platforms that the image is for, with commas between.
+	Platforms string `json:"platforms"`
+	// Box is what the app's own commands were held to.
+	Box *build.Box `json:"box,omitempty"`
 }
 
 // Parameters are what the caller chose.
@@ -89,7 +97,9 @@ type Build struct {
 	Fetched []Fetched
 	// Platforms that the image is for.
 	Platforms []string
-	Runner    Runner
+	// Box is what the app's own commands were held to.
+	Box    *build.Box
+	Runner Runner
 	// Invocation is the run's URL; empty on a laptop.
 	Invocation string
 }
@@ -131,7 +141,7 @@ func (b Build) Provenance() Provenance {
 	p := Provenance{
 		BuildDefinition: BuildDefinition{
 			BuildType: BuildType, ExternalParameters: b.Parameters,
-			InternalParameters: map[string]string{"platforms": strings.Join(b.Platforms, ",")},
+			InternalParameters: Internal{Platforms: strings.Join(b.Platforms, ","), Box: b.Box},
 		},
 		RunDetails: RunDetails{Builder: BuilderID{ID: b.Runner.Builder()}},
 	}
@@ -237,6 +247,8 @@ type TestResult struct {
 	// Counts are numbers of tests, beside the packages or targets that PassedTests
 	// names. It is Slipway's own.
 	Counts *build.Counts `json:"counts,omitempty"`
+	// Box is what the tests were held to. It is Slipway's own.
+	Box *build.Box `json:"box,omitempty"`
 }
 
 // Passed is the predicate of tests of a source tree that have passed.
@@ -245,7 +257,7 @@ func Passed(tree string, tests build.Tests) TestResult {
 		Result:        TestsPassed,
 		Configuration: []Descriptor{{Name: treeName, Digest: map[string]string{"gitTree": tree}}},
 		PassedTests:   []string{}, WarnedTests: []string{}, FailedTests: []string{},
-		Counts: &tests.Counts,
+		Counts: &tests.Counts, Box: tests.Box,
 	}
 	for _, p := range tests.Packages {
 		if p.Passed > 0 {

@@ -28,9 +28,15 @@ const (
 	RequireBases Kind = "base-images"
 	// RequireLicences is that the SBOM names no licence but allowed ones.
 	RequireLicences Kind = "licences"
+	// RequireBox is that whatever the app brought along was built and tested in the
+	// box, and is stated with what the box held it to.
+	RequireBox Kind = "box"
 )
 
-var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences}
+// NetworkNone refuses what was built with a network.
+const NetworkNone = "none"
+
+var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences, RequireBox}
 
 // Rule is one requirement.
 type Rule struct {
@@ -48,6 +54,9 @@ type Rule struct {
 	Committed bool `yaml:"committed" json:"committed,omitempty"`
 	// Minimum is how many tests have to have passed, for tests; one unless said.
 	Minimum int `yaml:"minimum" json:"minimum,omitempty"`
+	// Network is none where the build must have had no network, for box; named hosts
+	// may be reached when it is empty.
+	Network string `yaml:"network" json:"network,omitempty"`
 	// Allow lists base images by repository or licences by SPDX id; patterns as
 	// path.Match reads them. For base-images, nothing else is allowed. For
 	// licences, nothing else is allowed when there is an Allow.
@@ -90,6 +99,9 @@ func (r Rules) Validate(where string, environments []string) error {
 		if rule.MaxAge < 0 {
 			return step.Input(stage, at+".maxAge", "is negative", "give a duration such as 168h")
 		}
+		if rule.Network != "" && rule.Network != NetworkNone {
+			return step.Input(stage, fmt.Sprintf("%s.network %.80q", at, rule.Network), "is not what a build's network can be held to", "write none, or leave it out for the hosts that build.network allows")
+		}
 		if rule.Minimum < 0 {
 			return step.Input(stage, at+".minimum", "is negative", "give how many tests have to have passed, such as 10")
 		}
@@ -125,6 +137,7 @@ func (r Rule) misplaced() string {
 	}{
 		{"maxAge", r.MaxAge != 0, []Kind{RequireScan}},
 		{"minimum", r.Minimum != 0, []Kind{RequireTests}},
+		{"network", r.Network != "", []Kind{RequireBox}},
 		{"runners", len(r.Runners) > 0, []Kind{RequireProvenance}},
 		{"committed", r.Committed, []Kind{RequireProvenance}},
 		{"allow", len(r.Allow) > 0, []Kind{RequireBases, RequireLicences}},

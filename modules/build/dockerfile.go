@@ -92,6 +92,9 @@ func (d *Dockerfile) Rewrite(
 	// each RUN.
 	// +optional
 	packages bool,
+	// The id of the mount in which each RUN finds its gateway; none by default.
+	// +optional
+	network string,
 ) *dagger.Directory {
 	args := append([]string{"/step", "dockerfile-rewrite", "--out", "/out", "--platform", platform}, d.Flags...)
 	for _, arg := range box {
@@ -99,6 +102,9 @@ func (d *Dockerfile) Rewrite(
 	}
 	if packages {
 		args = append(args, "--packages")
+	}
+	if network != "" {
+		args = append(args, "--network", network)
 	}
 	base := runner().WithMountedDirectory("/source", d.Source)
 	for i, image := range images {

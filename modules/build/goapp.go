@@ -95,19 +95,45 @@ func (a *GoApp) Binaries(
 	if define != "" {
 		args = append(args, "--define", define)
 	}
-	return a.box(ctx, args)
+	return a.box(ctx, args, "")
 }
 
-// Test vets and tests the app. The result's folder holds result.json. What has
-// passed is not run again for the same source; what has failed is.
+// Test vets and tests the app. The result's folder holds result.json, and usage.json
+// where the tests had a network. What has passed without one is not run again for the
+// same source; all else is.
 //
 // +cache="never"
-func (a *GoApp) Test(ctx context.Context) (*dagger.Directory, error) {
-	return a.box(ctx, []string{"go-test"})
+func (a *GoApp) Test(
+	ctx context.Context,
+	// Hosts that the tests may reach, as host:port; without any they have no network.
+	// +optional
+	hosts []string,
+) (*dagger.Directory, error) {
+	if len(hosts) == 0 {
+		return a.box(ctx, []string{"go-test"}, "")
+	}
+	var out *dagger.Directory
+	usage, err := (&Build{}).networked(ctx, hosts, func(id string) (err error) {
+		out, err = a.box(ctx, []string{"go-test", "--network", boxNetwork}, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	text, err := out.File("result.json").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// As plain files: nothing of it can be made again without the gateway.
+	return dag.Directory().WithNewFile("result.json", text).WithNewFile("usage.json", usage), nil
 }
 
-// box runs a command of the box.
-func (a *GoApp) box(ctx context.Context, args []string) (*dagger.Directory, error) {
+// boxNetwork is where the box finds its gateway.
+const boxNetwork = "/.slipway/net"
+
+// box runs a command of the box; network is the id of the mount of its gateway, if it
+// has one.
+func (a *GoApp) box(ctx context.Context, args []string, network string) (*dagger.Directory, error) {
 	modules, err := a.modules(ctx)
 	if err != nil {
 		return nil, err
@@ -116,7 +142,7 @@ func (a *GoApp) box(ctx context.Context, args []string) (*dagger.Directory, erro
 	for _, limit := range a.Limits {
 		args = append(args, "--"+limit)
 	}
-	return a.run(ctx, modules, args)
+	return a.run(ctx, modules, args, network)
 }
 
 // modules are the app's, unless it has them in its vendor folder.
@@ -147,16 +173,20 @@ const refused = 3
 
 // run runs the box as a command of a Dockerfile: that is where the engine lets a
 // command have no network.
-func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []string) (*dagger.Directory, error) {
+func (a *GoApp) run(ctx context.Context, modules *dagger.Directory, args []string, network string) (*dagger.Directory, error) {
 	argv, err := json.Marshal(append([]string{"/.slipway/box"}, args...))
 	if err != nil {
 		return nil, err
+	}
+	var mount string
+	if network != "" {
+		mount = " --mount=type=cache,id=" + network + ",target=" + boxNetwork
 	}
 	dockerfile := strings.Join([]string{
 		"FROM scratch",
 		"COPY etc /etc",
 		"COPY --chown=" + boxUser + ":" + boxUser + " src /src",
-		"RUN --network=none" +
+		"RUN --network=none" + mount +
 			" --mount=type=bind,source=box,target=/.slipway/box" +
 			" --mount=type=bind,source=go,target=" + goRoot +
 			" --mount=type=bind,source=modules,target=/go/pkg/mod" +

@@ -279,7 +279,7 @@ func TestTheBoxRefusesToBeNone(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"jump"}, {"run"}, {"run", "--time=0s", "--", hostile, "exit"}, {"run", "--memory=4GB", "--", "x"}, {"run", "--memory=-1", "--", "x"},
-		{"run", "--processes=0", "--", hostile, "exit"}, {"go-build"}, {"go-build", "--app", "x", "--out", "/x", "--package", "."}, {"go-test", "--app", "x"},
+		{"run", "--processes=0", "--", hostile, "exit"}, {"go-build"}, {"go-build", "--app", "x", "--out", "/x", "--package", "."}, {"go-test", "--app", "x"}, {"gateway"}, {"gateway", "--host", "*:443"}, {"usage"},
 	} {
 		_, stderr, code := contained(t, append([]string{boxProgram}, args...)...)
 		assert.Equal(t, 125, code, args)

@@ -32,6 +32,8 @@ func (l *list) Set(value string) error {
 type goApp struct {
 	*Supervisor
 	stage string
+	// proxy is the address of the one that tests ask; empty without a network.
+	proxy string
 
 	App    string
 	Source string

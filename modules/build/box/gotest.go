@@ -27,6 +27,7 @@ func goTest(args []string) (func(context.Context) (any, error), string, error) {
 	flags := flag.NewFlagSet("box go-test", flag.ContinueOnError)
 	limits.register(flags)
 	a.register(flags)
+	network := flags.String("network", "", "folder of the socket of the gateway that tests find as their HTTP proxy")
 	if err := flags.Parse(args); err != nil {
 		return nil, "", err
 	}
@@ -36,6 +37,13 @@ func goTest(args []string) (func(context.Context) (any, error), string, error) {
 	return func(ctx context.Context) (any, error) {
 		if err := a.prepare(limits); err != nil {
 			return nil, err
+		}
+		if *network != "" {
+			address, err := serveNetwork(*network)
+			if err != nil {
+				return nil, step.Infrastructure(a.stage, "app "+a.App, err.Error(), "use an engine of the version that slipway names, or take test.network out of app.yaml")
+			}
+			a.proxy = address
 		}
 		return a.test(ctx)
 	}, a.Out, nil
@@ -171,6 +179,9 @@ func (a *goApp) testPackage(ctx context.Context, t testBinary, uid int, scratch,
 	env := []string{
 		"PATH=" + a.Root + "/bin", "HOME=" + scratch, "TMPDIR=" + scratch, "GOROOT=" + a.Root, "USER=app", "PWD=" + t.Dir,
 		"GOPROXY=off", "GOFLAGS=-buildvcs=false", "GOTOOLCHAIN=local", "CGO_ENABLED=0",
+	}
+	if a.proxy != "" {
+		env = networkEnv(env, a.proxy)
 	}
 	code, err := a.limited(ctx, Command{
 		Argv: []string{t.file, "-test.v=test2json", "-test.paniconexit0", "-test.timeout=0"},

@@ -3,10 +3,18 @@
 // no network, and everything in it runs without capabilities, without a way to gain
 // any, and within limits of time, memory, processes, output and disk.
 //
-//	box run [limits] [--keep-user] [--packages DIR] -- ARGV…
+//	box run [limits] [--keep-user] [--packages DIR] [--network DIR] -- ARGV…
 //	                                               one command, whose output and exit code it passes on
 //	box go-build [limits] --out DIR …              compiles a Go app, result.json and programs in DIR
-//	box go-test [limits] --out DIR …               vets and tests a Go app, result.json in DIR
+//	box go-test [limits] [--network DIR] --out DIR …
+//	                                               vets and tests a Go app, result.json in DIR
+//
+// --network names the folder of a gateway's socket, which is the only way out of the
+// container. The gateway is in another container, with a network:
+//
+//	box gateway --dir DIR --status ADDRESS --host HOST:PORT…
+//	                                               lets the named hosts be reached
+//	box usage ADDRESS                              prints what a gateway was used for
 //
 // run ends with 125 and a last line on stderr when a limit was hit:
 //
@@ -37,7 +45,7 @@ const exitLimit = 125
 
 func main() {
 	if len(os.Args) < 2 {
-		usageFault(errors.New("usage: box run|go-build|go-test [flags]"))
+		usageFault(errors.New("usage: box run|go-build|go-test|gateway|usage [flags]"))
 	}
 	switch verb, args := os.Args[1], os.Args[2:]; verb {
 	case "enter":
@@ -51,6 +59,12 @@ func main() {
 	case "go-test":
 		work, out, err := goTest(args)
 		boxed(work, out, err)
+	case "gateway":
+		usageFault(serveGateway(args))
+	case "usage":
+		if err := gatewayUsage(args); err != nil {
+			usageFault(err)
+		}
 	default:
 		usageFault(fmt.Errorf("%q is not a command of the box", verb))
 	}
@@ -101,6 +115,7 @@ func run(args []string) int {
 	limits.register(flags)
 	keepUser := flags.Bool("keep-user", false, "run it as the box's own user, root without capabilities if that is root")
 	packages := flags.String("packages", "", "folder of fetched packages, which the command finds in the registry that its npm and pip ask")
+	network := flags.String("network", "", "folder of the socket of the gateway that the command finds as its HTTP proxy")
 	if err := flags.Parse(args); err != nil {
 		usageFault(err)
 	}
@@ -123,6 +138,15 @@ func run(args []string) int {
 		}
 		env = registryEnv(env, address)
 	}
+	writable := []string{"/"}
+	if *network != "" {
+		address, err := serveNetwork(*network)
+		if err != nil {
+			usageFault(err)
+		}
+		// Root may write beside the socket, too.
+		env, writable = networkEnv(env, address), append(writable, *network)
+	}
 	s, err := NewSupervisor(limits)
 	if err != nil {
 		usageFault(err)
@@ -135,7 +159,7 @@ func run(args []string) int {
 	defer stop()
 	stdout, stderr := &lines{to: os.Stdout}, &lines{to: os.Stderr}
 	code, hit, err := s.Run(ctx, Command{
-		Argv: flags.Args(), Dir: ".", Env: env, UID: uid, Writable: []string{"/"}, Stdout: stdout, Stderr: stderr,
+		Argv: flags.Args(), Dir: ".", Env: env, UID: uid, Writable: writable, Stdout: stdout, Stderr: stderr,
 	})
 	err = errors.Join(err, stdout.Close(), stderr.Close())
 	switch {

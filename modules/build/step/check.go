@@ -25,7 +25,7 @@ type recipe struct {
 	source, file             string
 	platforms, args, secrets list
 	bases                    list
-	target, shown            string
+	target, shown, network   string
 	packages                 bool
 	content                  []byte
 	options                  dockerfile.Options
@@ -42,6 +42,7 @@ func recipeFlags(fs *flag.FlagSet) *recipe {
 	fs.StringVar(&r.target, "target", "", "the stage that is built; the last one when absent")
 	fs.Var(&r.secrets, "secret", "id of a secret that the build may mount; repeatable")
 	fs.BoolVar(&r.packages, "packages", false, "the build context has a folder of fetched packages, which each command is served")
+	fs.StringVar(&r.network, "network", "", "id of the mount in which each command finds its gateway; none when absent")
 	return r
 }
 
@@ -50,7 +51,7 @@ func (r *recipe) read() error {
 	if r.shown == "" {
 		r.shown = r.file
 	}
-	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Bases: map[string]string{}, Target: r.target, Secrets: r.secrets, Packages: r.packages}
+	r.options = dockerfile.Options{Platforms: r.platforms, Args: map[string]string{}, Bases: map[string]string{}, Target: r.target, Secrets: r.secrets, Packages: r.packages, Network: r.network}
 	for _, v := range r.args {
 		key, value, ok := strings.Cut(v, "=")
 		if !ok || key == "" {

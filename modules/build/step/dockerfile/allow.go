@@ -88,7 +88,7 @@ func allowed(r *refusals, node *parser.Node) {
 		case !plain.MatchString(f.value):
 			r.add(line, "write the value without quotes, spaces and escapes", "%s: can't be read in one way only", what)
 		case name == "run" && f.name == "network" && f.value != "none":
-			r.add(line, "take the flag out: a RUN has no network, so bring what it needs by COPY, by ADD --checksum=sha256:…, or in the base image", "%s: a build reaches no network", what)
+			r.add(line, "take the flag out: a RUN has no network but the hosts of build.network in app.yaml, so bring what it needs by COPY, by ADD --checksum=sha256:…, or in the base image", "%s: a build reaches no network", what)
 		case name == "run" && f.name == "mount":
 			if _, err := mounted(f.value); err != nil {
 				r.add(line, err.mend, "%s: %s", what, err.text)

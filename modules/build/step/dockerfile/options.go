@@ -25,6 +25,9 @@ type Options struct {
 	// Packages says that the build context has a folder of packages, which the box
 	// serves to each RUN.
 	Packages bool
+	// Network is the id of the cache mount in which each RUN finds the socket of its
+	// gateway; empty without one.
+	Network string
 }
 
 // architectures are what an image can be built for, on Linux.
@@ -37,6 +40,9 @@ func architecture(platform string) (string, bool) {
 
 // argName is a build argument's name.
 var argName = regexp.MustCompile(`\A[A-Za-z_][A-Za-z0-9_]*\z`)
+
+// networkID is the id of a gateway's mount, which nobody can guess.
+var networkID = regexp.MustCompile(`\A[A-Z2-7]{26}\z`)
 
 // builtin are arguments that the builder sets itself, or that change how it
 // builds.
@@ -54,6 +60,9 @@ func (o Options) valid(path string) error {
 		if _, ok := architecture(platform); !ok || slices.Contains(o.Platforms[:i], platform) {
 			return step.Input(Stage, fmt.Sprintf("%s: platform %.80q", path, platform), "is not a platform that images are built for, or is given twice", "give linux/amd64, linux/arm64 or both")
 		}
+	}
+	if o.Network != "" && !networkID.MatchString(o.Network) {
+		return step.Input(Stage, fmt.Sprintf("%s: network %.80q", path, o.Network), "is not the id of a gateway's mount", "give capital letters and digits")
 	}
 	for key := range o.Args {
 		if !argName.MatchString(key) || builtin(key) {

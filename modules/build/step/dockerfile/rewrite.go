@@ -41,7 +41,7 @@ type Rewritten struct {
 }
 
 // Rewrite writes a checked file anew, for one platform: each RUN without a
-// network and inside of the box, whose arguments box are; each source of the
+// network, but for the box's gateway if there is one, and inside of the box, whose arguments box are; each source of the
 // build context below build.ContextFolder; each thing that ADD takes from elsewhere as
 // a file that was fetched before. Everything else stays as it is, byte for byte.
 // Images are the configs of what Checked.Configs names.
@@ -218,6 +218,11 @@ func (w *writer) run(c command, shell []string, platform string) {
 		target := path.Join(boxPath, build.PackagesFolder)
 		written = append(written, "--mount=type=bind,source="+build.PackagesFolder+",target="+target)
 		box = append(slices.Clone(box), "--packages="+target)
+	}
+	if w.options.Network != "" {
+		target := path.Join(boxPath, build.GatewayFolder)
+		written = append(written, "--mount=type=cache,id="+w.options.Network+",target="+target)
+		box = append(slices.Clone(box), "--network="+target)
 	}
 	argv := slices.Concat([]string{path.Join(boxPath, "box")}, box, []string{"--"}, args)
 	text, ok := array(argv)

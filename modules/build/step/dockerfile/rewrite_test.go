@@ -111,6 +111,23 @@ func TestEachCommandIsServedThePackages(t *testing.T) {
 	assert.Equal(t, "FROM scratch\n"+mounts+box+`"/bin/sh","-c","npm ci"]`+"\n"+mounts+box+`"/b"]`+"\n", string(got.Dockerfile))
 }
 
+func TestEachCommandFindsItsGateway(t *testing.T) {
+	options := amd64()
+	options.Network = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	file := "FROM scratch\nRUN --mount=type=cache,id=" + options.Network + ",target=/net fetch\n"
+	got, err := Rewrite("Dockerfile", []byte(file), options, boxArgs, nil)
+	require.NoError(t, err)
+	// There is no network but the gateway's, and no mount of the app's leads to that.
+	assert.Equal(t, "FROM scratch\nRUN --network=none --mount=type=tmpfs,target=/net,size=2147483648"+
+		" --mount=type=bind,source=box/amd64,target=/~slipway/box --mount=type=cache,id="+options.Network+",target=/~slipway/net"+
+		` ["/~slipway/box","run","--keep-user","--time=20m","--network=/~slipway/net","--","/bin/sh","-c","fetch"]`+"\n", string(got.Dockerfile))
+	for _, id := range []string{"a", "slipway-program-modules", options.Network + ",from=x", strings.ToLower(options.Network), options.Network + "\n"} {
+		options.Network = id
+		_, err := Rewrite("Dockerfile", []byte(file), options, boxArgs, nil)
+		assert.ErrorContains(t, err, "is not the id of a gateway's mount", id)
+	}
+}
+
 func TestRewriteRefuses(t *testing.T) {
 	for name, tc := range map[string]struct{ file, reason string }{
 		"host network": {"FROM scratch\nRUN --network=host x\n", "RUN --network=host: a build reaches no network"},

@@ -6,8 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -52,6 +54,51 @@ func main() {
 		content, err := io.ReadAll(response.Body)
 		fmt.Println(response.Status, string(content), err)
 		if response.StatusCode != http.StatusOK {
+			os.Exit(1)
+		}
+	case "network":
+		ask := func(address string) string {
+			response, err := http.Get(address)
+			if err != nil {
+				return err.Error()
+			}
+			response.Body.Close()
+			return response.Status
+		}
+		// Go asks no proxy for 127.0.0.1.
+		proxy, _ := url.Parse(os.Getenv("http_proxy"))
+		http.DefaultTransport.(*http.Transport).Proxy = http.ProxyURL(proxy)
+		named, other := os.Args[2], os.Args[3]
+		fmt.Println("through the proxy:", ask(named))
+		fmt.Println("the other one:", ask(other))
+		dial := func(address string) bool {
+			_, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
+			return err == nil
+		}
+		fmt.Println("by hand:", dial(named))
+		fmt.Println("the other one by hand:", dial(other))
+		// With all capabilities in namespaces of its own, it has no more network.
+		inside := exec.Command(os.Args[0], "dial", strings.TrimPrefix(other, "http://"))
+		inside.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+		}
+		fmt.Println("in a user's namespaces:", inside.Run() == nil)
+		fmt.Println("the first one's network:", enter() == nil)
+		_, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
+		fmt.Println("a raw socket:", err == nil)
+		found := 0
+		interfaces, _ := net.Interfaces()
+		for _, i := range interfaces {
+			if i.Flags&net.FlagLoopback == 0 && i.Flags&net.FlagUp != 0 {
+				found++
+			}
+		}
+		fmt.Println("an interface:", found)
+	case "dial":
+		enterErr := enter()
+		if _, err := net.Dial("tcp", os.Args[2]); err != nil && enterErr != nil {
 			os.Exit(1)
 		}
 	case "bomb":
@@ -111,4 +158,19 @@ func main() {
 	case "cat":
 		_, _ = io.Copy(os.Stdout, os.Stdin)
 	}
+}
+
+// enter takes this thread into the network of the first process.
+func enter() error {
+	file, err := os.Open("/proc/1/ns/net")
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	runtime.LockOSThread()
+	const setns = 308 // on amd64
+	if _, _, errno := syscall.RawSyscall(setns, file.Fd(), syscall.CLONE_NEWNET, 0); errno != 0 {
+		return errno
+	}
+	return nil
 }

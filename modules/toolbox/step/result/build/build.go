@@ -17,6 +17,8 @@ type Tests struct {
 	// Packages are those that have tests, in order.
 	Packages []TestPackage `json:"packages"`
 	Counts
+	// Box is what they were held to; nil where nothing is known.
+	Box *Box `json:"box,omitempty"`
 }
 
 // TestPackage is one package's tests.
