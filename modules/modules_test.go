@@ -502,7 +502,7 @@ func TestEveryManifestPassesTheScan(t *testing.T) {
 func TestOpenTofuPassesTheTestsOfInfra(t *testing.T) {
 	t.Parallel()
 	tofu := filepath.Join(t.TempDir(), "tofu")
-	must(t, "infra", "tofu", "export", "--path", tofu)
+	must(t, "infra", "call", "tofu", "export", "--path", tofu)
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-json", "-skip", "Cluster|Interrupted", "./stage", "-terraform", tofu)
 	cmd.Dir = filepath.Join("infra", "step")
 	out, err := cmd.CombinedOutput()
