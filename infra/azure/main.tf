@@ -78,6 +78,9 @@ locals {
     plan = {
       group = { role = "Reader", scope = local.group }
       vault = { role = "Key Vault Reader", scope = local.vault_id }
+      # The provider reads the cluster's kubeconfig, which here is nobody's: it only
+      # says where to sign in.
+      cluster = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
     }
     apply = merge(
       {

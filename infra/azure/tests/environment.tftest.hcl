@@ -27,7 +27,7 @@ run "least_roles" {
   command = plan
 
   assert {
-    condition     = [for r in values(local.roles.plan) : r.role] == ["Reader", "Key Vault Reader"]
+    condition     = [for r in values(local.roles.plan) : r.role] == ["Azure Kubernetes Service Cluster User Role", "Reader", "Key Vault Reader"]
     error_message = "Who plans, reads."
   }
 
