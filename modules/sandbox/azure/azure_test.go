@@ -180,7 +180,10 @@ func TestResourceManagerTakesItsOwnTokensOnly(t *testing.T) {
 		return status, code(value)
 	}
 	good := c.management(owner)
+	guest, err := c.signer.sign(claims{Audience: managementAudience, Tenant: "other", ObjectID: "00000000-0000-4000-8000-0000000000b1", Expires: time.Now().Add(time.Hour).Unix()})
+	require.NoError(t, err)
 	for token, want := range map[string]string{
+		guest:                           "InvalidAuthenticationTokenTenant",
 		"":                              "AuthenticationFailed",
 		"x":                             "InvalidAuthenticationToken",
 		good[:len(good)-8] + "AAAAAAAA": "InvalidAuthenticationToken",
