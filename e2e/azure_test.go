@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -10,9 +11,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,6 +224,40 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 		assert.Contains(t, statuses(c, http.MethodPut, "/managedClusters/slipway-dev-aks?"), http.StatusTooManyRequests)
 	})
 
+	t.Run("a run that was killed is run again", func(t *testing.T) {
+		const held = azureGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway-dev-release/federatedIdentityCredentials/github"
+		require.NoError(t, c.Order(azure.Order{Method: http.MethodPut, Path: "slipway-dev-release/federatedIdentityCredentials/", Times: 1, Hold: true}))
+		variables = strings.Replace(variables, `"federated": {`, `"federated": {
+    "release": {"github": {"issuer": "`+github+`", "subject": "repo:acme/platform:environment:release"}},`, 1)
+		changed = onAzure(t, map[string]string{"infra/azure/environments/dev.tfvars.json": variables})
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.infra(changed, applying, "plan", "check", "apply", "sha-256")
+			ended <- err
+		}()
+		select {
+		case <-c.Holding:
+		case err := <-ended:
+			t.Fatalf("it ended before it could be killed: %v", err)
+		}
+		require.NoError(t, syscall.Kill(c.applying(), syscall.SIGKILL))
+		require.Error(t, <-ended)
+		assert.Nil(t, c.Resource(held))
+
+		_, err := c.infra(changed, applying, "plan", "changes")
+		refused(t, err, "plan: infrastructure failure: state lock ", "is held by another run", "unlock --id ")
+		id := regexp.MustCompile(`unlock --id ([0-9a-f-]{36})`).FindStringSubmatch(err.Error())
+		require.Len(t, id, 2, err.Error())
+		_, err = c.infra(changed, applying, "unlock", "--id", "00000000-0000-4000-8000-000000000000")
+		refused(t, err, "is not the one that is held")
+		_, err = c.infra(changed, applying, "unlock", "--id", id[1])
+		require.NoError(t, err)
+		_, err = c.infra(changed, applying, "plan", "check", "apply", "sha-256")
+		require.NoError(t, err)
+		assert.NotNil(t, c.Resource(held))
+		assert.Equal(t, "false", changes(t, changed, planning))
+	})
+
 	t.Run("a quota is told in Azure's words", func(t *testing.T) {
 		defer c.Recall()
 		const words = "Insufficient vcpu quota requested 48, remaining 40 for family standardDdsv5Family for region westeurope."
@@ -258,6 +297,30 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 			assert.NotContains(t, string(data), secret)
 		}
 	})
+}
+
+// applying is the process of the terraform that applies on this cloud.
+func (c *cloud) applying() int {
+	c.t.Helper()
+	_, port, ok := strings.Cut(strings.TrimPrefix(c.URL, "http://"), ":")
+	require.True(c.t, ok)
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(c.t, err)
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err != nil || !bytes.HasPrefix(line, []byte("/bin/terraform\x00apply\x00")) {
+			continue
+		}
+		environment, err := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+		if err != nil || !bytes.Contains(environment, []byte("HTTPS_PROXY=http://azure:"+port+"\x00")) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		require.NoError(c.t, err)
+		return pid
+	}
+	require.Fail(c.t, "no terraform applies on this cloud")
+	return 0
 }
 
 // statuses are the answers to the requests of a method on a path.

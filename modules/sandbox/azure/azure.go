@@ -78,6 +78,8 @@ type Server struct {
 	URL string
 	// CA is the certificate of the stand-in's own authority, in PEM.
 	CA []byte
+	// Holding gets the path of each request that is kept without an answer.
+	Holding chan string
 
 	ground   Ground
 	pki      *authority
@@ -125,6 +127,7 @@ func Start(address string, ground Ground) (*Server, error) {
 	s := &Server{
 		URL: "http://" + listener.Addr().String(), CA: pki.pem, ground: ground, pki: pki, signer: signer,
 		store: map[string]*resource{}, keys: map[string]*vaultKey{}, pending: map[string]*operation{}, now: time.Now,
+		Holding: make(chan string, 16),
 	}
 	s.http = &http.Server{Handler: http.HandlerFunc(s.front), ReadHeaderTimeout: 10 * time.Second}
 	go s.http.Serve(listener)

@@ -86,6 +86,10 @@ func (s *Server) ordered(w http.ResponseWriter, r *http.Request, host string) bo
 	case o == nil:
 		return false
 	case o.Hold:
+		select {
+		case s.Holding <- r.URL.Path:
+		default:
+		}
 		<-r.Context().Done()
 		return true
 	}

@@ -25,6 +25,7 @@ func TestWhatAzureSaysIsTold(t *testing.T) {
 		"a plan-only identity writes": {denied("microsoft.resources/resourcegroups/write"), step.KindPolicy,
 			"the identity c1 may not microsoft.resources/resourcegroups/write on " + group + ": it lacks a role such as Contributor", "give this one the role Contributor"},
 		"gives roles": {denied("Microsoft.Authorization/roleAssignments/write"), step.KindPolicy, "it lacks a role such as Role Based Access Control Administrator", "Role Based Access Control Administrator"},
+		"signs in":    {denied("microsoft.containerservice/managedclusters/listClusterUserCredential/action"), step.KindPolicy, "it lacks a role such as Azure Kubernetes Service Cluster User Role", "Cluster User Role"},
 		"can't read":  {denied("Microsoft.Network/virtualNetworks/read"), step.KindPolicy, "it lacks a role such as Reader", "the role Reader"},
 		"makes a key": {"keyvault.BaseClient#CreateKey: Failure responding to request: StatusCode=403 -- Original Error: autorest/azure: Service returned an error. Status=403 Code=\"Forbidden\" Message=\"Caller is not authorized to perform action on resource. Caller: appid=c1;oid=o1 Action: 'Microsoft.KeyVault/vaults/keys/create/action' Resource: '" + group + "/keys/k'\"",
 			step.KindPolicy, "may not Microsoft.KeyVault/vaults/keys/create/action on " + group + "/keys/k: it lacks a role such as Key Vault Crypto Officer", "Key Vault Crypto Officer"},
