@@ -7,11 +7,10 @@ resource "azurerm_virtual_network" "this" {
   location            = var.location
   address_space       = [var.address_space]
   tags                = var.tags
-}
 
-resource "azurerm_subnet" "nodes" {
-  name                 = "nodes"
-  resource_group_name  = var.resource_group_name
-  virtual_network_name = azurerm_virtual_network.this.name
-  address_prefixes     = [cidrsubnet(var.address_space, 24 - tonumber(split("/", var.address_space)[1]), 0)]
+  # Here and not a resource of its own: the network would be drifted by it.
+  subnet {
+    name             = "nodes"
+    address_prefixes = [cidrsubnet(var.address_space, 24 - tonumber(split("/", var.address_space)[1]), 0)]
+  }
 }

@@ -1,4 +1,4 @@
 output "nodes_subnet_id" {
   description = "The subnet of the nodes."
-  value       = azurerm_subnet.nodes.id
+  value       = one(azurerm_virtual_network.this.subnet[*].id)
 }

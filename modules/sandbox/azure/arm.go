@@ -193,6 +193,9 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, c *claims, a addr
 	stored.set("name", stored.name)
 	stored.set("type", a.kind)
 	stored.set("properties.provisioningState", "Succeeded")
+	if k.nested != nil {
+		k.nested(s, stored)
+	}
 	if k.complete != nil {
 		k.complete(s, stored)
 	}

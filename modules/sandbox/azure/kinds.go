@@ -19,6 +19,8 @@ type kind struct {
 	extends bool
 	// built: it is there as soon as its parent is, and only changed.
 	built bool
+	// nested makes what a body holds of other resources into such.
+	nested func(s *Server, r *resource)
 	// complete adds what Azure itself says of the resource.
 	complete func(s *Server, r *resource)
 	// unmade: a write that makes it is answered like one that changes it.
@@ -45,6 +47,7 @@ var kinds = map[string]kind{
 	},
 	"microsoft.network/virtualnetworks": {
 		versions: []string{"2025-01-01"}, required: []string{location, "properties.addressSpace.addressPrefixes"}, name: plainName,
+		nested:   nestedSubnets,
 		complete: func(s *Server, r *resource) { r.set("properties.subnets", s.children(r, "subnets")) },
 	},
 	"microsoft.network/virtualnetworks/subnets": {
@@ -132,6 +135,31 @@ func (k kind) missing(body map[string]any) string {
 		}
 	}
 	return ""
+}
+
+// nestedSubnets makes the subnets that a network's body names, and takes away those
+// that it doesn't.
+func nestedSubnets(s *Server, r *resource) {
+	list, _ := r.get("properties.subnets").([]any)
+	named := map[string]bool{}
+	for _, item := range list {
+		body, _ := item.(map[string]any)
+		name, _ := body["name"].(string)
+		if body == nil || name == "" {
+			continue
+		}
+		subnet := &resource{id: r.id + "/subnets/" + name, kind: r.kind + "/subnets", name: name, scope: r.id, body: body}
+		subnet.set("id", subnet.id)
+		subnet.set("type", subnet.kind)
+		subnet.set("properties.provisioningState", "Succeeded")
+		named[key(subnet.id)] = true
+		s.store[key(subnet.id)] = subnet
+	}
+	for id, one := range s.store {
+		if one.kind == r.kind+"/subnets" && strings.HasPrefix(id, key(r.id)+"/") && !named[id] {
+			s.remove(one)
+		}
+	}
 }
 
 func completeCluster(s *Server, r *resource) {
