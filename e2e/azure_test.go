@@ -183,6 +183,9 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 
 	t.Run("the identity that plans finds nothing to do", func(t *testing.T) {
 		assert.Equal(t, "false", changes(t, repo, planning))
+		out, err := c.infra(repo, planning, "drift", "drifted")
+		require.NoError(t, err)
+		assert.Equal(t, "false", strings.TrimSpace(out))
 	})
 
 	t.Run("and can't apply", func(t *testing.T) {
@@ -210,18 +213,27 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 	})
 
 	t.Run("what somebody changed is drift, and is taken back", func(t *testing.T) {
-		require.True(t, c.Change(azureCluster, "properties.disableLocalAccounts", false))
+		require.True(t, c.Change(azureCluster, "properties.autoUpgradeProfile.upgradeChannel", "none"))
 		out, err := c.infra(changed, planning, "drift", "text")
 		require.NoError(t, err)
 		assert.Contains(t, out, "module.cluster.azurerm_kubernetes_cluster.this")
-		assert.Contains(t, out, "local_account_disabled")
+		assert.Contains(t, out, "automatic_upgrade_channel")
+		assert.NotContains(t, out, "key_vault", "what nobody changed is no drift")
 		// Slow, and with an answer to wait for.
 		require.NoError(t, c.Order(azure.Order{Method: http.MethodPut, Path: "/managedClusters/slipway-dev-aks$", Times: 1, Status: http.StatusTooManyRequests, Code: "TooManyRequests", Message: "Too many requests", RetryAfter: 1}))
 		require.NoError(t, c.Order(azure.Order{Method: http.MethodPut, Path: "/managedClusters/slipway-dev-aks$", Times: 1, Polls: 2}))
 		_, err = c.infra(changed, applying, "plan", "check", "apply", "sha-256")
 		require.NoError(t, err)
-		assert.Contains(t, string(c.Resource(azureCluster)), `"disableLocalAccounts":true`)
+		assert.Contains(t, string(c.Resource(azureCluster)), `"upgradeChannel":"patch"`)
 		assert.Contains(t, statuses(c, http.MethodPut, "/managedClusters/slipway-dev-aks?"), http.StatusTooManyRequests)
+	})
+
+	t.Run("local accounts that somebody let in stop whoever plans", func(t *testing.T) {
+		// The provider asks for the administrator's password then, which is not for all.
+		require.True(t, c.Change(azureCluster, "properties.disableLocalAccounts", false))
+		_, err := c.infra(changed, planning, "drift", "text")
+		refused(t, err, "drift: refused by policy: ", "listClusterAdminCredential", "Azure Kubernetes Service Cluster Admin Role")
+		require.True(t, c.Change(azureCluster, "properties.disableLocalAccounts", true))
 	})
 
 	t.Run("a run that was killed is run again", func(t *testing.T) {

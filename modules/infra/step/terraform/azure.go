@@ -35,6 +35,7 @@ var needed = []struct {
 	{regexp.MustCompile(`(?i)\AMicrosoft\.KeyVault/vaults/(keys|keyrotationpolicies)/`), "Key Vault Crypto Officer"},
 	{regexp.MustCompile(`(?i)\AMicrosoft\.Storage/storageAccounts/blobServices/containers/blobs/`), "Storage Blob Data Contributor"},
 	{regexp.MustCompile(`(?i)\AMicrosoft\.ContainerService/managedClusters/listClusterUserCredential/action\z`), "Azure Kubernetes Service Cluster User Role"},
+	{regexp.MustCompile(`(?i)\AMicrosoft\.ContainerService/managedClusters/listClusterAdminCredential/action\z`), "Azure Kubernetes Service Cluster Admin Role"},
 	{regexp.MustCompile(`(?i)/read\z`), "Reader"},
 	{regexp.MustCompile(``), "Contributor"},
 }
