@@ -1,4 +1,18 @@
-mock_provider "azurerm" {}
+# OpenTofu makes up what only Azure knows as early as in the plan; the provider wants
+# IDs in it to be such.
+mock_provider "azurerm" {
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.Storage/storageAccounts/acmestate"
+    }
+  }
+
+  mock_resource "azurerm_log_analytics_workspace" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.OperationalInsights/workspaces/logs"
+    }
+  }
+}
 
 variables {
   environment = "platform"

@@ -1,4 +1,48 @@
-mock_provider "azurerm" {}
+# OpenTofu makes up what only Azure knows as early as in the plan; the provider wants
+# IDs in it to be such.
+mock_provider "azurerm" {
+  mock_resource "azurerm_resource_group" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev"
+    }
+  }
+
+  mock_resource "azurerm_container_registry" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.ContainerRegistry/registries/acmedevacr"
+    }
+  }
+
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.ManagedIdentity/userAssignedIdentities/acme-dev-plan"
+    }
+  }
+
+  mock_resource "azurerm_log_analytics_workspace" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.OperationalInsights/workspaces/logs"
+    }
+  }
+}
+
+override_module {
+  target = module.network
+  outputs = {
+    nodes_subnet_id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.Network/virtualNetworks/acme-dev-vnet/subnets/nodes"
+  }
+}
+
+override_module {
+  target = module.vault
+  outputs = {
+    id             = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.KeyVault/vaults/acme-dev-kv"
+    uri            = "https://acme-dev-kv.vault.azure.net/"
+    signing_key    = "acme-dev-kv.vault.azure.net/keys/slipway-1/1"
+    signing_key_id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.KeyVault/vaults/acme-dev-kv/keys/slipway-1"
+    public_keys    = {}
+  }
+}
 
 override_module {
   target = module.cluster
