@@ -142,7 +142,10 @@ require (
 	gotest.tools/gotestsum v1.13.0 // indirect
 	mvdan.cc/sh/v3 v3.14.1 // indirect
 	mvdan.cc/sh/x v0.0.0-20260922090537-aebdf2b86f56 // indirect
+	slipway/sandbox/azure v0.0.0
 	slipway/step v0.0.0
 )
 
 replace slipway/step => ./modules/toolbox/step
+
+replace slipway/sandbox/azure => ./modules/sandbox/azure

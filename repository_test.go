@@ -96,12 +96,14 @@ func TestPinsOfTheClusterAgree(t *testing.T) {
 	kyverno := pinned("pins/kyverno", "github.com/kyverno/kyverno")
 	coredns := pinned("coredns", "github.com/coredns/coredns")
 	provider := pinned("pins/provider", "github.com/gavinbunney/terraform-provider-kubectl")
+	azurerm := regexp.MustCompile(`-0\.(\d{8})\d{6}-([0-9a-f]{12})$`).FindStringSubmatch(pinned("pins/azurerm", "github.com/hashicorp/terraform-provider-azurerm"))
+	require.Len(t, azurerm, 3)
 	redis := regexp.MustCompile(`(?m)^redis-server \d+:([0-9.]+)-`).FindStringSubmatch(readFile(t, "modules/sandbox/debian/redis.lock"))
 	require.Len(t, redis, 2)
 	for file, wanted := range map[string][]string{
 		"modules/sandbox/parts.go": {
 			"gitVersion=v" + kubernetes + `"`, "common.version=" + argocd + `"`, "version.Version=" + pinned("pins/containerd", "github.com/containerd/containerd/v2") + `"`,
-			"BuildVersion=v" + kyverno + `"`, `version = "` + provider + `"`,
+			"BuildVersion=v" + kyverno + `"`, `version = "` + provider + `"`, "+" + azurerm[1] + "." + azurerm[2] + `"`,
 		},
 		"modules/gitops/helm.go": {"version.version=" + v["modules/gitops/helm/go.mod"]["helm.sh/helm/v3"] + `"`},
 		"modules/sandbox/node.go": {
@@ -111,6 +113,8 @@ func TestPinsOfTheClusterAgree(t *testing.T) {
 		"gitops/platform/kyverno/overlays/sandbox/kustomization.yaml": {`newTag: "` + kyverno + `"`},
 		"gitops/platform/coredns/kustomization.yaml":                  {`newTag: "` + coredns + `"`},
 		"infra/local/terraform.tf":                                    {`"` + provider + `"`},
+		"infra/azure/.terraform.lock.hcl":                             {"+" + azurerm[1] + "." + azurerm[2] + `"`},
+		"infra/azure-bootstrap/.terraform.lock.hcl":                   {"+" + azurerm[1] + "." + azurerm[2] + `"`},
 	} {
 		for _, text := range wanted {
 			assert.Contains(t, readFile(t, file), text, file)

@@ -42,10 +42,6 @@ func (s *Slipway) Infra(
 	return &Infra{Environment: env, Slipway: s}, nil
 }
 
-func (i *Infra) code(c *config.Config) *dagger.Directory {
-	return i.Slipway.Source.Directory("infra/" + c.Infra.Code)
-}
-
 // root is the Terraform code with its state, as the calls that need no state
 // want it.
 func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error) {
@@ -58,7 +54,8 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, s.terraform().Root(i.code(c), i.Environment, state, dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers}), nil
+	return c, s.terraform().Root(s.Source.Directory("infra"), i.Environment, state,
+		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}), nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the
@@ -71,6 +68,11 @@ func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot,
 	}
 	if s.Variables != nil {
 		root = root.WithVariables(s.Variables)
+	}
+	if s.Azure != nil {
+		if root, err = s.Azure.reach(ctx, root); err != nil {
+			return nil, err
+		}
 	}
 	if !c.Infra.InCluster() {
 		connect, err := s.State.connect(ctx, stage, c.Infra.State, stateAlias)
@@ -177,7 +179,11 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.misconfigurations(ctx, p.Infra.code(c), "infra/"+c.Infra.Code)
+	files := root.Files()
+	if err := decode(ctx, files, nil); err != nil {
+		return nil, err
+	}
+	found, err := s.misconfigurations(ctx, files.Directory("code"), "infra")
 	if err != nil {
 		return nil, err
 	}

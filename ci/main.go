@@ -57,6 +57,8 @@ type Slipway struct {
 	// +private
 	Cluster *Endpoint
 	// +private
+	Azure *Azure
+	// +private
 	Variables *dagger.Secret
 	// +private
 	BuildSecretNames []string

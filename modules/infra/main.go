@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"path"
 
 	"dagger/terraform/internal/dagger"
 )
@@ -79,6 +80,10 @@ func (t *Terraform) Programs() *dagger.Directory {
 // it.
 type Root struct {
 	// +private
+	Folder string
+	// +private
+	Azure *Azure
+	// +private
 	Program *dagger.File
 	// +private
 	Code *dagger.Directory
@@ -110,7 +115,7 @@ type Root struct {
 //
 // +cache="168h"
 func (t *Terraform) Root(
-	// The Terraform code.
+	// The Terraform code: the root, and the modules that it takes from beside it.
 	code *dagger.Directory,
 	// The environment: it names the variables file.
 	env string,
@@ -127,11 +132,25 @@ func (t *Terraform) Root(
 	// providers mirror makes it. With one, nothing is asked of a registry.
 	// +optional
 	providers *dagger.Directory,
+	// The root's folder in the code.
+	// +default="."
+	folder string,
 ) *Root {
 	if terraform == nil {
 		terraform = t.Tofu()
 	}
-	return &Root{Program: t.program(stepProgram), Code: code, Env: env, State: state, Executable: terraform, Providers: providers}
+	return &Root{Program: t.program(stepProgram), Code: code, Folder: folder, Env: env, State: state, Executable: terraform, Providers: providers}
+}
+
+// Files are what a plan is made of, and bound to: the root and the modules that it
+// reaches, as they lie in the code. A module from elsewhere is refused.
+//
+// +cache="168h"
+func (r *Root) Files() *dagger.Directory {
+	return dag.Toolbox().Runner(r.Program).
+		WithMountedDirectory("/code", r.Code).
+		WithExec([]string{"/step", "code", "--out", "/out", "--code", "/code", "--root", r.Folder}).
+		Directory("/out")
 }
 
 // WithState says how the state backend is reached.
@@ -172,6 +191,57 @@ func (r *Root) WithCluster(
 	return &next
 }
 
+// Azure is who the azurerm provider and backend are, and where Azure is.
+type Azure struct {
+	// +private
+	Identity string
+	// +private
+	Token *dagger.Secret
+	// +private
+	CA *dagger.File
+	// +private
+	Proxy *dagger.Service
+}
+
+// WithAzure says who the azurerm provider and backend are, and where Azure is. The
+// check does not see it.
+//
+// +cache="168h"
+func (r *Root) WithAzure(
+	// A JSON object: clientId, tenantId and subscriptionId; requestUrl, where a CI
+	// job asks for its tokens, and Azure DevOps' serviceConnection; metadataHost of
+	// another cloud, and the proxy's URL that it is reached through.
+	identity string,
+	// The job's request token, or without a request URL the token itself.
+	token *dagger.Secret,
+	// The authorities of another cloud, in PEM.
+	// +optional
+	ca *dagger.File,
+	// The service that answers for the proxy, at the name azure.
+	// +optional
+	proxy *dagger.Service,
+) *Root {
+	next := *r
+	next.Azure = &Azure{Identity: identity, Token: token, CA: ca, Proxy: proxy}
+	return &next
+}
+
+// reach adds what a command finds Azure with.
+func (a *Azure) reach(base *dagger.Container, args []string) (*dagger.Container, []string) {
+	if a == nil {
+		return base, args
+	}
+	base = base.WithNewFile("/azure.json", a.Identity).WithMountedSecret("/secrets/azure-token", a.Token)
+	args = append(args, "--azure", "/azure.json", "--azure-token-file", "/secrets/azure-token")
+	if a.CA != nil {
+		base, args = base.WithMountedFile("/azure-ca.pem", a.CA), append(args, "--azure-ca", "/azure-ca.pem")
+	}
+	if a.Proxy != nil {
+		base = base.WithServiceBinding("azure", a.Proxy)
+	}
+	return base, args
+}
+
 // WithVariables gives values to variables that the code declares ephemeral: no
 // plan, state or log holds them. Plan, apply and drift want the same ones; others
 // than ephemeral variables are refused. Terraform 1.10 or later has them.
@@ -210,7 +280,7 @@ func (r *Root) runner(command string, args ...string) (*dagger.Container, []stri
 	base := dag.Toolbox().Runner(r.Program).
 		WithMountedDirectory("/code", r.Code).
 		WithMountedFile(terraformPath, r.Executable)
-	all := []string{"/step", command, "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--env", r.Env}
+	all := []string{"/step", command, "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--root", r.Folder, "--env", r.Env}
 	if r.Providers != nil {
 		base = base.WithMountedDirectory(providersPath, r.Providers)
 		all = append(all, "--providers", providersPath)
@@ -239,14 +309,16 @@ func (r *Root) remote(base *dagger.Container, args []string) *dagger.Container {
 		base = base.WithServiceBinding("kubernetes", r.Kubernetes)
 		args = append(args, "--connect", r.KubernetesConnect)
 	}
-	return run(base, args)
+	return run(r.Azure.reach(base, args))
 }
 
 func run(base *dagger.Container, args []string) *dagger.Container {
 	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
 }
 
-func (r *Root) varFile() string { return "/code/environments/" + r.Env + ".tfvars.json" }
+func (r *Root) varFile() string {
+	return path.Join("/code", r.Folder, "environments", r.Env+".tfvars.json")
+}
 
 // Plan saves what would change. The result's folder holds result.json, the
 // plan file and what binds it to its code, environment and state.

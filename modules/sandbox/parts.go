@@ -119,3 +119,17 @@ func (s *Sandbox) KubectlProvider() *dagger.Directory {
 		"registry.terraform.io/gavinbunney/kubectl/"+version+"/linux_amd64/terraform-provider-kubectl_v"+version, program,
 		dagger.DirectoryWithFileOpts{Permissions: 0o755})
 }
+
+// AzurermProvider is the Terraform provider hashicorp/azurerm, compiled from source
+// once, as a filesystem mirror for terraform's -plugin-dir. The version says what
+// it is: a commit after 5.2.0, not what its publisher has released.
+//
+// +cache="168h"
+func (*Sandbox) AzurermProvider() *dagger.Directory {
+	const version = "5.2.0+20260824.fae580791926"
+	const module = "github.com/hashicorp/terraform-provider-azurerm"
+	program := dag.Toolbox().Binary(pins("azurerm"), module, dagger.ToolboxBinaryOpts{Define: module + "/version.ProviderVersion=" + version})
+	return dag.Directory().WithFile(
+		"registry.terraform.io/hashicorp/azurerm/"+version+"/linux_amd64/terraform-provider-azurerm_v"+version, program,
+		dagger.DirectoryWithFileOpts{Permissions: 0o755})
+}

@@ -45,7 +45,7 @@ func (s *Sandbox) Programs() (*dagger.Directory, error) {
 // sources are what decides the programs: not the services beside the cluster,
 // which the host runs.
 func sources() *dagger.Directory {
-	return dag.CurrentModule().Source().WithoutDirectory("host")
+	return dag.CurrentModule().Source().WithoutDirectory("host").WithoutDirectory("azure")
 }
 
 // Publish compiles what is missing, pushes it to a registry as one image named

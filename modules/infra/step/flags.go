@@ -73,6 +73,15 @@ var commands = map[string]command{
 			return stage.Drift(ctx, o)
 		}
 	},
+	"code": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
+		var o stage.CodeOptions
+		fs.StringVar(&o.Code, "code", "", "folder of the Terraform code: the root, and the modules beside it")
+		fs.StringVar(&o.Root, "root", ".", "the root's folder in it")
+		return func(context.Context) (any, error) {
+			o.Out = *out
+			return stage.Code(o)
+		}
+	},
 	"unlock": func(fs *flag.FlagSet, out *string, progress io.Writer) func(context.Context) (any, error) {
 		var o stage.UnlockOptions
 		common(fs, &o.Common)
@@ -87,7 +96,8 @@ var commands = map[string]command{
 
 func common(fs *flag.FlagSet, c *stage.Common) {
 	fs.StringVar(&c.Terraform, "terraform", "", "path of the terraform executable")
-	fs.StringVar(&c.Code, "code", "", "folder of the Terraform root")
+	fs.StringVar(&c.Code, "code", "", "folder of the Terraform code: the root, and the modules beside it")
+	fs.StringVar(&c.Root, "root", ".", "the root's folder in it")
 	fs.StringVar(&c.Environment, "env", "", "name of the environment")
 	fs.StringVar(&c.Providers, "providers", "", "folder of a provider mirror, the only place that providers then come from")
 	fs.StringVar(&c.Temp, "temp", "/tmp", "folder for the working copy")
@@ -98,6 +108,9 @@ func remote(fs *flag.FlagSet, r *stage.Remote) {
 	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the backend: type (http, kubernetes or azurerm) and its settings")
 	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the http backend's password, or the azurerm backend's ARM_…=value lines")
 	fs.StringVar(&r.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that the state or the resources are in")
+	fs.StringVar(&r.Azure.Identity, "azure", "", "JSON file of the identity that the azurerm provider and backend have")
+	fs.StringVar(&r.Azure.Token, "azure-token-file", "", "file with the token that it proves itself with, or that such tokens are requested with")
+	fs.StringVar(&r.Azure.CA, "azure-ca", "", "PEM file with the authorities of another cloud than the public one")
 	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name or the kubeconfig's server at; repeatable")
 	fs.DurationVar(&r.LockTimeout, "lock-timeout", lockTimeout, "how long to wait for the state's lock")
 }

@@ -6,6 +6,7 @@
 //	infra apply  --terraform FILE --code DIR --env NAME --plan FILE --binding FILE --checked FILE --backend-config-file FILE --out DIR
 //	infra output --terraform FILE --code DIR --env NAME --backend-config-file FILE --out DIR
 //	infra drift  --terraform FILE --code DIR --env NAME --var-file FILE… --backend-config-file FILE --out DIR
+//	infra code   --code DIR --root NAME --out DIR
 //	infra unlock --terraform FILE --code DIR --env NAME --id ID --backend-config-file FILE --out DIR
 //
 // Each writes result.json, as package slipway/step says, and its result files
@@ -66,6 +67,6 @@ func parse(args []string, progress io.Writer) (out string, work func(context.Con
 
 func refuse(input, reason string) func(context.Context) (any, error) {
 	return func(context.Context) (any, error) {
-		return nil, step.Input("config", input, reason, "run infra with plan, check, apply, output, drift or unlock; -h lists a stage's flags")
+		return nil, step.Input("config", input, reason, "run infra with plan, check, apply, output, drift, code or unlock; -h lists a stage's flags")
 	}
 }

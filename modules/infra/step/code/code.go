@@ -1,5 +1,5 @@
-// Package code hashes and copies a Terraform root: the folder whose content a
-// plan is bound to.
+// Package code hashes and copies a Terraform root and the modules beside it that
+// it is made of: the files that a plan is bound to.
 package code
 
 import (
@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"slipway/step"
@@ -28,17 +27,17 @@ func override(name string) bool {
 	return ok && (base == "override" || strings.HasSuffix(base, "_override"))
 }
 
-// files lists a root's regular files, slash-separated and in lexical order.
-// Links and devices are refused: what they point to is not in the hash.
-func files(stage, dir string) ([]string, error) {
-	info, err := os.Stat(dir)
+// files adds a folder's regular files to all, by their slash-separated paths from
+// dir. Links and devices are refused: what they point to is not in the hash.
+func files(stage, dir, folder string, all map[string]bool) error {
+	start := filepath.Join(dir, filepath.FromSlash(folder))
+	info, err := os.Stat(start)
 	if err != nil || !info.IsDir() {
-		return nil, step.Input(stage, "code "+dir, "is not a folder", "give the folder of the Terraform root").Because(err)
+		return step.Input(stage, "code "+start, "is not a folder", "give the folder of the Terraform root").Because(err)
 	}
-	var list []string
 	terraform := false
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
+	err = filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == start && d.IsDir() {
 			return err
 		}
 		if leaving(d.Name()) {
@@ -66,31 +65,31 @@ func files(stage, dir string) ([]string, error) {
 			return step.Input(stage, "code "+rel, "is an override file",
 				"write what it says into the file that it overrides: a file that changes another one unseen can't be reviewed, and where the state is, is said by the run")
 		}
-		if !strings.Contains(rel, "/") && (strings.HasSuffix(rel, ".tf") || strings.HasSuffix(rel, ".tf.json")) {
+		if filepath.Dir(path) == start && (strings.HasSuffix(rel, ".tf") || strings.HasSuffix(rel, ".tf.json")) {
 			terraform = true
 		}
-		list = append(list, rel)
+		all[rel] = true
 		return nil
 	})
 	if err != nil {
 		if f, ok := step.AsFault(err); ok {
-			return nil, f
+			return f
 		}
-		return nil, step.Input(stage, "code "+dir, "can't be read", "see that every file below it can be read").Because(err)
+		return step.Input(stage, "code "+start, "can't be read", "see that every file below it can be read").Because(err)
 	}
 	if !terraform {
-		return nil, step.Input(stage, "code "+dir, "holds no Terraform file", "give the folder of the Terraform root")
+		return step.Input(stage, "code "+start, "holds no Terraform file", "give the folder of the Terraform root")
 	}
-	slices.Sort(list)
-	return list, nil
+	return nil
 }
 
-// Copy copies a root to the new folder to and returns the digest
-// ("sha256:<hex>") of what it copied: the SHA-256 of one line for each file in
-// lexical order, "<hex sha256 of its content>  <slash-separated path>\n".
-// File modes and times are not part of it.
-func Copy(stage, dir, to string) (digest string, err error) {
-	list, err := files(stage, dir)
+// Copy copies the root in a folder of dir, and the modules of dir that it is made
+// of, to the new folder to, and returns the digest ("sha256:<hex>") of what it
+// copied: the SHA-256 of one line for each file in lexical order, "<hex sha256 of
+// its content>  <slash-separated path from dir>\n". File modes and times are not
+// part of it.
+func Copy(stage, dir, folder, to string) (digest string, err error) {
+	list, err := closure(stage, dir, folder)
 	if err != nil {
 		return "", err
 	}

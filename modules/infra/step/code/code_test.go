@@ -25,7 +25,7 @@ func tree(t *testing.T, files map[string]string) string {
 
 func digest(t *testing.T, dir string) string {
 	t.Helper()
-	d, err := Copy("plan", dir, filepath.Join(t.TempDir(), "copy"))
+	d, err := Copy("plan", dir, ".", filepath.Join(t.TempDir(), "copy"))
 	require.NoError(t, err)
 	return d
 }
@@ -41,7 +41,7 @@ func TestCopyTakesTheCodeAndNothingElse(t *testing.T) {
 	}
 	dirty := tree(t, leavings)
 	to := filepath.Join(t.TempDir(), "copy")
-	got, err := Copy("plan", dirty, to)
+	got, err := Copy("plan", dirty, ".", to)
 	require.NoError(t, err)
 	assert.Equal(t, digest(t, clean), got)
 	assert.Equal(t, got, digest(t, to), "the copy hashes as its original")
@@ -75,7 +75,7 @@ func TestCopyRefuses(t *testing.T) {
 		"a line break": {tree(t, map[string]string{"main.tf": "a", "x\ny.tf": ""}), "code", "line break"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Copy("plan", c.dir, filepath.Join(t.TempDir(), "copy"))
+			_, err := Copy("plan", c.dir, ".", filepath.Join(t.TempDir(), "copy"))
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, f.Kind)
@@ -91,7 +91,7 @@ func TestOverridesAreRefused(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), nil, 0o600))
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
-		_, err := Copy("plan", dir, t.TempDir())
+		_, err := Copy("plan", dir, ".", t.TempDir())
 		f, ok := step.AsFault(err)
 		require.True(t, ok, name)
 		assert.Equal(t, step.KindInput, f.Kind)

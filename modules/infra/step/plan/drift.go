@@ -42,6 +42,9 @@ func Drifted(p *tfjson.Plan) []Drift {
 		}
 		d := Drift{Address: address(rc), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []Attribute{}}
 		if rc.Change.After != nil {
+			if same(rc.Change.Before, rc.Change.After) {
+				continue
+			}
 			shown := redacted.ResourceDrift[i].Change
 			d.Attributes = differences("", [2]any{rc.Change.Before, rc.Change.After}, [2]any{shown.Before, shown.After}, d.Attributes)
 		}
@@ -54,7 +57,7 @@ func Drifted(p *tfjson.Plan) []Drift {
 // differences appends where the two real values differ, as their redacted ones
 // may be shown. Values are equal or not by what they are, not by what is shown.
 func differences(path string, real, shown [2]any, list []Attribute) []Attribute {
-	if reflect.DeepEqual(real[0], real[1]) {
+	if same(real[0], real[1]) {
 		return list
 	}
 	if a, b, ok := both[map[string]any](real); ok {
@@ -79,6 +82,40 @@ func differences(path string, real, shown [2]any, list []Attribute) []Attribute 
 		shown = [2]any{Redacted, Redacted}
 	}
 	return append(list, Attribute{Path: path, Before: shown[0], After: shown[1]})
+}
+
+// same reports whether two values say the same. A list or map with nothing in it
+// says what none says: providers of Terraform's older SDK, azurerm among them, make
+// the one of the other at the first refresh after an apply.
+// https://developer.hashicorp.com/terraform/plugin/sdkv2/resources/data-consistency-errors
+func same(a, b any) bool { return reflect.DeepEqual(bare(a), bare(b)) }
+
+// bare is a value without the keys that say nothing, and nil for an empty one.
+func bare(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		kept := map[string]any{}
+		for name, v := range value {
+			if v = bare(v); v != nil {
+				kept[name] = v
+			}
+		}
+		if len(kept) == 0 {
+			return nil
+		}
+		return kept
+	case []any:
+		if len(value) == 0 {
+			return nil
+		}
+		kept := make([]any, len(value))
+		for i, v := range value {
+			kept[i] = bare(v)
+		}
+		return kept
+	default:
+		return value
+	}
 }
 
 func both[T any](values [2]any) (a, b T, ok bool) {

@@ -56,6 +56,30 @@ func TestASecretThatOneSideMarksIsHiddenOnBoth(t *testing.T) {
 	assert.Equal(t, []Attribute{{Path: "key", Before: Redacted, After: Redacted}}, list[0].Attributes)
 }
 
+func TestNothingIsNoDriftOfNothing(t *testing.T) {
+	assert.Empty(t, Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{
+		drifted(t, "thing.a", tfjson.ActionUpdate,
+			`{"tags":null,"ids":[],"pool":[{"name":"x","tags":null}],"same":1}`,
+			`{"tags":{},"ids":null,"more":[],"pool":[{"name":"x","tags":{}}],"same":1}`, `{}`),
+	}}))
+	for name, c := range map[string]struct{ before, after, path string }{
+		"one of none":         {`{"ids":[]}`, `{"ids":["a"]}`, "ids"},
+		"none of one":         {`{"ids":["a"]}`, `{"ids":[]}`, "ids"},
+		"one of nothing":      {`{"ids":null}`, `{"ids":["a"]}`, "ids"},
+		"a place in a list":   {`{"ids":[[]]}`, `{"ids":[[],[]]}`, "ids"},
+		"an empty text":       {`{"text":null}`, `{"text":""}`, "text"},
+		"false":               {`{"on":null}`, `{"on":false}`, "on"},
+		"beside what is none": {`{"a":[],"b":1}`, `{"a":null,"b":2}`, "b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{drifted(t, "thing.a", tfjson.ActionUpdate, c.before, c.after, `{}`)}})
+			require.Len(t, list, 1)
+			require.Len(t, list[0].Attributes, 1)
+			assert.Equal(t, c.path, list[0].Attributes[0].Path)
+		})
+	}
+}
+
 func TestApplied(t *testing.T) {
 	code := &tfjson.Config{RootModule: &tfjson.ConfigModule{ModuleCalls: map[string]*tfjson.ModuleCall{
 		"m": {Module: &tfjson.ConfigModule{Resources: []*tfjson.ConfigResource{{Mode: tfjson.ManagedResourceMode}}}},

@@ -5,6 +5,7 @@ package stage
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	"slipway/infra/step/azure"
 	"slipway/infra/step/backend"
 	"slipway/infra/step/cluster"
 	"slipway/infra/step/code"
@@ -35,9 +37,9 @@ const (
 
 // Common is what every stage that runs Terraform takes.
 type Common struct {
-	// Terraform is the path of the executable, Code the root's folder and
-	// Environment the environment's name.
-	Terraform, Code, Environment string
+	// Terraform is the path of the executable, Code the folder of the code, Root
+	// the root's folder in it, and Environment the environment's name.
+	Terraform, Code, Root, Environment string
 	// Providers is the folder of a provider mirror; empty is none.
 	Providers string
 	// Out is the folder that result files are written to.
@@ -58,6 +60,8 @@ type Remote struct {
 	// Kubeconfig is the file of the cluster that the kubernetes backend or a
 	// provider works on; empty is none.
 	Kubeconfig string
+	// Azure says who the azurerm provider and backend are.
+	Azure azure.Files
 	// Connect says where logical hosts are reached.
 	Connect backend.Connections
 	// SecretVarFile is a file with a JSON object of values for ephemeral
@@ -97,6 +101,7 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 type state struct {
 	backend.Endpoint
 	env         map[string]string
+	azure       azure.Files
 	kubeconfig  []byte
 	lockTimeout time.Duration
 }
@@ -108,7 +113,7 @@ func (r Remote) reach(stage string) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &state{Endpoint: backend.Endpoint{Config: config, Connect: r.Connect}, lockTimeout: r.LockTimeout}
+	s := &state{Endpoint: backend.Endpoint{Config: config, Connect: r.Connect}, azure: r.Azure, lockTimeout: r.LockTimeout}
 	switch config.Type {
 	case backend.TypeKubernetes:
 		if r.PasswordFile != "" {
@@ -122,6 +127,9 @@ func (r Remote) reach(stage string) (*state, error) {
 			return nil, step.Input(stage, "backend credentials", "are not complete",
 				"give both a username in the backend config and --backend-password-file, or neither")
 		}
+	}
+	if config.Type == backend.TypeAzurerm && r.PasswordFile != "" && r.Azure.Identity != "" {
+		return nil, step.Input(stage, "--backend-password-file", "says who reaches the state, and --azure does, too", "give one of the two")
 	}
 	if r.PasswordFile != "" {
 		data, err := os.ReadFile(r.PasswordFile)
@@ -144,7 +152,7 @@ func (r Remote) reach(stage string) (*state, error) {
 
 // prepare says in the working copy where the state is, and beside it who may
 // reach it. It returns the environment that Terraform needs.
-func (s *state) prepare(w *workspace) (map[string]string, error) {
+func (s *state) prepare(stage string, w *workspace) (map[string]string, error) {
 	override, err := s.Config.Override()
 	if err != nil {
 		return nil, err
@@ -152,14 +160,19 @@ func (s *state) prepare(w *workspace) (map[string]string, error) {
 	if err := os.WriteFile(filepath.Join(w.dir, backend.OverrideFile), override, 0o600); err != nil {
 		return nil, err
 	}
+	env := maps.Clone(s.env)
+	who, err := s.azure.Env(stage, w.root)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(env, who)
 	if s.kubeconfig == nil {
-		return s.env, nil
+		return env, nil
 	}
 	file := filepath.Join(w.root, "kubeconfig")
 	if err := os.WriteFile(file, s.kubeconfig, 0o600); err != nil {
 		return nil, err
 	}
-	env := maps.Clone(s.env)
 	// Of the kubernetes backend and of the providers alike; KUBECONFIG and
 	// KUBE_CONFIG stay unset.
 	env["KUBE_CONFIG_PATH"] = file
@@ -189,16 +202,13 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{root: root, dir: filepath.Join(root, "code")}
+	w := &workspace{root: root}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	if err := os.Mkdir(w.dir, 0o700); err != nil {
-		return nil, err
-	}
-	w.digest, err = code.Copy(stage, c.Code, w.dir)
+	w.dir, w.digest, err = c.copy(stage, filepath.Join(root, "code"))
 	if err != nil {
 		return nil, err
 	}
@@ -213,12 +223,22 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	}
 	if s != nil {
 		options.Backend, options.LockTimeout = s.Config, s.lockTimeout
-		if options.Env, err = s.prepare(w); err != nil {
+		if options.Env, err = s.prepare(stage, w); err != nil {
 			return nil, err
 		}
 	}
 	w.Terraform, err = terraform.Open(ctx, options)
 	return w, err
+}
+
+// copy copies the code to a new folder, and returns the root's folder in it.
+func (c Common) copy(stage, to string) (dir, digest string, err error) {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return "", "", err
+	}
+	folder := cmp.Or(c.Root, ".")
+	digest, err = code.Copy(stage, c.Code, folder, to)
+	return filepath.Join(to, filepath.FromSlash(folder)), digest, err
 }
 
 // mirror is the provider mirror's absolute path; empty is none.

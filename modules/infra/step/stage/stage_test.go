@@ -5,9 +5,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,6 +74,7 @@ type site struct {
 	server    *stateServer
 	terraform string
 	code      string
+	root      string
 	temp      string
 	backend   string
 	vars      string
@@ -117,7 +118,7 @@ func (s *site) set(environment, value string) {
 }
 
 func (s *site) common(env string) Common {
-	return Common{Terraform: s.terraform, Code: s.code, Environment: env, Out: s.out, Temp: s.temp, Progress: &s.progress}
+	return Common{Terraform: s.terraform, Code: s.code, Root: s.root, Environment: env, Out: s.out, Temp: s.temp, Progress: &s.progress}
 }
 
 func (s *site) remote() Remote {

@@ -77,6 +77,12 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 			return step.Policy(stage, at(d, what), d.Summary, "change the code or its variables so that the condition holds", details...).Because(err)
 		}
 	}
+	for _, d := range errs {
+		if f := azureFault(stage, command, d); f != nil {
+			f.Details = details
+			return f.Because(err)
+		}
+	}
 	// What points at code but at no resource is an error of the code or its
 	// variables; a resource's error is mostly its provider's.
 	code := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
@@ -105,7 +111,8 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 	if i < 0 {
 		return fault(stage, "init", all, err)
 	}
-	const mend = "run terraform providers lock, and commit " + lockFile
+	// Of every platform that somebody works on; linux is the pipeline's.
+	const mend = "run terraform providers lock -platform=linux_amd64 -platform=darwin_arm64 -platform=windows_amd64, and commit " + lockFile
 	if !locked {
 		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", mend, lines(errs)...).Because(err)
 	}

@@ -179,6 +179,7 @@ func TestInitFaults(t *testing.T) {
 	} {
 		f = wantFault(t, initFault("plan", []tfjson.Diagnostic{d}, true, true, cause), step.KindInput)
 		assert.Equal(t, "does not hold what the code needs", f.Reason)
+		assert.Contains(t, f.Mend, "terraform providers lock -platform=linux_amd64 ", "the pipeline's platform is among them")
 	}
 	_ = wantFault(t, initFault("plan", []tfjson.Diagnostic{diagnostic("Invalid block", "", 2, "")}, true, false, cause), step.KindInput)
 }

@@ -1,0 +1,14 @@
+output "state" {
+  description = "slipway.yaml: infra.state."
+  value = {
+    type           = "azurerm"
+    resourceGroup  = azurerm_resource_group.this.name
+    storageAccount = module.state.account
+    container      = module.state.container
+  }
+}
+
+output "container_id" {
+  description = "The container, as roles are given on it."
+  value       = module.state.container_id
+}

@@ -1,0 +1,50 @@
+# OpenTofu makes up what only Azure knows as early as in the plan; the provider wants
+# IDs in it to be such.
+mock_provider "azurerm" {
+  mock_resource "azurerm_storage_account" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.Storage/storageAccounts/acmestate"
+    }
+  }
+
+  mock_resource "azurerm_log_analytics_workspace" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.OperationalInsights/workspaces/logs"
+    }
+  }
+}
+
+variables {
+  environment = "platform"
+  name        = "acme"
+  location    = "westeurope"
+}
+
+run "named" {
+  command = plan
+
+  assert {
+    condition     = output.state.storageAccount == "acmeplatformstate" && output.state.container == "tfstate" && output.state.type == "azurerm"
+    error_message = "What slipway.yaml has to say."
+  }
+}
+
+run "writer_by_name" {
+  command = plan
+
+  variables {
+    writers = { me = "me@acme.example" }
+  }
+
+  expect_failures = [var.writers]
+}
+
+run "whole_world" {
+  command = plan
+
+  variables {
+    authorized_ranges = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.authorized_ranges]
+}

@@ -1,0 +1,88 @@
+package azure
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/step"
+)
+
+const ids = `"clientId": "00000000-0000-4000-8000-00000000000a", "tenantId": "00000000-0000-4000-8000-00000000000b", "subscriptionId": "00000000-0000-4000-8000-00000000000c"`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func TestEnvironmentsOfAnIdentity(t *testing.T) {
+	common := map[string]string{
+		"ARM_CLIENT_ID": "00000000-0000-4000-8000-00000000000a", "ARM_TENANT_ID": "00000000-0000-4000-8000-00000000000b",
+		"ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-00000000000c", "ARM_USE_OIDC": "true", "ARM_USE_CLI": "false", "ARM_USE_MSI": "false",
+	}
+	for name, c := range map[string]struct {
+		more string
+		want map[string]string
+	}{
+		"token":  {"", map[string]string{"ARM_OIDC_TOKEN": "correct-horse"}},
+		"GitHub": {`, "requestUrl": "https://ci.example/token?api-version=2"`, map[string]string{"ARM_OIDC_REQUEST_URL": "https://ci.example/token?api-version=2", "ARM_OIDC_REQUEST_TOKEN": "correct-horse"}},
+		"Azure DevOps": {`, "requestUrl": "https://ci.example/oidc", "serviceConnection": "00000000-0000-4000-8000-00000000000d"`, map[string]string{
+			"ARM_OIDC_REQUEST_URL": "https://ci.example/oidc", "ARM_OIDC_REQUEST_TOKEN": "correct-horse", "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "00000000-0000-4000-8000-00000000000d"}},
+		"another cloud": {`, "metadataHost": "management.azure.test", "proxy": "http://azure:1"`, map[string]string{
+			"ARM_OIDC_TOKEN": "correct-horse", "ARM_METADATA_HOSTNAME": "management.azure.test", "HTTPS_PROXY": "http://azure:1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := maps.Clone(common)
+			maps.Copy(want, c.want)
+			env, err := Files{Identity: write(t, "{"+ids+c.more+"}"), Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
+			require.NoError(t, err)
+			assert.Equal(t, want, env)
+		})
+	}
+	env, err := Files{}.Env("plan", t.TempDir())
+	require.NoError(t, err)
+	assert.Empty(t, env)
+}
+
+func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
+	for name, c := range map[string]struct{ identity, token, reason string }{
+		"no JSON":            {"x", "t", "invalid character"},
+		"unknown key":        {"{" + ids + `, "clientSecret": "x"}`, "t", "unknown field"},
+		"two objects":        {"{" + ids + "}{}", "t", "something after"},
+		"no client":          {`{"tenantId": "00000000-0000-4000-8000-00000000000b"}`, "t", "is not a UUID"},
+		"name for tenant":    {`{"clientId": "00000000-0000-4000-8000-00000000000a", "tenantId": "acme.example"}`, "t", "is not a UUID"},
+		"plain request":      {"{" + ids + `, "requestUrl": "http://ci.example"}`, "t", "is not an https URL"},
+		"request password":   {"{" + ids + `, "requestUrl": "https://u:p@ci.example"}`, "t", "is not an https URL"},
+		"connection alone":   {"{" + ids + `, "serviceConnection": "00000000-0000-4000-8000-00000000000d"}`, "t", "without a request URL"},
+		"metadata as URL":    {"{" + ids + `, "metadataHost": "https://x"}`, "t", "is not a host's name"},
+		"metadata injection": {"{" + ids + `, "metadataHost": "x/y"}`, "t", "is not a host's name"},
+		"proxy password":     {"{" + ids + `, "proxy": "http://u:p@x"}`, "t", "is not an http URL"},
+		"empty token":        {"{" + ids + "}", " \n", "is not one token"},
+		"two tokens":         {"{" + ids + "}", "a b", "is not one token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Files{Identity: write(t, c.identity), Token: write(t, c.token)}.Env("plan", t.TempDir())
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%v", err)
+			assert.Equal(t, step.KindInput, f.Kind)
+			assert.Contains(t, f.Reason, c.reason)
+			assert.NotEmpty(t, f.Mend)
+		})
+	}
+	for _, files := range []Files{{Token: write(t, "t")}, {CA: write(t, "c")}} {
+		_, err := files.Env("plan", t.TempDir())
+		f, ok := step.AsFault(err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, "is missing, but what belongs to it is given", f.Reason)
+	}
+	_, err := Files{Identity: write(t, "{"+ids+"}"), Token: write(t, "t"), CA: write(t, "no certificate")}.Env("plan", t.TempDir())
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, "are not certificates in PEM", f.Reason)
+}
