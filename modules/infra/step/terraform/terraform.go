@@ -285,11 +285,25 @@ func (t *Terraform) checkBackend() error {
 		}
 	}
 	for name, value := range doc.Backend.Config {
-		if _, ours := settings[name]; value != nil && !ours {
+		if _, ours := settings[name]; given(value) && !ours {
 			return fmt.Errorf("backend of the working copy has a %s of its own", name)
 		}
 	}
 	return nil
+}
+
+// given reports whether a setting says something. OpenTofu notes a block that the code
+// does not have as an empty list.
+func given(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return false
+	case []any:
+		return len(v) > 0
+	case map[string]any:
+		return len(v) > 0
+	}
+	return true
 }
 
 // Validate checks the code. Its errors are one input Fault with a line
