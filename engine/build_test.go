@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -107,6 +108,9 @@ func TestLock(t *testing.T) {
 	second, err := tryLock(path)
 	require.NoError(t, err)
 	assert.Nil(t, second, "one engine per state")
+	locked, err := held(path)
+	require.NoError(t, err)
+	assert.True(t, locked)
 	ctx, cancel := context.WithCancel(context.Background())
 	_, err = lockFile(ctx, path, cancel)
 	require.ErrorIs(t, err, context.Canceled)
@@ -114,6 +118,41 @@ func TestLock(t *testing.T) {
 	unlock, err := lockFile(context.Background(), path, func() { t.Error("the lock is free") })
 	require.NoError(t, err)
 	unlock()
+}
+
+func TestAskingForALockTakesNoneFromOthers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	locked, err := held(path)
+	require.NoError(t, err)
+	assert.False(t, locked, "there is no file yet")
+	file, err := tryLock(path)
+	require.NoError(t, err)
+	require.NoError(t, file.Close())
+	var starters, askers sync.WaitGroup
+	done := make(chan struct{})
+	starters.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				assert.NoError(t, exec.Command("true").Run())
+			}
+		}
+	})
+	for range 2 {
+		askers.Go(func() {
+			for range 3000 {
+				locked, err := held(path)
+				if !assert.NoError(t, err) || !assert.False(t, locked, "nobody holds it") {
+					return
+				}
+			}
+		})
+	}
+	askers.Wait()
+	close(done)
+	starters.Wait()
 }
 
 func TestProgress(t *testing.T) {

@@ -41,14 +41,8 @@ func (l *Launcher) record() string       { return filepath.Join(l.Dirs.Run, "run
 
 // running says whether the machine's engine runs: it holds its lock.
 func (l *Launcher) running() bool {
-	if !exists(l.engineLock()) {
-		return false
-	}
-	file, err := tryLock(l.engineLock())
-	if file != nil {
-		file.Close()
-	}
-	return err == nil && file == nil
+	locked, err := held(l.engineLock())
+	return err == nil && locked
 }
 
 func (l *Launcher) readRecord() (Running, error) {

@@ -14,12 +14,12 @@ import (
 
 // start starts the engine. The lock goes to it, so it lasts as long as it.
 func (l *Launcher) start(ctx context.Context) error {
-	lock, err := tryLock(l.engineLock())
+	lock, err := l.awaitEnd(ctx, time.Second)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return errors.New("an engine has just been started by other means: end it, then try again")
+	}
 	if err != nil {
 		return err
-	}
-	if lock == nil {
-		return errors.New("an engine has just been started by other means: end it, then try again")
 	}
 	defer lock.Close()
 	if err := l.cleanUp(); err != nil {
