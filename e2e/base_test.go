@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,7 +86,7 @@ func digestOf(data []byte) string {
 // blob stores a blob in the platform's registry.
 func blob(t *testing.T, p *platform, repository, digest string, content io.Reader) {
 	t.Helper()
-	send := func(method, address string, body io.Reader) *http.Response {
+	send := func(method, address string, body io.Reader, want int) (*url.URL, error) {
 		request, err := http.NewRequestWithContext(t.Context(), method, address, body)
 		require.NoError(t, err)
 		request.Header.Set("Content-Type", "application/octet-stream")
@@ -93,14 +94,14 @@ func blob(t *testing.T, p *platform, repository, digest string, content io.Reade
 		response, err := http.DefaultClient.Do(request)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
-		return response
+		require.Equal(t, want, response.StatusCode)
+		return response.Location()
 	}
-	begun := send(http.MethodPost, "http://"+p.sandbox+"/v2/"+repository+"/blobs/uploads/", nil)
-	require.Equal(t, http.StatusAccepted, begun.StatusCode)
-	to, err := begun.Location()
+	to, err := send(http.MethodPost, "http://"+p.sandbox+"/v2/"+repository+"/blobs/uploads/", nil, http.StatusAccepted)
 	require.NoError(t, err)
 	query := to.Query()
 	query.Set("digest", digest)
 	to.RawQuery = query.Encode()
-	require.Equal(t, http.StatusCreated, send(http.MethodPut, to.String(), content).StatusCode)
+	_, err = send(http.MethodPut, to.String(), content, http.StatusCreated)
+	require.NoError(t, err)
 }

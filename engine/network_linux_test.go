@@ -62,7 +62,7 @@ func outside(t *testing.T) func(work func()) {
 	require.NoError(t, setUp("outside", machineAddress, "", ""))
 	return func(work func()) {
 		jobs <- work
-		<-done
+		require.NoError(t, <-done)
 	}
 }
 

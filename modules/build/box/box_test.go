@@ -25,6 +25,9 @@ var boxProgram, hostile string
 // sharedCache keeps what the toolchain compiles of itself, for all tests of a run.
 var sharedCache string
 
+// goroot is the toolchain that they use.
+var goroot string
+
 // Commands of the test's own program, which a container is started with: to show a
 // folder of the machine in it, and to become a program in a new root.
 const (
@@ -43,6 +46,11 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		sharedCache = filepath.Join(dir, "cache")
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			panic(err)
+		}
+		goroot = strings.TrimSpace(string(root))
 		boxProgram, hostile = filepath.Join(dir, "box"), filepath.Join(dir, "hostile")
 		for program, source := range map[string]string{boxProgram: ".", hostile: "./testdata/hostile"} {
 			cmd := exec.Command("go", "build", "-o", program, source)

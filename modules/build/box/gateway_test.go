@@ -234,6 +234,7 @@ func TestGatewayHoldsTLSToItsHost(t *testing.T) {
 		response, err := http.ReadResponse(reader, nil)
 		require.NoError(t, err)
 		require.Equal(t, http.StatusOK, response.StatusCode)
+		require.NoError(t, response.Body.Close())
 		if name == "plain" {
 			_, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -22,7 +21,7 @@ func app(t *testing.T, files map[string]string) *container {
 	t.Helper()
 	c := newContainer(t)
 	require.NoError(t, os.MkdirAll(sharedCache, 0o755))
-	c.binds = []string{runtime.GOROOT(), sharedCache}
+	c.binds = []string{goroot, sharedCache}
 	require.NoError(t, os.MkdirAll(filepath.Join(c.root, "etc"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(c.root, "etc", "passwd"), []byte("root:x:0:0::/:\napp:x:65532:65532::/home/app:\n"), 0o644))
 	for name, content := range files {
@@ -36,7 +35,7 @@ func app(t *testing.T, files map[string]string) *container {
 // work runs go-build or go-test, and returns its value or fault.
 func (c *container) work(t *testing.T, value any, args ...string) error {
 	t.Helper()
-	args = append([]string{boxProgram, args[0], "--app", "hello", "--out", "/out", "--goroot", runtime.GOROOT(), "--cache", sharedCache}, args[1:]...)
+	args = append([]string{boxProgram, args[0], "--app", "hello", "--out", "/out", "--goroot", goroot, "--cache", sharedCache}, args[1:]...)
 	stdout, stderr, code := c.run(t, args...)
 	require.Contains(t, []int{0, exitRefused}, code, stderr)
 	data, err := os.ReadFile(filepath.Join(c.root, "out", step.ResultFile))
@@ -300,7 +299,7 @@ func TestAttack(t *testing.T) {
 			done = append(done, name)
 		}
 	}
-	for _, dir := range []string{"` + sharedCache + `", "/out", "/home/app", "` + runtime.GOROOT() + `/src", "/go", "/etc", "/"} {
+	for _, dir := range []string{"` + sharedCache + `", "/out", "/home/app", "` + goroot + `/src", "/go", "/etc", "/"} {
 		try("write to "+dir, os.WriteFile(filepath.Join(dir, "attack"), nil, 0o644))
 	}
 	try("fake the result", os.WriteFile("/out/result.json", []byte("{\"value\":{\"passed\":99}}"), 0o644))

@@ -91,9 +91,9 @@ func (s *Supervisor) diskUsage(folders []string) (used int64, err error) {
 				return nil
 			}
 			if path == folder {
-				device = uint64(stat.Dev)
+				device = stat.Dev
 			}
-			if entry.IsDir() && uint64(stat.Dev) != device {
+			if entry.IsDir() && stat.Dev != device {
 				return filepath.SkipDir
 			}
 			used += stat.Blocks * 512

@@ -20,13 +20,17 @@ import (
 // Stage is the stage that faults of this package name.
 const Stage = "build"
 
-// The result's types, and where a base comes from.
 type (
-	Base    = build.Base
-	Config  = build.Config
-	Fetch   = build.Fetch
+	// Base is an image that a Dockerfile names.
+	Base = build.Base
+	// Config is what an image says of how it runs.
+	Config = build.Config
+	// Fetch is what an ADD fetches.
+	Fetch = build.Fetch
+	// Checked is a Dockerfile that may be built.
 	Checked = build.Dockerfile
-	Kind    = build.Kind
+	// Kind says where a base comes from.
+	Kind = build.Kind
 )
 
 // The kinds of bases.

@@ -66,7 +66,7 @@ func Rewrite(path string, content []byte, options Options, box []string, images 
 		return Rewritten{}, err
 	}
 	for i, s := range f.stages {
-		w.from(i, s)
+		w.from(s)
 		shell := shells[i]
 		for _, command := range s.commands {
 			if is, ok := command.is.(*instructions.ShellCommand); ok {
@@ -144,7 +144,7 @@ func (w *writer) command(c command, shell []string, platform string) {
 }
 
 // from writes a FROM whose image the platform has chosen.
-func (w *writer) from(index int, s stage) {
+func (w *writer) from(s stage) {
 	base, err := w.expand(s.BaseName)
 	chosen, ok := w.chosen[use{s.from.StartLine, base}]
 	if err != nil || !ok {

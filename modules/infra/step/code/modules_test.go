@@ -43,7 +43,7 @@ func TestAPlanIsBoundToTheModulesThatItsRootReaches(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(dir, name)
 			require.NoError(t, os.WriteFile(file, []byte(files[name]+"#"), 0o600))
-			defer os.WriteFile(file, []byte(files[name]), 0o600)
+			t.Cleanup(func() { require.NoError(t, os.WriteFile(file, []byte(files[name]), 0o600)) })
 			after, err := Copy("plan", dir, "root", filepath.Join(t.TempDir(), "copy"))
 			require.NoError(t, err)
 			assert.Equal(t, part, before != after)

@@ -77,7 +77,8 @@ func azureFault(stage, command string, d tfjson.Diagnostic) *step.Fault {
 		code = m[1]
 	}
 	if code != "" && quota.MatchString(text) {
-		return step.Input(stage, where, "Azure has not so much to give: "+text[strings.Index(text, code):],
+		_, words, _ := strings.Cut(text, code)
+		return step.Input(stage, where, "Azure has not so much to give: "+code+words,
 			"ask for a larger quota, or change size, number, zones or region in the variables; then plan again")
 	}
 	if code != "" && throttled.MatchString(text) {
