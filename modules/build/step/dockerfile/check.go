@@ -23,7 +23,7 @@ const Stage = "build"
 type (
 	// Base is an image that a Dockerfile names.
 	Base = build.Base
-	// Config is what an image says of how it runs.
+	// Config is a base image whose config has a part in the build.
 	Config = build.Config
 	// Fetch is what an ADD fetches.
 	Fetch = build.Fetch
