@@ -12,6 +12,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 // Image is a built image that nothing has judged yet: an OCI layout that no
@@ -166,7 +167,7 @@ func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedI
 }
 
 // judge decides over findings now and returns the verdict's JSON.
-func (i *Image) judge(ctx context.Context, found *policy.Findings) (string, error) {
+func (i *Image) judge(ctx context.Context, found *scan.Findings) (string, error) {
 	c, err := i.App.Slipway.config()
 	if err != nil {
 		return "", err
@@ -204,7 +205,7 @@ func (a *App) exceptions(ctx context.Context) ([]policy.Exception, error) {
 
 // findings runs the scanner. Its work is kept by content: the same image,
 // source, manifests and database are looked at once.
-func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagger.Directory, *policy.Findings, error) {
+func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagger.Directory, *scan.Findings, error) {
 	s := i.App.Slipway
 	settings, err := s.settings(ctx, i.App.Name)
 	if err != nil {
@@ -216,7 +217,7 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	}
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
 	out := s.scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
-	var found policy.Findings
+	var found scan.Findings
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, nil, err
 	}
@@ -259,10 +260,7 @@ func (s *Slipway) PublishDatabase(
 	if err != nil {
 		return "", err
 	}
-	var pushed struct {
-		Repository string `json:"repository"`
-		Digest     string `json:"digest"`
-	}
+	var pushed scan.Pushed
 	text, err := s.scan().PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag,
 		at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339), dagger.ScanPublishDatabaseOpts{
 			Username: registry.Username, Password: registry.Password, Service: registry.Service, Address: connect,
@@ -294,9 +292,7 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	var resolved struct {
-		Digest string `json:"digest"`
-	}
+	var resolved scan.Resolved
 	text, err := s.scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
 		Service: registry.Service, Address: connect,
 	})

@@ -9,9 +9,9 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 // Infra is one environment's infrastructure.
@@ -284,10 +284,7 @@ func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory,
 	if err != nil {
 		return "", err
 	}
-	var found struct {
-		Misconfigurations []policy.Misconfiguration `json:"misconfigurations"`
-		Secrets           []policy.Secret           `json:"secrets"`
-	}
+	var found scan.Checked
 	if err := decode(ctx, s.scan().Config(code, name), &found); err != nil {
 		return "", err
 	}
@@ -296,18 +293,18 @@ func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory,
 		return "", err
 	}
 	type finding struct {
-		ID       string          `json:"id"`
-		Severity policy.Severity `json:"severity"`
-		File     string          `json:"file"`
-		Line     int             `json:"line"`
-		Title    string          `json:"title"`
+		ID       string        `json:"id"`
+		Severity scan.Severity `json:"severity"`
+		File     string        `json:"file"`
+		Line     int           `json:"line"`
+		Title    string        `json:"title"`
 	}
 	list := make([]finding, 0, len(left))
 	for _, f := range left {
 		list = append(list, finding{f.ID, f.Severity, f.File, f.Line, f.Title})
 	}
 	for _, f := range found.Secrets {
-		list = append(list, finding{f.Rule, policy.Critical, f.File, f.Line, "secret: " + f.Title})
+		list = append(list, finding{f.Rule, scan.Critical, f.File, f.Line, "secret: " + f.Title})
 	}
 	data, err := json.Marshal(list)
 	return string(data), err

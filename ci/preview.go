@@ -12,6 +12,7 @@ import (
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 const (
@@ -88,7 +89,7 @@ func (s *Slipway) Preview(
 	}
 	var (
 		p             *Preview
-		after, before *policy.Findings
+		after, before *scan.Findings
 		refusal       string
 	)
 	if err := sideBySide(
@@ -108,7 +109,7 @@ func (s *Slipway) Preview(
 	case after == nil:
 		p.Uncompared = "the scan refuses the present source before it has findings"
 	case p.Before == "":
-		before = &policy.Findings{}
+		before = &scan.Findings{}
 	case p.Before == p.After:
 		before = after
 	}
@@ -124,7 +125,7 @@ func (s *Slipway) Preview(
 
 // foretell scans the image and says what the policy would refuse a release of
 // it for. There are no findings where the scanner itself refuses.
-func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found *policy.Findings, refusal string, err error) {
+func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found *scan.Findings, refusal string, err error) {
 	if _, found, err = i.findings(ctx, database); err == nil {
 		_, err = i.judge(ctx, found)
 	}
@@ -182,7 +183,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 // that is gone or can't be scanned is a reason for not comparing, not an error:
 // a release may be what mends it. What a later try or another password may mend
 // is an error.
-func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *policy.Findings, uncompared string, err error) {
+func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *scan.Findings, uncompared string, err error) {
 	s := i.App.Slipway
 	reference := c.Image(i.App.Name) + "@" + digest
 	layout, err := s.pulled(ctx, previewStage, reference)

@@ -15,6 +15,7 @@ import (
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 const rescanStage = "rescan"
@@ -153,7 +154,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 }
 
 // scanned is what the scanner finds, and how it ran.
-func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*policy.Findings, *policy.Run, error) {
+func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.Findings, *policy.Run, error) {
 	c, err := i.App.Slipway.config()
 	if err != nil {
 		return nil, nil, err
@@ -162,10 +163,8 @@ func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*polic
 	if err != nil {
 		return nil, nil, err
 	}
-	run := &policy.Run{}
-	err = decode(ctx, out, run)
-	run.Repository = c.Scan.Database.Repository
-	return found, run, err
+	run, err := ranAs(ctx, out, c)
+	return found, &run, err
 }
 
 // pulled is an image's OCI layout out of the registry.

@@ -15,6 +15,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/result/build"
+	"slipway/step/result/scan"
 )
 
 // Runner is what the pipeline runs on.
@@ -55,7 +56,7 @@ func (s *Slipway) WithRunner(
 }
 
 // looked is what the scanner saw, and how it ran.
-func (i *ScannedImage) looked(ctx context.Context) (found policy.Findings, run policy.Run, err error) {
+func (i *ScannedImage) looked(ctx context.Context) (found scan.Findings, run policy.Run, err error) {
 	c, err := i.Image.App.Slipway.config()
 	if err != nil {
 		return found, run, err
@@ -67,9 +68,15 @@ func (i *ScannedImage) looked(ctx context.Context) (found policy.Findings, run p
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		return found, run, fmt.Errorf("decode findings: %w", err)
 	}
-	err = decode(ctx, i.Out, &run)
-	run.Repository = c.Scan.Database.Repository
+	run, err = ranAs(ctx, i.Out, c)
 	return found, run, err
+}
+
+// ranAs is how a scan ran that left its results.
+func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy.Run, error) {
+	var s scan.Summary
+	err := decode(ctx, out, &s)
+	return policy.Run{TrivyDigest: s.TrivyDigest, Repository: c.Scan.Database.Repository, StartedOn: s.StartedOn, FinishedOn: s.FinishedOn}, err
 }
 
 // attested is the predicate of the scan of an image. A change is made to the

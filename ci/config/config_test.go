@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/config"
-	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
 
@@ -31,7 +31,7 @@ func TestTheShippedConfigurationIsValid(t *testing.T) {
 	assert.Equal(t, "localhost:5000/hello", c.Image("hello"))
 	assert.Equal(t, []string{"dev", "production", "staging"}, c.EnvironmentNames())
 	assert.Equal(t, 48*time.Hour, c.Scan.Database.MaxAge)
-	assert.Equal(t, policy.High, c.Scan.Policy.Threshold)
+	assert.Equal(t, scan.High, c.Scan.Policy.Threshold)
 }
 
 func TestConfigurationFaultsNameThePlace(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/config"
-	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
 
@@ -175,10 +175,10 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("environment %q: %v", name, err)
 			}
 		}
-		late := policy.Misconfiguration{ID: "KSV-0001", File: "a.yaml", Severity: policy.Critical}
+		late := scan.Misconfiguration{ID: "KSV-0001", File: "a.yaml", Severity: scan.Critical}
 		for _, e := range c.Scan.Policy.Exceptions {
 			late.ID, late.File = e.ID, e.Path
-			left, err := c.Scan.Policy.Unexcepted("infra", []policy.Misconfiguration{late}, time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC))
+			left, err := c.Scan.Policy.Unexcepted("infra", []scan.Misconfiguration{late}, time.Date(10000, 1, 2, 0, 0, 0, 0, time.UTC))
 			if err == nil && len(left) == 0 {
 				t.Fatalf("an exception never ends: %+v", e)
 			}

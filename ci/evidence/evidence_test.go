@@ -14,6 +14,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/step"
 	result "slipway/step/result/build"
+	"slipway/step/result/scan"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 var scanPolicy = policy.Policy{
-	Threshold: policy.High, Unfixed: policy.Report, Unknown: policy.Refuse,
+	Threshold: scan.High, Unfixed: policy.Report, Unknown: policy.Refuse,
 	Exceptions: []policy.Exception{{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}},
 }
 
@@ -45,11 +46,11 @@ func statement(t *testing.T, predicateType string, predicate any) evidence.State
 	return evidence.Statement{PredicateType: predicateType, Predicate: data, Referrer: "sha256:" + predicateType[len(predicateType)-2:]}
 }
 
-func scan(excepted ...policy.Exception) policy.Scan {
+func passedScan(excepted ...policy.Exception) policy.Scan {
 	return policy.Attest(reference, policy.Verdict{
 		Digest: digest, DatabaseDigest: "sha256:db", DatabaseUpdatedAt: now.Add(-30 * time.Hour), PolicyDigest: scanPolicy.Digest(),
 		TrivyVersion: "0.74.0", Scanned: 7, Excepted: excepted,
-	}, policy.Findings{}, policy.Run{})
+	}, scan.Findings{}, policy.Run{})
 }
 
 const bom = `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[
@@ -82,7 +83,7 @@ func complete(t *testing.T) evidence.Input {
 		}},
 		Statements: []evidence.Statement{
 			statement(t, evidence.SignatureType, map[string]string{}),
-			statement(t, policy.PredicateType, scan()),
+			statement(t, policy.PredicateType, passedScan()),
 			statement(t, evidence.TestResultType, evidence.Passed(tree, ran("a", "b"))),
 			statement(t, evidence.ProvenanceType, build().Provenance()),
 			statement(t, evidence.CycloneDXType, json.RawMessage(bom)),
@@ -219,7 +220,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		reason string
 	}{
 		"no scan":                {without(policy.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
-		"another policy":         {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = policy.Low }, evidence.RequireScan, "was made under another policy"},
+		"another policy":         {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = scan.Low }, evidence.RequireScan, "was made under another policy"},
 		"an old scan":            {rule(0, func(r *evidence.Rule) { r.MaxAge = 30 * time.Hour }), evidence.RequireScan, "older than 30h0m0s"},
 		"no tests":               {without(evidence.TestResultType), evidence.RequireTests, "no test result is attested"},
 		"failed tests":           {replace(evidence.TestResultType, failed), evidence.RequireTests, "the tests have not passed: FAILED"},
@@ -307,7 +308,7 @@ func TestRulesOfOtherEnvironmentsDoNotCount(t *testing.T) {
 
 func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 	in := complete(t)
-	in.Statements[1] = statement(t, policy.PredicateType, scan(scanPolicy.Exceptions...))
+	in.Statements[1] = statement(t, policy.PredicateType, passedScan(scanPolicy.Exceptions...))
 	summary, ok := evidence.Judge(in).Summary()
 	require.True(t, ok)
 	data, err := json.Marshal(summary)
@@ -349,7 +350,7 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 		"another image":       func(in *evidence.Input) { in.Reference = "localhost:5000/other@" + digest },
 		"another environment": func(in *evidence.Input) { in.Environment = "staging" },
 		"another rule":        func(in *evidence.Input) { in.Rules.Rules[2].Committed = false },
-		"another scan policy": func(in *evidence.Input) { in.Policy.Threshold = policy.Critical },
+		"another scan policy": func(in *evidence.Input) { in.Policy.Threshold = scan.Critical },
 		"no summaries":        func(in *evidence.Input) { in.Rules.SummaryMaxAge = 0 },
 		"shorter summaries":   func(in *evidence.Input) { in.Rules.SummaryMaxAge, in.Now = time.Hour, now.Add(time.Hour) },
 		"its time is over":    func(in *evidence.Input) { in.Now = summary.ValidUntil },
@@ -358,7 +359,7 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 		"failed":              change(func(s *evidence.Summary) { s.VerificationResult = "FAILED" }),
 		"no policy":           change(func(s *evidence.Summary) { s.Policy.Digest = nil }),
 		"scanned again": func(in *evidence.Input) {
-			again := statement(t, policy.PredicateType, scan())
+			again := statement(t, policy.PredicateType, passedScan())
 			again.Referrer = "sha256:99"
 			in.Statements = append(in.Statements, again)
 		},
@@ -379,7 +380,7 @@ func TestASummaryEndsWithAnException(t *testing.T) {
 	in := complete(t)
 	in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
 	in.Rules.Rules = nil
-	in.Statements[1] = statement(t, policy.PredicateType, scan(scanPolicy.Exceptions...))
+	in.Statements[1] = statement(t, policy.PredicateType, passedScan(scanPolicy.Exceptions...))
 	summary, ok := evidence.Judge(in).Summary()
 	require.True(t, ok)
 	assert.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), summary.ValidUntil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // PredicateType is the in-toto predicate that a passed scan is attested with:
@@ -97,15 +98,14 @@ type Resource struct {
 // Run is how the scanner ran.
 type Run struct {
 	// TrivyDigest is the sha256:… of its binary.
-	TrivyDigest string `json:"trivyDigest"`
+	TrivyDigest string
 	// Repository that the database came from.
-	Repository string    `json:"repository"`
-	StartedOn  time.Time `json:"startedOn"`
-	FinishedOn time.Time `json:"finishedOn"`
+	Repository            string
+	StartedOn, FinishedOn time.Time
 }
 
 // Attest states that the verdict's image passed.
-func Attest(reference string, v Verdict, found Findings, run Run) Scan {
+func Attest(reference string, v Verdict, found scan.Findings, run Run) Scan {
 	s := Scan{
 		Scanner: Scanner{
 			URI: "pkg:golang/github.com/aquasecurity/trivy@v" + v.TrivyVersion, Version: v.TrivyVersion, Digest: digestSet(run.TrivyDigest),

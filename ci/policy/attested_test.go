@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 var run = policy.Run{
@@ -23,9 +24,9 @@ func attest(v policy.Verdict) policy.Scan {
 
 func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 	p, in := strict(), clean()
-	low := vulnerability("CVE-2022-32149", policy.Low, "0.3.8")
+	low := vulnerability("CVE-2022-32149", scan.Low, "0.3.8")
 	low.Target, low.Platforms = "hello", []string{"linux/amd64", "linux/arm64"}
-	in.Findings.Vulnerabilities = []policy.Vulnerability{low}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{low}
 	in.Findings.Database.Version = 2
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
@@ -120,7 +121,7 @@ func TestAnExceptionMustStillHoldWhenItsVerdictIsUsed(t *testing.T) {
 	const reference = "localhost:5000/hello@" + digest
 	p, in := strict(), clean()
 	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}}
-	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2022-32149", policy.High, "0.3.8")}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
 	scan := attest(*v)

@@ -8,15 +8,16 @@ import (
 	"strings"
 
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 // Delta is what differs between the findings of two images. It is about facts,
 // not about the policy: the same two findings give the same delta, in the same
 // order, whatever the policy says. Lists are never null in JSON.
 type Delta struct {
-	Packages          PackageDelta              `json:"packages"`
-	Vulnerabilities   Changes[Vulnerability]    `json:"vulnerabilities"`
-	Misconfigurations Changes[Misconfiguration] `json:"misconfigurations"`
+	Packages          PackageDelta                   `json:"packages"`
+	Vulnerabilities   Changes[scan.Vulnerability]    `json:"vulnerabilities"`
+	Misconfigurations Changes[scan.Misconfiguration] `json:"misconfigurations"`
 }
 
 // PackageDelta is how the packages of two images differ, in the order of their
@@ -50,22 +51,24 @@ type Changes[F any] struct {
 // Compare says what is new and what is gone in after. A vulnerability that
 // stays in a package through an update, or moves with the package to another
 // file, is neither; nor is a misconfiguration that moves to another line.
-func Compare(before, after Findings) Delta {
+func Compare(before, after scan.Findings) Delta {
 	return Delta{
 		Packages: comparePackages(before.Packages, after.Packages),
 		Vulnerabilities: changes(before.Vulnerabilities, after.Vulnerabilities, orderVulnerabilities,
-			func(v Vulnerability) [4]string { return [4]string{v.ID, v.Package, v.Target, v.Installed} },
-			func(v Vulnerability) [4]string { return [4]string{v.ID, v.Package, v.Target} },
-			func(v Vulnerability) [4]string { return [4]string{v.ID, v.Package} }),
+			func(v scan.Vulnerability) [4]string { return [4]string{v.ID, v.Package, v.Target, v.Installed} },
+			func(v scan.Vulnerability) [4]string { return [4]string{v.ID, v.Package, v.Target} },
+			func(v scan.Vulnerability) [4]string { return [4]string{v.ID, v.Package} }),
 		Misconfigurations: changes(before.Misconfigurations, after.Misconfigurations, orderMisconfigurations,
-			func(m Misconfiguration) [4]string { return [4]string{m.ID, m.File, m.Resource, fmt.Sprint(m.Line)} },
-			func(m Misconfiguration) [4]string { return [4]string{m.ID, m.File, m.Resource} }),
+			func(m scan.Misconfiguration) [4]string {
+				return [4]string{m.ID, m.File, m.Resource, fmt.Sprint(m.Line)}
+			},
+			func(m scan.Misconfiguration) [4]string { return [4]string{m.ID, m.File, m.Resource} }),
 	}
 }
 
-func comparePackages(before, after []Package) PackageDelta {
+func comparePackages(before, after []scan.Package) PackageDelta {
 	all := map[[3]string]*PackageChange{}
-	at := func(p Package) *PackageChange {
+	at := func(p scan.Package) *PackageChange {
 		key := [3]string{p.Class, p.Type, p.Name}
 		if all[key] == nil {
 			all[key] = &PackageChange{Class: p.Class, Type: p.Type, Name: p.Name, Before: []string{}, After: []string{}}
@@ -137,13 +140,13 @@ func changes[F any](before, after []F, order func(a, b F) int, keys ...func(F) [
 	return c
 }
 
-func orderVulnerabilities(a, b Vulnerability) int {
-	return cmp.Or(cmp.Compare(rank[b.Severity], rank[a.Severity]), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Package, b.Package),
+func orderVulnerabilities(a, b scan.Vulnerability) int {
+	return cmp.Or(cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Package, b.Package),
 		cmp.Compare(a.Target, b.Target), cmp.Compare(a.Installed, b.Installed))
 }
 
-func orderMisconfigurations(a, b Misconfiguration) int {
-	return cmp.Or(cmp.Compare(rank[b.Severity], rank[a.Severity]), cmp.Compare(a.ID, b.ID), cmp.Compare(a.File, b.File),
+func orderMisconfigurations(a, b scan.Misconfiguration) int {
+	return cmp.Or(cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.File, b.File),
 		cmp.Compare(a.Line, b.Line), cmp.Compare(a.Resource, b.Resource))
 }
 
@@ -153,14 +156,14 @@ func orderMisconfigurations(a, b Misconfiguration) int {
 func (d Delta) Text() string {
 	var b strings.Builder
 	d.Packages.text(&b)
-	count(&b, "vulnerabilities", d.Vulnerabilities, func(v Vulnerability) string {
+	count(&b, "vulnerabilities", d.Vulnerabilities, func(v scan.Vulnerability) string {
 		mend := "no fixed version"
 		if v.Fixed != "" {
 			mend = "fixed in " + v.Fixed
 		}
 		return fmt.Sprintf("%s: %s in %s %s (%s), %s", v.Severity, v.ID, v.Package, v.Installed, v.Target, mend)
 	})
-	count(&b, "misconfigurations", d.Misconfigurations, func(m Misconfiguration) string {
+	count(&b, "misconfigurations", d.Misconfigurations, func(m scan.Misconfiguration) string {
 		return fmt.Sprintf("%s: %s in %s:%d: %s", m.Severity, m.ID, m.File, m.Line, m.Title)
 	})
 	return b.String()

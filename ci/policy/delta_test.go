@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
+	"slipway/step/result/scan"
 )
 
-func gobinary(name, version string) policy.Package {
-	return policy.Package{Class: "lang-pkgs", Type: "gobinary", Name: name, Version: version}
+func gobinary(name, version string) scan.Package {
+	return scan.Package{Class: "lang-pkgs", Type: "gobinary", Name: name, Version: version}
 }
 
 func change(name string, before, after []string) policy.PackageChange {
@@ -21,44 +22,44 @@ func change(name string, before, after []string) policy.PackageChange {
 func TestComparePackages(t *testing.T) {
 	none := []string{}
 	for name, tc := range map[string]struct {
-		before, after           []policy.Package
+		before, after           []scan.Package
 		added, removed, changed []policy.PackageChange
 	}{
 		"nothing at all": {},
 		"the same": {
-			before: []policy.Package{gobinary("a", "v1"), gobinary("b", "v1")},
-			after:  []policy.Package{gobinary("b", "v1"), gobinary("a", "v1")},
+			before: []scan.Package{gobinary("a", "v1"), gobinary("b", "v1")},
+			after:  []scan.Package{gobinary("b", "v1"), gobinary("a", "v1")},
 		},
 		"never released": {
-			after: []policy.Package{gobinary("b", "v1"), gobinary("a", "v1")},
+			after: []scan.Package{gobinary("b", "v1"), gobinary("a", "v1")},
 			added: []policy.PackageChange{change("a", none, []string{"v1"}), change("b", none, []string{"v1"})},
 		},
 		"added, removed and changed": {
-			before:  []policy.Package{gobinary("old", "v1"), gobinary("kept", "v1"), gobinary("moved", "v1")},
-			after:   []policy.Package{gobinary("new", "v1"), gobinary("moved", "v2"), gobinary("kept", "v1")},
+			before:  []scan.Package{gobinary("old", "v1"), gobinary("kept", "v1"), gobinary("moved", "v1")},
+			after:   []scan.Package{gobinary("new", "v1"), gobinary("moved", "v2"), gobinary("kept", "v1")},
 			added:   []policy.PackageChange{change("new", none, []string{"v1"})},
 			removed: []policy.PackageChange{change("old", []string{"v1"}, none)},
 			changed: []policy.PackageChange{change("moved", []string{"v1"}, []string{"v2"})},
 		},
 		"one of several versions": {
-			before:  []policy.Package{gobinary("a", "v2"), gobinary("a", "v1"), gobinary("a", "v2")},
-			after:   []policy.Package{gobinary("a", "v3"), gobinary("a", "v1")},
+			before:  []scan.Package{gobinary("a", "v2"), gobinary("a", "v1"), gobinary("a", "v2")},
+			after:   []scan.Package{gobinary("a", "v3"), gobinary("a", "v1")},
 			changed: []policy.PackageChange{change("a", []string{"v1", "v2"}, []string{"v1", "v3"})},
 		},
 		"another type of the same name": {
-			before:  []policy.Package{gobinary("curl", "v1")},
-			after:   []policy.Package{{Class: "os-pkgs", Type: "debian", Name: "curl", Version: "v1"}},
+			before:  []scan.Package{gobinary("curl", "v1")},
+			after:   []scan.Package{{Class: "os-pkgs", Type: "debian", Name: "curl", Version: "v1"}},
 			added:   []policy.PackageChange{{Class: "os-pkgs", Type: "debian", Name: "curl", Before: none, After: []string{"v1"}}},
 			removed: []policy.PackageChange{change("curl", []string{"v1"}, none)},
 		},
 		"a version where there was none": {
-			before:  []policy.Package{gobinary("app", "")},
-			after:   []policy.Package{gobinary("app", "v1")},
+			before:  []scan.Package{gobinary("app", "")},
+			after:   []scan.Package{gobinary("app", "v1")},
 			changed: []policy.PackageChange{change("app", []string{""}, []string{"v1"})},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := policy.Compare(policy.Findings{Packages: tc.before}, policy.Findings{Packages: tc.after}).Packages
+			d := policy.Compare(scan.Findings{Packages: tc.before}, scan.Findings{Packages: tc.after}).Packages
 			assert.ElementsMatch(t, tc.added, d.Added)
 			assert.ElementsMatch(t, tc.removed, d.Removed)
 			assert.ElementsMatch(t, tc.changed, d.Changed)
@@ -73,10 +74,10 @@ func TestComparePackages(t *testing.T) {
 }
 
 func TestCompareVulnerabilities(t *testing.T) {
-	v := func(id, pkg, installed, target string) policy.Vulnerability {
-		return policy.Vulnerability{ID: id, Package: pkg, Installed: installed, Target: target, Severity: policy.High}
+	v := func(id, pkg, installed, target string) scan.Vulnerability {
+		return scan.Vulnerability{ID: id, Package: pkg, Installed: installed, Target: target, Severity: scan.High}
 	}
-	type list = []policy.Vulnerability
+	type list = []scan.Vulnerability
 	for name, tc := range map[string]struct{ before, after, introduced, fixed, remaining list }{
 		"nothing at all": {},
 		"the same":       {before: list{v("CVE-1", "a", "v1", "app")}, after: list{v("CVE-1", "a", "v1", "app")}, remaining: list{v("CVE-1", "a", "v1", "app")}},
@@ -110,7 +111,7 @@ func TestCompareVulnerabilities(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := policy.Compare(policy.Findings{Vulnerabilities: tc.before}, policy.Findings{Vulnerabilities: tc.after}).Vulnerabilities
+			d := policy.Compare(scan.Findings{Vulnerabilities: tc.before}, scan.Findings{Vulnerabilities: tc.after}).Vulnerabilities
 			assert.ElementsMatch(t, tc.introduced, d.Introduced)
 			assert.ElementsMatch(t, tc.fixed, d.Fixed)
 			assert.ElementsMatch(t, tc.remaining, d.Remaining)
@@ -121,10 +122,10 @@ func TestCompareVulnerabilities(t *testing.T) {
 }
 
 func TestCompareMisconfigurations(t *testing.T) {
-	m := func(id, file string, line int) policy.Misconfiguration {
-		return policy.Misconfiguration{ID: id, File: file, Line: line, Severity: policy.Low}
+	m := func(id, file string, line int) scan.Misconfiguration {
+		return scan.Misconfiguration{ID: id, File: file, Line: line, Severity: scan.Low}
 	}
-	type list = []policy.Misconfiguration
+	type list = []scan.Misconfiguration
 	for name, tc := range map[string]struct{ before, after, introduced, fixed, remaining list }{
 		"the same":             {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 1)}, remaining: list{m("KSV-1", "a.yaml", 1)}},
 		"on another line":      {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 9)}, remaining: list{m("KSV-1", "a.yaml", 9)}},
@@ -132,7 +133,7 @@ func TestCompareMisconfigurations(t *testing.T) {
 		"once more, elsewhere": {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 1), m("KSV-1", "a.yaml", 9)}, introduced: list{m("KSV-1", "a.yaml", 9)}, remaining: list{m("KSV-1", "a.yaml", 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := policy.Compare(policy.Findings{Misconfigurations: tc.before}, policy.Findings{Misconfigurations: tc.after}).Misconfigurations
+			d := policy.Compare(scan.Findings{Misconfigurations: tc.before}, scan.Findings{Misconfigurations: tc.after}).Misconfigurations
 			assert.ElementsMatch(t, tc.introduced, d.Introduced)
 			assert.ElementsMatch(t, tc.fixed, d.Fixed)
 			assert.ElementsMatch(t, tc.remaining, d.Remaining)
@@ -141,29 +142,29 @@ func TestCompareMisconfigurations(t *testing.T) {
 }
 
 // both are findings before and after with something of everything.
-func both() (policy.Findings, policy.Findings) {
-	before := policy.Findings{
-		Packages: []policy.Package{
+func both() (scan.Findings, scan.Findings) {
+	before := scan.Findings{
+		Packages: []scan.Package{
 			gobinary("golang.org/x/text", "v0.3.7"), gobinary("golang.org/x/net", "v0.1.0"), gobinary("hello", ""),
 			{Class: "os-pkgs", Type: "debian", Name: "libc6", Version: "2.36-9"},
 		},
-		Vulnerabilities: []policy.Vulnerability{
-			{ID: "CVE-2", Package: "libc6", Installed: "2.36-9", Target: "debian 12", Severity: policy.Low},
-			{ID: "CVE-1", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Target: "hello", Severity: policy.High, Title: "slow"},
+		Vulnerabilities: []scan.Vulnerability{
+			{ID: "CVE-2", Package: "libc6", Installed: "2.36-9", Target: "debian 12", Severity: scan.Low},
+			{ID: "CVE-1", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Target: "hello", Severity: scan.High, Title: "slow"},
 		},
-		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: policy.Medium, Title: "Root"}},
+		Misconfigurations: []scan.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: scan.Medium, Title: "Root"}},
 	}
-	after := policy.Findings{
-		Packages: []policy.Package{
+	after := scan.Findings{
+		Packages: []scan.Package{
 			gobinary("golang.org/x/text", "v0.3.8"), gobinary("golang.org/x/sys", "v0.2.0"), gobinary("hello", "v1.0.0"),
 			{Class: "os-pkgs", Type: "debian", Name: "libc6", Version: "2.36-10"},
 		},
-		Vulnerabilities: []policy.Vulnerability{
-			{ID: "CVE-4", Package: "golang.org/x/sys", Installed: "v0.2.0", Target: "hello", Severity: policy.Medium},
-			{ID: "CVE-3", Package: "golang.org/x/sys", Installed: "v0.2.0", Fixed: "0.2.1", Target: "hello", Severity: policy.Critical},
-			{ID: "CVE-2", Package: "libc6", Installed: "2.36-10", Target: "debian 12", Severity: policy.Low},
+		Vulnerabilities: []scan.Vulnerability{
+			{ID: "CVE-4", Package: "golang.org/x/sys", Installed: "v0.2.0", Target: "hello", Severity: scan.Medium},
+			{ID: "CVE-3", Package: "golang.org/x/sys", Installed: "v0.2.0", Fixed: "0.2.1", Target: "hello", Severity: scan.Critical},
+			{ID: "CVE-2", Package: "libc6", Installed: "2.36-10", Target: "debian 12", Severity: scan.Low},
 		},
-		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-2", File: "a.yaml", Line: 5, Severity: policy.High, Title: "Privileged"}},
+		Misconfigurations: []scan.Misconfiguration{{ID: "KSV-2", File: "a.yaml", Line: 5, Severity: scan.High, Title: "Privileged"}},
 	}
 	return before, after
 }
@@ -188,7 +189,7 @@ misconfigurations: 1 introduced, 1 fixed, 0 remain
 	before, after := both()
 	delta := policy.Compare(before, after)
 	assert.Equal(t, want, delta.Text())
-	for _, f := range []*policy.Findings{&before, &after} {
+	for _, f := range []*scan.Findings{&before, &after} {
 		slices.Reverse(f.Packages)
 		slices.Reverse(f.Vulnerabilities)
 		slices.Reverse(f.Misconfigurations)
@@ -199,7 +200,7 @@ misconfigurations: 1 introduced, 1 fixed, 0 remain
 }
 
 func TestDeltaOfNothingIsEmptyLists(t *testing.T) {
-	data, err := json.Marshal(policy.Compare(policy.Findings{}, policy.Findings{}))
+	data, err := json.Marshal(policy.Compare(scan.Findings{}, scan.Findings{}))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{
 		"packages": {"added": [], "removed": [], "changed": []},
@@ -208,5 +209,5 @@ func TestDeltaOfNothingIsEmptyLists(t *testing.T) {
 	}`, string(data))
 	assert.Equal(t, "packages: 0 added, 0 removed, 0 changed\n"+
 		"vulnerabilities: 0 introduced, 0 fixed, 0 remain\n"+
-		"misconfigurations: 0 introduced, 0 fixed, 0 remain\n", policy.Compare(policy.Findings{}, policy.Findings{}).Text())
+		"misconfigurations: 0 introduced, 0 fixed, 0 remain\n", policy.Compare(scan.Findings{}, scan.Findings{}).Text())
 }

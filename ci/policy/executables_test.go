@@ -9,10 +9,11 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
-func stranger(path, sum string) policy.Executable {
-	return policy.Executable{Path: path, SHA256: strings.Repeat(sum, 64), Kind: "ELF file", Reason: "is of no package", Platforms: []string{"linux/amd64", "linux/arm64"}}
+func stranger(path, sum string) scan.Executable {
+	return scan.Executable{Path: path, SHA256: strings.Repeat(sum, 64), Kind: "ELF file", Reason: "is of no package", Platforms: []string{"linux/amd64", "linux/arm64"}}
 }
 
 func allowing(path, sum string) policy.Exception {
@@ -33,13 +34,13 @@ func refusal(t *testing.T, p policy.Policy, in policy.Input) *step.Fault {
 
 func TestUnknownExecutablesAreRefusedByName(t *testing.T) {
 	in := clean()
-	in.Findings.Unknown = []policy.Executable{stranger("opt/x", "1")}
+	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	fault := refusal(t, strict(), in)
 	assert.Equal(t, "1 executable that nothing identifies, such as opt/x", fault.Reason)
 	assert.Equal(t, []string{"unknown-executable: opt/x (ELF file, linux/amd64 and linux/arm64, sha256 " + strings.Repeat("1", 64) + ") is of no package"}, fault.Details)
 	assert.Contains(t, fault.Mend, "add an exception with id unknown-executable, path, sha256, reason, owner and expires")
 
-	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-1", policy.High, "1")}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
 	assert.Equal(t, "1 finding at or above HIGH; 1 executable that nothing identifies, such as opt/x", refusal(t, strict(), in).Reason)
 
 	in = clean()
@@ -58,7 +59,7 @@ func TestUnknownExecutablesAreRefusedByName(t *testing.T) {
 // An exception holds for exactly that file, and for nothing that an app says.
 func TestExceptionsForUnknownExecutables(t *testing.T) {
 	in := clean()
-	in.Findings.Unknown = []policy.Executable{stranger("opt/x", "1")}
+	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	p := strict()
 	for name, e := range map[string]policy.Exception{
 		"the path":             allowing("opt/x", ""),
@@ -100,9 +101,9 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 
 	// An app's own document speaks of vulnerabilities, whatever it calls them.
 	in = clean()
-	in.Findings.Unknown = []policy.Executable{stranger("opt/x", "1")}
+	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	in.Findings.Images[0].EndOfLife = true
-	in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-1", File: "x.yaml", Severity: policy.High}}
+	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-1", File: "x.yaml", Severity: scan.High}}
 	for _, id := range []string{policy.UnknownExecutable, policy.EndOfLife, "KSV-1"} {
 		in.Exceptions = append(in.Exceptions, policy.Exception{ID: id, App: "hello", Reason: "r", Owner: "o", Expires: "2026-12-31"})
 	}
@@ -144,7 +145,7 @@ func TestExceptionsForExecutablesAreValidated(t *testing.T) {
 
 func TestDistributionsPastTheirEndOfLife(t *testing.T) {
 	in := clean()
-	in.Findings.Images = []policy.ImageInfo{
+	in.Findings.Images = []scan.Image{
 		{Platform: "linux/amd64", System: "debian 12.5", Executables: 9},
 		{Platform: "linux/arm64", System: "debian 10.13", EndOfLife: true, Executables: 9},
 		{Platform: "linux/arm/v7", System: "debian 10.13", EndOfLife: true, Executables: 9},
@@ -185,6 +186,6 @@ func TestFindingsThatDoNotSayWhatTheImageHolds(t *testing.T) {
 	in := clean()
 	in.Findings.Images = nil
 	assert.Contains(t, refusal(t, strict(), in).Reason, "do not say which executables")
-	in.Findings.Images = []policy.ImageInfo{{Platform: "linux/amd64", Executables: 1}, {Platform: "linux/arm64"}}
+	in.Findings.Images = []scan.Image{{Platform: "linux/amd64", Executables: 1}, {Platform: "linux/arm64"}}
 	assert.Equal(t, "no executable file was found in the image for linux/arm64, so nothing can be said about it", refusal(t, strict(), in).Reason)
 }

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
 
@@ -20,7 +21,7 @@ func FuzzNewest(f *testing.F) {
 	const reference = "localhost:5000/hello@" + digest
 	p, in := strict(), clean()
 	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-12-24"}}
-	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2022-32149", policy.High, "0.3.8")}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 	v, err := p.Evaluate(in)
 	if err != nil {
 		f.Fatal(err)
@@ -41,7 +42,7 @@ func FuzzNewest(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	another := p
-	another.Threshold = policy.Critical
+	another.Threshold = scan.Critical
 	f.Fuzz(func(t *testing.T, data []byte) {
 		predicates := []json.RawMessage{data}
 		accept := func(p policy.Policy, reference string, predicates []json.RawMessage, at time.Time) error {
@@ -127,10 +128,10 @@ func FuzzEvaluate(f *testing.F) {
 		in := clean()
 		in.Now = now.AddDate(0, 0, days%1000)
 		in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
-		found := vulnerability(id, policy.Severity(severity), fixed)
-		in.Findings.Vulnerabilities = []policy.Vulnerability{found}
-		setting := policy.Misconfiguration{ID: id, File: file, Severity: policy.Severity(severity)}
-		in.Findings.Misconfigurations = []policy.Misconfiguration{setting}
+		found := vulnerability(id, scan.Severity(severity), fixed)
+		in.Findings.Vulnerabilities = []scan.Vulnerability{found}
+		setting := scan.Misconfiguration{ID: id, File: file, Severity: scan.Severity(severity)}
+		in.Findings.Misconfigurations = []scan.Misconfiguration{setting}
 		v, err := p.Evaluate(in)
 		if err != nil {
 			// A title or reason may come from a finding; its lines are details.
@@ -150,10 +151,10 @@ func FuzzEvaluate(f *testing.F) {
 }
 
 // allowed is what a policy lets pass without an exception.
-func allowed(p policy.Policy, s policy.Severity, unfixed bool) bool {
+func allowed(p policy.Policy, s scan.Severity, unfixed bool) bool {
 	order := "LOW MEDIUM HIGH CRITICAL"
 	switch at := strings.Index(order, string(s)); {
-	case s == policy.Unknown:
+	case s == scan.Unknown:
 		return p.Unknown == policy.Report
 	case s == "" || strings.Contains(string(s), " ") || at < 0 || at > 0 && order[at-1] != ' ' || !strings.HasPrefix(order[at:]+" ", string(s)+" "):
 		return false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // judgement is a decision on its way.
@@ -18,7 +19,7 @@ type judgement struct {
 
 	refused, reported []string
 	// strangers and ended are the executables and distributions that are refused.
-	strangers []Executable
+	strangers []scan.Executable
 	ended     []string
 	excepted  []Exception
 	// expired is the first refusal of an exception that a finding needs.
@@ -35,7 +36,7 @@ func (p Policy) judge(stage, app string, now time.Time) (*judgement, error) {
 
 // finding decides about one; file is empty for what is in no file of the
 // repository.
-func (j *judgement) finding(exceptions []Exception, id, file string, s Severity, unfixed bool, line string) {
+func (j *judgement) finding(exceptions []Exception, id, file string, s scan.Severity, unfixed bool, line string) {
 	switch {
 	case j.excused(exceptions, func(e Exception) bool { return e.covers(id, file) }):
 	case j.policy.refuses(s, unfixed):
@@ -62,7 +63,7 @@ func (j *judgement) excused(exceptions []Exception, covers func(Exception) bool)
 
 // executables decides about what nothing identifies: an exception for that file
 // lets it pass, and nothing else does.
-func (j *judgement) executables(unknown []Executable) {
+func (j *judgement) executables(unknown []scan.Executable) {
 	for _, x := range unknown {
 		if !j.excused(j.exceptions, func(e Exception) bool { return e.coversExecutable(x) }) {
 			j.strangers = append(j.strangers, x)
@@ -71,7 +72,7 @@ func (j *judgement) executables(unknown []Executable) {
 }
 
 // systems decides about distributions past their end of life.
-func (j *judgement) systems(images []ImageInfo) {
+func (j *judgement) systems(images []scan.Image) {
 	for _, i := range images {
 		switch {
 		case !i.EndOfLife || j.excused(j.exceptions, func(e Exception) bool { return e.covers(EndOfLife, "") }):
@@ -84,7 +85,7 @@ func (j *judgement) systems(images []ImageInfo) {
 }
 
 // counted refuses findings that do not say what the images hold.
-func counted(stage, subject string, images []ImageInfo) error {
+func counted(stage, subject string, images []scan.Image) error {
 	const mend = "scan this very image again, with the scan step of this version"
 	if len(images) == 0 {
 		return step.Policy(stage, subject, "the findings do not say which executables its images hold, so it can't decide", mend)
@@ -100,7 +101,7 @@ func counted(stage, subject string, images []ImageInfo) error {
 
 // manifests decides about secrets, which no exception lets pass, and about
 // misconfigurations.
-func (j *judgement) manifests(found Findings) {
+func (j *judgement) manifests(found scan.Findings) {
 	for _, f := range found.Secrets {
 		j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
 	}

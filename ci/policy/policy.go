@@ -8,26 +8,16 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
-// Severity is how bad a finding is, in Trivy's five steps.
-type Severity string
-
-// The severities, from the one that says nothing to the worst.
-const (
-	Unknown  Severity = "UNKNOWN"
-	Low      Severity = "LOW"
-	Medium   Severity = "MEDIUM"
-	High     Severity = "HIGH"
-	Critical Severity = "CRITICAL"
-)
-
-// rank orders the severities; an unlisted one has no rank.
-var rank = map[Severity]int{Unknown: 0, Low: 1, Medium: 2, High: 3, Critical: 4}
+// rank orders the severities; an unlisted one comes before all.
+func rank(s scan.Severity) int { return slices.Index(scan.Severities, s) }
 
 // Action is what a policy does about a class of findings.
 type Action string
@@ -42,7 +32,7 @@ const (
 // Policy is the scan's policy.
 type Policy struct {
 	// Threshold is the lowest severity that refuses.
-	Threshold Severity `yaml:"threshold" json:"threshold"`
+	Threshold scan.Severity `yaml:"threshold" json:"threshold"`
 	// Unfixed is what to do about a vulnerability at or above the threshold
 	// for which no fixed version exists.
 	Unfixed Action `yaml:"unfixed" json:"unfixed"`
@@ -94,7 +84,7 @@ var sha256Pattern = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
 // Validate checks the policy itself; where names it in faults. It does not
 // look at the clock: an expired exception is Evaluate's to refuse.
 func (p Policy) Validate(where string) error {
-	if n, ok := rank[p.Threshold]; !ok || n == 0 {
+	if rank(p.Threshold) <= 0 {
 		return step.Input("config", fmt.Sprintf("%s.threshold %q", where, p.Threshold), "is not a severity", "use LOW, MEDIUM, HIGH or CRITICAL")
 	}
 	for _, a := range []struct {
@@ -166,7 +156,7 @@ func (e Exception) covers(id, file string) bool {
 }
 
 // coversExecutable reports whether the exception is for this very file.
-func (e Exception) coversExecutable(x Executable) bool {
+func (e Exception) coversExecutable(x scan.Executable) bool {
 	return e.ID == UnknownExecutable && e.Path == x.Path && (e.SHA256 == "" || e.SHA256 == x.SHA256)
 }
 

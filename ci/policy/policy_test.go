@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -16,24 +17,24 @@ const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func strict() policy.Policy {
-	return policy.Policy{Threshold: policy.High, Unfixed: policy.Report, Unknown: policy.Refuse}
+	return policy.Policy{Threshold: scan.High, Unfixed: policy.Report, Unknown: policy.Refuse}
 }
 
 // clean is an input that passes; each test spoils one thing.
 func clean() policy.Input {
 	return policy.Input{
 		App: "hello", Digest: digest, MaxAge: 48 * time.Hour, Now: now,
-		Findings: policy.Findings{
+		Findings: scan.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
-			Database: policy.DatabaseInfo{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour), Sources: []string{"Demo"}},
-			Images:   []policy.ImageInfo{{Platform: "linux/amd64", Executables: 1}},
-			Scanned:  []policy.Scanned{{Target: "app", Type: "gobinary", Packages: 12}},
+			Database: scan.Database{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour), Sources: []string{"Demo"}},
+			Images:   []scan.Image{{Platform: "linux/amd64", Executables: 1}},
+			Scanned:  []scan.Scanned{{Target: "app", Type: "gobinary", Packages: 12}},
 		},
 	}
 }
 
-func vulnerability(id string, s policy.Severity, fixed string) policy.Vulnerability {
-	return policy.Vulnerability{ID: id, Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: fixed, Severity: s, Title: "denial of service"}
+func vulnerability(id string, s scan.Severity, fixed string) scan.Vulnerability {
+	return scan.Vulnerability{ID: id, Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: fixed, Severity: s, Title: "denial of service"}
 }
 
 func TestCleanFindingsPass(t *testing.T) {
@@ -57,7 +58,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"fixed vulnerability at the threshold": {
 			spoil: func(in *policy.Input) {
-				in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2022-32149", policy.High, "0.3.8")}
+				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "HIGH: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service",
@@ -65,14 +66,14 @@ func TestRefusals(t *testing.T) {
 		"unfixed vulnerability where unfixed refuses": {
 			policy: func(p *policy.Policy) { p.Unfixed = policy.Refuse },
 			spoil: func(in *policy.Input) {
-				in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-1", policy.Critical, "")}
+				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.Critical, "")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "CRITICAL: CVE-1 in golang.org/x/text v0.3.7, no fixed version: denial of service",
 		},
 		"unknown severity": {
 			spoil: func(in *policy.Input) {
-				in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("GO-1", policy.Unknown, "1")}
+				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("GO-1", scan.Unknown, "1")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "UNKNOWN: GO-1 in golang.org/x/text v0.3.7, fixed in 1: denial of service",
@@ -80,21 +81,21 @@ func TestRefusals(t *testing.T) {
 		"a severity that no scanner defines": {
 			policy: func(p *policy.Policy) { p.Unknown = policy.Report },
 			spoil: func(in *policy.Input) {
-				in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV017", File: "a.yaml", Line: 3, Severity: "NOVEL", Title: "privileged"}}
+				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV017", File: "a.yaml", Line: 3, Severity: "NOVEL", Title: "privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "NOVEL: KSV017 in a.yaml:3: privileged",
 		},
 		"any secret, whatever its severity": {
 			spoil: func(in *policy.Input) {
-				in.Findings.Secrets = []policy.Secret{{Rule: "private-key", File: "id_rsa", Line: 1, Severity: policy.Low, Title: "Private key"}}
+				in.Findings.Secrets = []scan.Secret{{Rule: "private-key", File: "id_rsa", Line: 1, Severity: scan.Low, Title: "Private key"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "secret: Private key in id_rsa:1 (private-key)",
 		},
 		"privileged pod": {
 			spoil: func(in *policy.Input) {
-				in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-0017", File: "deployment.yaml", Line: 20, Severity: policy.High, Title: "Privileged"}}
+				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-0017", File: "deployment.yaml", Line: 20, Severity: scan.High, Title: "Privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "HIGH: KSV-0017 in deployment.yaml:20: Privileged",
@@ -151,8 +152,8 @@ func TestExceptionsLetOneFindingPassForATime(t *testing.T) {
 	p, in := strict(), clean()
 	e := policy.Exception{ID: "CVE-2022-32149", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}
 	p.Exceptions = []policy.Exception{e}
-	in.Findings.Vulnerabilities = []policy.Vulnerability{
-		vulnerability("CVE-2022-32149", policy.High, "0.3.8"), vulnerability("CVE-2022-32149", policy.High, "0.3.8"),
+	in.Findings.Vulnerabilities = []scan.Vulnerability{
+		vulnerability("CVE-2022-32149", scan.High, "0.3.8"), vulnerability("CVE-2022-32149", scan.High, "0.3.8"),
 	}
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
@@ -171,8 +172,8 @@ func TestExceptionsLetOneFindingPassForATime(t *testing.T) {
 func TestReportedFindingsAreListed(t *testing.T) {
 	p, in := strict(), clean()
 	p.Unknown = policy.Report
-	in.Findings.Vulnerabilities = []policy.Vulnerability{
-		vulnerability("CVE-1", policy.Medium, "1"), vulnerability("CVE-2", policy.Critical, ""), vulnerability("GO-1", policy.Unknown, ""),
+	in.Findings.Vulnerabilities = []scan.Vulnerability{
+		vulnerability("CVE-1", scan.Medium, "1"), vulnerability("CVE-2", scan.Critical, ""), vulnerability("GO-1", scan.Unknown, ""),
 	}
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
@@ -186,7 +187,7 @@ func TestPolicyValidation(t *testing.T) {
 		input string
 	}{
 		"no threshold":      {func(p *policy.Policy) { p.Threshold = "" }, `p.threshold ""`},
-		"unknown threshold": {func(p *policy.Policy) { p.Threshold = policy.Unknown }, `p.threshold "UNKNOWN"`},
+		"unknown threshold": {func(p *policy.Policy) { p.Threshold = scan.Unknown }, `p.threshold "UNKNOWN"`},
 		"no unfixed":        {func(p *policy.Policy) { p.Unfixed = "" }, `p.unfixed ""`},
 		"wrong unknown":     {func(p *policy.Policy) { p.Unknown = "ignore" }, `p.unknown "ignore"`},
 		"no owner":          {func(p *policy.Policy) { e := good; e.Owner = " "; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].owner"},
@@ -220,14 +221,14 @@ func TestPolicyDigestFollowsThePolicy(t *testing.T) {
 
 func TestInfrastructureExceptions(t *testing.T) {
 	p := strict()
-	found := []policy.Misconfiguration{{ID: "AVD-1"}, {ID: "AVD-2"}}
+	found := []scan.Misconfiguration{{ID: "AVD-1"}, {ID: "AVD-2"}}
 	p.Exceptions = []policy.Exception{
 		{ID: "AVD-1", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 		{ID: "AVD-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 	}
 	left, err := p.Unexcepted("check", found, now)
 	require.NoError(t, err)
-	assert.Equal(t, []policy.Misconfiguration{{ID: "AVD-2"}}, left, "an app's exception is not one for infrastructure")
+	assert.Equal(t, []scan.Misconfiguration{{ID: "AVD-2"}}, left, "an app's exception is not one for infrastructure")
 
 	_, err = p.Unexcepted("check", found, now.AddDate(0, 0, 1))
 	require.ErrorContains(t, err, "expired on 2026-11-24")
@@ -253,7 +254,7 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			e.Path = tc.path
 			p.Exceptions = []policy.Exception{e}
 			require.NoError(t, p.Validate("p"))
-			in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: policy.Critical, Title: "Secrets"}}
+			in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: scan.Critical, Title: "Secrets"}}
 			v, err := p.Evaluate(in)
 			w, manifestsErr := p.EvaluateManifests("scan", "gitops", in.Findings, now)
 			left, leftErr := p.Unexcepted("check", in.Findings.Misconfigurations, now)
@@ -275,7 +276,7 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 	p, in := strict(), clean()
 	e.Path, e.ID = "*", "CVE-1"
 	p.Exceptions = []policy.Exception{e}
-	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-1", policy.High, "1")}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
 	_, err := p.Evaluate(in)
 	require.ErrorContains(t, err, "1 finding at or above HIGH")
 }
@@ -286,7 +287,7 @@ func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
 	_, err := p.Evaluate(in)
 	require.NoError(t, err, "no finding needs it")
 
-	in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-0041", File: "a.yaml", Severity: policy.Low}}
+	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-0041", File: "a.yaml", Severity: scan.Low}}
 	_, err = p.Evaluate(in)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
 	_, err = p.EvaluateManifests("scan", "gitops", in.Findings, now)
@@ -296,9 +297,9 @@ func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
 }
 
 func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
-	found := policy.Findings{
-		TrivyVersion: "0.74.0", Scanned: []policy.Scanned{{Target: "a.yaml", Type: "kubernetes"}},
-		Misconfigurations: []policy.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: policy.Medium, Title: "Tag"}},
+	found := scan.Findings{
+		TrivyVersion: "0.74.0", Scanned: []scan.Scanned{{Target: "a.yaml", Type: "kubernetes"}},
+		Misconfigurations: []scan.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: scan.Medium, Title: "Tag"}},
 	}
 	v, err := strict().EvaluateManifests("scan", "gitops", found, now)
 	require.NoError(t, err)
@@ -306,24 +307,24 @@ func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
 	assert.Empty(t, v.Excepted)
 	assert.Equal(t, 1, v.Scanned)
 
-	high := policy.Misconfiguration{ID: "KSV-2", File: "a.yaml", Line: 4, Severity: policy.High, Title: "Root"}
+	high := scan.Misconfiguration{ID: "KSV-2", File: "a.yaml", Line: 4, Severity: scan.High, Title: "Root"}
 	ofApp := policy.Exception{ID: "KSV-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"}
 	for name, tc := range map[string]struct {
-		spoil  func(*policy.Policy, *policy.Findings)
+		spoil  func(*policy.Policy, *scan.Findings)
 		detail string
 	}{
-		"at the threshold": {func(_ *policy.Policy, f *policy.Findings) {
+		"at the threshold": {func(_ *policy.Policy, f *scan.Findings) {
 			f.Misconfigurations = append(f.Misconfigurations, high)
 		}, "HIGH: KSV-2 in a.yaml:4: Root"},
-		"excepted for an app": {func(p *policy.Policy, f *policy.Findings) {
+		"excepted for an app": {func(p *policy.Policy, f *scan.Findings) {
 			p.Exceptions = []policy.Exception{ofApp}
 			f.Misconfigurations = append(f.Misconfigurations, high)
 		}, "HIGH: KSV-2 in a.yaml:4: Root"},
-		"a secret": {func(_ *policy.Policy, f *policy.Findings) {
-			f.Secrets = []policy.Secret{{Rule: "private-key", File: "a.yaml", Line: 9, Title: "Private key"}}
+		"a secret": {func(_ *policy.Policy, f *scan.Findings) {
+			f.Secrets = []scan.Secret{{Rule: "private-key", File: "a.yaml", Line: 9, Title: "Private key"}}
 		}, "secret: Private key in a.yaml:9 (private-key)"},
-		"nothing scanned":   {func(_ *policy.Policy, f *policy.Findings) { f.Scanned = nil }, ""},
-		"no policy to hold": {func(p *policy.Policy, _ *policy.Findings) { p.Threshold = "" }, ""},
+		"nothing scanned":   {func(_ *policy.Policy, f *scan.Findings) { f.Scanned = nil }, ""},
+		"no policy to hold": {func(p *policy.Policy, _ *scan.Findings) { p.Threshold = "" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, f := strict(), found

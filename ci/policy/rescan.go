@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // rescanner names Slipway's rescan in an attestation. Unlike a scan it looks at
@@ -40,7 +41,7 @@ type Rescanned struct {
 
 // Seen is a vulnerability, and the age of the advisories that first named it.
 type Seen struct {
-	Vulnerability
+	scan.Vulnerability
 	FirstSeen time.Time `json:"firstSeen"`
 }
 
@@ -58,7 +59,7 @@ func (s Seen) Line() string {
 // attested before.
 func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, run Run) (Rescanned, Scan) {
 	in.Findings.Secrets, in.Findings.Misconfigurations = nil, nil
-	in.Findings.Unknown = slices.DeleteFunc(slices.Clone(in.Findings.Unknown), Executable.ofSource)
+	in.Findings.Unknown = slices.DeleteFunc(slices.Clone(in.Findings.Unknown), ofSource)
 	past := decodeScans(reference, history)
 	taken := in.Findings.Database.UpdatedAt
 	r := Rescanned{Passed: true, Refused: []Seen{}, Unfixed: []Seen{}, DatabaseUpdatedAt: taken}
@@ -113,7 +114,7 @@ func decodeScans(reference string, predicates []json.RawMessage) []Scan {
 	return scans
 }
 
-func firstSeen(past []Scan, v Vulnerability, otherwise time.Time) time.Time {
+func firstSeen(past []Scan, v scan.Vulnerability, otherwise time.Time) time.Time {
 	for _, s := range past {
 		for _, f := range s.Scanner.Result {
 			if f.ID == v.ID && slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["package"] == v.Package }) {
@@ -159,7 +160,7 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 		var ids []string
 		for _, f := range newest.Scanner.Result {
 			unfixed := !slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["fixed"] != "" })
-			if slices.ContainsFunc(f.Severity, func(s Score) bool { return p.refuses(Severity(s.Score), unfixed) }) && !p.excused("", f.ID, nil, now) {
+			if slices.ContainsFunc(f.Severity, func(s Score) bool { return p.refuses(scan.Severity(s.Score), unfixed) }) && !p.excused("", f.ID, nil, now) {
 				ids = append(ids, f.ID)
 			}
 		}
@@ -175,3 +176,7 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 	}
 	return newest, nil
 }
+
+// ofSource says whether an executable is a script, which the app's source of the
+// day has to account for.
+func ofSource(x scan.Executable) bool { return strings.HasPrefix(x.Kind, "script") }

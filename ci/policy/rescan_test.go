@@ -9,12 +9,13 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const image = "localhost:5000/hello@" + digest
 
 // day is an input whose advisories were taken some days after the release.
-func day(n int, found ...policy.Vulnerability) policy.Input {
+func day(n int, found ...scan.Vulnerability) policy.Input {
 	in := clean()
 	in.Now = now.AddDate(0, 0, n)
 	in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
@@ -35,7 +36,7 @@ func encoded(t *testing.T, scans ...policy.Scan) []json.RawMessage {
 
 func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 	p := strict()
-	old := vulnerability("CVE-2020-1", policy.Medium, "")
+	old := vulnerability("CVE-2020-1", scan.Medium, "")
 	v, err := p.Evaluate(day(0, old))
 	require.NoError(t, err)
 	released := policy.Attest(image, *v, day(0, old).Findings, run)
@@ -51,7 +52,7 @@ func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), released, quiet))
 
 	// On the second day an advisory comes out, and on the third it is still there.
-	bad := vulnerability("CVE-2026-7", policy.Critical, "0.3.8")
+	bad := vulnerability("CVE-2026-7", scan.Critical, "0.3.8")
 	r, fallen := p.Rescan(image, day(2, old, bad), encoded(t, released, quiet), run)
 	assert.False(t, r.Passed)
 	assert.Equal(t, "1 finding at or above HIGH", r.Reason)
@@ -85,7 +86,7 @@ func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 	require.ErrorContains(t, accepted(p, now, quiet), "is by \"urn:slipway:rescan\", not by Slipway's scan")
 	// One under another policy says nothing under this one.
 	other := p
-	other.Threshold = policy.Critical
+	other.Threshold = scan.Critical
 	_, elsewhere := other.Rescan(image, day(2, bad), nil, run)
 	require.NoError(t, accepted(p, now.AddDate(0, 0, 2), released, elsewhere))
 	// Nor one about another image.
@@ -95,8 +96,8 @@ func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 
 func TestRescanLooksAtTheImageOnly(t *testing.T) {
 	in := day(1)
-	in.Findings.Secrets = []policy.Secret{{Rule: "x", File: "y"}}
-	in.Findings.Misconfigurations = []policy.Misconfiguration{{ID: "KSV-1", Severity: policy.Critical}}
+	in.Findings.Secrets = []scan.Secret{{Rule: "x", File: "y"}}
+	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-1", Severity: scan.Critical}}
 	r, _ := strict().Rescan(image, in, nil, run)
 	assert.True(t, r.Passed, "the source of today is not the image's")
 }
@@ -119,7 +120,7 @@ func TestRescanFailsClosed(t *testing.T) {
 func TestAnExceptionHoldsInARescanToo(t *testing.T) {
 	p := strict()
 	p.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
-	bad := vulnerability("CVE-2026-7", policy.Critical, "0.3.8")
+	bad := vulnerability("CVE-2026-7", scan.Critical, "0.3.8")
 	r, _ := p.Rescan(image, day(1, bad), nil, run)
 	assert.True(t, r.Passed)
 	assert.Empty(t, r.Refused)
@@ -135,7 +136,7 @@ func TestARescansExceptionsEnd(t *testing.T) {
 	first, err := p.Evaluate(day(0))
 	require.NoError(t, err)
 	released := policy.Attest(image, *first, day(0).Findings, run)
-	in := day(1, vulnerability("CVE-2026-7", policy.Critical, "0.3.8"))
+	in := day(1, vulnerability("CVE-2026-7", scan.Critical, "0.3.8"))
 	in.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
 	r, again := p.Rescan(image, in, encoded(t, released), run)
 	require.True(t, r.Passed)
@@ -146,7 +147,7 @@ func TestARescansExceptionsEnd(t *testing.T) {
 // What was released before anybody looked is refused, and the reason says for what.
 func TestRescanNamesWhatIsNoVulnerability(t *testing.T) {
 	in := day(1)
-	in.Findings.Unknown = []policy.Executable{stranger("opt/x", "1")}
+	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	in.Findings.Images[0].System, in.Findings.Images[0].EndOfLife = "debian 10.13", true
 	r, s := strict().Rescan(image, in, nil, run)
 	assert.False(t, r.Passed)
@@ -155,7 +156,7 @@ func TestRescanNamesWhatIsNoVulnerability(t *testing.T) {
 
 	// A script was the app's own by the source of its day, which is not today's.
 	in = day(1)
-	in.Findings.Unknown = []policy.Executable{stranger("entrypoint.sh", "1"), stranger("bin/run", "2")}
+	in.Findings.Unknown = []scan.Executable{stranger("entrypoint.sh", "1"), stranger("bin/run", "2")}
 	in.Findings.Unknown[0].Kind, in.Findings.Unknown[1].Kind = "script", "script that runs as its owner"
 	r, _ = strict().Rescan(image, in, nil, run)
 	assert.True(t, r.Passed)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // Verdict is the decision over findings. It exists only for findings that
@@ -45,7 +46,7 @@ func (p Policy) Digest() string {
 type Input struct {
 	App      string
 	Digest   string
-	Findings Findings
+	Findings scan.Findings
 	// Exceptions are further ones for vulnerabilities, beside the policy's: those of
 	// the app itself.
 	Exceptions []Exception
@@ -108,7 +109,7 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 // EvaluateManifests decides about manifests that belong to no image, as Evaluate
 // does about those of an app: only their secrets and misconfigurations count. An
 // exception for an app is none for them.
-func (p Policy) EvaluateManifests(stage, subject string, found Findings, now time.Time) (*Verdict, error) {
+func (p Policy) EvaluateManifests(stage, subject string, found scan.Findings, now time.Time) (*Verdict, error) {
 	if err := p.Validate("policy"); err != nil {
 		return nil, err
 	}
@@ -177,12 +178,12 @@ func (e Exception) holds(stage string, now time.Time) error {
 
 // Unexcepted returns the misconfigurations that no exception for every app
 // lets pass.
-func (p Policy) Unexcepted(stage string, found []Misconfiguration, now time.Time) ([]Misconfiguration, error) {
+func (p Policy) Unexcepted(stage string, found []scan.Misconfiguration, now time.Time) ([]scan.Misconfiguration, error) {
 	exceptions, err := p.valid(stage, "", now)
 	if err != nil {
 		return nil, err
 	}
-	left := []Misconfiguration{}
+	left := []scan.Misconfiguration{}
 	for _, f := range found {
 		e, ok := excepting(exceptions, now, func(e Exception) bool { return e.covers(f.ID, f.File) })
 		if !ok {
@@ -196,12 +197,14 @@ func (p Policy) Unexcepted(stage string, found []Misconfiguration, now time.Time
 	return left, nil
 }
 
-func (p Policy) refuses(s Severity, unfixed bool) bool {
-	n, known := rank[s]
-	if !known || s == Unknown {
-		return p.Unknown == Refuse || !known
+func (p Policy) refuses(s scan.Severity, unfixed bool) bool {
+	if rank(s) < 0 {
+		return true
 	}
-	if n < rank[p.Threshold] {
+	if s == scan.Unknown {
+		return p.Unknown == Refuse
+	}
+	if rank(s) < rank(p.Threshold) {
 		return false
 	}
 	return !unfixed || p.Unfixed == Refuse

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const vex = `{
@@ -32,7 +33,7 @@ func TestOpenVEXMakesExceptionsThatExpire(t *testing.T) {
 	}, got)
 
 	p, in := strict(), clean()
-	in.Findings.Vulnerabilities = []policy.Vulnerability{vulnerability("CVE-2026-7", policy.Critical, "0.3.8")}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2026-7", scan.Critical, "0.3.8")}
 	_, err = p.Evaluate(in)
 	require.Error(t, err)
 	in.Exceptions = got

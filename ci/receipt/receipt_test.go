@@ -25,6 +25,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
 
@@ -185,7 +186,7 @@ func TestAReceiptTakesWhatIsAttested(t *testing.T) {
 	assert.Equal(t, &receipt.Scan{
 		Scanner: "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", ScannerDigest: digest, Database: digest, DatabaseUpdatedAt: "2026-11-24T12:00:00Z",
 		PolicyDigest: policy.Policy{}.Digest(), Targets: 7, Reported: []string{"LOW: CVE-2"}, Excepted: []policy.Exception{exception},
-	}, receipt.FromScan(policy.Attest("r@"+digest, verdict, policy.Findings{}, policy.Run{TrivyDigest: digest})))
+	}, receipt.FromScan(policy.Attest("r@"+digest, verdict, scan.Findings{}, policy.Run{TrivyDigest: digest})))
 
 	outcomes := []evidence.Outcome{{Rule: evidence.RequireScan, Verdict: evidence.Pass, Reason: "passed"}}
 	decision, statements := receipt.FromJudgement(evidence.Judgement{

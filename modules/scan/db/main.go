@@ -19,6 +19,7 @@ import (
 	"slipway/scan/db/artifact"
 	"slipway/scan/db/registry"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const stage = "scan"
@@ -87,13 +88,7 @@ func build(args []string) {
 	})
 }
 
-// Pushed is the result of push: where the artifact is now.
-type Pushed struct {
-	Repository string `json:"repository"`
-	Tag        string `json:"tag"`
-	Digest     string `json:"digest"`
-}
-
+// push is the command push.
 func push(args []string) {
 	flags := flag.NewFlagSet("push", flag.ExitOnError)
 	layout := flags.String("layout", "", "OCI layout that build wrote")
@@ -120,7 +115,7 @@ func push(args []string) {
 			return nil, err
 		}
 		fmt.Fprintf(os.Stderr, "pushed %s@%s\n", *repository, digest)
-		return Pushed{Repository: *repository, Tag: *tag, Digest: digest}, nil
+		return scan.Pushed{Repository: *repository, Tag: *tag, Digest: digest}, nil
 	})
 }
 

@@ -32,7 +32,7 @@ func TestRealScannerOfCopiesAndStrangers(t *testing.T) {
 		"app": string(app), "opt/stranger": "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 57), "opt/stranger.jar": "PK\x05\x06" + strings.Repeat("\x00", 18),
 	}))
 	out := b.report(t, layout, digest, "--source", dir, "--source-name", "apps/sample", "--expect", "gobinary")
-	require.NoError(t, result(t, out, nil))
+	require.NoError(t, outcome(t, out, nil))
 	d := document(t, out)
 	require.Len(t, d.Vulnerabilities, 1)
 	require.Equal(t, "CVE-2022-32149", d.Vulnerabilities[0].ID)

@@ -24,6 +24,7 @@ import (
 	"slipway/scan/step/scan"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	results "slipway/step/result/scan"
 )
 
 // The real scanner takes a quarter of an hour to compile, so a test that needs
@@ -55,24 +56,24 @@ func newBench(t *testing.T) *bench {
 	run(t, ".", nil, builder, "build", "--advisories", filepath.Join("..", "db", "advisories"),
 		"--updated-at", "2026-01-02T03:04:05Z", "--next-update", "2026-01-03T03:04:05Z", "--out", built)
 	var made struct{ Digest string }
-	require.NoError(t, result(t, built, &made))
+	require.NoError(t, outcome(t, built, &made))
 	pushed := filepath.Join(work, "pushed")
 	run(t, ".", nil, builder, "push", "--layout", filepath.Join(built, "layout"),
 		"--repository", repository, "--tag", "2", "--connect", b.connect, "--out", pushed)
-	require.NoError(t, result(t, pushed, nil))
+	require.NoError(t, outcome(t, pushed, nil))
 
 	resolved := filepath.Join(work, "resolved")
 	run(t, ".", nil, b.program, "database-resolve", "--repository", repository, "--connect", b.connect, "--out", resolved)
-	var found Resolved
-	require.NoError(t, result(t, resolved, &found))
+	var found results.Resolved
+	require.NoError(t, outcome(t, resolved, &found))
 	require.Equal(t, made.Digest, found.Digest)
 
 	fetched := filepath.Join(work, "fetched")
 	run(t, ".", nil, b.program, "database", "--trivy", *trivyBinary, "--repository", repository,
 		"--connect", b.connect, "--out", fetched)
-	var info findings.Database
-	require.NoError(t, result(t, fetched, &info))
-	require.Equal(t, findings.Database{
+	var info results.Database
+	require.NoError(t, outcome(t, fetched, &info))
+	require.Equal(t, results.Database{
 		Digest: made.Digest, UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		NextUpdate: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC), Version: 2, Sources: []string{"Slipway Demo Advisories"},
 	}, info)
@@ -101,18 +102,18 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) {
 	t.Logf("%s", out)
 }
 
-func result(t *testing.T, out string, value any) error {
+func outcome(t *testing.T, out string, value any) error {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
 	require.NoError(t, err)
 	return step.Decode(data, value)
 }
 
-func document(t *testing.T, out string) findings.Document {
+func document(t *testing.T, out string) results.Findings {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(out, "findings.json"))
 	require.NoError(t, err)
-	var d findings.Document
+	var d results.Findings
 	require.NoError(t, json.Unmarshal(data, &d))
 	return d
 }
@@ -173,12 +174,12 @@ func TestRealScanner(t *testing.T) {
 			sample.Image(t, "arm64", "app", program(t, "arm64", "v0.30.0")))
 		layout, digest := sample.Layout(t, index)
 		out := b.report(t, layout, digest, "--source", source, "--expect", "gobinary")
-		require.NoError(t, result(t, out, nil))
+		require.NoError(t, outcome(t, out, nil))
 		d := document(t, out)
 		require.Empty(t, d.Vulnerabilities)
 		require.Empty(t, d.Secrets)
 		require.Empty(t, d.Misconfigurations)
-		require.Equal(t, []findings.Scanned{
+		require.Equal(t, []results.Scanned{
 			{Target: "linux/amd64:app", Type: "gobinary", Packages: 3},
 			{Target: "linux/arm64:app", Type: "gobinary", Packages: 3},
 			{Target: "source", Type: "secret"},
@@ -212,7 +213,7 @@ func TestRealScanner(t *testing.T) {
 			bare:  nil,
 		} {
 			out := b.report(t, layout, digest, "--source", folder, "--source-name", "apps/sample", "--source-revision", strings.Repeat("7", 40))
-			require.NoError(t, result(t, out, nil))
+			require.NoError(t, outcome(t, out, nil))
 			bom := bill(t, out, "source")
 			require.Equal(t, "apps/sample", bom.Metadata.Component.Name)
 			var purls []string
@@ -297,23 +298,23 @@ func TestRealScanner(t *testing.T) {
 		write(t, manifests, "base/pod.yaml", pod)
 		out := b.report(t, layout, digest, "--source", dirty, "--source-name", "apps/sample",
 			"--manifests", "gitops/apps/sample="+manifests, "--manifests", "infra/local="+code, "--expect", "gobinary")
-		var summary scan.Summary
-		require.NoError(t, result(t, out, &summary))
+		var summary results.Summary
+		require.NoError(t, outcome(t, out, &summary))
 		t.Logf("misconfigurations: %v", summary.Misconfigurations)
 		d := document(t, out)
-		require.Equal(t, []findings.Vulnerability{{
+		require.Equal(t, []results.Vulnerability{{
 			ID: "CVE-2022-32149", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Severity: "HIGH",
 			Platforms: []string{"linux/amd64", "linux/arm64"}, Target: "app",
 			Title: "Slow Accept-Language parsing in golang.org/x/text/language",
 		}}, d.Vulnerabilities)
-		require.Equal(t, []findings.Secret{{
+		require.Equal(t, []results.Secret{{
 			Rule: "github-pat", File: "apps/sample/internal/config_test.go", Line: 3, Severity: "CRITICAL", Title: "GitHub Personal Access Token",
 		}}, d.Secrets)
-		require.Contains(t, d.Misconfigurations, findings.Misconfiguration{
+		require.Contains(t, d.Misconfigurations, results.Misconfiguration{
 			ID: "KSV-0017", File: "gitops/apps/sample/base/pod.yaml", Line: 7, Severity: "HIGH", Title: "Privileged",
 			Message: "Container 'sample' of Pod 'sample' should set 'securityContext.privileged' to false",
 		})
-		require.Contains(t, d.Scanned, findings.Scanned{Target: "infra/local", Type: "terraform"})
+		require.Contains(t, d.Scanned, results.Scanned{Target: "infra/local", Type: "terraform"})
 		for _, file := range append(summary.Files, step.ResultFile) {
 			data, err := os.ReadFile(filepath.Join(out, file))
 			require.NoError(t, err)
@@ -338,16 +339,16 @@ func TestRealScanner(t *testing.T) {
 		const template = "chart/templates/pod.yaml"
 		write(t, charts, template, strings.Replace(pod, "privileged: true", "privileged: {{ .Values.privileged }}", 1))
 		out := b.report(t, layout, digest, "--source", source, "--manifests", "gitops/apps/sample="+charts)
-		require.NoError(t, result(t, out, nil))
+		require.NoError(t, outcome(t, out, nil))
 		d := document(t, out)
-		require.Contains(t, d.Scanned, findings.Scanned{Target: "gitops/apps/sample/" + template, Type: "helm"})
-		require.True(t, slices.ContainsFunc(d.Misconfigurations, func(m findings.Misconfiguration) bool {
+		require.Contains(t, d.Scanned, results.Scanned{Target: "gitops/apps/sample/" + template, Type: "helm"})
+		require.True(t, slices.ContainsFunc(d.Misconfigurations, func(m results.Misconfiguration) bool {
 			return m.ID == "KSV-0017" && m.File == "gitops/apps/sample/"+template && m.Severity == "HIGH"
 		}), "%v", d.Misconfigurations)
 
 		write(t, charts, template, "{{ fail \"not now\" }}\n")
 		out = b.report(t, layout, digest, "--source", source, "--manifests", "gitops/apps/sample="+charts)
-		fault, ok := step.AsFault(result(t, out, nil))
+		fault, ok := step.AsFault(outcome(t, out, nil))
 		require.True(t, ok)
 		require.Equal(t, "manifest gitops/apps/sample/"+template, fault.Input)
 		require.Contains(t, fault.Reason, "Trivy did not check")
@@ -358,12 +359,12 @@ func TestRealScanner(t *testing.T) {
 		hidden := t.TempDir()
 		write(t, hidden, "main.tf", "#trivy:ignore:*\nresource \"azurerm_storage_account\" \"a\" {\n  min_tls_version = \"TLS1_0\"\n}\n")
 		out := b.report(t, layout, digest, "--source", source, "--manifests", "infra/azure="+hidden)
-		require.NoError(t, result(t, out, nil))
-		require.Contains(t, document(t, out).Misconfigurations, findings.Misconfiguration{
+		require.NoError(t, outcome(t, out, nil))
+		require.Contains(t, document(t, out).Misconfigurations, results.Misconfiguration{
 			ID: scan.SuppressionID, File: "infra/azure/main.tf", Line: 1, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
 			Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 		})
-		require.Contains(t, document(t, out).Scanned, findings.Scanned{Target: "infra/azure/main.tf", Type: "terraform"})
+		require.Contains(t, document(t, out).Scanned, results.Scanned{Target: "infra/azure/main.tf", Type: "terraform"})
 	})
 
 	t.Run("two scans give the same bytes", func(t *testing.T) {
@@ -401,7 +402,7 @@ func TestRealScanner(t *testing.T) {
 			layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", c.content))
 			b := &bench{program: b.program, cache: c.cache}
 			out := b.report(t, layout, digest, append([]string{"--source", source, "--expect", "gobinary"}, c.flags...)...)
-			fault, ok := step.AsFault(result(t, out, nil))
+			fault, ok := step.AsFault(outcome(t, out, nil))
 			require.True(t, ok)
 			require.Equal(t, c.kind, fault.Kind)
 			require.Contains(t, fault.Reason, c.reason)

@@ -26,6 +26,7 @@ import (
 	"slipway/scan/step/trivy"
 	"slipway/step"
 	"slipway/step/printable"
+	result "slipway/step/result/scan"
 )
 
 const stage = "scan"
@@ -57,12 +58,6 @@ func fail(message string) {
 
 func say(format string, values ...any) {
 	fmt.Fprintln(os.Stderr, printable.Line(fmt.Sprintf("scan: "+format, values...)))
-}
-
-// Resolved is the result of database-resolve.
-type Resolved struct {
-	// Digest is the artifact that the tag names now.
-	Digest string `json:"digest"`
 }
 
 // fetch is database-resolve, and with download set, database.
@@ -102,7 +97,7 @@ func fetch(command string, args []string, download bool) {
 			say("database: %s:%s is %s", *repository, *tag, pinned)
 		}
 		if !download {
-			return Resolved{Digest: pinned}, nil
+			return result.Resolved{Digest: pinned}, nil
 		}
 		return withTrivy(ctx, *binary, func(runner *trivy.Runner, _ string) (any, error) {
 			cache, err := filepath.Abs(filepath.Join(*out, "cache"))

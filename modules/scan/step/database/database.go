@@ -15,10 +15,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway/scan/step/findings"
 	"slipway/scan/step/registry"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const (
@@ -75,7 +75,7 @@ func describe(ctx context.Context, client *registry.Client, reference name.Refer
 
 // Fetch downloads the database with Trivy into cache. digest pins the artifact.
 // The same artifact gives the same bytes: the time of the download is not kept.
-func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, repository, digest, cache string) (*findings.Database, error) {
+func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, repository, digest, cache string) (*scan.Database, error) {
 	repo, err := client.Repository(repository)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ type metadata struct {
 
 // settle reads the database's metadata and removes from it when the download
 // happened.
-func settle(folder, digest string) (*findings.Database, error) {
+func settle(folder, digest string) (*scan.Database, error) {
 	path := filepath.Join(folder, "metadata.json")
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -162,14 +162,14 @@ func settle(folder, digest string) (*findings.Database, error) {
 	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
 		return nil, err
 	}
-	return &findings.Database{
+	return &scan.Database{
 		Digest: digest, UpdatedAt: m.UpdatedAt, NextUpdate: m.NextUpdate, Version: m.Version,
 	}, nil
 }
 
 // Load reads which database a cache folder holds, and what it covers. A folder
 // without one is a fault.
-func Load(cache string) (*findings.Database, *Coverage, error) {
+func Load(cache string) (*scan.Database, *Coverage, error) {
 	missing := func(reason string, cause error) error {
 		return step.Infrastructure(stage, "--cache "+cache, reason+", so there is no verdict",
 			"fetch the database first").Because(cause)
@@ -178,7 +178,7 @@ func Load(cache string) (*findings.Database, *Coverage, error) {
 	if err != nil {
 		return nil, nil, missing("holds no vulnerability database", err)
 	}
-	var info findings.Database
+	var info scan.Database
 	if err := json.Unmarshal(data, &info); err != nil || info.UpdatedAt.IsZero() {
 		return nil, nil, missing("holds a vulnerability database of unknown age", err)
 	}

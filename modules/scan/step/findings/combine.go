@@ -8,6 +8,8 @@ import (
 
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
+
+	"slipway/step/result/scan"
 )
 
 // What a report calls the findings of an image that Trivy has no name for.
@@ -19,7 +21,7 @@ const (
 // Combine makes one Trivy report of all parts, for Trivy itself to render: what
 // the findings say, whatever the order of the parts. Each target says where it
 // belongs. extra are further misconfigurations, by file.
-func Combine(name string, parts []Part, extra []Misconfiguration) *types.Report {
+func Combine(name string, parts []Part, extra []scan.Misconfiguration) *types.Report {
 	all := &types.Report{
 		SchemaVersion: schemaVersion,
 		ArtifactName:  name,
@@ -52,7 +54,7 @@ func Combine(name string, parts []Part, extra []Misconfiguration) *types.Report 
 			Target: m.File, Class: types.ClassConfig, Type: "text",
 			MisconfSummary: &types.MisconfSummary{Failures: 1},
 			Misconfigurations: []types.DetectedMisconfiguration{{
-				ID: m.ID, Title: m.Title, Message: m.Message, Severity: m.Severity, Status: types.MisconfStatusFailure,
+				ID: m.ID, Title: m.Title, Message: m.Message, Severity: string(m.Severity), Status: types.MisconfStatusFailure,
 				CauseMetadata: ftypes.CauseMetadata{StartLine: m.Line, EndLine: m.Line},
 			}},
 		})
@@ -65,7 +67,7 @@ func Combine(name string, parts []Part, extra []Misconfiguration) *types.Report 
 
 // agreed are the vulnerabilities of a result, each once, as the findings have
 // them.
-func agreed(result types.Result, merged map[identity]*Vulnerability) []types.DetectedVulnerability {
+func agreed(result types.Result, merged map[identity]*scan.Vulnerability) []types.DetectedVulnerability {
 	var list []types.DetectedVulnerability
 	seen := map[identity]bool{}
 	for _, v := range result.Vulnerabilities {
@@ -76,7 +78,7 @@ func agreed(result types.Result, merged map[identity]*Vulnerability) []types.Det
 		seen[key] = true
 		v.FixedVersion, v.Title = merged[key].Fixed, merged[key].Title
 		//nolint:staticcheck // What a report shows as the severity.
-		v.Severity = merged[key].Severity
+		v.Severity = string(merged[key].Severity)
 		list = append(list, v)
 	}
 	slices.SortStableFunc(list, func(a, b types.DetectedVulnerability) int {
@@ -86,17 +88,17 @@ func agreed(result types.Result, merged map[identity]*Vulnerability) []types.Det
 }
 
 // rows are an image's findings that are not Trivy's.
-func (p Part) rows() []Misconfiguration {
-	var rows []Misconfiguration
+func (p Part) rows() []scan.Misconfiguration {
+	var rows []scan.Misconfiguration
 	for _, e := range p.Unknown {
-		rows = append(rows, Misconfiguration{
-			ID: UnknownExecutable, File: path.Join(p.Name, e.Path), Severity: "CRITICAL",
+		rows = append(rows, scan.Misconfiguration{
+			ID: UnknownExecutable, File: path.Join(p.Name, e.Path), Severity: scan.Critical,
 			Title: "Nothing identifies this executable", Message: strings.Join([]string{e.Kind, e.Reason}, ": "),
 		})
 	}
 	if os := p.Report.Metadata.OS; p.Kind == KindImage && os != nil && os.Eosl {
-		rows = append(rows, Misconfiguration{
-			ID: EndOfLife, File: path.Join(p.Name, "etc", "os-release"), Severity: "CRITICAL",
+		rows = append(rows, scan.Misconfiguration{
+			ID: EndOfLife, File: path.Join(p.Name, "etc", "os-release"), Severity: scan.Critical,
 			Title: "The distribution is past its end of life", Message: line(string(os.Family) + " " + os.Name),
 		})
 	}

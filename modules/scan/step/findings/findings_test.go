@@ -14,13 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 const digest = "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 
-var database = Database{
+var database = scan.Database{
 	Digest:    "sha256:2222222222222222222222222222222222222222222222222222222222222222",
 	UpdatedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), NextUpdate: time.Date(2026, 1, 3, 3, 4, 5, 0, time.UTC), Version: 2,
 }
@@ -55,7 +56,7 @@ func golden(t *testing.T, name string, value any) {
 }
 
 func TestMergeMakesTheSameFindingsInAnyOrder(t *testing.T) {
-	extra := []Misconfiguration{{ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 1, Severity: "HIGH", Title: "A comment"}}
+	extra := []scan.Misconfiguration{{ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 1, Severity: "HIGH", Title: "A comment"}}
 	document, err := Merge(digest, "0.74.0", database, parts(t), extra)
 	require.NoError(t, err)
 	golden(t, "findings.golden.json", document)
@@ -77,19 +78,19 @@ func TestEachPackageIsListedOnceWithTheVersionThatVulnerabilitiesName(t *testing
 		{Kind: KindImage, Name: "linux/arm64", Report: arm64}, {Kind: KindImage, Name: "linux/amd64", Report: amd64},
 	}, nil)
 	require.NoError(t, err)
-	require.Equal(t, []Package{
-		{"lang-pkgs", "gobinary", "golang.org/x/text", "v0.3.7"},
-		{"lang-pkgs", "gobinary", "golang.org/x/text", "v0.3.8"},
-		{"lang-pkgs", "gobinary", "sample", ""},
-		{"lang-pkgs", "gobinary", "stdlib", "v1.26.8"},
-		{"os-pkgs", "debian", "libc6", "2.36-9+deb12u4"},
-		{"os-pkgs", "debian", "odd name", ""},
-		{"os-pkgs", "debian", "tzdata", "1:2024a-0+deb12u1"},
+	require.Equal(t, []scan.Package{
+		{Class: "lang-pkgs", Type: "gobinary", Name: "golang.org/x/text", Version: "v0.3.7"},
+		{Class: "lang-pkgs", Type: "gobinary", Name: "golang.org/x/text", Version: "v0.3.8"},
+		{Class: "lang-pkgs", Type: "gobinary", Name: "sample", Version: ""},
+		{Class: "lang-pkgs", Type: "gobinary", Name: "stdlib", Version: "v1.26.8"},
+		{Class: "os-pkgs", Type: "debian", Name: "libc6", Version: "2.36-9+deb12u4"},
+		{Class: "os-pkgs", Type: "debian", Name: "odd name", Version: ""},
+		{Class: "os-pkgs", Type: "debian", Name: "tzdata", Version: "1:2024a-0+deb12u1"},
 	}, document.Packages)
 
 	document, err = Merge("", "0.74.0", database, []Part{{Kind: KindSource, Name: "infra", Report: recorded(t, "source.json")}}, nil)
 	require.NoError(t, err)
-	require.Equal(t, []Package{}, document.Packages)
+	require.Equal(t, []scan.Package{}, document.Packages)
 }
 
 func TestNoScannedLineReachesAnyReport(t *testing.T) {
@@ -107,7 +108,7 @@ func TestNoScannedLineReachesAnyReport(t *testing.T) {
 }
 
 func TestCombineSaysWhereEachTargetBelongs(t *testing.T) {
-	extra := []Misconfiguration{{ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 1, Severity: "HIGH", Title: "A comment"}}
+	extra := []scan.Misconfiguration{{ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 1, Severity: "HIGH", Title: "A comment"}}
 	combined := Combine(digest, parts(t), extra)
 	var targets []string
 	for _, result := range combined.Results {
@@ -185,7 +186,7 @@ func TestParseRefusesAnotherReport(t *testing.T) {
 }
 
 func TestAnOddSeverityIsUnknown(t *testing.T) {
-	require.Equal(t, "UNKNOWN", severity(""))
-	require.Equal(t, "UNKNOWN", severity("SEVERE"))
-	require.Equal(t, "HIGH", severity("high"))
+	require.Equal(t, scan.Unknown, severity(""))
+	require.Equal(t, scan.Unknown, severity("SEVERE"))
+	require.Equal(t, scan.High, severity("high"))
 }

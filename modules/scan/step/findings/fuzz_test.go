@@ -12,6 +12,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
 
@@ -112,9 +113,9 @@ func quoteless(t *testing.T, result types.Result) {
 	}
 }
 
-func known(t *testing.T, severity, text string) {
+func known(t *testing.T, severity scan.Severity, text string) {
 	t.Helper()
-	if !slices.Contains(Severities, severity) || strings.ContainsAny(text, "\r\n") {
+	if !slices.Contains(scan.Severities, severity) || strings.ContainsAny(text, "\r\n") {
 		t.Fatalf("severity %q, %q", severity, text)
 	}
 }

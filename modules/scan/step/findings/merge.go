@@ -1,3 +1,5 @@
+// Package findings turns Trivy's reports into one list of findings: the same input
+// gives the same bytes, and no line of scanned source is in it.
 package findings
 
 import (
@@ -11,6 +13,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 const stage = "scan"
@@ -28,7 +31,7 @@ const (
 	KindManifests
 )
 
-// Part is one report that a Document is made of.
+// Part is one report that findings are made of.
 type Part struct {
 	Kind Kind
 	// Name is the platform of an image, or the folder of a tree as the
@@ -43,7 +46,7 @@ type Part struct {
 	// Executables is how many executable files the image holds, and Unknown are
 	// those that nothing identifies; for KindImage only.
 	Executables int
-	Unknown     []Executable
+	Unknown     []scan.Executable
 	Report      *types.Report
 }
 
@@ -52,14 +55,14 @@ type Part struct {
 // as the worst of them, in whatever order they come. A result that it doesn't
 // know, an image without packages and manifests without a checked file are
 // faults: there is no verdict about what nobody looked at.
-func Merge(digest, version string, database Database, parts []Part, extra []Misconfiguration) (*Document, error) {
-	d := &Document{
+func Merge(digest, version string, database scan.Database, parts []Part, extra []scan.Misconfiguration) (*scan.Findings, error) {
+	d := &scan.Findings{
 		Digest: digest, Database: database, TrivyVersion: version,
-		Vulnerabilities: []Vulnerability{}, Secrets: []Secret{}, Misconfigurations: []Misconfiguration{},
-		Images: []Image{}, Unknown: []Executable{}, Scanned: []Scanned{}, Packages: []Package{},
+		Vulnerabilities: []scan.Vulnerability{}, Secrets: []scan.Secret{}, Misconfigurations: []scan.Misconfiguration{},
+		Images: []scan.Image{}, Unknown: []scan.Executable{}, Scanned: []scan.Scanned{}, Packages: []scan.Package{},
 	}
 	for _, part := range parts {
-		if err := d.add(part); err != nil {
+		if err := add(d, part); err != nil {
 			return nil, err
 		}
 	}
@@ -68,12 +71,13 @@ func Merge(digest, version string, database Database, parts []Part, extra []Misc
 	}
 	d.Misconfigurations = append(d.Misconfigurations, extra...)
 	d.Unknown = unknown(d.Unknown)
-	d.sort()
+	sorted(d)
 	d.Packages = slices.Compact(d.Packages)
 	return d, nil
 }
 
-func (d *Document) add(part Part) error {
+// add adds what a report says, but for the vulnerabilities.
+func add(d *scan.Findings, part Part) error {
 	packages := 0
 	var checked []string
 	for _, result := range part.Report.Results {
@@ -90,25 +94,25 @@ func (d *Document) add(part Part) error {
 		switch result.Class {
 		case types.ClassOSPkg, types.ClassLangPkg:
 			packages += len(result.Packages)
-			d.Scanned = append(d.Scanned, Scanned{
+			d.Scanned = append(d.Scanned, scan.Scanned{
 				Target: part.Name + ":" + result.Target, Type: string(result.Type), Packages: len(result.Packages)})
 			for _, p := range result.Packages {
-				d.Packages = append(d.Packages, Package{
+				d.Packages = append(d.Packages, scan.Package{
 					Class: string(result.Class), Type: string(result.Type), Name: line(p.Name), Version: line(utils.FormatVersion(p))})
 			}
 		case types.ClassConfig:
 			checked = append(checked, target)
-			d.Scanned = append(d.Scanned, Scanned{Target: target, Type: string(result.Type)})
+			d.Scanned = append(d.Scanned, scan.Scanned{Target: target, Type: string(result.Type)})
 		}
 		for _, s := range result.Secrets {
-			d.Secrets = append(d.Secrets, Secret{
+			d.Secrets = append(d.Secrets, scan.Secret{
 				Rule: s.RuleID, File: target, Line: s.StartLine, Severity: severity(s.Severity), Title: line(s.Title)})
 		}
 		for _, m := range result.Misconfigurations {
 			if m.Status != types.MisconfStatusFailure {
 				continue
 			}
-			d.Misconfigurations = append(d.Misconfigurations, Misconfiguration{
+			d.Misconfigurations = append(d.Misconfigurations, scan.Misconfiguration{
 				ID: m.ID, File: target, Line: m.CauseMetadata.StartLine, Severity: severity(m.Severity),
 				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource})
 		}
@@ -119,14 +123,14 @@ func (d *Document) add(part Part) error {
 			"holds no package that Trivy knows, so nothing can be said about its vulnerabilities",
 			"build the app in a form that Trivy reads, such as a Go binary with build information")
 	case part.Kind == KindImage:
-		image := Image{Platform: part.Name, Executables: part.Executables}
+		image := scan.Image{Platform: part.Name, Executables: part.Executables}
 		if os := part.Report.Metadata.OS; os != nil {
 			image.System, image.EndOfLife = line(string(os.Family)+" "+os.Name), os.Eosl
 		}
 		d.Images = append(d.Images, image)
 		d.Unknown = append(d.Unknown, part.Unknown...)
 	case part.Kind == KindSource:
-		d.Scanned = append(d.Scanned, Scanned{Target: part.Name, Type: "secret"})
+		d.Scanned = append(d.Scanned, scan.Scanned{Target: part.Name, Type: "secret"})
 	}
 	for _, file := range part.Objects {
 		if !slices.Contains(checked, file) {
@@ -164,45 +168,44 @@ func expected(kind Kind, class types.ResultClass) bool {
 	}
 }
 
-// severity is one of Severities. What Trivy calls otherwise is unknown.
-func severity(value string) string {
-	value = strings.ToUpper(value)
-	if slices.Contains(Severities, value) {
-		return value
+// severity is one of the five. What Trivy calls otherwise is unknown.
+func severity(value string) scan.Severity {
+	if s := scan.Severity(strings.ToUpper(value)); slices.Contains(scan.Severities, s) {
+		return s
 	}
-	return Severities[0]
+	return scan.Unknown
 }
 
 // line is text on one line.
 func line(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-func (d *Document) sort() {
-	slices.SortFunc(d.Vulnerabilities, func(a, b Vulnerability) int {
+func sorted(d *scan.Findings) {
+	slices.SortFunc(d.Vulnerabilities, func(a, b scan.Vulnerability) int {
 		return cmp.Or(worse(a.Severity, b.Severity), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Package, b.Package),
 			cmp.Compare(a.Installed, b.Installed), cmp.Compare(a.Target, b.Target))
 	})
-	slices.SortFunc(d.Secrets, func(a, b Secret) int {
+	slices.SortFunc(d.Secrets, func(a, b scan.Secret) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Rule, b.Rule),
 			worse(a.Severity, b.Severity), cmp.Compare(a.Title, b.Title))
 	})
-	slices.SortFunc(d.Misconfigurations, func(a, b Misconfiguration) int {
+	slices.SortFunc(d.Misconfigurations, func(a, b scan.Misconfiguration) int {
 		return cmp.Or(worse(a.Severity, b.Severity), cmp.Compare(a.File, b.File), cmp.Compare(a.ID, b.ID),
 			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Resource, b.Resource),
 			cmp.Compare(a.Message, b.Message), cmp.Compare(a.Title, b.Title))
 	})
-	slices.SortFunc(d.Images, func(a, b Image) int {
+	slices.SortFunc(d.Images, func(a, b scan.Image) int {
 		return cmp.Or(cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.System, b.System), cmp.Compare(a.Executables, b.Executables))
 	})
-	slices.SortFunc(d.Scanned, func(a, b Scanned) int {
+	slices.SortFunc(d.Scanned, func(a, b scan.Scanned) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Packages, b.Packages))
 	})
-	slices.SortFunc(d.Packages, func(a, b Package) int {
+	slices.SortFunc(d.Packages, func(a, b scan.Package) int {
 		return cmp.Or(cmp.Compare(a.Class, b.Class), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
 	})
 }
 
-func worse(a, b string) int {
-	return cmp.Compare(slices.Index(Severities, b), slices.Index(Severities, a))
+func worse(a, b scan.Severity) int {
+	return cmp.Compare(slices.Index(scan.Severities, b), slices.Index(scan.Severities, a))
 }
 
 // Count counts findings by severity; a severity without any is left out.

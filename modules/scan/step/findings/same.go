@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/aquasecurity/trivy/pkg/types"
+
+	"slipway/step/result/scan"
 )
 
 // identity is what makes a vulnerability the same on two platforms. Nothing in it
@@ -18,19 +20,19 @@ type identity struct {
 }
 
 func identify(v types.DetectedVulnerability, result types.Result) identity {
-	return identity{v.VulnerabilityID, v.PkgName, v.InstalledVersion, cmp.Or(v.PkgPath, result.Target), rated(v) == Severities[0]}
+	return identity{v.VulnerabilityID, v.PkgName, v.InstalledVersion, cmp.Or(v.PkgPath, result.Target), rated(v) == scan.Unknown}
 }
 
 // rated is the severity of a vulnerability.
-func rated(v types.DetectedVulnerability) string {
+func rated(v types.DetectedVulnerability) scan.Severity {
 	//nolint:staticcheck // In a report it is Trivy's choice among the vendors' for this target.
 	return severity(v.Severity)
 }
 
 // vulnerabilities are those of all parts, each once: as bad as the worst that any
 // part says, fixed where any has a fix.
-func vulnerabilities(parts []Part) map[identity]*Vulnerability {
-	all := map[identity]*Vulnerability{}
+func vulnerabilities(parts []Part) map[identity]*scan.Vulnerability {
+	all := map[identity]*scan.Vulnerability{}
 	fixes := map[identity][]string{}
 	for _, part := range parts {
 		for _, result := range part.Report.Results {
@@ -38,7 +40,7 @@ func vulnerabilities(parts []Part) map[identity]*Vulnerability {
 				key, title := identify(v, result), line(v.Title)
 				known := all[key]
 				if known == nil {
-					known = &Vulnerability{ID: key.ID, Package: key.Package, Installed: key.Installed, Target: key.Target, Severity: rated(v), Title: title}
+					known = &scan.Vulnerability{ID: key.ID, Package: key.Package, Installed: key.Installed, Target: key.Target, Severity: rated(v), Title: title}
 					all[key] = known
 				}
 				if worse(known.Severity, rated(v)) > 0 {
@@ -76,21 +78,21 @@ func anyOf(lists []string) string {
 }
 
 // unknown lists executables each once, with the platforms that hold it.
-func unknown(list []Executable) []Executable {
-	all := map[[4]string]*Executable{}
+func unknown(list []scan.Executable) []scan.Executable {
+	all := map[[4]string]*scan.Executable{}
 	for _, e := range list {
 		key := [4]string{e.Path, e.SHA256, e.Kind, e.Reason}
 		if all[key] == nil {
-			all[key] = &Executable{Path: e.Path, SHA256: e.SHA256, Kind: e.Kind, Reason: e.Reason}
+			all[key] = &scan.Executable{Path: e.Path, SHA256: e.SHA256, Kind: e.Kind, Reason: e.Reason}
 		}
 		all[key].Platforms = append(all[key].Platforms, e.Platforms...)
 	}
-	out := []Executable{}
+	out := []scan.Executable{}
 	for _, e := range all {
 		e.Platforms = distinct(e.Platforms)
 		out = append(out, *e)
 	}
-	slices.SortFunc(out, func(a, b Executable) int {
+	slices.SortFunc(out, func(a, b scan.Executable) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.SHA256, b.SHA256), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Reason, b.Reason))
 	})
 	return out

@@ -10,6 +10,8 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"slipway/step/result/scan"
 )
 
 func flaw(severity, fixed string) types.DetectedVulnerability {
@@ -75,7 +77,7 @@ func TestTheWorstSeverityAndAnyFixCountInAnyOrder(t *testing.T) {
 				require.NoError(t, err)
 				var got [][2]string
 				for _, v := range document.Vulnerabilities {
-					got = append(got, [2]string{v.Severity, v.Fixed})
+					got = append(got, [2]string{string(v.Severity), v.Fixed})
 				}
 				require.Equal(t, c.want, got)
 				require.Equal(t, "timing side-channel", document.Vulnerabilities[0].Title)
@@ -83,7 +85,7 @@ func TestTheWorstSeverityAndAnyFixCountInAnyOrder(t *testing.T) {
 				shown := map[[2]string]bool{}
 				for _, result := range Combine(digest, order, nil).Results {
 					for _, v := range result.Vulnerabilities {
-						shown[[2]string{rated(v), v.FixedVersion}] = true
+						shown[[2]string{string(rated(v)), v.FixedVersion}] = true
 					}
 					require.LessOrEqual(t, len(result.Vulnerabilities), len(c.want), "a finding is shown twice")
 				}
@@ -100,8 +102,8 @@ func TestEveryOrderOfThePartsGivesTheSameBytes(t *testing.T) {
 	all := parts(t)
 	all[0].Report.Results = append(all[0].Report.Results, rocky("", flaw("MEDIUM", "2"), flaw("HIGH", "")).Report.Results...)
 	all[0].Report.Metadata.OS = &ftypes.OS{Family: "rocky", Name: "9.1", Eosl: true}
-	all[0].Executables, all[0].Unknown = 3, []Executable{{Path: "usr/bin/x", SHA256: "1", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/arm64"}}}
-	all[1].Unknown = []Executable{
+	all[0].Executables, all[0].Unknown = 3, []scan.Executable{{Path: "usr/bin/x", SHA256: "1", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/arm64"}}}
+	all[1].Unknown = []scan.Executable{
 		{Path: "usr/bin/x", SHA256: "2", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/amd64"}},
 		{Path: "usr/bin/x", SHA256: "1", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/amd64"}},
 	}
@@ -117,12 +119,12 @@ func TestEveryOrderOfThePartsGivesTheSameBytes(t *testing.T) {
 		require.NoError(t, err)
 		if want == "" {
 			want, wantCombined = string(got), string(combined)
-			require.Equal(t, []Executable{
-				{"usr/bin/x", "1", "ELF file", "r", []string{"linux/amd64", "linux/arm64"}},
-				{"usr/bin/x", "2", "ELF file", "r", []string{"linux/amd64"}},
+			require.Equal(t, []scan.Executable{
+				{Path: "usr/bin/x", SHA256: "1", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/amd64", "linux/arm64"}},
+				{Path: "usr/bin/x", SHA256: "2", Kind: "ELF file", Reason: "r", Platforms: []string{"linux/amd64"}},
 			}, document.Unknown)
-			require.Equal(t, []Image{
-				{"linux/amd64", "", false, 0}, {"linux/arm/v7", "", false, 1}, {"linux/arm64", "rocky 9.1", true, 3},
+			require.Equal(t, []scan.Image{
+				{Platform: "linux/amd64"}, {Platform: "linux/arm/v7", Executables: 1}, {Platform: "linux/arm64", System: "rocky 9.1", EndOfLife: true, Executables: 3},
 			}, document.Images)
 		}
 		require.Equal(t, want, string(got))
@@ -133,7 +135,7 @@ func TestEveryOrderOfThePartsGivesTheSameBytes(t *testing.T) {
 func TestReportsShowWhatOnlyTheFindingsSay(t *testing.T) {
 	part := rocky("linux/amd64")
 	part.Report.Metadata.OS = &ftypes.OS{Family: "centos", Name: "8.4", Eosl: true}
-	part.Unknown = []Executable{{Path: "opt/x", SHA256: "1", Kind: "ELF file", Reason: "is of no package"}}
+	part.Unknown = []scan.Executable{{Path: "opt/x", SHA256: "1", Kind: "ELF file", Reason: "is of no package"}}
 	shown := map[string]string{}
 	for _, result := range Combine(digest, []Part{part}, nil).Results {
 		for _, m := range result.Misconfigurations {

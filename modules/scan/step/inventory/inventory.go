@@ -20,8 +20,8 @@ import (
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
 
-	"slipway/scan/step/findings"
 	"slipway/scan/step/layout"
+	"slipway/step/result/scan"
 )
 
 const stage = "scan"
@@ -47,7 +47,7 @@ type Inventory struct {
 	// Executables is how many executable files there are.
 	Executables int
 	// Unknown are those that nothing identifies, by path.
-	Unknown []findings.Executable
+	Unknown []scan.Executable
 	// Modules are the modules of Go programs, and how they are known.
 	Modules []Module
 }
@@ -81,7 +81,7 @@ func Of(in Input) (*Inventory, error) {
 		}
 	}
 	unknown := func(path, sum, kind, reason string) {
-		inventory.Unknown = append(inventory.Unknown, findings.Executable{
+		inventory.Unknown = append(inventory.Unknown, scan.Executable{
 			Path: path, SHA256: sum, Kind: kind, Reason: reason, Platforms: []string{in.Platform}})
 	}
 	for i, p := range found {

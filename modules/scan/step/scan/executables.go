@@ -17,6 +17,7 @@ import (
 	"slipway/scan/step/inventory"
 	"slipway/scan/step/layout"
 	"slipway/scan/step/trivy"
+	"slipway/step/result/scan"
 )
 
 // executables looks at every executable of the image that the last part is about,
@@ -42,7 +43,7 @@ func (s *scanner) executables(image *layout.Layout, i layout.Image, coverage *da
 		if m.Replacement != "" {
 			reason = fmt.Sprintf("is built of %s instead of the module %s, and says in no version that advisories could be compared with", m.Replacement, m.Path)
 		}
-		part.Unknown = append(part.Unknown, findings.Executable{
+		part.Unknown = append(part.Unknown, scan.Executable{
 			Path: m.Program, SHA256: m.SHA256, Kind: "Go program", Reason: reason, Platforms: []string{i.Platform}})
 	}
 	s.say("executables for %s: %d, of which %d are unknown", i.Platform, part.Executables, len(part.Unknown))

@@ -19,13 +19,14 @@ import (
 	"slipway/scan/step/findings"
 	"slipway/scan/step/internal/sample"
 	"slipway/scan/step/inventory"
+	"slipway/step/result/scan"
 )
 
-func (b *bench) findings(t *testing.T) findings.Document {
+func (b *bench) findings(t *testing.T) scan.Findings {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(b.out, FindingsFile))
 	require.NoError(t, err)
-	var document findings.Document
+	var document scan.Findings
 	require.NoError(t, json.Unmarshal(data, &document))
 	return document
 }
@@ -44,7 +45,7 @@ func TestAStrangerBesideTheExpectedProgramIsFound(t *testing.T) {
 	require.Len(t, document.Unknown, 1)
 	assert.Equal(t, "opt/x", document.Unknown[0].Path)
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64"}, document.Unknown[0].Platforms)
-	assert.Equal(t, []findings.Image{{Platform: "linux/amd64", Executables: 2}, {Platform: "linux/arm64", Executables: 1}}, document.Images)
+	assert.Equal(t, []scan.Image{{Platform: "linux/amd64", Executables: 2}, {Platform: "linux/arm64", Executables: 1}}, document.Images)
 	table, err := os.ReadFile(filepath.Join(b.out, TableFile))
 	require.NoError(t, err)
 	assert.Contains(t, string(table), "linux/arm64/opt/x", "the report shows what the verdict is about")
@@ -59,7 +60,7 @@ func TestEndOfLifeReachesTheFindings(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, data, 0o644))
 	_, err = b.run()
 	require.NoError(t, err)
-	assert.Equal(t, findings.Image{Platform: "linux/amd64", System: "debian 10.13", EndOfLife: true}, b.findings(t).Images[0])
+	assert.Equal(t, scan.Image{Platform: "linux/amd64", System: "debian 10.13", EndOfLife: true}, b.findings(t).Images[0])
 }
 
 // advised is what a database says that knows an advisory for golang.org/x/text.

@@ -13,8 +13,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"slipway/scan/step/findings"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // SuppressionID is the finding for a comment that makes Trivy skip a check.
@@ -34,7 +34,7 @@ var suppression = regexp.MustCompile(`(?i)(trivy|tfsec|cfsec):ignore:`)
 // none. The templates of a Helm chart count as objects: Trivy checks what the
 // chart's own values make of them, and leaves a chart that it can't render out
 // without a word.
-func gather(tree Tree, folder string) (objects []string, found []findings.Misconfiguration, err error) {
+func gather(tree Tree, folder string) (objects []string, found []scan.Misconfiguration, err error) {
 	err = filepath.WalkDir(tree.Folder, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -59,7 +59,7 @@ func gather(tree Tree, folder string) (objects []string, found []findings.Miscon
 		}
 		for number, line := range bytes.Split(data, []byte("\n")) {
 			if suppression.Match(line) {
-				found = append(found, findings.Misconfiguration{
+				found = append(found, scan.Misconfiguration{
 					ID: SuppressionID, File: name, Line: number + 1, Severity: "HIGH",
 					Title:   "A comment makes the scanner skip a check",
 					Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",

@@ -21,6 +21,7 @@ import (
 	"slipway/scan/step/trivy"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/scan"
 )
 
 const stage = "scan"
@@ -58,28 +59,9 @@ type Input struct {
 	Expect []string
 }
 
-// Summary is the result of a scan. It is no verdict: that is the policy's.
-type Summary struct {
-	Digest       string            `json:"digest"`
-	Database     findings.Database `json:"database"`
-	TrivyVersion string            `json:"trivyVersion"`
-	// TrivyDigest is the sha256:… of the binary that ran.
-	TrivyDigest string `json:"trivyDigest"`
-	// StartedOn and FinishedOn are when it scanned, in UTC and whole seconds.
-	StartedOn  time.Time `json:"startedOn"`
-	FinishedOn time.Time `json:"finishedOn"`
-	Platforms  []string  `json:"platforms"`
-	// Findings by severity, for each of the three lists.
-	Vulnerabilities   map[string]int `json:"vulnerabilities"`
-	Secrets           map[string]int `json:"secrets"`
-	Misconfigurations map[string]int `json:"misconfigurations"`
-	// Files are the files written, relative to the output folder.
-	Files []string `json:"files"`
-}
-
 // Run scans and writes its reports below out. work is an empty folder for
 // temporary files. Findings are no fault; not being able to look is.
-func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, say func(string, ...any)) (*Summary, error) {
+func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, say func(string, ...any)) (*scan.Summary, error) {
 	started := now()
 	if err := in.check(); err != nil {
 		return nil, err
@@ -151,11 +133,11 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		return nil, err
 	}
 	slices.Sort(s.files)
-	return &Summary{
+	return &scan.Summary{
 		Digest: in.Digest, Database: *info, TrivyVersion: runner.Version(), TrivyDigest: digest, StartedOn: started, FinishedOn: now(), Platforms: platforms,
-		Vulnerabilities:   findings.Count(document.Vulnerabilities, func(f findings.Vulnerability) string { return f.Severity }),
-		Secrets:           findings.Count(document.Secrets, func(f findings.Secret) string { return f.Severity }),
-		Misconfigurations: findings.Count(document.Misconfigurations, func(f findings.Misconfiguration) string { return f.Severity }),
+		Vulnerabilities:   findings.Count(document.Vulnerabilities, func(f scan.Vulnerability) string { return string(f.Severity) }),
+		Secrets:           findings.Count(document.Secrets, func(f scan.Secret) string { return string(f.Severity) }),
+		Misconfigurations: findings.Count(document.Misconfigurations, func(f scan.Misconfiguration) string { return string(f.Severity) }),
 		Files:             s.files,
 	}, nil
 }
@@ -228,12 +210,12 @@ func (s *scanner) prepare() error {
 }
 
 // manifests scans all trees of manifests in one run.
-func (s *scanner) manifests(trees []Tree) ([]findings.Misconfiguration, error) {
+func (s *scanner) manifests(trees []Tree) ([]scan.Misconfiguration, error) {
 	if len(trees) == 0 {
 		return nil, nil
 	}
 	all := filepath.Join(s.work, "manifests")
-	var suppressions []findings.Misconfiguration
+	var suppressions []scan.Misconfiguration
 	var names, objects []string
 	for _, tree := range trees {
 		held, found, err := gather(tree, all)

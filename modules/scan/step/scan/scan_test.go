@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
-	"slipway/scan/step/findings"
 	"slipway/scan/step/internal/sample"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // TestMain makes the test binary a stand-in for Trivy when it is called so: it
@@ -151,7 +151,7 @@ func tree(t *testing.T, name, file, content string) Tree {
 	return Tree{Name: name, Folder: folder}
 }
 
-func (b *bench) run() (*Summary, error) {
+func (b *bench) run() (*scan.Summary, error) {
 	return Run(context.Background(), b.runner, b.in, b.work, b.out, func(string, ...any) {})
 }
 
@@ -255,9 +255,9 @@ func TestACommentThatSkipsACheckIsAFinding(t *testing.T) {
 	require.NoError(t, err)
 	data, err := os.ReadFile(filepath.Join(b.out, FindingsFile))
 	require.NoError(t, err)
-	var document findings.Document
+	var document scan.Findings
 	require.NoError(t, json.Unmarshal(data, &document))
-	require.Contains(t, document.Misconfigurations, findings.Misconfiguration{
+	require.Contains(t, document.Misconfigurations, scan.Misconfiguration{
 		ID: SuppressionID, File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
 		Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 	})

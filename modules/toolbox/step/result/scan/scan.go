@@ -1,11 +1,25 @@
-// Package findings turns Trivy's reports into one list of findings: the same
-// input gives the same bytes, and no line of scanned source is in it.
-package findings
+// Package scan has the results of the program that scans.
+package scan
 
 import "time"
 
-// Document is findings.json.
-type Document struct {
+// Severity is how bad a finding is, in Trivy's five steps.
+type Severity string
+
+// The severities, from the one that says nothing to the worst.
+const (
+	Unknown  Severity = "UNKNOWN"
+	Low      Severity = "LOW"
+	Medium   Severity = "MEDIUM"
+	High     Severity = "HIGH"
+	Critical Severity = "CRITICAL"
+)
+
+// Severities are all of them, lowest first.
+var Severities = []Severity{Unknown, Low, Medium, High, Critical}
+
+// Findings is what the scanner found, before any decision.
+type Findings struct {
 	// Digest is the scanned image or index, as sha256:….
 	Digest string `json:"digest"`
 	// Database says which vulnerability database was asked.
@@ -54,9 +68,9 @@ type Vulnerability struct {
 	// platforms, comma separated, and is empty when there is none.
 	Installed string `json:"installed"`
 	Fixed     string `json:"fixed"`
-	// Severity is CRITICAL, HIGH, MEDIUM, LOW or UNKNOWN: the worst of the
-	// platforms'. What is unknown on one of them is a finding of its own.
-	Severity string `json:"severity"`
+	// Severity is the worst of the platforms'. What is unknown on one of them is a
+	// finding of its own.
+	Severity Severity `json:"severity"`
 	// Platforms are those whose image has it, such as linux/amd64.
 	Platforms []string `json:"platforms"`
 	// Target is the file in the image, or the operating system, that it is in.
@@ -66,20 +80,20 @@ type Vulnerability struct {
 
 // Secret is a credential in a file. The credential itself is never kept.
 type Secret struct {
-	Rule     string `json:"rule"`
-	File     string `json:"file"`
-	Line     int    `json:"line"`
-	Severity string `json:"severity"`
-	Title    string `json:"title"`
+	Rule     string   `json:"rule"`
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
 }
 
 // Misconfiguration is a failed check of a manifest.
 type Misconfiguration struct {
-	ID       string `json:"id"`
-	File     string `json:"file"`
-	Line     int    `json:"line"`
-	Severity string `json:"severity"`
-	Title    string `json:"title"`
+	ID       string   `json:"id"`
+	File     string   `json:"file"`
+	Line     int      `json:"line"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
 	// Message says which part of the manifest fails, and how.
 	Message string `json:"message"`
 	// Resource is what the manifest declares there; may be empty.
@@ -136,5 +150,43 @@ type Package struct {
 	Version string `json:"version"`
 }
 
-// Severities are the severities of a finding, lowest first.
-var Severities = []string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}
+// Summary is the result of a scan. It is no verdict: that is the policy's.
+type Summary struct {
+	Digest       string   `json:"digest"`
+	Database     Database `json:"database"`
+	TrivyVersion string   `json:"trivyVersion"`
+	// TrivyDigest is the sha256:… of the binary that ran.
+	TrivyDigest string `json:"trivyDigest"`
+	// StartedOn and FinishedOn are when it scanned, in UTC and whole seconds.
+	StartedOn  time.Time `json:"startedOn"`
+	FinishedOn time.Time `json:"finishedOn"`
+	Platforms  []string  `json:"platforms"`
+	// Findings by severity, for each of the three lists.
+	Vulnerabilities   map[string]int `json:"vulnerabilities"`
+	Secrets           map[string]int `json:"secrets"`
+	Misconfigurations map[string]int `json:"misconfigurations"`
+	// Files are the files written, relative to the output folder.
+	Files []string `json:"files"`
+}
+
+// Checked is what a scan found in manifests or Terraform code that belong to no
+// image.
+type Checked struct {
+	TrivyVersion      string             `json:"trivyVersion"`
+	Secrets           []Secret           `json:"secrets"`
+	Misconfigurations []Misconfiguration `json:"misconfigurations"`
+	Scanned           []Scanned          `json:"scanned"`
+}
+
+// Resolved is the vulnerability database that a tag names now.
+type Resolved struct {
+	// Digest is the artifact's.
+	Digest string `json:"digest"`
+}
+
+// Pushed is a vulnerability database in a registry.
+type Pushed struct {
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"`
+	Digest     string `json:"digest"`
+}
