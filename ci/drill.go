@@ -669,7 +669,7 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 			return nil, err
 		}
 		reference := fmt.Sprintf("%s@%s", c.Image(app), releases[0].Digest)
-		if now := standing[env]; now.runs(reference) && now.Health == "Healthy" && now.Sync == "Synced" {
+		if now := standing[env]; runs(now, reference) && now.Health == "Healthy" && now.Sync == "Synced" {
 			return &Release{Commit: releases[0].Commit, Environment: env, Reference: reference, App: app, Slipway: s}, nil
 		}
 	}

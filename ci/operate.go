@@ -12,28 +12,17 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/argocd"
+	"slipway/step/result/gitops"
 )
 
-// past is a release that an overlay has or had, as the GitOps repository tells.
-type past struct {
-	Digest         string `json:"digest"`
-	Commit         string `json:"commit"`
-	Author         string `json:"author"`
-	At             string `json:"at"`
-	SourceRevision string `json:"sourceRevision"`
-	// Reverts is the release's commit that a rollback took back.
-	Reverts string `json:"reverts"`
-}
-
 // history returns an app's releases in an environment, the newest first.
-func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, app, env string) ([]past, error) {
+func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, app, env string) ([]gitops.Entry, error) {
 	connect, err := s.GitOps.connect(ctx, stage, c.GitOps.Remote, gitAlias)
 	if err != nil {
 		return nil, err
 	}
-	var done struct {
-		Releases []past `json:"releases"`
-	}
+	var done gitops.Past
 	text, err := s.gitops().History(ctx, c.GitOps.Remote, app, env, dagger.GitopsHistoryOpts{
 		Repository: c.Image(app), Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
@@ -42,19 +31,11 @@ func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, a
 	return done.Releases, err
 }
 
-// live is where an Application stands in the cluster.
-type live struct {
-	Found  bool     `json:"found"`
-	Sync   string   `json:"sync"`
-	Health string   `json:"health"`
-	Images []string `json:"images"`
-}
-
-// runs says whether exactly this image runs.
-func (l live) runs(reference string) bool { return slices.Contains(l.Images, reference) }
+// runs says whether an Application runs exactly this image.
+func runs(a argocd.Status, reference string) bool { return slices.Contains(a.Images, reference) }
 
 // standing returns where the app stands in each environment of the cluster.
-func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]live, error) {
+func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]argocd.Status, error) {
 	connect, err := s.cluster(ctx, stage)
 	if err != nil {
 		return nil, err
@@ -63,9 +44,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 	for _, env := range envs {
 		names = append(names, application(app, env))
 	}
-	var done struct {
-		Applications []live `json:"applications"`
-	}
+	var done argocd.Statuses
 	text, err := s.gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
 		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
 	})
@@ -75,7 +54,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 	if len(done.Applications) != len(envs) {
 		return nil, fmt.Errorf("asked for %d Applications, was told of %d", len(envs), len(done.Applications))
 	}
-	standing := map[string]live{}
+	standing := map[string]argocd.Status{}
 	for n, env := range envs {
 		standing[env] = done.Applications[n]
 	}
@@ -140,7 +119,7 @@ func (s *Slipway) Promote(
 	switch {
 	case !now.Found:
 		return nil, step.Policy(stage, subject, "has no Application in Argo CD", "generate gitops/argocd with dagger call applications, and commit it")
-	case !now.runs(image.Reference):
+	case !runs(now, image.Reference):
 		return nil, step.Policy(stage, subject, "does not run the digest that Git says: "+releases[0].Digest, "wait for the release there: dagger call signed … release --env "+from+" wait",
 			"running: "+strings.Join(now.Images, ", "))
 	case now.Sync != "Synced" || now.Health != "Healthy":

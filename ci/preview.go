@@ -12,6 +12,7 @@ import (
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/gitops"
 	"slipway/step/result/scan"
 )
 
@@ -153,12 +154,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 	if err != nil {
 		return nil, err
 	}
-	var seen struct {
-		Head    string `json:"head"`
-		Before  string `json:"before"`
-		After   string `json:"after"`
-		Changes bool   `json:"changes"`
-	}
+	var seen gitops.Preview
 	if err := decode(ctx, out, &seen); err != nil {
 		return nil, err
 	}

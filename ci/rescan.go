@@ -111,8 +111,8 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		if err != nil {
 			return nil, err
 		}
-		runs := standing[env].runs(image.Reference)
-		row.Running = &runs
+		running := runs(standing[env], image.Reference)
+		row.Running = &running
 	}
 	trusted, err := s.trust(ctx, rescanStage, env)
 	if err != nil {

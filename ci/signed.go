@@ -13,6 +13,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/gitops"
 )
 
 // SignedImage is an image that can be released. Holding one proves nothing:
@@ -282,15 +283,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		}
 		revision, uncommitted = from.revision(), from.Uncommitted
 	}
-	var done struct {
-		Commit   string `json:"commit"`
-		Created  bool   `json:"created"`
-		Attempts int    `json:"attempts"`
-		Path     string `json:"path"`
-		Evidence string `json:"evidence"`
-
-		NotRefreshed string `json:"notRefreshed"`
-	}
+	var done gitops.Released
 	began := time.Now()
 	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,

@@ -9,6 +9,7 @@ import (
 
 	"slipway/ci/render"
 	"slipway/step/printable"
+	"slipway/step/result/argocd"
 )
 
 // Standing is where an app stands in each environment.
@@ -56,7 +57,7 @@ func (s *Slipway) Status(
 		return nil, err
 	}
 	envs := c.EnvironmentNames()
-	standing := map[string]live{}
+	standing := map[string]argocd.Status{}
 	if s.Kubeconfig != nil {
 		if standing, err = s.standing(ctx, stage, c, app, envs...); err != nil {
 			return nil, err
@@ -79,7 +80,7 @@ func (s *Slipway) Status(
 	return &Standing{App: app, Rows: string(data)}, err
 }
 
-func (s *Slipway) row(ctx context.Context, stage, app, env string, now live) (row, error) {
+func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (row, error) {
 	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
 	c, err := s.config()
 	if err != nil {
@@ -91,7 +92,7 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now live) (ro
 	}
 	last := releases[0]
 	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
-	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At, now.runs(image.Reference)
+	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
 	// Scans can only be shown where it is known whose of them count.
 	if trusted, err := s.trust(ctx, stage, env); err == nil {
 		scan, err := image.newestScan(ctx, stage, trusted)

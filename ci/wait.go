@@ -13,6 +13,7 @@ import (
 	"slipway/ci/receipt"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/argocd"
 )
 
 const (
@@ -54,32 +55,6 @@ type Observation struct {
 	Result string
 }
 
-// observed is the step's result.
-type observed struct {
-	Outcome   string `json:"outcome"`
-	Relation  string `json:"relation"`
-	Revision  string `json:"revision"`
-	Health    string `json:"health"`
-	Sync      string `json:"sync"`
-	Message   string `json:"message"`
-	SyncedAt  string `json:"syncedAt"`
-	HealthyAt string `json:"healthyAt"`
-	Waited    string `json:"waited"`
-	Resources []struct {
-		Kind      string `json:"kind"`
-		Namespace string `json:"namespace"`
-		Name      string `json:"name"`
-		Health    string `json:"health"`
-		Message   string `json:"message"`
-		Events    []struct {
-			Type    string `json:"type"`
-			Reason  string `json:"reason"`
-			Message string `json:"message"`
-			Count   int    `json:"count"`
-		} `json:"events"`
-	} `json:"resources"`
-}
-
 // Observe waits like Wait, but returns every end of it, a bad one too.
 //
 // Example: dagger call signed --app hello --digest sha256:… release --env dev observe outcome
@@ -99,7 +74,7 @@ func (r *Release) Observe(
 	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: printable.Line(seen.Message), Waited: seen.Waited, Result: string(data)}, err
 }
 
-func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outcome, error) {
+func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited, Outcome, error) {
 	s := r.Slipway
 	c, err := s.config()
 	if err != nil {
@@ -112,7 +87,7 @@ func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outc
 	text, err := s.gitops().Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
 		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
 	})
-	seen := &observed{}
+	seen := &argocd.Waited{}
 	if err := decodeText(text, err, seen); err != nil {
 		return nil, "", err
 	}
@@ -123,9 +98,9 @@ func (r *Release) observe(ctx context.Context, deadline string) (*observed, Outc
 	return seen, outcome, nil
 }
 
-var outcomes = map[string]Outcome{
-	"healthy": Healthy, "degraded": Degraded, "sync-failed": SyncFailed, "superseded": Superseded,
-	"deadline": Deadline, "lost": Lost, "missing": Missing,
+var outcomes = map[argocd.Outcome]Outcome{
+	argocd.Healthy: Healthy, argocd.Degraded: Degraded, argocd.SyncFailed: SyncFailed, argocd.Superseded: Superseded,
+	argocd.Deadline: Deadline, argocd.Lost: Lost, argocd.Missing: Missing,
 }
 
 // Json is everything that was seen, as JSON: the failing resources with their
@@ -164,7 +139,7 @@ func (r *Release) Wait(
 }
 
 // refusal is the typed error of an outcome that is not healthy.
-func (r *Release) refusal(outcome Outcome, seen *observed) error {
+func (r *Release) refusal(outcome Outcome, seen *argocd.Waited) error {
 	input := fmt.Sprintf("%s in %s at commit %.12s", r.App, r.Environment, r.Commit)
 	var details []string
 	for _, resource := range seen.Resources {

@@ -13,6 +13,7 @@ import (
 	"slipway/gitops/step/release"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // remoteFlags are the flags of every subcommand that reads the remote.
@@ -197,14 +198,6 @@ func write(out, file string, data []byte) error {
 	return os.WriteFile(filepath.Join(out, file), data, 0o644)
 }
 
-// rendered is the result of render.
-type rendered struct {
-	// File is the manifests' file name, below --out.
-	File string `json:"file"`
-	// Path is the overlay, relative to the GitOps folder.
-	Path string `json:"path"`
-}
-
 func renderCommand(flags *flag.FlagSet, out *string) work {
 	dir := flags.String("dir", "", "GitOps `folder`")
 	app := flags.String("app", "", "`name` of the app")
@@ -233,12 +226,12 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 		if err := write(*out, file, manifests); err != nil {
 			return nil, err
 		}
-		return rendered{File: file, Path: overlay.Folder(*app, *env)}, nil
+		return gitops.Rendered{File: file, Path: overlay.Folder(*app, *env)}, nil
 	}
 }
 
 func checkCommitCommand(flags *flag.FlagSet) work {
-	var want release.Committed
+	var want gitops.Committed
 	dir := flags.String("checkout", "", "`folder` with a clone of the GitOps repository")
 	flags.StringVar(&want.Commit, "commit", "", "`commit` that must be in the history of the checkout's head")
 	flags.StringVar(&want.Path, "path", "", "`file` that it must have changed, inside the repository")

@@ -20,6 +20,7 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/release"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // asStep makes the test binary behave as the step program, so that tests can
@@ -65,7 +66,7 @@ func releaseArgs(url, env, digest string) []string {
 func TestReleaseTwiceMakesOneCommit(t *testing.T) {
 	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
 
-	var first, again release.Result
+	var first, again gitops.Released
 	_, err := run(t, &first, releaseArgs(host.URL, "dev", digest(7))...)
 	require.NoError(t, err)
 	host.Commit("Something else", map[string]string{"README": "hello"})
@@ -73,7 +74,7 @@ func TestReleaseTwiceMakesOneCommit(t *testing.T) {
 	require.NoError(t, err)
 
 	path := "gitops/apps/hello/overlays/dev/kustomization.yaml"
-	assert.Equal(t, release.Result{
+	assert.Equal(t, gitops.Released{
 		Commit: host.Git("rev-parse", "main~1"), Created: true, Attempts: 1, Path: path, Branch: "main",
 		Image: "localhost:5000/hello@" + digest(7), Containers: 2,
 	}, first)
@@ -104,7 +105,7 @@ func TestConcurrentReleasesAllLand(t *testing.T) {
 	host := githost.Start(t, githost.Sample("gitops/", files), nil)
 
 	var wg sync.WaitGroup
-	results := make([]release.Result, processes)
+	results := make([]gitops.Released, processes)
 	failures := make([]error, processes)
 	for i := range processes {
 		wg.Go(func() {
@@ -128,7 +129,7 @@ func TestConcurrentReleasesAllLand(t *testing.T) {
 func TestConcurrentReleasesOfTheSameMakeOneCommit(t *testing.T) {
 	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
 	var wg sync.WaitGroup
-	results := make([]release.Result, 4)
+	results := make([]gitops.Released, 4)
 	failures := make([]error, len(results))
 	for i := range results {
 		wg.Go(func() { _, failures[i] = run(t, &results[i], releaseArgs(host.URL, "dev", digest(9))...) })
@@ -149,19 +150,19 @@ func TestConnectAndShow(t *testing.T) {
 	connect := []string{"--connect", "localhost:3000=" + actual.Host}
 
 	show := append([]string{"show", "--remote", logical, "--root", "gitops", "--app", "hello", "--env", "dev"}, connect...)
-	var before, after release.State
+	var before, after gitops.State
 	_, err = run(t, &before, show...)
 	require.NoError(t, err)
 	assert.False(t, before.Released)
 	assert.Equal(t, githost.Unset, before.Digest)
 
-	var made release.Result
+	var made gitops.Released
 	_, err = run(t, &made, append(releaseArgs(logical, "dev", digest(3)), connect...)...)
 	require.NoError(t, err)
 	head := host.Commit("Later", map[string]string{"README": "later"})
 	_, err = run(t, &after, show...)
 	require.NoError(t, err)
-	assert.Equal(t, release.State{
+	assert.Equal(t, gitops.State{
 		App: "hello", Env: "dev", Repository: "localhost:5000/hello", Digest: digest(3), Released: true,
 		Commit: made.Commit, Head: head, Path: made.Path, Branch: "main",
 	}, after)
@@ -182,7 +183,7 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"releases": []}`, string(none))
 
-	var first, bad, back release.Result
+	var first, bad, back gitops.Released
 	_, err = run(t, &first, releaseArgs(host.URL, "dev", digest(1))...)
 	require.NoError(t, err)
 	_, err = run(t, &bad, releaseArgs(host.URL, "dev", digest(2))...)
@@ -314,10 +315,10 @@ func TestReleaseOfAChart(t *testing.T) {
 
 	const path = "gitops/apps/hi/overlays/dev/kustomization.yaml"
 	for _, created := range []bool{true, false} {
-		var done release.Result
+		var done gitops.Released
 		_, err = run(t, &done, args("--helm", fakehelm.Program(t))...)
 		require.NoError(t, err)
-		assert.Equal(t, release.Result{
+		assert.Equal(t, gitops.Released{
 			Commit: host.Git("rev-parse", "main"), Created: created, Attempts: 1, Path: path, Branch: "main",
 			Image: "localhost:5000/hi@" + digest(7), Containers: 1,
 		}, done)

@@ -20,22 +20,17 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"slipway/step"
+	"slipway/step/result/argocd"
 )
 
 // StageAdmit is the stage of the cluster's own policy.
 const StageAdmit = "admit"
 
-// Admitted is what the cluster would admit.
-type Admitted struct {
-	// Pods are the workloads whose pods were tried: kind/namespace/name.
-	Pods []string `json:"pods"`
-}
-
 // Admit asks the API server, by a dry run, whether it would admit the pods of
 // rendered manifests: the very policies that judge the real pods decide, with
 // the very digest. Nothing is stored. It refuses manifests without a podOwner:
 // then nothing would be judged.
-func (c *Cluster) Admit(ctx context.Context, file string) (*Admitted, error) {
+func (c *Cluster) Admit(ctx context.Context, file string) (*argocd.Admitted, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, step.Input(StageAdmit, fmt.Sprintf("manifests %q", file), "can't be read", "give the rendered manifests").Because(err)
@@ -47,7 +42,7 @@ func (c *Cluster) Admit(ctx context.Context, file string) (*Admitted, error) {
 	if len(owners) == 0 {
 		return nil, step.Policy(StageAdmit, "manifests", "hold no workload whose pods could be judged", "release an overlay with a Deployment")
 	}
-	done := &Admitted{Pods: []string{}}
+	done := &argocd.Admitted{Pods: []string{}}
 	for _, w := range owners {
 		pod := &corev1.Pod{ObjectMeta: *w.template.ObjectMeta.DeepCopy(), Spec: w.template.Spec}
 		pod.Name, pod.GenerateName, pod.Namespace = "", w.name+"-admit-", w.namespace

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"slipway/step/result/argocd"
 )
 
 const (
@@ -27,36 +29,14 @@ const (
 	mostEvents    = 5
 )
 
-// Resource is an object at fault.
-type Resource struct {
-	Group     string `json:"group"`
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace"`
-	Name      string `json:"name"`
-	// Health is Argo CD's word for its health, or SyncFailed or OutOfSync.
-	Health  string `json:"health"`
-	Message string `json:"message"`
-	// Events are its last events, the newest last.
-	Events []Event `json:"events"`
-}
-
-// Event is one Kubernetes event.
-type Event struct {
-	At      string `json:"at"`
-	Type    string `json:"type"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
-	Count   int32  `json:"count"`
-}
-
 // blame names the objects at fault for the outcome, with what the cluster says
 // about them. What can't be read is left out: the outcome is decided already.
-func (c *Cluster) blame(ctx context.Context, app *v1alpha1.Application, outcome Outcome) []Resource {
+func (c *Cluster) blame(ctx context.Context, app *v1alpha1.Application, outcome argocd.Outcome) []argocd.Resource {
 	b := &blamed{cluster: c, have: map[[4]string]bool{}}
-	if state := app.Status.OperationState; outcome == SyncFailed && state != nil && state.SyncResult != nil {
+	if state := app.Status.OperationState; outcome == argocd.SyncFailed && state != nil && state.SyncResult != nil {
 		for _, r := range state.SyncResult.Resources {
 			if failedResult(r) {
-				b.add(ctx, Resource{
+				b.add(ctx, argocd.Resource{
 					Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name,
 					Health: "SyncFailed", Message: r.Message,
 				}, "")
@@ -68,7 +48,7 @@ func (c *Cluster) blame(ctx context.Context, app *v1alpha1.Application, outcome 
 		if err != nil {
 			w = nil
 		}
-		at := Resource{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
+		at := argocd.Resource{Group: r.Group, Kind: r.Kind, Namespace: r.Namespace, Name: r.Name}
 		switch {
 		case r.Health != nil && r.Health.Status != "":
 			at.Health, at.Message = string(r.Health.Status), r.Health.Message
@@ -76,7 +56,7 @@ func (c *Cluster) blame(ctx context.Context, app *v1alpha1.Application, outcome 
 			at.Health, at.Message = assess(w.object, w.kind)
 		}
 		if at.Health == "" || at.Health == string(health.HealthStatusHealthy) {
-			if outcome != Deadline || r.Status != v1alpha1.SyncStatusCodeOutOfSync {
+			if outcome != argocd.Deadline || r.Status != v1alpha1.SyncStatusCodeOutOfSync {
 				continue
 			}
 			at.Health, at.Message = string(r.Status), "differs from Git"
@@ -98,18 +78,18 @@ func (c *Cluster) blame(ctx context.Context, app *v1alpha1.Application, outcome 
 
 type blamed struct {
 	cluster   *Cluster
-	resources []Resource
+	resources []argocd.Resource
 	have      map[[4]string]bool
 }
 
-func (b *blamed) add(ctx context.Context, r Resource, uid string) {
+func (b *blamed) add(ctx context.Context, r argocd.Resource, uid string) {
 	key := [4]string{r.Group, r.Kind, r.Namespace, r.Name}
 	if b.have[key] || len(b.resources) == mostResources {
 		return
 	}
 	b.have[key] = true
 	r.Message = b.cluster.clean(r.Message)
-	r.Events = []Event{}
+	r.Events = []argocd.Event{}
 	if events, err := b.cluster.events(ctx, r.Kind, r.Namespace, r.Name, uid); err == nil {
 		r.Events = append(r.Events, events...)
 	}
@@ -120,7 +100,7 @@ func (b *blamed) add(ctx context.Context, r Resource, uid string) {
 // its ReplicaSet when that makes none.
 func (b *blamed) addPods(ctx context.Context, w *workload) {
 	if message := refused(w.set); message != "" && w.set.Name != w.meta.Name {
-		b.add(ctx, Resource{
+		b.add(ctx, argocd.Resource{
 			Group: appsv1.GroupName, Kind: "ReplicaSet", Namespace: w.set.Namespace, Name: w.set.Name,
 			Health: string(health.HealthStatusDegraded), Message: message,
 		}, string(w.set.UID))
@@ -133,7 +113,7 @@ func (b *blamed) addPods(ctx context.Context, w *workload) {
 		}
 		named++
 		status, _ := assess(pod, corev1.SchemeGroupVersion.WithKind("Pod"))
-		b.add(ctx, Resource{
+		b.add(ctx, argocd.Resource{
 			Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, Health: status, Message: describe(pod),
 		}, string(pod.UID))
 	}
@@ -211,7 +191,7 @@ func assess(object runtime.Object, kind schema.GroupVersionKind) (status, messag
 
 // events are the last events of an object, the newest last. Of an earlier
 // object of the same name there are none, when uid is given.
-func (c *Cluster) events(ctx context.Context, kind, namespace, name, uid string) ([]Event, error) {
+func (c *Cluster) events(ctx context.Context, kind, namespace, name, uid string) ([]argocd.Event, error) {
 	only := fields.Set{"involvedObject.kind": kind, "involvedObject.name": name}
 	if uid != "" {
 		only["involvedObject.uid"] = uid
@@ -227,13 +207,13 @@ func (c *Cluster) events(ctx context.Context, kind, namespace, name, uid string)
 	slices.SortStableFunc(items, func(a, b corev1.Event) int {
 		return cmp.Or(at(a).Compare(at(b)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
 	})
-	var events []Event
+	var events []argocd.Event
 	for _, e := range items[max(0, len(items)-mostEvents):] {
 		count := max(e.Count, 1)
 		if e.Series != nil {
 			count = max(count, e.Series.Count)
 		}
-		events = append(events, Event{
+		events = append(events, argocd.Event{
 			At: stamp(at(e)), Type: e.Type, Reason: e.Reason, Message: c.clean(e.Message), Count: count,
 		})
 	}

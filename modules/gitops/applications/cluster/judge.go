@@ -9,36 +9,8 @@ import (
 	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 	"github.com/argoproj/gitops-engine/pkg/health"
 	"github.com/argoproj/gitops-engine/pkg/sync/common"
-)
 
-// Outcome is how a wait ended.
-type Outcome string
-
-const (
-	// Healthy is the release, live: synced, and found healthy after that.
-	Healthy Outcome = "healthy"
-	// Degraded is a release that was synced and does not work.
-	Degraded Outcome = "degraded"
-	// SyncFailed is a release that Argo CD could not apply.
-	SyncFailed Outcome = "sync-failed"
-	// Superseded is a release that a later commit replaced.
-	Superseded Outcome = "superseded"
-	// Deadline is a wait that took too long.
-	Deadline Outcome = "deadline"
-	// Lost is an API server that could not be asked any more.
-	Lost Outcome = "lost"
-	// Missing is an Application that is not there.
-	Missing Outcome = "missing"
-)
-
-// Relation says how the synced revision relates to the release's commit.
-type Relation string
-
-const (
-	// Exact is the release's commit itself.
-	Exact Relation = "exact"
-	// Later is a later commit of the GitOps repository.
-	Later Relation = "later"
+	"slipway/step/result/argocd"
 )
 
 // view is all that a verdict rests on.
@@ -72,7 +44,7 @@ type view struct {
 // verdict is what a view says.
 type verdict struct {
 	// outcome is empty while there is none yet.
-	outcome Outcome
+	outcome argocd.Outcome
 	message string
 	// pending says that a look at the workloads has to come first.
 	pending bool
@@ -93,16 +65,16 @@ func (v view) judge() verdict {
 	target := operationRevision(v.app, v.commit)
 	if inProgress(v.app) {
 		if v.hopeless != "" && (target == v.commit || v.carries()) {
-			return verdict{outcome: Degraded, message: v.hopeless}
+			return verdict{outcome: argocd.Degraded, message: v.hopeless}
 		}
 		return wait("a sync is in progress")
 	}
 	synced := status.Sync.Status
 	if operation != nil && !operation.Phase.Successful() && synced != v1alpha1.SyncStatusCodeUnknown && target != "" && target == revision {
-		return verdict{outcome: SyncFailed, message: fmt.Sprintf("the sync to %s failed: %s", short(revision), operation.Message)}
+		return verdict{outcome: argocd.SyncFailed, message: fmt.Sprintf("the sync to %s failed: %s", short(revision), operation.Message)}
 	}
 	if failing := errorConditions(v.app); len(failing) > 0 {
-		return verdict{outcome: SyncFailed, message: strings.Join(failing, "; "), confirm: 2, after: 10 * time.Second}
+		return verdict{outcome: argocd.SyncFailed, message: strings.Join(failing, "; "), confirm: 2, after: 10 * time.Second}
 	}
 	if synced != v1alpha1.SyncStatusCodeSynced {
 		return wait(fmt.Sprintf("the sync status is %s", synced))
@@ -118,17 +90,17 @@ func (v view) judge() verdict {
 			return verdict{message: "a later commit is synced", pending: true}
 		case v.release.known && !v.release.carries,
 			!v.release.known && status.Health.Status == health.HealthStatusHealthy:
-			return verdict{outcome: Superseded, confirm: 1,
+			return verdict{outcome: argocd.Superseded, confirm: 1,
 				message: fmt.Sprintf("the later commit %s is synced, and holds another image", short(revision))}
 		}
 	}
 	switch {
 	case runs && status.Health.Status == health.HealthStatusHealthy:
-		return verdict{outcome: Healthy, message: "synced and healthy"}
+		return verdict{outcome: argocd.Healthy, message: "synced and healthy"}
 	case status.Health.Status == health.HealthStatusDegraded:
-		return verdict{outcome: Degraded, message: "degraded after the sync", confirm: 1, after: 10 * time.Second}
+		return verdict{outcome: argocd.Degraded, message: "degraded after the sync", confirm: 1, after: 10 * time.Second}
 	case v.hopeless != "":
-		return verdict{outcome: Degraded, message: v.hopeless}
+		return verdict{outcome: argocd.Degraded, message: v.hopeless}
 	case !runs && v.carries() && status.Health.Status == health.HealthStatusHealthy && len(status.Summary.Images) == 0:
 		return wait("the image runs, but Argo CD lists none: the Application's AppProject has to permit the kinds Pod and ReplicaSet")
 	case !runs:

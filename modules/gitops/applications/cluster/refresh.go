@@ -10,23 +10,16 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway/step"
+	"slipway/step/result/argocd"
 )
 
 // StageRefresh is the stage of a request to look at a commit now.
 const StageRefresh = "refresh"
 
-// Refreshed is what became of the request.
-type Refreshed struct {
-	// Asked is false when the request was not taken.
-	Asked bool `json:"asked"`
-	// Message says why not.
-	Message string `json:"message"`
-}
-
 // Refresh asks Argo CD to compare an Application with Git now, instead of at its
 // next poll. Where the cluster does not take the request, that is the result and
 // no fault: Argo CD polls anyway, and what it is asked about is in Git already.
-func (c *Cluster) Refresh(ctx context.Context, namespace, name string) (*Refreshed, error) {
+func (c *Cluster) Refresh(ctx context.Context, namespace, name string) (*argocd.Refreshed, error) {
 	if err := step.Name(StageRefresh, "namespace", namespace); err != nil {
 		return nil, err
 	}
@@ -43,7 +36,7 @@ func (c *Cluster) Refresh(ctx context.Context, namespace, name string) (*Refresh
 	defer cancel()
 	_, err = c.apps.ArgoprojV1alpha1().Applications(namespace).Patch(short, name, types.MergePatchType, patch, metav1.PatchOptions{})
 	if err != nil {
-		return &Refreshed{Message: c.because(err)}, nil
+		return &argocd.Refreshed{Message: c.because(err)}, nil
 	}
-	return &Refreshed{Asked: true}, nil
+	return &argocd.Refreshed{Asked: true}, nil
 }

@@ -6,7 +6,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
 	"slipway/step"
+	"slipway/step/result/argocd"
 )
 
 func TestRefresh(t *testing.T) {
@@ -14,7 +16,7 @@ func TestRefresh(t *testing.T) {
 	a.anyVersion = true
 	done, err := a.open().Refresh(t.Context(), "argocd", "hello-dev")
 	require.NoError(t, err)
-	assert.Equal(t, &Refreshed{Asked: true}, done)
+	assert.Equal(t, &argocd.Refreshed{Asked: true}, done)
 	assert.Equal(t, 1, a.asked)
 }
 

@@ -9,50 +9,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"slipway/step"
+	"slipway/step/result/argocd"
 )
 
 // tries bounds the tries of a read.
 const tries = 3
 
-// Statuses is where Applications stand, in the order that they were asked for.
-type Statuses struct {
-	Applications []Status `json:"applications"`
-}
-
-// Status is where one Application stands. Times are RFC 3339, and empty when
-// they did not come.
-type Status struct {
-	Name          string   `json:"name"`
-	Found         bool     `json:"found"`
-	Revision      string   `json:"revision"`
-	Sync          string   `json:"sync"`
-	Health        string   `json:"health"`
-	HealthMessage string   `json:"healthMessage"`
-	Images        []string `json:"images"`
-	ReconciledAt  string   `json:"reconciledAt"`
-	// SyncedAt is when the newest entry of History was deployed.
-	SyncedAt string `json:"syncedAt"`
-	// Operation is the last operation's phase.
-	Operation  string      `json:"operation"`
-	Conditions []Condition `json:"conditions"`
-	History    []Deployed  `json:"history"`
-}
-
-// Condition is what Argo CD has to say about an Application.
-type Condition struct {
-	Type    string `json:"type"`
-	Message string `json:"message"`
-}
-
-// Deployed is one entry of an Application's history, the newest last.
-type Deployed struct {
-	ID         int64  `json:"id"`
-	Revision   string `json:"revision"`
-	DeployedAt string `json:"deployedAt"`
-}
-
 // Show reads the Applications names.
-func (c *Cluster) Show(ctx context.Context, clock Clock, namespace string, names []string) (*Statuses, error) {
+func (c *Cluster) Show(ctx context.Context, clock Clock, namespace string, names []string) (*argocd.Statuses, error) {
 	if err := step.Name(StageStatus, "namespace", namespace); err != nil {
 		return nil, err
 	}
@@ -64,7 +28,7 @@ func (c *Cluster) Show(ctx context.Context, clock Clock, namespace string, names
 			return nil, err
 		}
 	}
-	all := &Statuses{Applications: []Status{}}
+	all := &argocd.Statuses{Applications: []argocd.Status{}}
 	for _, name := range names {
 		app, err := c.get(ctx, clock, namespace, name)
 		if err != nil {
@@ -102,8 +66,8 @@ func (c *Cluster) get(ctx context.Context, clock Clock, namespace, name string) 
 	}
 }
 
-func (c *Cluster) status(name string, app *v1alpha1.Application) Status {
-	s := Status{Name: name, Images: []string{}, Conditions: []Condition{}, History: []Deployed{}}
+func (c *Cluster) status(name string, app *v1alpha1.Application) argocd.Status {
+	s := argocd.Status{Name: name, Images: []string{}, Conditions: []argocd.Condition{}, History: []argocd.Deployed{}}
 	if app == nil {
 		return s
 	}
@@ -119,10 +83,10 @@ func (c *Cluster) status(name string, app *v1alpha1.Application) Status {
 		s.Operation = string(state.Phase)
 	}
 	for _, condition := range status.Conditions {
-		s.Conditions = append(s.Conditions, Condition{Type: condition.Type, Message: c.clean(condition.Message)})
+		s.Conditions = append(s.Conditions, argocd.Condition{Type: condition.Type, Message: c.clean(condition.Message)})
 	}
 	for _, entry := range status.History {
-		deployed := Deployed{
+		deployed := argocd.Deployed{
 			ID: entry.ID, Revision: pick(entry.Revision, entry.Revisions, ""), DeployedAt: stamp(entry.DeployedAt.Time),
 		}
 		s.History, s.SyncedAt = append(s.History, deployed), deployed.DeployedAt

@@ -18,6 +18,7 @@ import (
 
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/argocd"
 )
 
 const (
@@ -69,30 +70,6 @@ func (q Request) Check() error {
 	return nil
 }
 
-// Result is how a wait ended.
-type Result struct {
-	Outcome Outcome `json:"outcome"`
-	// Relation is empty when no comparison with the release's image was seen.
-	Relation    Relation `json:"relation"`
-	Application string   `json:"application"`
-	// Commit is the one that was asked for, Revision the one that was compared.
-	Commit   string `json:"commit"`
-	Revision string `json:"revision"`
-	Image    string `json:"image"`
-	// Health and Sync are Argo CD's words.
-	Health  string `json:"health"`
-	Sync    string `json:"sync"`
-	Message string `json:"message"`
-	// SyncedAt is when the last sync ended well, HealthyAt when health was
-	// found after it. RFC 3339; empty when they did not come.
-	SyncedAt  string `json:"syncedAt"`
-	HealthyAt string `json:"healthyAt"`
-	// Waited is a Go duration.
-	Waited string `json:"waited"`
-	// Resources are the objects at fault.
-	Resources []Resource `json:"resources"`
-}
-
 // Waiter waits for a release.
 type Waiter struct {
 	Cluster *Cluster
@@ -103,7 +80,7 @@ type Waiter struct {
 
 // Wait waits until the release is live, or until it is known that it won't be.
 // Every such end is a Result. The error is a bad request, or that ctx ended.
-func (w *Waiter) Wait(ctx context.Context, q Request) (*Result, error) {
+func (w *Waiter) Wait(ctx context.Context, q Request) (*argocd.Waited, error) {
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
@@ -215,10 +192,10 @@ type looked struct {
 func (r *run) seen(s seen) *verdict {
 	switch {
 	case s.lost != nil:
-		return &verdict{outcome: Lost, message: r.lost(s.lost)}
+		return &verdict{outcome: argocd.Lost, message: r.lost(s.lost)}
 	case s.gone != "":
 		r.app = nil
-		return &verdict{outcome: Missing, message: s.gone}
+		return &verdict{outcome: argocd.Missing, message: s.gone}
 	}
 	r.app, r.stale = s.app, true
 	r.processed()
@@ -292,7 +269,7 @@ func (r *run) patched(p patched) *verdict {
 		if r.failing.IsZero() {
 			r.failing = r.Clock.Now()
 		} else if r.Clock.Now().Sub(r.failing) >= grace {
-			return &verdict{outcome: Lost, message: r.lost(p.err)}
+			return &verdict{outcome: argocd.Lost, message: r.lost(p.err)}
 		}
 		r.want, r.retry = true, r.Clock.After(backoff(r.failures))
 		r.failures++
@@ -435,15 +412,15 @@ func (r *run) overdue() *verdict {
 	if r.app != nil {
 		message = r.last.message
 	}
-	return &verdict{outcome: Deadline, message: fmt.Sprintf("after %s: %s", r.q.Deadline, message)}
+	return &verdict{outcome: argocd.Deadline, message: fmt.Sprintf("after %s: %s", r.q.Deadline, message)}
 }
 
-func (r *run) result(ctx context.Context, v verdict) *Result {
-	out := &Result{
+func (r *run) result(ctx context.Context, v verdict) *argocd.Waited {
+	out := &argocd.Waited{
 		Outcome: v.outcome, Application: r.q.Application, Commit: r.q.Commit, Image: r.q.Image,
 		Message:   r.Cluster.clean(v.message),
 		Waited:    r.Clock.Now().Sub(r.start).Round(100 * time.Millisecond).String(),
-		Resources: []Resource{},
+		Resources: []argocd.Resource{},
 	}
 	if r.app == nil {
 		return out
@@ -455,9 +432,9 @@ func (r *run) result(ctx context.Context, v verdict) *Result {
 	switch {
 	case r.fresh == 0 || out.Revision == "":
 	case out.Revision == r.q.Commit:
-		out.Relation = Exact
-	case carries || v.outcome == Superseded:
-		out.Relation = Later
+		out.Relation = argocd.Exact
+	case carries || v.outcome == argocd.Superseded:
+		out.Relation = argocd.Later
 	}
 	var synced time.Time
 	if state := status.OperationState; state != nil && state.Phase == common.OperationSucceeded && state.FinishedAt != nil && r.fresh > 0 {
@@ -466,7 +443,7 @@ func (r *run) result(ctx context.Context, v verdict) *Result {
 		synced = status.History[n-1].DeployedAt.Time
 	}
 	out.SyncedAt = stamp(synced)
-	if v.outcome == Healthy {
+	if v.outcome == argocd.Healthy {
 		if t := status.Health.LastTransitionTime; t != nil && !t.Time.Before(synced) {
 			out.HealthyAt = stamp(t.Time)
 		} else if t := status.ReconciledAt; t != nil {
@@ -474,7 +451,7 @@ func (r *run) result(ctx context.Context, v verdict) *Result {
 		}
 		return out
 	}
-	if v.outcome != Lost {
+	if v.outcome != argocd.Lost {
 		short, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		out.Resources = append(out.Resources, r.Cluster.blame(short, r.app, v.outcome)...)

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway/step"
+	"slipway/step/result/argocd"
 )
 
 var (
@@ -215,7 +216,7 @@ func event(at int, kind, name string, uid types.UID, reason, message string) cor
 }
 
 // waited runs a wait to its decided end, and holds what must hold of each.
-func waited(t *testing.T, a *api, c *clock, l *log) *Result {
+func waited(t *testing.T, a *api, c *clock, l *log) *argocd.Waited {
 	t.Helper()
 	result, err := (&Waiter{Cluster: a.open(), Clock: c, Log: l}).Wait(t.Context(), request)
 	require.NoError(t, err)
@@ -243,10 +244,10 @@ func TestHealthy(t *testing.T) {
 		answers(live(15, commit)))
 	l := &log{}
 	result := waited(t, a, newClock(), l)
-	assert.Equal(t, &Result{
-		Outcome: Healthy, Relation: Exact, Application: "hello-dev", Commit: commit, Revision: commit, Image: image,
+	assert.Equal(t, &argocd.Waited{
+		Outcome: argocd.Healthy, Relation: argocd.Exact, Application: "hello-dev", Commit: commit, Revision: commit, Image: image,
 		Health: "Healthy", Sync: "Synced", Message: "synced and healthy",
-		SyncedAt: stampOf(9), HealthyAt: stampOf(9), Waited: result.Waited, Resources: []Resource{},
+		SyncedAt: stampOf(9), HealthyAt: stampOf(9), Waited: result.Waited, Resources: []argocd.Resource{},
 	}, result)
 	assert.Equal(t, 2, a.asked, "one refresh at the beginning, one after the sync")
 	assert.Contains(t, l.String(), "hello-dev aaaaaaa sync=Synced health=Healthy operation=Succeeded: synced and healthy\n")
@@ -260,7 +261,7 @@ func TestHealthy(t *testing.T) {
 func TestAlreadyLive(t *testing.T) {
 	a := serve(t, application(synced(-9, commit), live(-8, commit)), answers(live(1, commit)))
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, Healthy, result.Outcome)
+	assert.Equal(t, argocd.Healthy, result.Outcome)
 	assert.Equal(t, stampOf(-9), result.SyncedAt)
 	assert.Equal(t, 1, a.asked)
 }
@@ -276,7 +277,7 @@ func TestStale(t *testing.T) {
 			c.expire()
 		})
 		result := waited(t, a, c, &log{})
-		assert.Equal(t, Deadline, result.Outcome)
+		assert.Equal(t, argocd.Deadline, result.Outcome)
 		assert.Equal(t, "after 10m0s: Argo CD has not processed the refresh yet", result.Message)
 		assert.Empty(t, result.Relation)
 	})
@@ -294,7 +295,7 @@ func TestStale(t *testing.T) {
 			})
 		}}}
 		result := waited(t, a, c, l)
-		assert.Equal(t, Deadline, result.Outcome)
+		assert.Equal(t, argocd.Deadline, result.Outcome)
 		assert.Equal(t, 1, a.asked)
 	})
 	t.Run("no refresh over a pending one", func(t *testing.T) {
@@ -325,14 +326,14 @@ func TestStale(t *testing.T) {
 			answers(compared(10, commit, v1alpha1.SyncStatusCodeSynced, health.HealthStatusProgressing, image)))
 		l := &log{lines: map[string]func(){"Succeeded: health is Progressing": c.expire}}
 		result := waited(t, a, c, l)
-		assert.Equal(t, Deadline, result.Outcome)
+		assert.Equal(t, argocd.Deadline, result.Outcome)
 		assert.Equal(t, 2, a.asked)
 	})
 	t.Run("while a sync is in progress", func(t *testing.T) {
 		c := newClock()
 		a := serve(t, old(), answers(all(started(5, commit), live(6, commit))))
 		l := &log{lines: map[string]func(){"operation=Running": c.expire}}
-		assert.Equal(t, Deadline, waited(t, a, c, l).Outcome)
+		assert.Equal(t, argocd.Deadline, waited(t, a, c, l).Outcome)
 	})
 	t.Run("without the image", func(t *testing.T) {
 		c := newClock()
@@ -340,7 +341,7 @@ func TestStale(t *testing.T) {
 			compared(4, commit, v1alpha1.SyncStatusCodeSynced, health.HealthStatusHealthy, other))),
 			answers(compared(5, commit, v1alpha1.SyncStatusCodeSynced, health.HealthStatusHealthy, other)))
 		l := &log{lines: map[string]func(){"the image does not run yet": c.expire}}
-		assert.Equal(t, Deadline, waited(t, a, c, l).Outcome)
+		assert.Equal(t, argocd.Deadline, waited(t, a, c, l).Outcome)
 	})
 	t.Run("in a project that hides the pods", func(t *testing.T) {
 		app := application(synced(9, commit), compared(9, commit, v1alpha1.SyncStatusCodeSynced, health.HealthStatusHealthy))
@@ -356,7 +357,7 @@ func TestStale(t *testing.T) {
 		v := view{app: app, commit: commit, image: image, fresh: 1, proven: operationID(app)}
 		assert.Equal(t, "health was not assessed since the sync ended", v.judge().message)
 		app.Status.ReconciledAt = moment(9)
-		assert.Equal(t, Healthy, v.judge().outcome)
+		assert.Equal(t, argocd.Healthy, v.judge().outcome)
 		v.proven = ""
 		assert.Equal(t, verdict{message: "health was not assessed since the sync ended", refresh: true}, v.judge())
 		v.fresh = 0
@@ -368,7 +369,7 @@ func TestLater(t *testing.T) {
 	// The later commit changed nothing of this app: no sync was needed.
 	a := serve(t, application(synced(-9, commit), live(-8, commit)), answers(live(1, later)))
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, []any{Healthy, Later, later}, []any{result.Outcome, result.Relation, result.Revision})
+	assert.Equal(t, []any{argocd.Healthy, argocd.Later, later}, []any{result.Outcome, result.Relation, result.Revision})
 
 	// The rollout of our image is under way at a later commit: not superseded.
 	a = serve(t, old(),
@@ -382,7 +383,7 @@ func TestLater(t *testing.T) {
 		go a.locked(func() { a.set(live(6, later)) })
 	}}}
 	result = waited(t, a, newClock(), l)
-	assert.Equal(t, []any{Healthy, Later, later}, []any{result.Outcome, result.Relation, result.Revision})
+	assert.Equal(t, []any{argocd.Healthy, argocd.Later, later}, []any{result.Outcome, result.Relation, result.Revision})
 }
 
 func TestSuperseded(t *testing.T) {
@@ -395,13 +396,13 @@ func TestSuperseded(t *testing.T) {
 	a := serve(t, old(), steps...)
 	a.rollout(appsv1.ReplicaSetStatus{Replicas: 1}, other)
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, []any{Superseded, Later, later}, []any{result.Outcome, result.Relation, result.Revision})
+	assert.Equal(t, []any{argocd.Superseded, argocd.Later, later}, []any{result.Outcome, result.Relation, result.Revision})
 	assert.Equal(t, "the later commit bbbbbbb is synced, and holds another image", result.Message)
 
 	// Without a workload to look at, it is known once the other image is well.
 	a = serve(t, old(), steps[0], steps[2], steps[3])
 	result = waited(t, a, newClock(), &log{})
-	assert.Equal(t, Superseded, result.Outcome)
+	assert.Equal(t, argocd.Superseded, result.Outcome)
 	assert.Equal(t, "Healthy", result.Health)
 }
 
@@ -416,13 +417,13 @@ func TestDegraded(t *testing.T) {
 		event(1, "Deployment", "hello", "deployment", "ScalingReplicaSet", "Scaled up\nreplica set hello-new"),
 		event(2, "Deployment", "hello", "an earlier one", "Gone", "not this one"))
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, Degraded, result.Outcome)
+	assert.Equal(t, argocd.Degraded, result.Outcome)
 	assert.Equal(t, 3, a.asked, "a Degraded that passes is none")
 	require.Len(t, result.Resources, 2)
-	assert.Equal(t, Resource{
+	assert.Equal(t, argocd.Resource{
 		Group: "apps", Kind: "Deployment", Namespace: "hello-dev", Name: "hello", Health: "Degraded",
 		Message: result.Resources[0].Message,
-		Events:  []Event{{At: stampOf(1), Type: "Warning", Reason: "ScalingReplicaSet", Message: "Scaled up replica set hello-new", Count: 2}},
+		Events:  []argocd.Event{{At: stampOf(1), Type: "Warning", Reason: "ScalingReplicaSet", Message: "Scaled up replica set hello-new", Count: 2}},
 	}, result.Resources[0])
 	pod := result.Resources[1]
 	assert.Equal(t, []string{"", "Pod", "hello-dev", "hello-new-0", "Degraded"}, []string{pod.Group, pod.Kind, pod.Namespace, pod.Name, pod.Health})
@@ -434,7 +435,7 @@ func TestDegraded(t *testing.T) {
 
 	// It passes.
 	a = serve(t, old(), answers(all(synced(3, commit), bad)), answers(bad), answers(live(6, commit)))
-	assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+	assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 }
 
 // What can't heal by waiting ends the wait although Argo CD says Progressing.
@@ -474,7 +475,7 @@ func TestHopeless(t *testing.T) {
 					a.events = append(a.events, event(4, "Pod", "hello-new-0", "pod-0", "Failed", c.event))
 				}
 				result := waited(t, a, newClock(), &log{})
-				assert.Equal(t, Degraded, result.Outcome)
+				assert.Equal(t, argocd.Degraded, result.Outcome)
 				assert.Equal(t, "Progressing", result.Health)
 				assert.Contains(t, result.Message, c.message)
 				var at []string
@@ -506,7 +507,7 @@ func TestPatience(t *testing.T) {
 					a.set(live(9, commit))
 				}
 			}
-			assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+			assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 		})
 	}
 }
@@ -529,13 +530,13 @@ func TestSyncFailed(t *testing.T) {
 	a.events = append(a.events, event(3, "Service", "hello", "s", "Bad", "port"))
 	l := &log{}
 	result := waited(t, a, newClock(), l)
-	assert.Equal(t, []any{SyncFailed, Exact}, []any{result.Outcome, result.Relation})
+	assert.Equal(t, []any{argocd.SyncFailed, argocd.Exact}, []any{result.Outcome, result.Relation})
 	assert.Equal(t, "the sync to aaaaaaa failed: one or more objects failed to apply (retried 5 times).", result.Message)
 	assert.Contains(t, l.String(), "operation=Running: failed. Retrying attempt #1")
 	require.Len(t, result.Resources, 2)
-	assert.Equal(t, Resource{
+	assert.Equal(t, argocd.Resource{
 		Kind: "Service", Namespace: "hello-dev", Name: "hello", Health: "SyncFailed", Message: "port is invalid",
-		Events: []Event{{At: stampOf(3), Type: "Warning", Reason: "Bad", Message: "port", Count: 2}},
+		Events: []argocd.Event{{At: stampOf(3), Type: "Warning", Reason: "Bad", Message: "port", Count: 2}},
 	}, result.Resources[0])
 	assert.Equal(t, "migrate", result.Resources[1].Name)
 	assert.Empty(t, result.SyncedAt)
@@ -544,7 +545,7 @@ func TestSyncFailed(t *testing.T) {
 	app := application(started(-9, before), compared(-8, before, v1alpha1.SyncStatusCodeOutOfSync, health.HealthStatusHealthy, other))
 	failed(app)
 	a = serve(t, app, answers(outOfSync, all(synced(9, commit), live(9, commit))), answers(live(10, commit)))
-	assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+	assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 }
 
 func TestConditions(t *testing.T) {
@@ -553,7 +554,7 @@ func TestConditions(t *testing.T) {
 			unknown := all(compared(5, "", v1alpha1.SyncStatusCodeUnknown, health.HealthStatusUnknown), condition(kind, "kustomize build failed"))
 			a := serve(t, old(), answers(unknown), answers(unknown), answers(unknown))
 			result := waited(t, a, newClock(), &log{})
-			assert.Equal(t, SyncFailed, result.Outcome)
+			assert.Equal(t, argocd.SyncFailed, result.Outcome)
 			assert.Equal(t, kind+": kustomize build failed", result.Message)
 			assert.Equal(t, 3, a.asked, "it has to last")
 			assert.Empty(t, result.Relation)
@@ -561,12 +562,12 @@ func TestConditions(t *testing.T) {
 			a = serve(t, old(), answers(unknown), answers(unknown),
 				answers(all(synced(6, commit), live(7, commit), func(app *v1alpha1.Application) { app.Status.Conditions = nil })),
 				answers(live(8, commit)))
-			assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome, "it has passed")
+			assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome, "it has passed")
 		})
 	}
 	// A sync window keeps an old SyncError.
 	a := serve(t, old(), answers(all(synced(1, commit), live(2, commit), condition("SyncError", "old"))), answers(live(3, commit)))
-	assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+	assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 }
 
 func TestDeadline(t *testing.T) {
@@ -574,11 +575,11 @@ func TestDeadline(t *testing.T) {
 	outOfSync := compared(5, commit, v1alpha1.SyncStatusCodeOutOfSync, health.HealthStatusHealthy, other)
 	a := serve(t, old(), answers(outOfSync))
 	result := waited(t, a, c, &log{lines: map[string]func(){"status is OutOfSync": c.expire}})
-	assert.Equal(t, []any{Deadline, Exact}, []any{result.Outcome, result.Relation})
+	assert.Equal(t, []any{argocd.Deadline, argocd.Exact}, []any{result.Outcome, result.Relation})
 	assert.Equal(t, "after 10m0s: the sync status is OutOfSync", result.Message)
-	assert.Equal(t, []Resource{{
+	assert.Equal(t, []argocd.Resource{{
 		Group: "apps", Kind: "Deployment", Namespace: "hello-dev", Name: "hello",
-		Health: "OutOfSync", Message: "differs from Git", Events: []Event{},
+		Health: "OutOfSync", Message: "differs from Git", Events: []argocd.Event{},
 	}}, result.Resources)
 	assert.Equal(t, "10m0s", result.Waited)
 }
@@ -586,16 +587,16 @@ func TestDeadline(t *testing.T) {
 func TestMissing(t *testing.T) {
 	a := serve(t, nil)
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, []any{Missing, "there is no such Application"}, []any{result.Outcome, result.Message})
+	assert.Equal(t, []any{argocd.Missing, "there is no such Application"}, []any{result.Outcome, result.Message})
 
 	a.refuse = func(*http.Request) int { return http.StatusNotFound }
 	result = waited(t, a, newClock(), &log{})
-	assert.Equal(t, Missing, result.Outcome)
+	assert.Equal(t, argocd.Missing, result.Outcome)
 	assert.Contains(t, result.Message, "no Argo CD")
 
 	a = serve(t, old(), func(a *api) { a.record("DELETED") })
 	result = waited(t, a, newClock(), &log{})
-	assert.Equal(t, []any{Missing, "the Application was deleted"}, []any{result.Outcome, result.Message})
+	assert.Equal(t, []any{argocd.Missing, "the Application was deleted"}, []any{result.Outcome, result.Message})
 }
 
 func TestLost(t *testing.T) {
@@ -610,7 +611,7 @@ func TestLost(t *testing.T) {
 			a := serve(t, old())
 			a.refuse = refuse
 			result := waited(t, a, newClock(), &log{})
-			assert.Equal(t, Lost, result.Outcome)
+			assert.Equal(t, argocd.Lost, result.Outcome)
 			assert.Contains(t, result.Message, "https://example.com:6443 gave no good answer for 1m0s: ")
 			assert.Empty(t, result.Resources)
 		})
@@ -621,7 +622,7 @@ func TestLost(t *testing.T) {
 		a.server.Close()
 		result, err := (&Waiter{Cluster: c, Clock: newClock(), Log: &log{}}).Wait(t.Context(), request)
 		require.NoError(t, err)
-		assert.Equal(t, Lost, result.Outcome)
+		assert.Equal(t, argocd.Lost, result.Outcome)
 	})
 	t.Run("has another name", func(t *testing.T) {
 		// TLS verifies the logical name, wherever the connection goes.
@@ -634,7 +635,7 @@ func TestLost(t *testing.T) {
 		require.NoError(t, err)
 		result, err := (&Waiter{Cluster: c, Clock: newClock(), Log: &log{}}).Wait(t.Context(), request)
 		require.NoError(t, err)
-		assert.Equal(t, Lost, result.Outcome)
+		assert.Equal(t, argocd.Lost, result.Outcome)
 		assert.Contains(t, result.Message, "certificate is valid for")
 	})
 	t.Run("comes back", func(t *testing.T) {
@@ -648,7 +649,7 @@ func TestLost(t *testing.T) {
 			}
 			return 0
 		}
-		assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+		assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 	})
 }
 
@@ -669,7 +670,7 @@ func TestWatchEnds(t *testing.T) {
 		return 0
 	}
 	result := waited(t, a, newClock(), &log{})
-	assert.Equal(t, Healthy, result.Outcome)
+	assert.Equal(t, argocd.Healthy, result.Outcome)
 	a.locked(func() {
 		assert.GreaterOrEqual(t, len(a.watched), 3, "%v", a.watched)
 		assert.Equal(t, "100", a.watched[0])
@@ -687,7 +688,7 @@ func TestConflict(t *testing.T) {
 		}
 		return 0
 	}
-	assert.Equal(t, Healthy, waited(t, a, newClock(), &log{}).Outcome)
+	assert.Equal(t, argocd.Healthy, waited(t, a, newClock(), &log{}).Outcome)
 	assert.Equal(t, 1, a.asked)
 }
 
@@ -724,7 +725,7 @@ func TestRequest(t *testing.T) {
 
 // The fields that the pipeline reads.
 func TestShape(t *testing.T) {
-	data, err := json.Marshal(Result{Resources: []Resource{{Events: []Event{{}}}}})
+	data, err := json.Marshal(argocd.Waited{Resources: []argocd.Resource{{Events: []argocd.Event{{}}}}})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"outcome":"","relation":"","application":"","commit":"","revision":"","image":"","health":"","sync":"",
 		"message":"","syncedAt":"","healthyAt":"","waited":"","resources":[{"group":"","kind":"","namespace":"","name":"",

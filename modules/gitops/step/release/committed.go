@@ -16,29 +16,18 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // CommittedStage is the stage named by CheckCommitted's faults.
 const CommittedStage = "receipt"
 
-// Committed is the commit of a release, as a receipt tells of it.
-type Committed struct {
-	Commit string `json:"commit"`
-	// Path is the overlay's kustomization.yaml, inside the repository.
-	Path string `json:"path"`
-	// Repository and Digest are the image that the commit released.
-	Repository string `json:"repository"`
-	Digest     string `json:"digest"`
-	// Evidence is the digest in the commit's trailer; empty when there is none.
-	Evidence string `json:"evidence,omitempty"`
-}
-
 // CheckCommitted looks for the commit in the history of the head of a checkout,
 // whose folder .git is read and nothing else, and refuses one that is not there,
 // did not change the file, does not hold the image or says another thing of the
 // decision that allowed it.
-func CheckCommitted(dir string, want Committed) error {
-	for _, err := range []error{want.check(), overlay.Repository(want.Repository), step.Digest(CommittedStage, "digest", want.Digest)} {
+func CheckCommitted(dir string, want gitops.Committed) error {
+	for _, err := range []error{checkCommit(want), overlay.Repository(want.Repository), step.Digest(CommittedStage, "digest", want.Digest)} {
 		if err != nil {
 			return err
 		}
@@ -72,7 +61,7 @@ func CheckCommitted(dir string, want Committed) error {
 	return nil
 }
 
-func (c Committed) check() error {
+func checkCommit(c gitops.Committed) error {
 	if !commitPattern.MatchString(c.Commit) {
 		return step.Input(CommittedStage, fmt.Sprintf("commit %.80q", c.Commit), "is not a commit of the GitOps repository", "give the commit's 40 hexadecimal digits")
 	}
@@ -124,7 +113,7 @@ func ancestor(store storer.Storer, hash plumbing.Hash) (*object.Commit, error) {
 }
 
 // imageIn is the images entry that the commit's file has, with the wanted digest.
-func imageIn(commit *object.Commit, want Committed) (overlay.Image, error) {
+func imageIn(commit *object.Commit, want gitops.Committed) (overlay.Image, error) {
 	const mend = "find out who made it: the receipt names the commit and the file that released the image"
 	input := "commit " + want.Commit
 	file, err := commit.File(want.Path)

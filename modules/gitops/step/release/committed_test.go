@@ -12,6 +12,7 @@ import (
 
 	"slipway/gitops/step/internal/githost"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // checkout clones the host's repository.
@@ -80,7 +81,7 @@ func TestAReceiptsCommitIsChecked(t *testing.T) {
 	stray := host.Git("commit-tree", made+"^{tree}", "-p", before, "-m", "Release hello to dev\n\nImage-Digest: "+sum(7)+"\nSlipway-Evidence: "+sum(8))
 	host.Git("update-ref", "refs/heads/stray", stray)
 	dir := checkout(t, host)
-	good := Committed{Commit: made, Path: devFile, Repository: "localhost:5000/hello", Digest: sum(7), Evidence: sum(8)}
+	good := gitops.Committed{Commit: made, Path: devFile, Repository: "localhost:5000/hello", Digest: sum(7), Evidence: sum(8)}
 	require.NoError(t, CheckCommitted(dir, good))
 	byHand := good
 	byHand.Commit, byHand.Digest, byHand.Evidence = hand, sum(6), ""
@@ -92,25 +93,25 @@ func TestAReceiptsCommitIsChecked(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(empty, ".git"), 0o755))
 	for name, c := range map[string]struct {
 		dir           string
-		change        func(*Committed)
+		change        func(*gitops.Committed)
 		kind          step.Kind
 		input, reason string
 	}{
-		"another trailer":          {dir, func(c *Committed) { c.Evidence = sum(9) }, step.KindPolicy, "commit " + made, "has the trailer Slipway-Evidence: " + sum(8) + ", and the receipt says " + sum(9)},
-		"a trailer unsaid":         {dir, func(c *Committed) { c.Evidence = "" }, step.KindPolicy, "commit " + made, "and the receipt says none"},
-		"a trailer that isn't":     {dir, func(c *Committed) { c.Commit, c.Digest = hand, sum(6) }, step.KindPolicy, "commit " + hand, "has the trailer Slipway-Evidence: none"},
-		"another image's trailer":  {dir, func(c *Committed) { c.Commit, c.Digest = lie, sum(5) }, step.KindPolicy, "commit " + lie, "has the trailer Slipway-Evidence: none"},
-		"a commit that isn't":      {dir, func(c *Committed) { c.Commit = strings.Repeat("ab", 20) }, step.KindPolicy, "commit abab", "is not in the history of the checkout's head"},
-		"a commit of no branch":    {dir, func(c *Committed) { c.Commit = stray }, step.KindPolicy, "commit " + stray, "is not in the history of the checkout's head"},
-		"a commit before it":       {dir, func(c *Committed) { c.Commit = before }, step.KindPolicy, "commit " + before, devFile + " holds " + githost.Unset},
-		"a commit after it":        {dir, func(c *Committed) { c.Commit = elsewhere }, step.KindPolicy, "commit " + elsewhere, "does not change " + devFile},
-		"another digest":           {dir, func(c *Committed) { c.Digest = sum(6) }, step.KindPolicy, "commit " + made, devFile + " holds " + sum(7) + ", not " + sum(6)},
-		"another repository":       {dir, func(c *Committed) { c.Repository = "localhost:5000/other" }, step.KindPolicy, "commit " + made, "does not name the image localhost:5000/other"},
-		"another file":             {dir, func(c *Committed) { c.Path = "apps/hello/nowhere.yaml" }, step.KindPolicy, "commit " + made, "has no file apps/hello/nowhere.yaml"},
-		"no commit":                {dir, func(c *Committed) { c.Commit = "main" }, step.KindInput, `commit "main"`, "is not a commit"},
-		"a path that leaves":       {dir, func(c *Committed) { c.Path = "../x" }, step.KindInput, `path "../x"`, "is not a path"},
-		"no digest":                {dir, func(c *Committed) { c.Digest = "" }, step.KindInput, "digest", "is not a sha256 digest"},
-		"a malformed evidence":     {dir, func(c *Committed) { c.Evidence = "x" }, step.KindInput, "evidence", "is not a sha256 digest"},
+		"another trailer":          {dir, func(c *gitops.Committed) { c.Evidence = sum(9) }, step.KindPolicy, "commit " + made, "has the trailer Slipway-Evidence: " + sum(8) + ", and the receipt says " + sum(9)},
+		"a trailer unsaid":         {dir, func(c *gitops.Committed) { c.Evidence = "" }, step.KindPolicy, "commit " + made, "and the receipt says none"},
+		"a trailer that isn't":     {dir, func(c *gitops.Committed) { c.Commit, c.Digest = hand, sum(6) }, step.KindPolicy, "commit " + hand, "has the trailer Slipway-Evidence: none"},
+		"another image's trailer":  {dir, func(c *gitops.Committed) { c.Commit, c.Digest = lie, sum(5) }, step.KindPolicy, "commit " + lie, "has the trailer Slipway-Evidence: none"},
+		"a commit that isn't":      {dir, func(c *gitops.Committed) { c.Commit = strings.Repeat("ab", 20) }, step.KindPolicy, "commit abab", "is not in the history of the checkout's head"},
+		"a commit of no branch":    {dir, func(c *gitops.Committed) { c.Commit = stray }, step.KindPolicy, "commit " + stray, "is not in the history of the checkout's head"},
+		"a commit before it":       {dir, func(c *gitops.Committed) { c.Commit = before }, step.KindPolicy, "commit " + before, devFile + " holds " + githost.Unset},
+		"a commit after it":        {dir, func(c *gitops.Committed) { c.Commit = elsewhere }, step.KindPolicy, "commit " + elsewhere, "does not change " + devFile},
+		"another digest":           {dir, func(c *gitops.Committed) { c.Digest = sum(6) }, step.KindPolicy, "commit " + made, devFile + " holds " + sum(7) + ", not " + sum(6)},
+		"another repository":       {dir, func(c *gitops.Committed) { c.Repository = "localhost:5000/other" }, step.KindPolicy, "commit " + made, "does not name the image localhost:5000/other"},
+		"another file":             {dir, func(c *gitops.Committed) { c.Path = "apps/hello/nowhere.yaml" }, step.KindPolicy, "commit " + made, "has no file apps/hello/nowhere.yaml"},
+		"no commit":                {dir, func(c *gitops.Committed) { c.Commit = "main" }, step.KindInput, `commit "main"`, "is not a commit"},
+		"a path that leaves":       {dir, func(c *gitops.Committed) { c.Path = "../x" }, step.KindInput, `path "../x"`, "is not a path"},
+		"no digest":                {dir, func(c *gitops.Committed) { c.Digest = "" }, step.KindInput, "digest", "is not a sha256 digest"},
+		"a malformed evidence":     {dir, func(c *gitops.Committed) { c.Evidence = "x" }, step.KindInput, "evidence", "is not a sha256 digest"},
 		"no checkout":              {t.TempDir(), nil, step.KindInput, "repository", "has no folder .git"},
 		"a worktree":               {bare, nil, step.KindInput, "repository", "has no folder .git"},
 		"an empty repository":      {empty, nil, step.KindInput, "repository", "can't be read"},
@@ -138,7 +139,7 @@ func TestAMergeChangesWhatBothSidesHadOtherwise(t *testing.T) {
 	side := host.Git("commit-tree", made+"^{tree}", "-p", made, "-m", "Side")
 	merge := host.Git("commit-tree", made+"^{tree}", "-p", made, "-p", side, "-m", "Merge\n\nImage-Digest: "+sum(1)+"\nSlipway-Evidence: "+sum(8))
 	host.Git("update-ref", "refs/heads/main", merge)
-	want := Committed{Commit: merge, Path: devFile, Repository: "localhost:5000/hello", Digest: sum(1), Evidence: sum(8)}
+	want := gitops.Committed{Commit: merge, Path: devFile, Repository: "localhost:5000/hello", Digest: sum(1), Evidence: sum(8)}
 	require.ErrorContains(t, CheckCommitted(checkout(t, host), want), "does not change")
 	want.Commit = made
 	require.NoError(t, CheckCommitted(checkout(t, host), want))

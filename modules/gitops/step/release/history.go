@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -12,47 +11,17 @@ import (
 	"slipway/gitops/step/remote"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/gitops"
 )
 
 // MaxHistory is the most releases that History lists.
 const MaxHistory = 1000
 
-// Past is what an overlay ran on the branch.
-type Past struct {
-	// Releases are newest first, and empty before the first release.
-	Releases []Entry `json:"releases"`
-}
-
-// Entry is one release of an overlay: a commit that changed its digest.
-type Entry struct {
-	// Digest and Repository are the image that the overlay ran from then on.
-	Digest     string `json:"digest"`
-	Repository string `json:"repository"`
-	// Commit is the commit that set the digest.
-	Commit string `json:"commit"`
-	// Author and Email are the commit's author, and At is when it was made.
-	Author string    `json:"author"`
-	Email  string    `json:"email"`
-	At     time.Time `json:"at"`
-	// Subject is the first line of the commit's message.
-	Subject string `json:"subject"`
-	// SourceRevision is the commit that the image was built from, where the
-	// message says so.
-	SourceRevision string `json:"sourceRevision,omitempty"`
-	// PromotedFrom is the environment that a promotion came from.
-	PromotedFrom string `json:"promotedFrom,omitempty"`
-	// Reverts is the commit whose release a rollback took back.
-	Reverts string `json:"reverts,omitempty"`
-	// Evidence is the digest of the decision that allowed the release, where the
-	// message says so.
-	Evidence string `json:"evidence,omitempty"`
-}
-
 // History lists up to limit releases of the overlay of app in env, newest
 // first, along the branch's first parents. What a merge brought is told by the
 // commit that it brought it from. Changes back to no release are left out. An
 // empty repository means the overlay's only images entry.
-func History(ctx context.Context, from *remote.Remote, root, app, env, repository string, limit int) (*Past, error) {
+func History(ctx context.Context, from *remote.Remote, root, app, env, repository string, limit int) (*gitops.Past, error) {
 	if err := checkOverlay(root, app, env); err != nil {
 		return nil, err
 	}
@@ -65,7 +34,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 		return nil, step.Input(Stage, fmt.Sprintf("limit %d", limit), "is out of range",
 			fmt.Sprintf("give 1 to %d", MaxHistory))
 	}
-	result := &Past{Releases: []Entry{}}
+	result := &gitops.Past{Releases: []gitops.Entry{}}
 	err := deepen(ctx, from, allDepths, func(snapshot *remote.Snapshot) error {
 		tree, err := snapshot.Tree(root)
 		if err != nil {
@@ -79,7 +48,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 			return err
 		}
 		result.Releases = result.Releases[:0]
-		return p.releases(func(e Entry) bool {
+		return p.releases(func(e gitops.Entry) bool {
 			result.Releases = append(result.Releases, e)
 			return len(result.Releases) < limit
 		})
@@ -92,7 +61,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 
 // releases yields the overlay's releases, newest first, until yield returns
 // false or the branch begins.
-func (p *past) releases(yield func(Entry) bool) error {
+func (p *past) releases(yield func(gitops.Entry) bool) error {
 	at, now := p.snapshot.Head(), p.now
 	for {
 		parents, err := p.parents(at)
@@ -123,13 +92,13 @@ func (p *past) releases(yield func(Entry) bool) error {
 	}
 }
 
-func (p *past) entry(hash plumbing.Hash, image overlay.Image) (Entry, error) {
+func (p *past) entry(hash plumbing.Hash, image overlay.Image) (gitops.Entry, error) {
 	commit, err := p.snapshot.Commit(hash)
 	if err != nil {
-		return Entry{}, fmt.Errorf("read commit %s: %w", hash, err)
+		return gitops.Entry{}, fmt.Errorf("read commit %s: %w", hash, err)
 	}
 	said := readMessage(commit.Message)
-	e := Entry{
+	e := gitops.Entry{
 		Digest: image.Digest, Repository: image.Repository(), Commit: hash.String(),
 		Author: printable.Line(commit.Author.Name), Email: printable.Line(commit.Author.Email), At: commit.Committer.When.UTC(),
 		Subject: printable.Line(said.subject), Reverts: said.reverts,

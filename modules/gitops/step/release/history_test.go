@@ -12,6 +12,7 @@ import (
 
 	"slipway/gitops/step/internal/githost"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 const prodFile = "apps/hello/overlays/production/kustomization.yaml"
@@ -37,14 +38,14 @@ func releaseOf(t *testing.T, host *githost.Host, n int) string {
 	return releaseTo(t, host, func(q *Request) { q.Digest, q.SourceRevision = sum(n), fmt.Sprintf("rev%d", n) })
 }
 
-func history(t *testing.T, host *githost.Host, limit int) []Entry {
+func history(t *testing.T, host *githost.Host, limit int) []gitops.Entry {
 	t.Helper()
 	past, err := History(t.Context(), releaser(t, host, nil).Remote, ".", "hello", "dev", "", limit)
 	require.NoError(t, err)
 	return past.Releases
 }
 
-func commits(entries []Entry) []string {
+func commits(entries []gitops.Entry) []string {
 	var list []string
 	for _, e := range entries {
 		list = append(list, e.Commit)
@@ -74,7 +75,7 @@ func TestHistoryAcrossUnrelatedCommits(t *testing.T) {
 
 	entries := history(t, host, 50)
 	require.Equal(t, []string{last, again, hand, first}, commits(entries))
-	assert.Equal(t, Entry{
+	assert.Equal(t, gitops.Entry{
 		Digest: sum(3), Repository: "localhost:5000/hello", Commit: last,
 		Author: "Slipway", Email: "slipway@example.com", At: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 		Subject: "Release hello to dev", SourceRevision: "rev3",

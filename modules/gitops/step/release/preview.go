@@ -6,21 +6,12 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
+	"slipway/step/result/gitops"
 )
 
 // Preview says what a release would change.
 type Preview struct {
-	// Head is the branch's newest commit, which the release would be made on.
-	// It is empty for a folder on disk.
-	Head string `json:"head"`
-	// Before is the digest that the overlay has, and After the one it would
-	// have.
-	Before string `json:"before"`
-	After  string `json:"after"`
-	// Path is the overlay's kustomization.yaml, inside the repository.
-	Path string `json:"path"`
-	// Changes says whether the rendered manifests would differ.
-	Changes bool `json:"changes"`
+	gitops.Preview
 	// Manifests is what the overlay would render to.
 	Manifests []byte `json:"-"`
 }
@@ -82,6 +73,7 @@ func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) 
 		return nil, nil, err
 	}
 	return &Preview{
-		Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0, Manifests: e.after,
+		Preview:   gitops.Preview{Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0},
+		Manifests: e.after,
 	}, diff, nil
 }

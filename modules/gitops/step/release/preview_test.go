@@ -10,6 +10,7 @@ import (
 	"slipway/gitops/step/internal/githost"
 	"slipway/gitops/step/overlay"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 func previewRequest(digest string) PreviewRequest {
@@ -31,7 +32,7 @@ func TestPreviewChangesNothing(t *testing.T) {
 	preview, diff, err := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
 	require.NoError(t, err)
 	would(t, preview, sum(7))
-	assert.Equal(t, &Preview{Head: head, Before: githost.Unset, After: sum(7), Path: devFile, Changes: true}, preview)
+	assert.Equal(t, &Preview{Preview: gitops.Preview{Head: head, Before: githost.Unset, After: sum(7), Path: devFile, Changes: true}}, preview)
 	assert.Equal(t, 1, strings.Count(string(diff), "diff --git "), "one object differs")
 	assert.Contains(t, string(diff), "--- a/Deployment/hello\n+++ b/Deployment/hello\n")
 	for line, digest := range map[string]string{"-": githost.Unset, "+": sum(7)} {
@@ -44,7 +45,7 @@ func TestPreviewChangesNothing(t *testing.T) {
 	preview, diff, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
 	require.NoError(t, err)
 	would(t, preview, sum(7))
-	assert.Equal(t, &Preview{Head: host.Git("rev-parse", "main"), Before: sum(7), After: sum(7), Path: devFile}, preview)
+	assert.Equal(t, &Preview{Preview: gitops.Preview{Head: host.Git("rev-parse", "main"), Before: sum(7), After: sum(7), Path: devFile}}, preview)
 	assert.Empty(t, diff)
 }
 
@@ -58,7 +59,7 @@ func TestPreviewOfAFolder(t *testing.T) {
 	preview, diff, err := PreviewTree(tree, q)
 	require.NoError(t, err)
 	would(t, preview, sum(7))
-	assert.Equal(t, &Preview{Before: githost.Unset, After: sum(7), Path: "gitops/" + devFile, Changes: true}, preview)
+	assert.Equal(t, &Preview{Preview: gitops.Preview{Before: githost.Unset, After: sum(7), Path: "gitops/" + devFile, Changes: true}}, preview)
 	assert.NotEmpty(t, diff)
 	assert.Equal(t, githost.Kustomization, string(tree.Files[devFile]), "the folder stays as it is")
 }

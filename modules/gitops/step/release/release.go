@@ -15,6 +15,7 @@ import (
 	"slipway/gitops/step/remote"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/gitops"
 )
 
 // Stage is the stage named by this package's faults.
@@ -24,29 +25,6 @@ const Stage = "release"
 // was. A remote may refuse a push only because another one holds the branch's
 // lock at that moment, so one refusal is no proof.
 const patience = 3
-
-// Result says what a release did.
-type Result struct {
-	// Commit is the commit that set the digest: the one that was pushed, or
-	// the earlier one when the digest was already there.
-	Commit string `json:"commit"`
-	// Created says whether this run made the commit.
-	Created bool `json:"created"`
-	// Attempts counts the rounds of read, edit and push; 1 when nobody was in
-	// the way.
-	Attempts int `json:"attempts"`
-	// Path is the changed file, inside the repository.
-	Path string `json:"path"`
-	// Branch is the branch's short name.
-	Branch string `json:"branch"`
-	// Image is what the overlay's containers run: repository@digest.
-	Image string `json:"image"`
-	// Containers counts the containers of the rendered overlay that run it.
-	Containers int `json:"containers"`
-	// Evidence is what the commit's trailer says of the decision that allowed it;
-	// of an earlier commit, it may be another decision, or nothing.
-	Evidence string `json:"evidence,omitempty"`
-}
 
 // Releaser releases to one GitOps folder.
 type Releaser struct {
@@ -124,7 +102,7 @@ func CheckRoot(root string) error {
 // Release sets the digest and returns when the branch holds it. A push that
 // loses a race is made again on the new head, from the edit on; what became of
 // a failed push is decided by looking at the branch, never by the error.
-func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
+func (r *Releaser) Release(ctx context.Context, q Request) (*gitops.Released, error) {
 	if err := r.Check(q); err != nil {
 		return nil, err
 	}
@@ -194,7 +172,7 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*Result, error) {
 
 // read takes a snapshot and prepares the release on it. A rollback is decided
 // by the overlay's past, so its snapshot is as deep as that takes.
-func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, result *Result, change *remote.Change, err error) {
+func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, result *gitops.Released, change *remote.Change, err error) {
 	depths := []int{1}
 	if q.kind() == KindRollback {
 		depths = allDepths
@@ -210,7 +188,7 @@ func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, 
 // prepare edits, renders and proves on one snapshot. The change is nil when
 // the digest is already there; then the result names the commit of a rollback
 // that was made before.
-func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.Change, error) {
+func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*gitops.Released, *remote.Change, error) {
 	tree, err := base.Tree(r.Root)
 	if err != nil {
 		return nil, nil, err
@@ -219,7 +197,7 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*Result, *remote.C
 	if err != nil {
 		return nil, nil, err
 	}
-	result := &Result{
+	result := &gitops.Released{
 		Path: path.Join(r.Root, e.file), Branch: r.Branch,
 		Image: q.Repository + "@" + q.Digest, Containers: e.containers,
 	}

@@ -6,6 +6,7 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // rolledBack is what the past says about a rollback.
@@ -35,7 +36,7 @@ func rollback(base *remote.Snapshot, file string, q Request) (rolledBack, error)
 	var result rolledBack
 	var refused error
 	found, first := false, true
-	err = p.releases(func(e Entry) bool {
+	err = p.releases(func(e gitops.Entry) bool {
 		if !first {
 			if found = e.Digest == q.Digest; found {
 				result.revision = e.SourceRevision

@@ -12,6 +12,7 @@ import (
 
 	"slipway/gitops/step/internal/githost"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // The message of a plain release is read by others: it stays as it is.
@@ -162,11 +163,11 @@ func TestConcurrentPushDuringARollback(t *testing.T) {
 	for name, c := range map[string]struct {
 		files   map[string]string
 		message string
-		check   func(t *testing.T, host *githost.Host, theirs string, result *Result, err error)
+		check   func(t *testing.T, host *githost.Host, theirs string, result *gitops.Released, err error)
 	}{
 		"elsewhere: the rollback lands on top": {
 			map[string]string{"README": "1"}, "Elsewhere",
-			func(t *testing.T, host *githost.Host, theirs string, result *Result, err error) {
+			func(t *testing.T, host *githost.Host, theirs string, result *gitops.Released, err error) {
 				require.NoError(t, err)
 				assert.True(t, result.Created)
 				assert.Equal(t, 2, result.Attempts)
@@ -176,7 +177,7 @@ func TestConcurrentPushDuringARollback(t *testing.T) {
 		},
 		"another release: it is not taken back unseen": {
 			map[string]string{devFile: with(sum(3))}, "Release a mended one",
-			func(t *testing.T, host *githost.Host, theirs string, _ *Result, err error) {
+			func(t *testing.T, host *githost.Host, theirs string, _ *gitops.Released, err error) {
 				fault := faultOf(t, err)
 				assert.Equal(t, step.KindInput, fault.Kind)
 				assert.Contains(t, fault.Reason, "commit "+theirs+" did")
@@ -186,7 +187,7 @@ func TestConcurrentPushDuringARollback(t *testing.T) {
 		},
 		"the same rollback: one commit": {
 			map[string]string{devFile: with(sum(1))}, "Revert",
-			func(t *testing.T, host *githost.Host, theirs string, result *Result, err error) {
+			func(t *testing.T, host *githost.Host, theirs string, result *gitops.Released, err error) {
 				require.NoError(t, err)
 				assert.False(t, result.Created)
 				assert.Equal(t, theirs, result.Commit)
@@ -217,7 +218,7 @@ func TestConcurrentRollbacksMakeOneCommit(t *testing.T) {
 	releaseOf(t, host, 1)
 	bad := releaseOf(t, host, 2)
 	var wg sync.WaitGroup
-	results := make([]*Result, 4)
+	results := make([]*gitops.Released, 4)
 	failures := make([]error, len(results))
 	for i := range results {
 		r := releaser(t, host, nil)
@@ -239,7 +240,7 @@ func TestPromotion(t *testing.T) {
 	host := githost.Start(t, githost.Sample("", nil), nil)
 	promotion := request(sum(1))
 	promotion.Env, promotion.From = "production", "dev"
-	release := func(q Request) (*Result, error) { return releaser(t, host, nil).Release(t.Context(), q) }
+	release := func(q Request) (*gitops.Released, error) { return releaser(t, host, nil).Release(t.Context(), q) }
 	refused := func(q Request, kind step.Kind, input, reason string) {
 		t.Helper()
 		head := host.Git("rev-parse", "main")

@@ -6,30 +6,12 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
+	"slipway/step/result/gitops"
 )
-
-// State is what an overlay on the remote says.
-type State struct {
-	App string `json:"app"`
-	Env string `json:"env"`
-	// Repository and Digest are the image that the overlay runs.
-	Repository string `json:"repository"`
-	Digest     string `json:"digest"`
-	// Released is false before the first release.
-	Released bool `json:"released"`
-	// Commit is the commit that set the digest.
-	Commit string `json:"commit"`
-	// Head is the branch's newest commit.
-	Head string `json:"head"`
-	// Path is the overlay's kustomization.yaml, inside the repository.
-	Path string `json:"path"`
-	// Branch is the branch's short name.
-	Branch string `json:"branch"`
-}
 
 // Show reads the state of the overlay of app in env. An empty repository means
 // the overlay's only images entry.
-func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repository string) (*State, error) {
+func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repository string) (*gitops.State, error) {
 	if err := checkOverlay(root, app, env); err != nil {
 		return nil, err
 	}
@@ -54,7 +36,7 @@ func Show(ctx context.Context, from *remote.Remote, branch, root, app, env, repo
 	if err != nil {
 		return nil, err
 	}
-	return &State{
+	return &gitops.State{
 		App: app, Env: env, Repository: setter.Image.Repository(), Digest: setter.Image.Digest,
 		Released: released(setter.Image),
 		Commit:   setter.Commit, Head: setter.Head, Path: file, Branch: branch,
