@@ -268,10 +268,7 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 		archives := dagger.BuildNormalizeOpts{Amd64: images["linux/amd64"], Arm64: images["linux/arm64"]}
 		out = dag.Build().Normalize(a.source(), labels, archives)
 	}
-	var built struct {
-		Digest   string `json:"digest"`
-		Revision string `json:"revision"`
-	}
+	var built build.Built
 	if err := decode(ctx, out, &built); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"slipway/ci/config"
 	"slipway/ci/evidence"
+	"slipway/step/result/build"
 )
 
 // leftOut are the name patterns of what New leaves out of infra/.
@@ -16,11 +17,7 @@ var leftOut = []string{".terraform", "*.tfstate*"}
 
 // commit is the commit at a source's head, and what was taken that is not as it
 // has it.
-type commit struct {
-	Commit string `json:"commit"`
-	// Uncommitted names each file that differs, for people.
-	Uncommitted []string `json:"uncommitted"`
-}
+type commit struct{ build.Compared }
 
 // revision is the commit's id, marked when anything differs.
 func (c *commit) revision() string {
@@ -50,7 +47,7 @@ func (a *App) commit(ctx context.Context) (*commit, error) {
 func (s *Slipway) committed(ctx context.Context, paths ...string) (*commit, error) {
 	if s.Repository == nil {
 		// A drill's source was never in Git, whose null id says so.
-		return &commit{Commit: strings.Repeat("0", 40)}, nil
+		return &commit{build.Compared{Commit: strings.Repeat("0", 40)}}, nil
 	}
 	c := &commit{}
 	err := decode(ctx, dag.Build().Committed(s.Source, s.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), c)

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"slipway/ci/internal/dagger"
+
+	"slipway/step/result/build"
 )
 
 const registryAlias = "registry"
@@ -65,11 +67,7 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var pushed struct {
-		Reference     string `json:"reference"`
-		Pushed        bool   `json:"pushed"`
-		UploadedBlobs int    `json:"uploadedBlobs"`
-	}
+	var pushed build.Published
 	text, err := dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
 		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
 	})

@@ -7,6 +7,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/step/result/build"
 )
 
 const (
@@ -57,15 +58,11 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
 		WithDirectory(terraformPart, s.terraform().Programs()))
-	var image struct {
-		Digest string `json:"digest"`
-	}
+	var image build.Packed
 	if err := decode(ctx, packed, &image); err != nil {
 		return "", err
 	}
-	var pushed struct {
-		Reference string `json:"reference"`
-	}
+	var pushed build.Published
 	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository, dagger.BuildPublishOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})

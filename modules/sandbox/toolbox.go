@@ -9,6 +9,7 @@ import (
 	"dagger/sandbox/internal/dagger"
 
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 const (
@@ -81,15 +82,11 @@ func (s *Sandbox) Publish(
 		return "", err
 	}
 	packed := dag.Build().Pack(dag.Directory().WithDirectory(nodePart, programs))
-	var image struct {
-		Digest string `json:"digest"`
-	}
+	var image build.Packed
 	if err := decode(ctx, packed, &image); err != nil {
 		return "", err
 	}
-	var pushed struct {
-		Reference string `json:"reference"`
-	}
+	var pushed build.Published
 	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository+"/"+nodeName, dagger.BuildPublishOpts{
 		Username: username, Password: password, Service: registry, Connect: connect,
 	})

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"slipway/build/step/image"
+	"slipway/step/result/build"
 )
 
 // layoutFolder is the name of the layout below --out.
@@ -75,7 +76,7 @@ func sources(flag string, values []string) ([]image.Source, error) {
 	return out, nil
 }
 
-func told(built image.Built, err error) (any, error) {
+func told(built build.Built, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}

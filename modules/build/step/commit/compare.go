@@ -21,6 +21,7 @@ import (
 
 	"slipway/build/step/gittree"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Most is how many differing files are named.
@@ -39,43 +40,33 @@ type Input struct {
 	Without []string
 }
 
-// Result says what a delivery was taken from.
-type Result struct {
-	// Commit is the id of the checkout's head.
-	Commit string `json:"commit"`
-	// Uncommitted names what differs from it, in the order of the paths: "added",
-	// "changed" or "removed" with the path, at most Most, and then how many more.
-	// Empty when all that is taken is the commit's.
-	Uncommitted []string `json:"uncommitted,omitempty"`
-}
-
 // Compare compares what is taken with the commit that the checkout stands at.
 //
 // Faults of KindInput: the repository is no checkout, or one without the objects
 // of its head; what gittree.Files refuses; a submodule in a path.
-func Compare(in Input) (Result, error) {
+func Compare(in Input) (build.Compared, error) {
 	h, err := open(in.Repository, in.Source)
 	if err != nil {
-		return Result{}, err
+		return build.Compared{}, err
 	}
 	taken, committed := map[string]gittree.File{}, map[string]gittree.File{}
 	for _, name := range in.Paths {
 		if clean := path.Clean(name); clean != name || name == "." || path.IsAbs(name) || strings.HasPrefix(name, "..") {
-			return Result{}, step.Input(gittree.Stage, fmt.Sprintf("--path %.120q", name), "is no path in the repository", "write it like apps/hello")
+			return build.Compared{}, step.Input(gittree.Stage, fmt.Sprintf("--path %.120q", name), "is no path in the repository", "write it like apps/hello")
 		}
 		// The commit first: it can say that a folder is a submodule.
 		if err := h.files(committed, h.tree, "", name); err != nil {
-			return Result{}, err
+			return build.Compared{}, err
 		}
 		files, err := gittree.Files(in.Source, name)
 		if err != nil {
-			return Result{}, err
+			return build.Compared{}, err
 		}
 		maps.Copy(taken, files)
 	}
 	all := maps.Clone(committed)
 	maps.Copy(all, taken)
-	result := Result{Commit: h.id.String()}
+	result := build.Compared{Commit: h.id.String()}
 	more := 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		was, before := committed[name]

@@ -13,6 +13,7 @@ import (
 
 	"slipway/build/step/commit"
 	"slipway/build/step/gittree"
+	"slipway/step/result/build"
 )
 
 // git runs the real git, with nothing of this machine's settings.
@@ -319,7 +320,7 @@ func TestKindsOfCheckout(t *testing.T) {
 			in := change(t, checkout(t))
 			result, err := commit.Compare(in)
 			require.NoError(t, err)
-			assert.Equal(t, commit.Result{Commit: git(t, in.Source, "rev-parse", "HEAD")}, result)
+			assert.Equal(t, build.Compared{Commit: git(t, in.Source, "rev-parse", "HEAD")}, result)
 
 			write(t, in.Source, "apps/hello/zz_local.go", "package main\n")
 			write(t, in.Source, "apps/hello/main.go", "package main // other\n")

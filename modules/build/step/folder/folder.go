@@ -21,6 +21,7 @@ import (
 	"slipway/build/step/layer"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Stage is the stage that faults of this package name.
@@ -29,33 +30,23 @@ const Stage = "toolbox"
 // platform is what the programs run on.
 var platform = v1.Platform{OS: "linux", Architecture: "amd64"}
 
-// Packed is the result of Pack.
-type Packed struct {
-	// Digest is the image index's.
-	Digest string `json:"digest"`
-	// Layers is how many there are: one for each folder at the top.
-	Layers int `json:"layers"`
-	// Size is what a machine without any of it pulls, in bytes.
-	Size int64 `json:"size"`
-}
-
 // Pack makes the layout of an image in the new folder dir. Each folder at the
 // top of source becomes a layer of its own, so that one that has not changed is
 // not pushed again.
 //
 // Faults of KindInput: a source without folders, with a file at its top, or with
 // anything but folders, files and symbolic links.
-func Pack(dir, source string) (packed Packed, err error) {
+func Pack(dir, source string) (packed build.Packed, err error) {
 	tops, err := os.ReadDir(source)
 	if err != nil {
-		return Packed{}, fmt.Errorf("read folder: %w", err)
+		return build.Packed{}, fmt.Errorf("read folder: %w", err)
 	}
 	if len(tops) == 0 {
-		return Packed{}, step.Input(Stage, "folder", "is empty", "give one with a folder for each part")
+		return build.Packed{}, step.Input(Stage, "folder", "is empty", "give one with a folder for each part")
 	}
 	layout, err := oci.Create(dir)
 	if err != nil {
-		return Packed{}, err
+		return build.Packed{}, err
 	}
 	defer func() {
 		if err != nil {
@@ -69,11 +60,11 @@ func Pack(dir, source string) (packed Packed, err error) {
 	manifest := v1.Manifest{SchemaVersion: 2, MediaType: types.OCIManifestSchema1}
 	for _, top := range tops {
 		if !top.IsDir() {
-			return Packed{}, step.Input(Stage, "folder", fmt.Sprintf("has %q at its top, which is no folder", top.Name()), "put each part into a folder")
+			return build.Packed{}, step.Input(Stage, "folder", fmt.Sprintf("has %q at its top, which is no folder", top.Name()), "put each part into a folder")
 		}
 		entries, err := read(source, top.Name())
 		if err != nil {
-			return Packed{}, err
+			return build.Packed{}, err
 		}
 		descriptor, err := layout.Add(types.OCILayer, func(w io.Writer) error {
 			// Programs of a gigabyte are packed once and pulled by few.
@@ -82,25 +73,25 @@ func Pack(dir, source string) (packed Packed, err error) {
 			return err
 		})
 		if err != nil {
-			return Packed{}, err
+			return build.Packed{}, err
 		}
 		config.History = append(config.History, v1.History{Created: config.Created, CreatedBy: "slipway: " + top.Name()})
 		manifest.Layers = append(manifest.Layers, descriptor)
 		packed.Size += descriptor.Size
 	}
 	if manifest.Config, err = layout.AddJSON(types.OCIConfigJSON, config); err != nil {
-		return Packed{}, err
+		return build.Packed{}, err
 	}
 	image, err := layout.AddJSON(types.OCIManifestSchema1, manifest)
 	if err != nil {
-		return Packed{}, err
+		return build.Packed{}, err
 	}
 	image.Platform = &platform
 	root, err := layout.AddJSON(types.OCIImageIndex, v1.IndexManifest{
 		SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{image},
 	})
 	if err != nil {
-		return Packed{}, err
+		return build.Packed{}, err
 	}
 	packed.Digest, packed.Layers = root.Digest.String(), len(manifest.Layers)
 	packed.Size += manifest.Config.Size + image.Size + root.Size
@@ -145,55 +136,47 @@ func read(source, top string) ([]layer.Entry, error) {
 	return entries, err
 }
 
-// Unpacked is the result of Unpack.
-type Unpacked struct {
-	// Digest is the image index's.
-	Digest string `json:"digest"`
-	// Files is how many files and symbolic links came out.
-	Files int `json:"files"`
-}
-
 // Unpack takes the files of an image that Pack made into the folder dir, which
 // must be empty or new. Nothing is written outside of it.
 //
 // Faults: KindInput when layout is no layout; KindPolicy when a byte of it is not
 // what its digest says, or when it holds what Pack does not make: several images,
 // a path that leads out, a link or device in place of a file.
-func Unpack(layout, dir string) (out Unpacked, err error) {
+func Unpack(layout, dir string) (out build.Unpacked, err error) {
 	l, err := oci.Open(Stage, layout)
 	if err != nil {
-		return Unpacked{}, err
+		return build.Unpacked{}, err
 	}
 	if len(l.Roots) != 1 || !l.Roots[0].MediaType.IsIndex() {
-		return Unpacked{}, foreign("is not one image index")
+		return build.Unpacked{}, foreign("is not one image index")
 	}
 	images, err := oci.Children(l.Roots[0], l.Manifest(l.Roots[0]))
 	if err != nil {
-		return Unpacked{}, foreign(err.Error())
+		return build.Unpacked{}, foreign(err.Error())
 	}
 	if len(images) != 1 || !images[0].MediaType.IsImage() {
-		return Unpacked{}, foreign(fmt.Sprintf("holds %d images, not one", len(images)))
+		return build.Unpacked{}, foreign(fmt.Sprintf("holds %d images, not one", len(images)))
 	}
 	blobs, err := oci.Children(images[0], l.Manifest(images[0]))
 	if err != nil {
-		return Unpacked{}, foreign(err.Error())
+		return build.Unpacked{}, foreign(err.Error())
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Unpacked{}, fmt.Errorf("make folder: %w", err)
+		return build.Unpacked{}, fmt.Errorf("make folder: %w", err)
 	}
 	if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
-		return Unpacked{}, errors.Join(fmt.Errorf("folder %s is not empty", dir), err)
+		return build.Unpacked{}, errors.Join(fmt.Errorf("folder %s is not empty", dir), err)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return Unpacked{}, err
+		return build.Unpacked{}, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	out.Digest = l.Roots[0].Digest.String()
 	for _, blob := range blobs[1:] {
 		n, err := unpackLayer(root, l, blob)
 		if err != nil {
-			return Unpacked{}, err
+			return build.Unpacked{}, err
 		}
 		out.Files += n
 	}

@@ -21,6 +21,7 @@ import (
 	"slipway/build/step/layer"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // programs is a folder with two parts.
@@ -59,7 +60,7 @@ func TestWhatIsPackedComesOut(t *testing.T) {
 
 	unpacked, err := folder.Unpack(image, out)
 	require.NoError(t, err)
-	assert.Equal(t, folder.Unpacked{Digest: packed.Digest, Files: 5}, unpacked)
+	assert.Equal(t, build.Unpacked{Digest: packed.Digest, Files: 5}, unpacked)
 	for name, want := range map[string]struct {
 		content string
 		mode    os.FileMode

@@ -16,6 +16,7 @@ import (
 	"slipway/build/step/folder"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 	"slipway/step/steptest"
 )
 
@@ -61,7 +62,7 @@ func FuzzUnpack(f *testing.F) {
 		out := filepath.Join(around, "files")
 		unpacked, err := folder.Unpack(image, out)
 		if err != nil {
-			if fault := steptest.Refused(t, err); fault.Kind != step.KindPolicy || unpacked != (folder.Unpacked{}) {
+			if fault := steptest.Refused(t, err); fault.Kind != step.KindPolicy || unpacked != (build.Unpacked{}) {
 				t.Fatal(err)
 			}
 		}

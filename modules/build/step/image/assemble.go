@@ -23,30 +23,8 @@ import (
 	"slipway/build/step/layer"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
-
-// Built is the result of Assemble and Normalize.
-type Built struct {
-	// Digest is the index's.
-	Digest string `json:"digest"`
-	// Platforms are the index's images, in the order of their names.
-	Platforms []Platform `json:"platforms"`
-	// Revision is the Git tree id of the app's folder.
-	Revision string `json:"revision"`
-}
-
-// Platform is one image of an index.
-type Platform struct {
-	// Platform is its name, such as "linux/amd64".
-	Platform string `json:"platform"`
-	// Digest is its manifest's.
-	Digest string `json:"digest"`
-	// Size is what a node without any of it pulls: the bytes of manifest,
-	// config and compressed layers.
-	Size int64 `json:"size"`
-	// User is who the image runs as, as its config says it.
-	User string `json:"user"`
-}
 
 // AssembleInput is what an image of static binaries is made of.
 type AssembleInput struct {
@@ -76,48 +54,48 @@ var taken = map[string]bool{"etc": true, "home": true, "tmp": true, "usr": true,
 // Faults of KindInput name the flag that is wrong: a binary that is not static
 // or is for another platform, a file that is not zoneinfo, a bad name, port or
 // label, a folder without files.
-func Assemble(dir string, in AssembleInput) (built Built, err error) {
+func Assemble(dir string, in AssembleInput) (built build.Built, err error) {
 	binaries, err := ordered("binary", in.Binaries)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	if err := step.Name(Stage, "--name", in.Name); err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	if taken[in.Name] {
-		return Built{}, step.Input(Stage, fmt.Sprintf("--name %q", in.Name), "is the name of a folder in the image", "use another name")
+		return build.Built{}, step.Input(Stage, fmt.Sprintf("--name %q", in.Name), "is the name of a folder in the image", "use another name")
 	}
 	ports, err := parsePorts(in.Ports)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	all := make([][]program, len(binaries))
 	for i, b := range binaries {
 		if all[i], err = programs(b, in.Name); err != nil {
-			return Built{}, err
+			return build.Built{}, err
 		}
 		if !slices.EqualFunc(all[0], all[i], func(a, b program) bool { return a.name == b.name }) {
-			return Built{}, step.Input(Stage, "--binary of "+b.Platform, "holds other programs than that of "+binaries[0].Platform, "compile the same packages for each platform")
+			return build.Built{}, step.Input(Stage, "--binary of "+b.Platform, "holds other programs than that of "+binaries[0].Platform, "compile the same packages for each platform")
 		}
 	}
 	zoneinfo, err := readZoneinfo(in.Zoneinfo)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	b, err := begin(dir, in.Tree, in.Labels)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	defer discardOn(&err, dir)
 
 	base, err := b.addLayer(layer.WithFolders(layer.Base(zoneinfo)))
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	for i, binary := range binaries {
 		app, err := b.addPrograms(all[i])
 		if err != nil {
-			return Built{}, err
+			return build.Built{}, err
 		}
 		config := v1.Config{
 			Entrypoint:   []string{"/" + in.Name},
@@ -132,7 +110,7 @@ func Assemble(dir string, in AssembleInput) (built Built, err error) {
 			{Created: epoch, CreatedBy: "slipway: " + in.Name},
 		}
 		if err := b.addImage(ociPlatform(binary.Platform), config, []made{base, app}, history); err != nil {
-			return Built{}, err
+			return build.Built{}, err
 		}
 	}
 	return b.finish()
@@ -188,7 +166,7 @@ type builder struct {
 	labels    map[string]string
 	revision  string
 	index     v1.IndexManifest
-	platforms []Platform
+	platforms []build.Platform
 }
 
 // made is one layer of the layout.
@@ -310,7 +288,7 @@ func (b *builder) addImage(platform *v1.Platform, config v1.Config, layers []mad
 	}
 	descriptor.Platform = platform
 	b.index.Manifests = append(b.index.Manifests, descriptor)
-	b.platforms = append(b.platforms, Platform{
+	b.platforms = append(b.platforms, build.Platform{
 		Platform: platform.OS + "/" + platform.Architecture,
 		Digest:   descriptor.Digest.String(),
 		Size:     size + manifest.Config.Size + descriptor.Size,
@@ -319,16 +297,16 @@ func (b *builder) addImage(platform *v1.Platform, config v1.Config, layers []mad
 	return nil
 }
 
-func (b *builder) finish() (Built, error) {
+func (b *builder) finish() (build.Built, error) {
 	if !sort.SliceIsSorted(b.platforms, func(i, j int) bool { return b.platforms[i].Platform < b.platforms[j].Platform }) {
-		return Built{}, errors.New("images were added out of order")
+		return build.Built{}, errors.New("images were added out of order")
 	}
 	root, err := b.layout.AddJSON(types.OCIImageIndex, b.index)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	if err := b.layout.Finish(root); err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
-	return Built{Digest: root.Digest.String(), Platforms: b.platforms, Revision: b.revision}, nil
+	return build.Built{Digest: root.Digest.String(), Platforms: b.platforms, Revision: b.revision}, nil
 }

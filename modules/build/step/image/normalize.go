@@ -16,6 +16,7 @@ import (
 	"slipway/build/step/layer"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // NormalizeInput is what an index of exported images is made of.
@@ -38,19 +39,19 @@ type NormalizeInput struct {
 // than one for its platform, or holds a layer that can't be rewritten;
 // KindPolicy when an image runs as root, or its content isn't what its digests
 // say.
-func Normalize(dir, scratch string, in NormalizeInput) (built Built, err error) {
+func Normalize(dir, scratch string, in NormalizeInput) (built build.Built, err error) {
 	images, err := ordered("image", in.Images)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	b, err := begin(dir, in.Tree, in.Labels)
 	if err != nil {
-		return Built{}, err
+		return build.Built{}, err
 	}
 	defer discardOn(&err, dir)
 	for _, source := range images {
 		if err := b.addNormalized(source, scratch); err != nil {
-			return Built{}, err
+			return build.Built{}, err
 		}
 	}
 	return b.finish()

@@ -12,20 +12,8 @@ import (
 
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
-
-// Published is the result of Publish.
-type Published struct {
-	// Reference is the image by digest: "REPOSITORY@sha256:…".
-	Reference string `json:"reference"`
-	// Digest is the index's.
-	Digest string `json:"digest"`
-	// Pushed is false when the registry had all of it already.
-	Pushed bool `json:"pushed"`
-	// UploadedBlobs and UploadedManifests count what was sent.
-	UploadedBlobs     int `json:"uploadedBlobs"`
-	UploadedManifests int `json:"uploadedManifests"`
-}
 
 // Publish pushes the layout in dir, whose one content has to be digest, to
 // repo: first its blobs, then its manifests, then the index, each by digest and
@@ -36,25 +24,25 @@ type Published struct {
 // the layout holds another digest or a changed byte (before the registry is
 // asked anything), or when the registry serves other bytes than were sent;
 // KindInfrastructure when the registry fails Tries times.
-func Publish(ctx context.Context, dir, digest string, repo name.Repository, o Options) (Published, error) {
+func Publish(ctx context.Context, dir, digest string, repo name.Repository, o Options) (build.Published, error) {
 	if err := step.Digest(o.Stage, "--digest", digest); err != nil {
-		return Published{}, err
+		return build.Published{}, err
 	}
 	layout, err := oci.Open(o.Stage, dir)
 	if err != nil {
-		return Published{}, err
+		return build.Published{}, err
 	}
 	if len(layout.Roots) != 1 || layout.Roots[0].Digest.String() != digest {
-		return Published{}, step.Policy(o.Stage, "layout "+dir,
+		return build.Published{}, step.Policy(o.Stage, "layout "+dir,
 			fmt.Sprintf("holds %s, not just %s", layout.Roots[0].Digest, digest), "publish the layout that was scanned")
 	}
 	c := newClient(repo, o, "push,pull")
-	out := Published{Reference: c.at(layout.Roots[0].Digest), Digest: digest}
+	out := build.Published{Reference: c.at(layout.Roots[0].Digest), Digest: digest}
 
 	for _, d := range inPushOrder(layout.Content) {
 		have, err := c.exists(ctx, d)
 		if err != nil {
-			return Published{}, err
+			return build.Published{}, err
 		}
 		if have {
 			continue
@@ -67,7 +55,7 @@ func Publish(ctx context.Context, dir, digest string, repo name.Repository, o Op
 			out.UploadedBlobs++
 		}
 		if err != nil {
-			return Published{}, err
+			return build.Published{}, err
 		}
 		c.o.Say("pushed %s, %d bytes", d.Digest, d.Size)
 	}
@@ -76,7 +64,7 @@ func Publish(ctx context.Context, dir, digest string, repo name.Repository, o Op
 	for _, d := range layout.Content {
 		if oci.IsManifest(d) {
 			if _, err := c.read(ctx, d); err != nil {
-				return Published{}, err
+				return build.Published{}, err
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 
 func TestPullMakesTheLayoutThatWasPublished(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	s.on(nil)
@@ -48,7 +48,7 @@ func TestPullMakesTheLayoutThatWasPublished(t *testing.T) {
 
 func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
@@ -89,7 +89,7 @@ func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 
 func TestPullRefusesMoreThanTheBoundBeforeItAsks(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
@@ -111,7 +111,7 @@ func TestPullRefusesMoreThanTheBoundBeforeItAsks(t *testing.T) {
 
 func TestPullOutlivesACutConnection(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	cut := map[string]bool{}

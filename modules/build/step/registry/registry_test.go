@@ -26,6 +26,7 @@ import (
 	"slipway/build/step/internal/testinput"
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // logical is the name that references use; no test listens there.
@@ -87,7 +88,7 @@ func (s *server) options(stage string) Options {
 }
 
 // build makes a layout for two platforms.
-func build(t *testing.T) (string, image.Built) {
+func assembled(t *testing.T) (string, build.Built) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "layout")
 	built, err := image.Assemble(dir, image.AssembleInput{
@@ -127,12 +128,12 @@ func fault(t *testing.T, err error, kind step.Kind, stage string) *step.Fault {
 
 func TestPublishPushesTheLayoutAndThenNothing(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	ctx := t.Context()
 
 	first, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
-	assert.Equal(t, Published{
+	assert.Equal(t, build.Published{
 		Reference: "localhost:5000/hello@" + built.Digest, Digest: built.Digest,
 		Pushed: true, UploadedBlobs: 5, UploadedManifests: 3,
 	}, first)
@@ -156,13 +157,13 @@ func TestPublishPushesTheLayoutAndThenNothing(t *testing.T) {
 	s.on(nil)
 	second, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
-	assert.Equal(t, Published{Reference: first.Reference, Digest: built.Digest}, second)
+	assert.Equal(t, build.Published{Reference: first.Reference, Digest: built.Digest}, second)
 	assert.Zero(t, s.count("POST")+s.count("PUT")+s.count("PATCH"), "a second publish moves nothing")
 }
 
 func TestPublishMendsWhatTheRegistryLost(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 
@@ -213,7 +214,7 @@ func TestPublishRefusesOtherLayouts(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := serve(t)
-			dir, built := build(t)
+			dir, built := assembled(t)
 			d := firstOf(t, dir, types.OCILayer)
 			if tc.change != nil {
 				tc.change(t, dir, d)
@@ -245,7 +246,7 @@ func TestPublishGivesUpOnA500AfterBoundedTries(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := serve(t)
-			dir, built := build(t)
+			dir, built := assembled(t)
 			s.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != tc.method || !strings.Contains(r.URL.Path, tc.path) || tc.path == "/v2/" && r.URL.Path != tc.path {
 					return false
@@ -270,7 +271,7 @@ func TestPublishGivesUpOnA500AfterBoundedTries(t *testing.T) {
 
 func TestPublishOutlivesA500(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	failed := map[string]bool{}
 	s.on(func(w http.ResponseWriter, r *http.Request) bool {
 		// Each kind of request fails once, the first upload after its
@@ -297,7 +298,7 @@ func TestPublishOutlivesA500(t *testing.T) {
 
 func TestPublishDoesNotRetryAnAnswerThatStays(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	for status, kind := range map[int]step.Kind{
 		http.StatusUnauthorized: step.KindInput,
 		http.StatusForbidden:    step.KindInput,
@@ -318,7 +319,7 @@ func TestPublishDoesNotRetryAnAnswerThatStays(t *testing.T) {
 
 func TestPublishWithoutARegistry(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	s.Close()
 	var said bytes.Buffer
 	o := s.options("publish")
@@ -331,7 +332,7 @@ func TestPublishWithoutARegistry(t *testing.T) {
 
 func TestPublishReadsBack(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	s.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, built.Digest) {
 			return false
@@ -348,7 +349,7 @@ func TestPublishReadsBack(t *testing.T) {
 
 func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
@@ -389,7 +390,7 @@ func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 
 func TestFetchVerifyRetriesACutConnection(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
 	require.NoError(t, err)
 	d := firstOf(t, dir, types.OCILayer)
@@ -433,7 +434,7 @@ func TestFetchVerifyRefusesWhatIsNoImage(t *testing.T) {
 
 func TestCredentialsReachOnlyTheRegistry(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	const secret = "correct horse"
 	s.on(func(w http.ResponseWriter, r *http.Request) bool {
 		user, password, _ := r.BasicAuth()
@@ -483,7 +484,7 @@ func TestCredentialsRefuse(t *testing.T) {
 
 func TestPlainHTTPIsForLoopbackOnly(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	for _, host := range []string{"10.0.0.1:5000", "registry.local:5000", "registry.example:5000"} {
 		repo, err := ParseRepository("publish", "--repository", host+"/hello")
 		require.NoError(t, err)
@@ -497,7 +498,7 @@ func TestPlainHTTPIsForLoopbackOnly(t *testing.T) {
 
 func TestInterruptedPublishSaysSo(t *testing.T) {
 	s := serve(t)
-	dir, built := build(t)
+	dir, built := assembled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
