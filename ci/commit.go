@@ -49,7 +49,7 @@ func (s *Slipway) committed(ctx context.Context, paths ...string) (*commit, erro
 		// A drill's source was never in Git, whose null id says so.
 		return &commit{build.Compared{Commit: strings.Repeat("0", 40)}}, nil
 	}
-	c := &commit{}
-	err := decode(ctx, dag.Build().Committed(s.Source, s.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), c)
-	return c, err
+	var compared build.Compared
+	err := decode(ctx, dag.Build().Committed(s.Source, s.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), &compared)
+	return &commit{compared}, err
 }
