@@ -205,13 +205,15 @@ func (p *Plan) Check(
 	if decided.Checked.PlanSha256 != p.Sha256 {
 		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSha256)
 	}
-	return &CheckedPlan{Sha256: p.Sha256, Plan: p, Out: checked}, nil
+	return &CheckedPlan{Sha256: p.Sha256, Summary: p.Summary, Plan: p, Out: checked}, nil
 }
 
 // CheckedPlan is a plan that may be applied.
 type CheckedPlan struct {
 	// Sha256 of the saved plan file.
 	Sha256 string
+	// Summary of the plan, as JSON: counts, and one entry a resource.
+	Summary string
 	// +private
 	Plan *Plan
 	// +private
