@@ -20,8 +20,9 @@ type AzurePipeline struct {
 	Trigger, PR AzureTrigger
 	// LockBehavior says what becomes of a run that waits for another.
 	LockBehavior string
-	Variables    map[string]string
-	Stages       []AzureStage
+	// Variables of the pipeline are in the environment of each script.
+	Variables map[string]string
+	Stages    []AzureStage
 }
 
 // AzureTrigger is a trigger or pr; None for the word none.
@@ -152,8 +153,8 @@ func (r *azureReader) pipeline(file string) (*AzurePipeline, error) {
 		}
 	}
 	for _, v := range raw.Variables {
-		if v.Name == "" || v.Value == "" {
-			return nil, fmt.Errorf("%s: variable %q is not a name with a value", file, v.Name)
+		if !azureVariable.MatchString(v.Name) {
+			return nil, fmt.Errorf("%s: variable %q is not as the environment will have it", file, v.Name)
 		}
 		p.Variables[v.Name] = v.Value
 	}

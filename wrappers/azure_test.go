@@ -28,11 +28,13 @@ var agentVariables = []string{
 // Those that AzureCLI@2 adds for a service connection of workload identity federation.
 var connectionVariables = []string{"AZURESUBSCRIPTION_CLIENT_ID", "AZURESUBSCRIPTION_TENANT_ID", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"}
 
-// What ids and pins look like.
+// What the pipelines' variables look like.
 var azureValues = map[string]*regexp.Regexp{
-	"subscriptionId": regexp.MustCompile(`\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`),
-	"daggerArchive":  regexp.MustCompile(`\Ahttps://[^@?]+\.tar\.gz\z`),
-	"daggerSha256":   regexp.MustCompile(`\A[0-9a-f]{64}\z`),
+	"AZURE_SUBSCRIPTION_ID": regexp.MustCompile(`\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z`),
+	"AZURE_CLOUD":           regexp.MustCompile(`\A(with-azure-cloud .*)?\z`),
+	"SLIPWAY_WITH":          regexp.MustCompile(`\A((--|with-).*)?\z`),
+	"DAGGER_ARCHIVE":        regexp.MustCompile(`\Ahttps://[^@?]+\.tar\.gz\z`),
+	"DAGGER_SHA256":         regexp.MustCompile(`\A[0-9a-f]{64}\z`),
 }
 
 const jobToken = "$(System.AccessToken)"
@@ -40,7 +42,7 @@ const jobToken = "$(System.AccessToken)"
 var (
 	azureName   = regexp.MustCompile(`\$(\w+)`)
 	azureMacro  = regexp.MustCompile(`\$\([^)]*\)`)
-	azureEffect = regexp.MustCompile(`\A(deliver|apply|release|publish|sign|promote|rollback|unlock|with-gitops|with-kms-key|with-identity)\z`)
+	azureEffect = regexp.MustCompile(`\A(deliver|apply|release|publish|sign|promote|rollback|unlock)\z`)
 )
 
 // azureProblems is what is wrong with the pipelines of a folder.
@@ -55,7 +57,7 @@ func azureProblems(dir string) (problems []string) {
 		}
 		for name, value := range p.Variables {
 			if known := azureValues[name]; known == nil || !known.MatchString(value) {
-				add("variable %s is no id and no pin: %q", name, value)
+				add("variable %s is not what it is for: %q", name, value)
 			}
 		}
 		effects := false
@@ -95,7 +97,7 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 		add := func(format string, args ...any) {
 			problems = append(problems, fmt.Sprintf("%s:%d: ", step.File, step.Line)+fmt.Sprintf(format, args...))
 		}
-		argv, err := step.Argv()
+		argv, err := step.Argv(p.Variables)
 		if err != nil {
 			problems = append(problems, err.Error())
 			continue
@@ -114,9 +116,7 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 			add("leaves credentials or files behind")
 		}
 		known := slices.AppendSeq(slices.Clone(agentVariables), maps.Keys(step.Env))
-		for name := range p.Variables {
-			known = append(known, strings.ToUpper(name))
-		}
+		known = slices.AppendSeq(known, maps.Keys(p.Variables))
 		federated := step.Task == "AzureCLI@2"
 		if federated {
 			known = append(known, connectionVariables...)
@@ -158,7 +158,7 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 		}
 		for flag, value := range map[string]string{
 			"--client-id": "$AZURESUBSCRIPTION_CLIENT_ID", "--tenant-id": "$AZURESUBSCRIPTION_TENANT_ID", "--service-connection": "$AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
-			"--subscription-id": "$SUBSCRIPTIONID", "--request-url": "$SYSTEM_OIDCREQUESTURI", "--token": "env:SYSTEM_ACCESSTOKEN",
+			"--subscription-id": "$AZURE_SUBSCRIPTION_ID", "--request-url": "$SYSTEM_OIDCREQUESTURI", "--token": "env:SYSTEM_ACCESSTOKEN",
 		} {
 			if at := slices.Index(argv, flag); at < slices.Index(argv, "with-azure") || argv[at+1] != value {
 				add("with-azure has no %s %s", flag, value)
@@ -199,7 +199,7 @@ func TestAzurePipelinesKeepTheRules(t *testing.T) {
 	data, err := os.ReadFile("../versions.yaml")
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(data, &pinned))
-	assert.Contains(t, pipelines[0].Variables["daggerArchive"], "/dagger_"+pinned.Dagger+"_linux_amd64.tar.gz")
+	assert.Contains(t, pipelines[0].Variables["DAGGER_ARCHIVE"], "/dagger_"+pinned.Dagger+"_linux_amd64.tar.gz")
 }
 
 func TestAzureCallsAreWhatTheirStepsSay(t *testing.T) {
@@ -209,7 +209,7 @@ func TestAzureCallsAreWhatTheirStepsSay(t *testing.T) {
 	at := slices.IndexFunc(calls, func(c AzureCall) bool { return c.File == "templates/apply.yml" })
 	require.GreaterOrEqual(t, at, 0)
 	assert.Equal(t, []string{
-		"dagger", "call", "with-azure", "--client-id", "$AZURESUBSCRIPTION_CLIENT_ID", "--tenant-id", "$AZURESUBSCRIPTION_TENANT_ID", "--subscription-id", "$SUBSCRIPTIONID",
+		"dagger", "call", "with-azure", "--client-id", "$AZURESUBSCRIPTION_CLIENT_ID", "--tenant-id", "$AZURESUBSCRIPTION_TENANT_ID", "--subscription-id", "$AZURE_SUBSCRIPTION_ID",
 		"--token", "env:SYSTEM_ACCESSTOKEN", "--request-url", "$SYSTEM_OIDCREQUESTURI", "--service-connection", "$AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
 		"infra", "--env", "$ENVIRONMENT", "plan", "check", "apply", "outputs",
 	}, calls[at].Argv)
@@ -240,7 +240,10 @@ func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
 		"a redirection":                {plan, "plan check summary", "plan check summary > log", "redirects"},
 		"a macro in a script":          {plan, `"$ENVIRONMENT"`, `"$(environment)"`, "has a macro or a substitution"},
 		"a substitution":               {plan, `"$ENVIRONMENT"`, "`cat env`", "is more than text and quoted variables"},
-		"a variable without quotes":    {plan, `"$ENVIRONMENT"`, "$ENVIRONMENT", "is more than text and quoted variables"},
+		"words that are code":          {"variables.yml", "- name: SLIPWAY_WITH\n  value: ''", "- name: SLIPWAY_WITH\n  value: --key $(secret)", "$SLIPWAY_WITH is not a variable with plain words"},
+		"words of another program":     {"variables.yml", "- name: SLIPWAY_WITH\n  value: ''", "- name: SLIPWAY_WITH\n  value: deliver", "variable SLIPWAY_WITH is not what it is for"},
+		"a variable by another name":   {"variables.yml", "- name: AZURE_CLOUD", "- name: azureCloud", `variable "azureCloud" is not as the environment will have it`},
+		"a variable without quotes":    {plan, `"$ENVIRONMENT"`, "$ENVIRONMENT", "$ENVIRONMENT is not a variable with plain words"},
 		"a default":                    {plan, `"$ENVIRONMENT"`, `"${ENVIRONMENT:-dev}"`, "is more than text and quoted variables"},
 		"an assignment":                {plan, `"$AGENT_TEMPDIRECTORY/dagger/dagger" call`, `A=b "$AGENT_TEMPDIRECTORY/dagger/dagger" call`, "is not one plain command"},
 		"a variable of nobody":         {plan, `"$ENVIRONMENT"`, `"$WORLD"`, "nothing sets WORLD"},
@@ -252,8 +255,8 @@ func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
 		"kept credentials":             {"templates/dagger.yml", "persistCredentials: false", "persistCredentials: true", "leaves credentials or files behind"},
 		"an agent that is commanded":   {deliver, "commands: restricted", "commands: any", "what an app prints commands the agent"},
 		"variables that are set":       {deliver, "            settableVariables: none\n", "", "what an app prints commands the agent"},
-		"a secret as a variable":       {"variables.yml", "- name: subscriptionId", "- name: password\n  value: hunter2\n- name: subscriptionId", "variable password is no id and no pin"},
-		"a group of secrets":           {"variables.yml", "- name: subscriptionId", "- group: secrets\n- name: subscriptionId", "field group not found"},
+		"a secret as a variable":       {"variables.yml", "- name: AZURE_CLOUD", "- name: PASSWORD\n  value: hunter2\n- name: AZURE_CLOUD", "variable PASSWORD is not what it is for"},
+		"a group of secrets":           {"variables.yml", "- name: AZURE_CLOUD", "- group: secrets\n- name: AZURE_CLOUD", "field group not found"},
 		"a secret in the step":         {deliver, "APP: ${{ parameters.app }}", "APP: $(cosignPassword)", `APP is "$(cosignPassword)"`},
 		"another token":                {deliver, jobToken, "$(patOfSomebody)", `SYSTEM_ACCESSTOKEN is "$(patOfSomebody)"`},
 		"a token for an app's tests":   {"templates/check.yml", "APP: ${{ parameters.app }}", "SYSTEM_ACCESSTOKEN: $(System.AccessToken)\n      APP: ${{ parameters.app }}", "SYSTEM_ACCESSTOKEN is"},

@@ -14,7 +14,8 @@ type AzureCall struct {
 	// File and Line are where its step is written, below the folder that was read.
 	File string
 	Line int
-	// Argv begins with dagger. What the environment gives is $NAME in it.
+	// Argv begins with dagger. What the pipeline's variables give is in it; what the
+	// agent and the step give is $NAME.
 	Argv []string
 	// Env is the environment that the step itself adds.
 	Env map[string]string
@@ -32,7 +33,7 @@ func AzureCalls(dir string) ([]AzureCall, error) {
 		for _, stage := range p.Stages {
 			for _, job := range stage.Jobs {
 				for _, step := range job.Steps {
-					argv, err := step.Argv()
+					argv, err := step.Argv(p.Variables)
 					if err != nil {
 						return nil, err
 					}
@@ -59,8 +60,9 @@ func (s AzureStep) Script() string {
 
 // Argv is the one command of a step; nil where it runs none. It refuses whatever makes
 // a script more than that: a second command, an assignment, a redirection other than a
-// word as the input, a substitution, a word that is not quoted around a variable.
-func (s AzureStep) Argv() ([]string, error) {
+// word as the input, a substitution, a variable without quotes that is not one of the
+// pipeline's, which stands for any number of plain words.
+func (s AzureStep) Argv(variables map[string]string) ([]string, error) {
 	script := s.Script()
 	if script == "" {
 		return nil, nil
@@ -93,7 +95,15 @@ func (s AzureStep) Argv() ([]string, error) {
 	}
 	var argv []string
 	for n, w := range words {
-		text, ok := plain(script, w)
+		if name, ok := strings.CutPrefix(script[w.Pos().Offset():w.End().Offset()], "$"); ok {
+			value, ok := variables[name]
+			if !ok || !azureWords.MatchString(value) || n == 0 {
+				return refuse("$" + name + " is not a variable with plain words")
+			}
+			argv = append(argv, strings.Fields(value)...)
+			continue
+		}
+		text, ok := azureWord(script, w)
 		if !ok {
 			return refuse(fmt.Sprintf("word %d is more than text and quoted variables", n))
 		}
@@ -105,10 +115,14 @@ func (s AzureStep) Argv() ([]string, error) {
 	return argv, nil
 }
 
-var variable = regexp.MustCompile(`\A\$(?:\w+|\{\w+\})\z`)
+var (
+	azureVariable  = regexp.MustCompile(`\A[A-Z][A-Z0-9_]*\z`)
+	azureReference = regexp.MustCompile(`\A\$(?:\w+|\{\w+\})\z`)
+	azureWords     = regexp.MustCompile(`\A[A-Za-z0-9:/._@=, -]*\z`)
+)
 
-// plain is a word without its quotes, with its variables as $NAME.
-func plain(script string, word *syntax.Word) (string, bool) {
+// azureWord is a word without its quotes, with its variables as $NAME.
+func azureWord(script string, word *syntax.Word) (string, bool) {
 	var text strings.Builder
 	var add func(parts []syntax.WordPart, quoted bool) bool
 	add = func(parts []syntax.WordPart, quoted bool) bool {
@@ -130,7 +144,7 @@ func plain(script string, word *syntax.Word) (string, bool) {
 					return false
 				}
 			case *syntax.ParamExp:
-				if !quoted || !variable.MatchString(source) {
+				if !quoted || !azureReference.MatchString(source) {
 					return false
 				}
 				text.WriteString("$" + p.Param.Value)
