@@ -79,11 +79,11 @@ func azureProblems(dir string) (problems []string) {
 		main := func(t AzureTrigger) bool { return !t.None && slices.Equal(t.Branches, []string{"main"}) }
 		is := func(b *bool, value bool) bool { return b != nil && *b == value }
 		switch {
-		case effects && !(main(p.Trigger) && is(p.Trigger.Batch, false) && p.PR.None):
+		case effects && (!main(p.Trigger) || !is(p.Trigger.Batch, false) || !p.PR.None):
 			add("is started by something else than each push to main")
 		case effects && p.LockBehavior != "sequential":
 			add("cancels whoever waits: lockBehavior %q", p.LockBehavior)
-		case !effects && !(p.Trigger.None && main(p.PR) && is(p.PR.AutoCancel, false)):
+		case !effects && (!p.Trigger.None || !main(p.PR) || !is(p.PR.AutoCancel, false)):
 			add("is started by something else than each pull request to main")
 		}
 	}
