@@ -1,4 +1,4 @@
-//go:build e2e && azure && wrappers
+//go:build e2e && wrappers
 
 package e2e
 
