@@ -105,6 +105,8 @@ func AzurePipelines(dir string) ([]AzurePipeline, error) {
 type azureReader struct {
 	dir   string
 	files map[*yaml.Node]string
+	// within are the templates that are being put in.
+	within []string
 }
 
 func (r *azureReader) load(file string) (*yaml.Node, error) {

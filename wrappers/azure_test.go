@@ -279,6 +279,9 @@ func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
 		"logic in a value":             {plan, "azureSubscription: ${{ parameters.serviceConnection }}", "azureSubscription: ${{ coalesce(parameters.serviceConnection, 'x') }}", "is logic"},
 		"an unknown parameter":         {plan, "${{ parameters.serviceConnection }}", "${{ parameters.connection }}", "is no parameter"},
 		"a parameter of nobody":        {"checks.yml", "{app: hello}", "{app: hello, env: dev}", "has parameters that templates/check.yml does not know"},
+		"a template of itself":         {"templates/dagger.yml", "steps:\n", "steps:\n- template: dagger.yml\n", "templates/dagger.yml is a template of itself"},
+		"a template that is missing":   {"templates/plan.yml", "template: dagger.yml", "template: ../../dagger.yml", "no such file"},
+		"a template of another list":   {"templates/plan.yml", "template: dagger.yml", "template: plan.yml", "plan.yml is a template of itself"},
 		"a parameter that is missing":  {"checks.yml", "{app: hello}", "{}", "has no string for parameter app"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -68,6 +69,10 @@ func (r *azureReader) templates(list *yaml.Node, file, name string) error {
 			return err
 		}
 		other := path.Join(path.Dir(file), use.Template)
+		if slices.Contains(r.within, other) {
+			return fmt.Errorf("%s:%d: %s is a template of itself", file, item.Line, other)
+		}
+		r.within = append(r.within, other)
 		root, err := r.load(other)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", file, item.Line, err)
@@ -104,6 +109,7 @@ func (r *azureReader) templates(list *yaml.Node, file, name string) error {
 		if err := r.templates(content, other, name); err != nil {
 			return err
 		}
+		r.within = r.within[:len(r.within)-1]
 		all = append(all, content.Content...)
 	}
 	list.Content = all
