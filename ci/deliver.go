@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"slipway/ci/internal/dagger"
+
+	"slipway/ci/receipt"
 )
 
 // Deliver is the whole journey in one call: build, scan, publish, sign, plan,
@@ -63,19 +65,20 @@ func (s *Slipway) Deliver(
 	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx, env); return }); err != nil {
 		return nil, err
 	}
-	changes := "no changes"
+	changes := receipt.PlanUnchanged
 	if checked.Plan.Changes {
 		if err := ran.time("apply", func() error { _, err := checked.Apply(ctx); return err }); err != nil {
 			return nil, err
 		}
-		changes = "applied"
+		changes = receipt.PlanApplied
 	}
 	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true, Ran: ran})
 	if err != nil {
 		return nil, err
 	}
 	release.Tree, release.Verdict = scanned.Image.Tree, published.Verdict
-	release.Plan, release.PlanProgram, release.PlanChanges = checked.Sha256, checked.Plan.Program, changes
+	release.Plan, release.PlanCode = checked.Sha256, checked.Plan.Code
+	release.PlanProgram, release.PlanChanges = checked.Plan.Program, changes
 	if s.Kubeconfig == nil {
 		return release.Receipt(), nil
 	}

@@ -124,7 +124,7 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 	}
 	p := planned.Binding.Program
 	return &Plan{
-		Sha256: planned.Binding.PlanSha256, Program: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Sha256), Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
+		Sha256: planned.Binding.PlanSha256, Code: planned.Binding.CodeSha256, Program: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Sha256), Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
 	}, nil
 }
 
@@ -132,6 +132,7 @@ type planResult struct {
 	Summary json.RawMessage `json:"summary"`
 	Binding struct {
 		PlanSha256 string `json:"planSha256"`
+		CodeSha256 string `json:"codeSha256"`
 		Program    struct {
 			Name    string `json:"name"`
 			Version string `json:"version"`
@@ -151,6 +152,8 @@ type Plan struct {
 	Changes bool
 	// Summary of the plan, as JSON: counts, and one entry a resource.
 	Summary string
+	// +private
+	Code string
 	// +private
 	Infra *Infra
 	// +private
@@ -205,13 +208,15 @@ func (p *Plan) Check(
 	if decided.Checked.PlanSha256 != p.Sha256 {
 		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSha256)
 	}
-	return &CheckedPlan{Sha256: p.Sha256, Plan: p, Out: checked}, nil
+	return &CheckedPlan{Sha256: p.Sha256, Summary: p.Summary, Plan: p, Out: checked}, nil
 }
 
 // CheckedPlan is a plan that may be applied.
 type CheckedPlan struct {
 	// Sha256 of the saved plan file.
 	Sha256 string
+	// Summary of the plan, as JSON: counts, and one entry a resource.
+	Summary string
 	// +private
 	Plan *Plan
 	// +private

@@ -116,7 +116,7 @@ func (r *Receipt) document() (*receipt.Document, error) {
 		d.Source = &receipt.Source{Commit: commit, Tree: r.SourceTree, Dirty: dirty, Uncommitted: r.Uncommitted}
 	}
 	if r.Plan != "" {
-		d.Plan = &receipt.Plan{SHA256: r.Plan, Program: r.PlanProgram, Changes: r.PlanChanges}
+		d.Plan = &receipt.Plan{SHA256: r.Plan, Code: release.PlanCode, Program: r.PlanProgram, Changes: r.PlanChanges}
 	}
 	if r.Health != "" {
 		d.Live = &receipt.Live{SyncedRevision: r.SyncedRevision, Health: r.Health, HealthyAt: r.HealthyAt}

@@ -49,6 +49,8 @@ type Release struct {
 	// +private
 	Plan string
 	// +private
+	PlanCode string
+	// +private
 	PlanProgram string
 	// +private
 	PlanChanges string

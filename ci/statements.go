@@ -34,8 +34,9 @@ var runners = map[Runner]evidence.Runner{
 	Local: evidence.RunnerLocal, GithubActions: evidence.RunnerGitHub, AzureDevops: evidence.RunnerAzure,
 }
 
-// WithRunner says what the pipeline runs on, for the provenance of what it
-// builds. It raises no level by itself: whoever holds the key could say so.
+// WithRunner says what the pipeline runs on, for the provenance of what it builds.
+// Where a rule of slipway.yaml names runners, that counts only if the pipeline signs
+// as an identity of that runner's job (with-identity): whoever holds a key could say so.
 //
 // Example: dagger call with-runner --kind GITHUB_ACTIONS --invocation https://github.com/acme/platform/actions/runs/1 deliver --app hello --env dev
 //

@@ -196,7 +196,7 @@ func (l *LiveRelease) Receipt() *Receipt {
 
 // healthType is the predicate type of the attestation that an image was healthy
 // in an environment.
-const healthType = "https://slipway.dev/attestations/health/v1"
+const healthType = receipt.HealthType
 
 // health is that attestation's predicate.
 type health struct {

@@ -1,4 +1,4 @@
-//go:build e2e && azure
+//go:build e2e && (azure || wrappers)
 
 package e2e
 

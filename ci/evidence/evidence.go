@@ -26,6 +26,8 @@ type Statement struct {
 	Predicate     json.RawMessage `json:"predicate"`
 	// Referrer is the digest of the manifest that holds it.
 	Referrer string `json:"referrer"`
+	// Signer is who signed it; nil where a key did.
+	Signer *Signer `json:"signer,omitempty"`
 }
 
 // File is a statement to sign, in the form that the sign module reads.

@@ -208,12 +208,12 @@ func (in Input) builtFrom(trees []Descriptor) bool {
 }
 
 // provenances are those of Slipway's build type.
-func (in Input) provenances() []Provenance {
-	var all []Provenance
+func (in Input) provenances() []attestedBuild {
+	var all []attestedBuild
 	for _, s := range of(in.Statements, ProvenanceType) {
 		var p Provenance
 		if json.Unmarshal(s.Predicate, &p) == nil && p.BuildDefinition.BuildType == BuildType {
-			all = append(all, p)
+			all = append(all, attestedBuild{p, s.Signer})
 		}
 	}
 	return all
@@ -222,9 +222,9 @@ func (in Input) provenances() []Provenance {
 func (in Input) provenance(rule Rule) (finding, time.Time) {
 	reason, mend := "no provenance of build type "+BuildType+" is attested", rebuild
 	for _, p := range in.provenances() {
-		builder := p.RunDetails.Builder.ID
-		if len(rule.Runners) > 0 && !slices.ContainsFunc(rule.Runners, func(r Runner) bool { return r.Builder() == builder }) {
-			reason, mend = "it was built by "+builder, fmt.Sprintf("build it on one of %v", rule.Runners)
+		builder, other, away := p.builder(rule.Runners)
+		if other != "" {
+			reason, mend = other, away
 			continue
 		}
 		source, ok := p.source()

@@ -48,7 +48,8 @@ type Rule struct {
 	From string `yaml:"from" json:"from,omitempty"`
 	// MaxAge is how old the scan and its database may be, for scan.
 	MaxAge time.Duration `yaml:"maxAge" json:"maxAge,omitempty"`
-	// Runners that may have built the image, for provenance; any when empty.
+	// Runners that may have built the image, for provenance; any when empty. All but
+	// local count only where an identity of that runner has signed the provenance.
 	Runners []Runner `yaml:"runners" json:"runners,omitempty"`
 	// Committed refuses what was built with uncommitted changes, for provenance.
 	Committed bool `yaml:"committed" json:"committed,omitempty"`

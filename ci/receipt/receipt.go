@@ -123,6 +123,9 @@ type Decision struct {
 type Plan struct {
 	// SHA256 is sha256:<hex> of the plan.
 	SHA256 string `json:"sha256"`
+	// Code is sha256:<hex> of what was planned, with the environment's variables.
+	// Receipts from before it was kept have none.
+	Code string `json:"code,omitempty"`
 	// Program made it: Terraform or OpenTofu, its version, the sha256 of the executable.
 	Program string `json:"program,omitempty"`
 	// Changes says in a few words what it changed.

@@ -81,6 +81,7 @@ func (d *Document) Text() string {
 	if p := d.Plan; p != nil {
 		t.head("infrastructure")
 		t.line("plan", p.SHA256)
+		t.line("of code", p.Code)
 		t.line("made by", p.Program)
 		t.line("", p.Changes)
 	}

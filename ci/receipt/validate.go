@@ -184,10 +184,16 @@ func (d *Document) decision() error {
 }
 
 func (d *Document) plan() error {
-	if d.Plan == nil {
+	p := d.Plan
+	if p == nil {
 		return nil
 	}
-	return step.Digest(stage, "plan.sha256", d.Plan.SHA256)
+	if p.Code != "" {
+		if err := step.Digest(stage, "plan.code", p.Code); err != nil {
+			return err
+		}
+	}
+	return step.Digest(stage, "plan.sha256", p.SHA256)
 }
 
 func (d *Document) gitops() error {
