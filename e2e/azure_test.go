@@ -232,7 +232,7 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 		// The provider asks for the administrator's password then, which is not for all.
 		require.True(t, c.Change(azureCluster, "properties.disableLocalAccounts", false))
 		_, err := c.infra(changed, planning, "drift", "text")
-		refused(t, err, "drift: refused by policy: ", "listClusterAdminCredential", "Azure Kubernetes Service Cluster Admin Role")
+		refused(t, err, "drift: bad input: ", "listClusterAdminCredential", "Azure Kubernetes Service Cluster Admin Role")
 		require.True(t, c.Change(azureCluster, "properties.disableLocalAccounts", true))
 	})
 

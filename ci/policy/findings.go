@@ -65,6 +65,8 @@ type Misconfiguration struct {
 	Severity Severity `json:"severity"`
 	Title    string   `json:"title,omitempty"`
 	Resource string   `json:"resource,omitempty"`
+	// Resolution is how the check's authors mend it.
+	Resolution string `json:"resolution,omitempty"`
 }
 
 // ImageInfo is the image of one platform.

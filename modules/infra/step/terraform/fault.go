@@ -78,17 +78,17 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 		}
 	}
 	for _, d := range errs {
-		if f := azureFault(stage, command, d); f != nil {
+		if f := azureFault(stage, command, at(d, what), d.Summary+" "+d.Detail); f != nil {
 			f.Details = details
 			return f.Because(err)
 		}
 	}
 	// What points at code but at no resource is an error of the code or its
 	// variables; a resource's error is mostly its provider's.
-	code := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
+	code := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
 	resource := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Address != "" })
-	if command != "apply" && code >= 0 && !resource {
-		return step.Input(stage, at(errs[code], what), summary(errs[code]), "mend the code or its variables", details...).Because(err)
+	if command != "apply" && code && !resource {
+		return codeFault(stage, what, errs).Because(err)
 	}
 	mend := "see the reason, then try again"
 	if command == "apply" {
@@ -102,7 +102,7 @@ func validateFault(stage string, all []tfjson.Diagnostic) error {
 	if len(errs) == 0 {
 		return step.Input(stage, "terraform validate", "the code is not valid", "run terraform validate on it")
 	}
-	return step.Input(stage, at(errs[0], "terraform validate"), summary(errs[0]), "mend the code", lines(errs)...)
+	return codeFault(stage, "terraform validate", errs)
 }
 
 func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err error) error {

@@ -329,8 +329,7 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		return "", 0, ctx.Err()
 	}
 	if err != nil {
-		return "", 0, step.Infrastructure(t.o.Stage, "state", "can't be read: "+lastLine(err.Error()),
-			"see that the state backend runs, then try again").Because(err)
+		return "", 0, t.unread("state", err)
 	}
 	if text == "" {
 		return "", 0, nil
@@ -343,6 +342,15 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		return "", 0, step.Infrastructure(t.o.Stage, "state", "is not a Terraform state", "restore the state from a backup")
 	}
 	return doc.Lineage, *doc.Serial, nil
+}
+
+// unread is a fault about something in the state that a command which tells nothing
+// in JSON could not read.
+func (t *Terraform) unread(what string, err error) error {
+	if f := azureFault(t.o.Stage, "read", what, err.Error()); f != nil {
+		return f.Because(err)
+	}
+	return step.Infrastructure(t.o.Stage, what, "can't be read: "+lastLine(err.Error()), "see that the state backend runs, then try again").Because(err)
 }
 
 // Kind is what a plan is made to find out.
@@ -439,6 +447,9 @@ func (t *Terraform) Unlock(ctx context.Context, id string) error {
 	case noLock.MatchString(text):
 		return step.Policy(t.o.Stage, what, "is not held", "there is nothing to give back: plan again").Because(err)
 	}
+	if f := azureFault(t.o.Stage, "unlock", what, err.Error()); f != nil {
+		return f.Because(err)
+	}
 	return step.Infrastructure(t.o.Stage, what, "can't be given back: "+lastLine(err.Error()),
 		"see that the state backend runs, then try again").Because(err)
 }
@@ -459,8 +470,7 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, step.Infrastructure(t.o.Stage, "outputs", "can't be read: "+lastLine(err.Error()),
-			"see that the state backend runs, then read the outputs again").Because(err)
+		return nil, t.unread("outputs", err)
 	}
 	outputs := make(map[string]Output, len(all))
 	for name, o := range all {

@@ -110,7 +110,7 @@ func (d *Document) add(part Part) error {
 			}
 			d.Misconfigurations = append(d.Misconfigurations, Misconfiguration{
 				ID: m.ID, File: target, Line: m.CauseMetadata.StartLine, Severity: severity(m.Severity),
-				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource})
+				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource, Resolution: line(m.Resolution)})
 		}
 	}
 	switch {
