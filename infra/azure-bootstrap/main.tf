@@ -1,37 +1,25 @@
 # What has to be there before there is a state: the account that keeps states.
 
-locals {
-  name = "${var.name}-${var.environment}-state"
-  tags = merge(var.tags, {
-    "managed-by"  = "terraform"
-    "environment" = var.environment
-  })
-}
+module "base" {
+  source = "../modules/base"
 
-resource "azurerm_resource_group" "this" {
-  name     = local.name
-  location = var.location
-  tags     = local.tags
-}
-
-module "logs" {
-  source = "../modules/logs"
-
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
-  tags                = local.tags
+  environment       = var.environment
+  name              = var.name
+  part              = "state"
+  location          = var.location
+  authorized_ranges = var.authorized_ranges
+  tags              = var.tags
 }
 
 module "state" {
   source = "../modules/state"
 
-  name                = replace(local.name, "-", "")
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = module.base.plain
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   replication         = var.replication
-  authorized_ranges   = var.authorized_ranges
+  authorized_ranges   = module.base.authorized_ranges
   writers             = var.writers
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }

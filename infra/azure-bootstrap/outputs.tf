@@ -2,7 +2,7 @@ output "state" {
   description = "slipway.yaml: infra.state."
   value = {
     type           = "azurerm"
-    resourceGroup  = azurerm_resource_group.this.name
+    resourceGroup  = module.base.resource_group_name
     storageAccount = module.state.account
     container      = module.state.container
   }

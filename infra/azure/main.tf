@@ -3,14 +3,6 @@
 # pipeline. No one of them has a password.
 
 locals {
-  name = "${var.name}-${var.environment}"
-  # Where dashes are not allowed.
-  plain = replace(local.name, "-", "")
-  tags = merge(var.tags, {
-    "managed-by"  = "terraform"
-    "environment" = var.environment
-  })
-
   own          = var.shared == null
   registry_id  = local.own ? module.registry[0].id : var.shared.registry_id
   login_server = local.own ? module.registry[0].login_server : var.shared.login_server
@@ -18,7 +10,7 @@ locals {
   key_id       = local.own ? module.vault[0].signing_key_id : var.shared.key_id
   key          = local.own ? module.vault[0].signing_key : var.shared.key
 
-  group = azurerm_resource_group.this.id
+  group = module.base.resource_group_id
 
   # Repositories by the beginning of their name, in the registry's own terms.
   # https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions
@@ -101,83 +93,78 @@ locals {
   }
 }
 
-resource "azurerm_resource_group" "this" {
-  name     = local.name
-  location = var.location
-  tags     = local.tags
-}
+module "base" {
+  source = "../modules/base"
 
-module "logs" {
-  source = "../modules/logs"
-
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
-  tags                = local.tags
+  environment       = var.environment
+  name              = var.name
+  location          = var.location
+  authorized_ranges = var.authorized_ranges
+  tags              = var.tags
 }
 
 module "network" {
   source = "../modules/network"
 
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = module.base.name
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   address_space       = var.address_space
-  tags                = local.tags
+  tags                = module.base.tags
 }
 
 module "cluster" {
   source = "../modules/cluster"
 
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = module.base.name
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   tenant_id           = var.tenant_id
   admin_group_ids     = var.admin_group_ids
   kubernetes_version  = var.kubernetes_version
   api_server          = var.api_server
   subnet_id           = module.network.nodes_subnet_id
   nodes               = var.nodes
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "registry" {
   source = "../modules/registry"
   count  = local.own ? 1 : 0
 
-  name                = "${local.plain}acr"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
-  authorized_ranges   = var.authorized_ranges
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  name                = "${module.base.plain}acr"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
+  authorized_ranges   = module.base.authorized_ranges
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "vault" {
   source = "../modules/vault"
   count  = local.own ? 1 : 0
 
-  name                = "${local.name}-kv"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = "${module.base.name}-kv"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   tenant_id           = var.tenant_id
-  authorized_ranges   = var.authorized_ranges
+  authorized_ranges   = module.base.authorized_ranges
   signing_key         = var.signing_key
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "identity" {
   source   = "../modules/identity"
   for_each = local.roles
 
-  name                = "${local.name}-${each.key}"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = "${module.base.name}-${each.key}"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   federated           = lookup(var.federated, each.key, {})
   roles               = each.value
-  tags                = local.tags
+  tags                = module.base.tags
 }
 
 # The nodes pull what the pipeline pushed, and nothing else.

@@ -8,7 +8,7 @@ output "cluster" {
   value = {
     server         = module.cluster.server
     name           = module.cluster.name
-    resource_group = azurerm_resource_group.this.name
+    resource_group = module.base.resource_group_name
     oidc_issuer    = module.cluster.oidc_issuer_url
   }
 }

@@ -38,13 +38,3 @@ run "writer_by_name" {
 
   expect_failures = [var.writers]
 }
-
-run "whole_world" {
-  command = plan
-
-  variables {
-    authorized_ranges = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.authorized_ranges]
-}

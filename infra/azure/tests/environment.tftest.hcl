@@ -123,26 +123,6 @@ run "tenant_by_name" {
   expect_failures = [var.tenant_id]
 }
 
-run "long_environment" {
-  command = plan
-
-  variables {
-    environment = "production-europe"
-  }
-
-  expect_failures = [var.environment]
-}
-
-run "whole_world" {
-  command = plan
-
-  variables {
-    authorized_ranges = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.authorized_ranges]
-}
-
 run "another_registrys_key" {
   command = plan
 
