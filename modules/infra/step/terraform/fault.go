@@ -26,10 +26,11 @@ var (
 	}
 	providerSummaries = []string{
 		"Failed to query available provider packages",
+		"Failed to resolve provider packages", // OpenTofu
 		"Inconsistent dependency lock file",
-		"Provider dependency changes detected",
 		"Provider requirements cannot be satisfied by locked dependencies",
 		"Failed to install provider",
+		"Incompatible provider version",
 	}
 )
 
@@ -111,10 +112,8 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 	if i < 0 {
 		return fault(stage, "init", all, err)
 	}
-	// Of every platform that somebody works on; linux is the pipeline's.
-	const mend = "run terraform providers lock -platform=linux_amd64 -platform=darwin_arm64 -platform=windows_amd64, and commit " + lockFile
 	if !locked {
-		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", mend, lines(errs)...).Because(err)
+		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", lockMend, lines(errs)...).Because(err)
 	}
 	aboutLock := strings.Contains(errs[i].Detail, "locked provider") || strings.Contains(errs[i].Detail, "checksums")
 	if strings.HasPrefix(errs[i].Summary, "Failed to ") && !aboutLock {
@@ -124,7 +123,7 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 		}
 		return step.Infrastructure(stage, "terraform init", errs[i].Summary, "see that the provider registry can be reached, then try again", lines(errs)...).Because(err)
 	}
-	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", mend, lines(errs)...).Because(err)
+	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", lockMend, lines(errs)...).Because(err)
 }
 
 // heldBy is the diagnostic text that tells who holds the state's lock; empty

@@ -39,6 +39,9 @@ var mends = []struct {
 
 // mend is what to do about one error of the code.
 func mend(d tfjson.Diagnostic) string {
+	if d.Range != nil && d.Range.Filename == lockFile {
+		return lockMend
+	}
 	text := oneLine(d.Summary)
 	if d.Detail != "" {
 		text += ": " + oneLine(d.Detail)
