@@ -42,6 +42,12 @@ variable "writers" {
   }
 }
 
+variable "founder" {
+  description = "Whose tokens are taken for the identity that makes environments for the first time: issuer and subject, as the CI system states them. Null once they are there."
+  type        = object({ issuer = string, subject = string })
+  default     = null
+}
+
 variable "tags" {
   description = "Further tags of every resource."
   type        = map(string)
