@@ -39,6 +39,7 @@ locals {
     "Network Contributor"                        = "4d97b98b-1d4f-4787-a291-c67834d212e7"
     "Key Vault Reader"                           = "21090545-7ca7-4776-b22c-e363652d74d2"
     "Key Vault Crypto User"                      = "12338af0-0e69-4776-bea7-57ae8d297424"
+    "Key Vault Secrets User"                     = "4633458b-17de-408a-b874-0445c86b69e6"
     "Container Registry Repository Reader"       = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
     "Container Registry Repository Writer"       = "2a1e307c-b015-4ebd-883e-5b7698a07328"
     "Azure Kubernetes Service Cluster User Role" = "4abbcc35-e782-43d8-92c5-2d3f1bd2253f"
@@ -165,6 +166,22 @@ module "identity" {
   federated           = lookup(var.federated, each.key, {})
   roles               = each.value
   tags                = module.base.tags
+}
+
+# Pods that are somebody in Azure, by the tokens of the cluster's own issuer.
+module "workload" {
+  source   = "../modules/identity"
+  for_each = var.workloads
+
+  name                = "${module.base.name}-${each.key}"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
+  federated           = { cluster = { issuer = module.cluster.oidc_issuer_url, subject = "system:serviceaccount:${each.value.service_account}" } }
+  roles = merge(
+    each.value.pulls ? { pull = { role = "Container Registry Repository Reader", scope = local.registry_id, condition = local.repositories } } : {},
+    { for name, id in each.value.vaults : name => { role = "Key Vault Secrets User", scope = id } },
+  )
+  tags = module.base.tags
 }
 
 # The nodes pull what the pipeline pushed, and nothing else.

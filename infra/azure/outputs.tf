@@ -28,6 +28,11 @@ output "identities" {
   value       = { for purpose, identity in module.identity : purpose => identity.client_id }
 }
 
+output "workloads" {
+  description = "Client IDs of the pods' identities: gitops/platform/azure/values."
+  value       = { for name, identity in module.workload : name => identity.client_id }
+}
+
 output "principals" {
   description = "Each purpose's object ID: the state's writers are plan and apply."
   value       = { for purpose, identity in module.identity : purpose => identity.principal_id }

@@ -143,6 +143,41 @@ variable "federated" {
   }
 }
 
+variable "workloads" {
+  description = <<-E
+    Pods that have an identity, each under a name: their service account, as
+    namespace:name; whether they read the repositories of images; and the IDs of the
+    vaults whose secrets they read, each under a name. The signing key's is none of them.
+  E
+  type = map(object({
+    service_account = string
+    pulls           = optional(bool, false)
+    vaults          = optional(map(string), {})
+  }))
+  default = {
+    argocd         = { service_account = "argocd:argocd-repo-server" }
+    argocd-secrets = { service_account = "argocd:argocd-redis" }
+    kyverno        = { service_account = "kyverno:kyverno-admission-controller", pulls = true }
+    gateway        = { service_account = "gateway:gateway" }
+  }
+  nullable = false
+
+  validation {
+    condition     = length(setintersection(keys(var.workloads), ["plan", "apply", "publish", "release"])) == 0
+    error_message = "The names plan, apply, publish and release are the pipeline's."
+  }
+
+  validation {
+    condition     = alltrue([for w in values(var.workloads) : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", w.service_account))])
+    error_message = "Each service account must be namespace:name, exactly."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for w in values(var.workloads) : [for id in values(w.vaults) : can(regex("^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\\.KeyVault/vaults/[^/]+$", id)) && !endswith(id, "/${var.name}-${var.environment}-kv")]]))
+    error_message = "Each vault must be the ID of one, and not of the signing key's."
+  }
+}
+
 variable "tags" {
   description = "Further tags of every resource."
   type        = map(string)

@@ -103,6 +103,52 @@ run "one_subject_for_two_purposes" {
   expect_failures = [var.federated]
 }
 
+run "pods" {
+  command = plan
+
+  variables {
+    workloads = {
+      kyverno = { service_account = "kyverno:kyverno-admission-controller", pulls = true }
+      hello   = { service_account = "hello-production-azure:hello", vaults = { own = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/hello/providers/Microsoft.KeyVault/vaults/hello-secrets" } }
+    }
+  }
+
+  assert {
+    condition     = keys(module.workload) == ["hello", "kyverno"]
+    error_message = "Each pod that is named has an identity, and no other."
+  }
+}
+
+run "pods_of_the_pipeline" {
+  command = plan
+
+  variables {
+    workloads = { publish = { service_account = "hello:hello" } }
+  }
+
+  expect_failures = [var.workloads]
+}
+
+run "pods_of_every_namespace" {
+  command = plan
+
+  variables {
+    workloads = { hello = { service_account = "*:hello" } }
+  }
+
+  expect_failures = [var.workloads]
+}
+
+run "pods_that_read_beside_the_key" {
+  command = plan
+
+  variables {
+    workloads = { hello = { service_account = "hello:hello", vaults = { own = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.KeyVault/vaults/acme-dev-kv" } } }
+  }
+
+  expect_failures = [var.workloads]
+}
+
 run "unknown_purpose" {
   command = plan
 
