@@ -67,14 +67,17 @@ locals {
     )
   E
 
-  roles = {
-    plan = {
-      group = { role = "Reader", scope = local.group }
-      vault = { role = "Key Vault Reader", scope = local.vault_id }
-      # The provider reads the cluster's kubeconfig, which here is nobody's: it only
-      # says where to sign in.
-      cluster = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
-    }
+  # Who plans, and who releases: a release looks for drift.
+  look = {
+    group = { role = "Reader", scope = local.group }
+    vault = { role = "Key Vault Reader", scope = local.vault_id }
+    # The provider reads the cluster's kubeconfig, which here is nobody's: it only
+    # says where to sign in.
+    cluster = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
+  }
+
+  apart = {
+    plan = local.look
     apply = merge(
       {
         group = { role = "Contributor", scope = local.group }
@@ -86,12 +89,16 @@ locals {
       push = { role = "Container Registry Repository Writer", scope = local.registry_id, condition = local.repositories }
       sign = { role = "Key Vault Crypto User", scope = local.key_id }
     }
-    release = {
+    release = merge(local.look, {
       pull    = { role = "Container Registry Repository Reader", scope = local.registry_id, condition = local.repositories }
-      sign_in = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
       observe = { role = "Azure Kubernetes Service RBAC Reader", scope = module.cluster.id }
-    }
+    })
   }
+  # One job that does all of it has one identity, where somebody is trusted so far.
+  roles = merge(local.apart, {
+    for purpose in ["deliver"] : purpose => merge(local.apart.release, local.apart.publish, local.apart.apply)
+    if contains(keys(var.federated), purpose)
+  })
 }
 
 module "base" {

@@ -122,8 +122,8 @@ variable "shared" {
 
 variable "federated" {
   description = <<-E
-    Whose tokens are taken, for each purpose: plan, apply, publish and release. Under a
-    name each, issuer and subject as the CI system states them. GitHub's are
+    Whose tokens are taken, for each purpose: plan, apply, publish and release, or
+    deliver for the last three in one call. Under a name each, issuer and subject as the CI system states them. GitHub's are
     https://token.actions.githubusercontent.com and repo:<owner>/<repository>:environment:<environment>;
     Azure DevOps' are copied from the service connection.
   E
@@ -131,8 +131,8 @@ variable "federated" {
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.federated), ["plan", "apply", "publish", "release"])) == 0
-    error_message = "The purposes are plan, apply, publish and release."
+    condition     = length(setsubtract(keys(var.federated), ["plan", "apply", "publish", "release", "deliver"])) == 0
+    error_message = "The purposes are plan, apply, publish, release and deliver."
   }
 
   validation {
@@ -163,8 +163,8 @@ variable "workloads" {
   nullable = false
 
   validation {
-    condition     = length(setintersection(keys(var.workloads), ["plan", "apply", "publish", "release"])) == 0
-    error_message = "The names plan, apply, publish and release are the pipeline's."
+    condition     = length(setintersection(keys(var.workloads), ["plan", "apply", "publish", "release", "deliver"])) == 0
+    error_message = "The names plan, apply, publish, release and deliver are the pipeline's."
   }
 
   validation {

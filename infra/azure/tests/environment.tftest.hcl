@@ -90,6 +90,33 @@ run "least_roles" {
   }
 }
 
+run "one_call" {
+  command = plan
+
+  variables {
+    federated = {
+      deliver = { github = { issuer = "https://token.actions.githubusercontent.com", subject = "repo:acme/platform:environment:dev" } }
+    }
+  }
+
+  assert {
+    condition = [for r in values(local.roles.deliver) : r.role] == [
+      "Azure Kubernetes Service Cluster User Role", "Contributor", "Azure Kubernetes Service RBAC Reader", "Container Registry Repository Reader",
+      "Container Registry Repository Writer", "Role Based Access Control Administrator", "Key Vault Crypto User", "Key Vault Crypto Officer",
+    ]
+    error_message = "One job that does all of it may do all of it, and no more."
+  }
+}
+
+run "each_apart" {
+  command = plan
+
+  assert {
+    condition     = keys(module.identity) == ["apply", "plan", "publish", "release"]
+    error_message = "Nobody has it all unless it is said."
+  }
+}
+
 run "one_subject_for_two_purposes" {
   command = plan
 
