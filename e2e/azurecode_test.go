@@ -47,10 +47,11 @@ func TestAzureClusterOfATutorialIsRefusedWithEachMend(t *testing.T) {
 
 	// Now it can be planned, and must not be applied.
 	_, err = c.infra(repo(), founding, "plan", "check", "sha-256")
-	refused(t, err, "check: refused by policy: code: has misconfigurations at or above HIGH: 2",
+	refused(t, err, "check: refused by policy: code: has misconfigurations at or above HIGH: 3",
 		"main.tf:3: CRITICAL AZU-0041: ", "; mend: Limit the access to the API server to a limited IP range",
-		"HIGH AZU-0042: ", "; mend: Enable RBAC")
-	code = mended(t, code, "  identity {", "  role_based_access_control_enabled = true\n\n  api_server_access_profile {\n    authorized_ip_ranges = [\"203.0.113.0/28\"]\n  }\n\n  identity {")
+		"HIGH AZU-0042: ", "; mend: Enable RBAC", "HIGH AZU-0043: ", "; mend: Configure a network policy")
+	code = mended(t, code, "  identity {", "  role_based_access_control_enabled = true\n\n  api_server_access_profile {\n    authorized_ip_ranges = [\"203.0.113.0/28\"]\n  }\n\n"+
+		"  network_profile {\n    network_plugin = \"azure\"\n    network_policy = \"calico\"\n  }\n\n  identity {")
 
 	out, err := c.infra(repo(), founding, "plan", "check", "sha-256")
 	require.NoError(t, err)
