@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,15 +32,19 @@ var azurerm = flag.String("azurerm", "", "folder that azurerm-provider of module
 // azureProviders is a mirror with the real provider, as infra/azure locks it.
 func azureProviders(t *testing.T) string {
 	t.Helper()
-	if *azurerm == "" {
-		*azurerm = shared.file("azurerm")
-		_, err := shared.run(shared.repo, "-m", "modules/sandbox", "call", "azurerm-provider", "export", "--path", *azurerm)
-		require.NoError(t, err)
-	}
-	mirror, err := filepath.Abs(*azurerm)
+	mirror, err := exported()
 	require.NoError(t, err)
 	return mirror
 }
+
+var exported = sync.OnceValues(func() (string, error) {
+	if *azurerm != "" {
+		return filepath.Abs(*azurerm)
+	}
+	mirror := shared.file("azurerm")
+	_, err := shared.run(shared.repo, "-m", "modules/sandbox", "call", "azurerm-provider", "export", "--path", mirror)
+	return mirror, err
+})
 
 const (
 	azureGroup   = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/slipway-dev"
@@ -147,6 +152,7 @@ func onAzure(t *testing.T, spoil map[string]string) string {
 }
 
 func TestAzureFromAnEmptySubscription(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t)
 	repo := onAzure(t, nil)
 	founding := c.as(founder, "founding")

@@ -22,6 +22,7 @@ func mended(t *testing.T, text, old, new string) string {
 // The cluster of e2e/testdata/aks is refused until everything is done that the refusals
 // ask for.
 func TestAzureClusterOfATutorialIsRefusedWithEachMend(t *testing.T) {
+	t.Parallel()
 	c := newCloud(t)
 	founding := c.as(founder, "founding")
 	code := read(t, "testdata/aks/main.tf")

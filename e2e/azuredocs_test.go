@@ -83,6 +83,7 @@ func reason(command string) string {
 
 // Whoever follows the page gets what it says, from an empty subscription on.
 func TestAzureAsDocumented(t *testing.T) {
+	t.Parallel()
 	p := documentation(t)
 	for beginning := range notHere {
 		assert.True(t, slices.ContainsFunc(p.commands, func(c string) bool { return strings.HasPrefix(c, beginning) }), "the page has no command %s", beginning)
