@@ -28,6 +28,7 @@ type versions struct {
 	} `yaml:"toolchain"`
 	Dagger  string                       `yaml:"dagger"`
 	Modules map[string]map[string]string `yaml:"modules"`
+	NPM     map[string]map[string]string `yaml:"npm"`
 	System  map[string]string            `yaml:"system"`
 }
 
@@ -61,6 +62,28 @@ func TestEveryListedVersionIsTheOneInGoMod(t *testing.T) {
 				assert.Equal(t, version, pinned[path], path)
 			}
 		})
+	}
+}
+
+// A lock names no registry: packages come from the machine's own, and are what they are
+// by their hashes.
+func TestEveryListedPackageIsLocked(t *testing.T) {
+	for folder, packages := range readVersions(t).NPM {
+		var lock struct {
+			Packages map[string]struct {
+				Version, Integrity, Resolved string
+				Link                         bool
+				Dependencies                 map[string]string
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(readFile(t, filepath.Join(folder, "package-lock.json"))), &lock))
+		assert.Equal(t, packages, lock.Packages[""].Dependencies, folder)
+		delete(lock.Packages, "")
+		require.NotEmpty(t, lock.Packages)
+		for name, p := range lock.Packages {
+			assert.True(t, strings.HasPrefix(p.Integrity, "sha512-") && !p.Link, "%s: %s has no hash", folder, name)
+			assert.Empty(t, p.Resolved, "%s: %s", folder, name)
+		}
 	}
 }
 

@@ -303,13 +303,14 @@ func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory,
 		File     string        `json:"file"`
 		Line     int           `json:"line"`
 		Title    string        `json:"title"`
+		Mend     string        `json:"mend,omitempty"`
 	}
 	list := make([]finding, 0, len(left))
 	for _, f := range left {
-		list = append(list, finding{f.ID, f.Severity, f.File, f.Line, f.Title})
+		list = append(list, finding{f.ID, f.Severity, f.File, f.Line, f.Title, f.Resolution})
 	}
 	for _, f := range found.Secrets {
-		list = append(list, finding{f.Rule, scan.Critical, f.File, f.Line, "secret: " + f.Title})
+		list = append(list, finding{f.Rule, scan.Critical, f.File, f.Line, "secret: " + f.Title, "take it out of the code and of its history, and replace it"})
 	}
 	data, err := json.Marshal(list)
 	return string(data), err

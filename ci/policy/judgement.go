@@ -106,7 +106,7 @@ func (j *judgement) manifests(found scan.Findings) {
 		j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
 	}
 	for _, f := range found.Misconfigurations {
-		j.finding(j.exceptions, f.ID, f.File, f.Severity, false, fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title))
+		j.finding(j.exceptions, f.ID, f.File, f.Severity, false, step.Detail(fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title), f.Resolution))
 	}
 }
 

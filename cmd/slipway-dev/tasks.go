@@ -67,7 +67,7 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 	case "test interop":
 		return true, testInterop(ctx, launcher)
 	case "test azure":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,azure", "-run=^TestAzure", "./e2e")
+		return true, testAzure(ctx, launcher)
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	case "bench cluster":
@@ -92,6 +92,23 @@ func testLanguages(ctx context.Context, launcher *engine.Launcher) error {
 		return err
 	}
 	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,languages", "-run=^TestLanguage", "./e2e")
+}
+
+// jq reads outputs in the commands of docs/azure.md.
+var jq = engine.Package{Name: "jq", Paths: []string{"/usr/bin/jq"}}
+
+// testAzure tests infra/azure, with states in Azurite, which is npm's.
+func testAzure(ctx context.Context, launcher *engine.Launcher) error {
+	var needed []engine.Package
+	for _, p := range []engine.Package{npm, jq} {
+		if _, err := exec.LookPath(p.Name); err != nil {
+			needed = append(needed, p)
+		}
+	}
+	if err := engine.Install(ctx, launcher.Progress, needed); err != nil {
+		return err
+	}
+	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,azure", "-run=^TestAzure", "./e2e")
 }
 
 // browser shows the receipt's page in its test.

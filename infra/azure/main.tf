@@ -3,14 +3,6 @@
 # pipeline. No one of them has a password.
 
 locals {
-  name = "${var.name}-${var.environment}"
-  # Where dashes are not allowed.
-  plain = replace(local.name, "-", "")
-  tags = merge(var.tags, {
-    "managed-by"  = "terraform"
-    "environment" = var.environment
-  })
-
   own          = var.shared == null
   registry_id  = local.own ? module.registry[0].id : var.shared.registry_id
   login_server = local.own ? module.registry[0].login_server : var.shared.login_server
@@ -18,7 +10,7 @@ locals {
   key_id       = local.own ? module.vault[0].signing_key_id : var.shared.key_id
   key          = local.own ? module.vault[0].signing_key : var.shared.key
 
-  group = azurerm_resource_group.this.id
+  group = module.base.resource_group_id
 
   # Repositories by the beginning of their name, in the registry's own terms.
   # https://learn.microsoft.com/azure/container-registry/container-registry-rbac-abac-repository-permissions
@@ -47,6 +39,7 @@ locals {
     "Network Contributor"                        = "4d97b98b-1d4f-4787-a291-c67834d212e7"
     "Key Vault Reader"                           = "21090545-7ca7-4776-b22c-e363652d74d2"
     "Key Vault Crypto User"                      = "12338af0-0e69-4776-bea7-57ae8d297424"
+    "Key Vault Secrets User"                     = "4633458b-17de-408a-b874-0445c86b69e6"
     "Container Registry Repository Reader"       = "b93aa761-3e63-49ed-ac28-beffa264f7ac"
     "Container Registry Repository Writer"       = "2a1e307c-b015-4ebd-883e-5b7698a07328"
     "Azure Kubernetes Service Cluster User Role" = "4abbcc35-e782-43d8-92c5-2d3f1bd2253f"
@@ -74,14 +67,17 @@ locals {
     )
   E
 
-  roles = {
-    plan = {
-      group = { role = "Reader", scope = local.group }
-      vault = { role = "Key Vault Reader", scope = local.vault_id }
-      # The provider reads the cluster's kubeconfig, which here is nobody's: it only
-      # says where to sign in.
-      cluster = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
-    }
+  # Who plans, and who releases: a release looks for drift.
+  look = {
+    group = { role = "Reader", scope = local.group }
+    vault = { role = "Key Vault Reader", scope = local.vault_id }
+    # The provider reads the cluster's kubeconfig, which here is nobody's: it only
+    # says where to sign in.
+    cluster = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
+  }
+
+  apart = {
+    plan = local.look
     apply = merge(
       {
         group = { role = "Contributor", scope = local.group }
@@ -93,91 +89,106 @@ locals {
       push = { role = "Container Registry Repository Writer", scope = local.registry_id, condition = local.repositories }
       sign = { role = "Key Vault Crypto User", scope = local.key_id }
     }
-    release = {
+    release = merge(local.look, {
       pull    = { role = "Container Registry Repository Reader", scope = local.registry_id, condition = local.repositories }
-      sign_in = { role = "Azure Kubernetes Service Cluster User Role", scope = module.cluster.id }
       observe = { role = "Azure Kubernetes Service RBAC Reader", scope = module.cluster.id }
-    }
+    })
   }
+  # One job that does all of it has one identity, where somebody is trusted so far.
+  roles = merge(local.apart, {
+    for purpose in ["deliver"] : purpose => merge(local.apart.release, local.apart.publish, local.apart.apply)
+    if contains(keys(var.federated), purpose)
+  })
 }
 
-resource "azurerm_resource_group" "this" {
-  name     = local.name
-  location = var.location
-  tags     = local.tags
-}
+module "base" {
+  source = "../modules/base"
 
-module "logs" {
-  source = "../modules/logs"
-
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
-  tags                = local.tags
+  environment       = var.environment
+  name              = var.name
+  location          = var.location
+  authorized_ranges = var.authorized_ranges
+  tags              = var.tags
 }
 
 module "network" {
   source = "../modules/network"
 
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = module.base.name
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   address_space       = var.address_space
-  tags                = local.tags
+  tags                = module.base.tags
 }
 
 module "cluster" {
   source = "../modules/cluster"
 
-  name                = local.name
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = module.base.name
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   tenant_id           = var.tenant_id
   admin_group_ids     = var.admin_group_ids
   kubernetes_version  = var.kubernetes_version
   api_server          = var.api_server
   subnet_id           = module.network.nodes_subnet_id
   nodes               = var.nodes
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "registry" {
   source = "../modules/registry"
   count  = local.own ? 1 : 0
 
-  name                = "${local.plain}acr"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
-  authorized_ranges   = var.authorized_ranges
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  name                = "${module.base.plain}acr"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
+  authorized_ranges   = module.base.authorized_ranges
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "vault" {
   source = "../modules/vault"
   count  = local.own ? 1 : 0
 
-  name                = "${local.name}-kv"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = "${module.base.name}-kv"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   tenant_id           = var.tenant_id
-  authorized_ranges   = var.authorized_ranges
+  authorized_ranges   = module.base.authorized_ranges
   signing_key         = var.signing_key
-  workspace_id        = module.logs.workspace_id
-  tags                = local.tags
+  workspace_id        = module.base.workspace_id
+  tags                = module.base.tags
 }
 
 module "identity" {
   source   = "../modules/identity"
   for_each = local.roles
 
-  name                = "${local.name}-${each.key}"
-  resource_group_name = azurerm_resource_group.this.name
-  location            = var.location
+  name                = "${module.base.name}-${each.key}"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
   federated           = lookup(var.federated, each.key, {})
   roles               = each.value
-  tags                = local.tags
+  tags                = module.base.tags
+}
+
+# Pods that are somebody in Azure, by the tokens of the cluster's own issuer.
+module "workload" {
+  source   = "../modules/identity"
+  for_each = var.workloads
+
+  name                = "${module.base.name}-${each.key}"
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
+  federated           = { cluster = { issuer = module.cluster.oidc_issuer_url, subject = "system:serviceaccount:${each.value.service_account}" } }
+  roles = merge(
+    each.value.pulls ? { pull = { role = "Container Registry Repository Reader", scope = local.registry_id, condition = local.repositories } } : {},
+    { for name, id in each.value.vaults : name => { role = "Key Vault Secrets User", scope = id } },
+  )
+  tags = module.base.tags
 }
 
 # The nodes pull what the pipeline pushed, and nothing else.

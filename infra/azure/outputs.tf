@@ -8,13 +8,13 @@ output "cluster" {
   value = {
     server         = module.cluster.server
     name           = module.cluster.name
-    resource_group = azurerm_resource_group.this.name
+    resource_group = module.base.resource_group_name
     oidc_issuer    = module.cluster.oidc_issuer_url
   }
 }
 
 output "signing_key" {
-  description = "with-managed-key: azurekms:// and this."
+  description = "with-kms-key: azurekms:// and this."
   value       = local.key
 }
 
@@ -26,6 +26,11 @@ output "public_keys" {
 output "identities" {
   description = "Each purpose's client ID: what the CI system asks tokens for."
   value       = { for purpose, identity in module.identity : purpose => identity.client_id }
+}
+
+output "workloads" {
+  description = "Client IDs of the pods' identities: gitops/platform/azure/values."
+  value       = { for name, identity in module.workload : name => identity.client_id }
 }
 
 output "principals" {

@@ -2,33 +2,18 @@ variable "environment" {
   description = "Name of the environment: a part of every name."
   type        = string
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?$", var.environment))
-    error_message = "The environment must be a DNS label of 1 to 12 lower-case letters, digits and dashes."
-  }
 }
 
 variable "name" {
   description = "Name of the platform: the beginning of every name. Those of registry and vault are known to the whole world."
   type        = string
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9]{2,7}$", var.name))
-    error_message = "The name must be 3 to 8 lower-case letters and digits, the first a letter."
-  }
 }
 
 variable "location" {
   description = "The region, as Azure abbreviates it."
   type        = string
   nullable    = false
-
-  validation {
-    condition     = can(regex("^[a-z0-9]{3,30}$", var.location))
-    error_message = "The location must be a region's short name, such as westeurope."
-  }
 }
 
 variable "tenant_id" {
@@ -71,13 +56,6 @@ variable "authorized_ranges" {
   type        = list(string)
   default     = []
   nullable    = false
-
-  validation {
-    condition = alltrue([
-      for range in var.authorized_ranges : can(cidrnetmask(range)) && try(tonumber(split("/", range)[1]) >= 8, false)
-    ])
-    error_message = "Each range must be an IPv4 CIDR range of /8 or narrower, such as 203.0.113.0/28."
-  }
 }
 
 variable "nodes" {
@@ -144,8 +122,8 @@ variable "shared" {
 
 variable "federated" {
   description = <<-E
-    Whose tokens are taken, for each purpose: plan, apply, publish and release. Under a
-    name each, issuer and subject as the CI system states them. GitHub's are
+    Whose tokens are taken, for each purpose: plan, apply, publish and release, or
+    deliver for the last three in one call. Under a name each, issuer and subject as the CI system states them. GitHub's are
     https://token.actions.githubusercontent.com and repo:<owner>/<repository>:environment:<environment>;
     Azure DevOps' are copied from the service connection.
   E
@@ -153,8 +131,8 @@ variable "federated" {
   nullable    = false
 
   validation {
-    condition     = length(setsubtract(keys(var.federated), ["plan", "apply", "publish", "release"])) == 0
-    error_message = "The purposes are plan, apply, publish and release."
+    condition     = length(setsubtract(keys(var.federated), ["plan", "apply", "publish", "release", "deliver"])) == 0
+    error_message = "The purposes are plan, apply, publish, release and deliver."
   }
 
   validation {
@@ -162,6 +140,41 @@ variable "federated" {
     condition = length(distinct(flatten([for f in values(var.federated) : [for c in values(f) : "${c.issuer} ${c.subject}"]]))) == (
     length(flatten([for f in values(var.federated) : [for c in values(f) : "${c.issuer} ${c.subject}"]])))
     error_message = "Each issuer and subject may be of one purpose only."
+  }
+}
+
+variable "workloads" {
+  description = <<-E
+    Pods that have an identity, each under a name: their service account, as
+    namespace:name; whether they read the repositories of images; and the IDs of the
+    vaults whose secrets they read, each under a name. The signing key's is none of them.
+  E
+  type = map(object({
+    service_account = string
+    pulls           = optional(bool, false)
+    vaults          = optional(map(string), {})
+  }))
+  default = {
+    argocd         = { service_account = "argocd:argocd-repo-server" }
+    argocd-secrets = { service_account = "argocd:argocd-redis" }
+    kyverno        = { service_account = "kyverno:kyverno-admission-controller", pulls = true }
+    gateway        = { service_account = "gateway:gateway" }
+  }
+  nullable = false
+
+  validation {
+    condition     = length(setintersection(keys(var.workloads), ["plan", "apply", "publish", "release", "deliver"])) == 0
+    error_message = "The names plan, apply, publish, release and deliver are the pipeline's."
+  }
+
+  validation {
+    condition     = alltrue([for w in values(var.workloads) : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?:[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", w.service_account))])
+    error_message = "Each service account must be namespace:name, exactly."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for w in values(var.workloads) : [for id in values(w.vaults) : can(regex("^/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\\.KeyVault/vaults/[^/]+$", id)) && !endswith(id, "/${var.name}-${var.environment}-kv")]]))
+    error_message = "Each vault must be the ID of one, and not of the signing key's."
   }
 }
 

@@ -7,6 +7,24 @@ mock_provider "azurerm" {
     }
   }
 
+  mock_resource "azurerm_storage_container" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-platform-state/providers/Microsoft.Storage/storageAccounts/acmestate/blobServices/default/containers/tfstate"
+    }
+  }
+
+  mock_resource "azurerm_resource_group" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-platform-state"
+    }
+  }
+
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = {
+      id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-platform-state/providers/Microsoft.ManagedIdentity/userAssignedIdentities/founder"
+    }
+  }
+
   mock_resource "azurerm_log_analytics_workspace" {
     defaults = {
       id = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.OperationalInsights/workspaces/logs"
@@ -29,6 +47,28 @@ run "named" {
   }
 }
 
+run "founded" {
+  command = plan
+
+  assert {
+    condition     = length(module.founder) == 0 && output.founder == null
+    error_message = "Nobody may do everything unless it is said."
+  }
+}
+
+run "founding" {
+  command = plan
+
+  variables {
+    founder = { issuer = "https://token.actions.githubusercontent.com", subject = "repo:acme/platform:environment:founding" }
+  }
+
+  assert {
+    condition     = length(module.founder) == 1
+    error_message = "Somebody has to begin."
+  }
+}
+
 run "writer_by_name" {
   command = plan
 
@@ -37,14 +77,4 @@ run "writer_by_name" {
   }
 
   expect_failures = [var.writers]
-}
-
-run "whole_world" {
-  command = plan
-
-  variables {
-    authorized_ranges = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.authorized_ranges]
 }

@@ -90,6 +90,33 @@ run "least_roles" {
   }
 }
 
+run "one_call" {
+  command = plan
+
+  variables {
+    federated = {
+      deliver = { github = { issuer = "https://token.actions.githubusercontent.com", subject = "repo:acme/platform:environment:dev" } }
+    }
+  }
+
+  assert {
+    condition = [for r in values(local.roles.deliver) : r.role] == [
+      "Azure Kubernetes Service Cluster User Role", "Contributor", "Azure Kubernetes Service RBAC Reader", "Container Registry Repository Reader",
+      "Container Registry Repository Writer", "Role Based Access Control Administrator", "Key Vault Crypto User", "Key Vault Crypto Officer",
+    ]
+    error_message = "One job that does all of it may do all of it, and no more."
+  }
+}
+
+run "each_apart" {
+  command = plan
+
+  assert {
+    condition     = keys(module.identity) == ["apply", "plan", "publish", "release"]
+    error_message = "Nobody has it all unless it is said."
+  }
+}
+
 run "one_subject_for_two_purposes" {
   command = plan
 
@@ -101,6 +128,52 @@ run "one_subject_for_two_purposes" {
   }
 
   expect_failures = [var.federated]
+}
+
+run "pods" {
+  command = plan
+
+  variables {
+    workloads = {
+      kyverno = { service_account = "kyverno:kyverno-admission-controller", pulls = true }
+      hello   = { service_account = "hello-production-azure:hello", vaults = { own = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/hello/providers/Microsoft.KeyVault/vaults/hello-secrets" } }
+    }
+  }
+
+  assert {
+    condition     = keys(module.workload) == ["hello", "kyverno"]
+    error_message = "Each pod that is named has an identity, and no other."
+  }
+}
+
+run "pods_of_the_pipeline" {
+  command = plan
+
+  variables {
+    workloads = { publish = { service_account = "hello:hello" } }
+  }
+
+  expect_failures = [var.workloads]
+}
+
+run "pods_of_every_namespace" {
+  command = plan
+
+  variables {
+    workloads = { hello = { service_account = "*:hello" } }
+  }
+
+  expect_failures = [var.workloads]
+}
+
+run "pods_that_read_beside_the_key" {
+  command = plan
+
+  variables {
+    workloads = { hello = { service_account = "hello:hello", vaults = { own = "/subscriptions/00000000-0000-4000-8000-000000000002/resourceGroups/acme-dev/providers/Microsoft.KeyVault/vaults/acme-dev-kv" } } }
+  }
+
+  expect_failures = [var.workloads]
 }
 
 run "unknown_purpose" {
@@ -121,26 +194,6 @@ run "tenant_by_name" {
   }
 
   expect_failures = [var.tenant_id]
-}
-
-run "long_environment" {
-  command = plan
-
-  variables {
-    environment = "production-europe"
-  }
-
-  expect_failures = [var.environment]
-}
-
-run "whole_world" {
-  command = plan
-
-  variables {
-    authorized_ranges = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.authorized_ranges]
 }
 
 run "another_registrys_key" {

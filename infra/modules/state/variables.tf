@@ -46,10 +46,15 @@ variable "replication" {
 }
 
 variable "authorized_ranges" {
-  description = "The public CIDR ranges that may reach the account, beside Azure's own services."
+  description = "The public CIDR ranges that may reach the account, beside Azure's own services. Storage takes none narrower than /30 but single addresses, /32."
   type        = list(string)
   default     = []
   nullable    = false
+
+  validation {
+    condition     = !anytrue([for range in var.authorized_ranges : endswith(range, "/31")])
+    error_message = "Storage takes ranges of /30 or wider, and single addresses as /32."
+  }
 }
 
 variable "writers" {

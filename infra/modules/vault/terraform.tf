@@ -4,7 +4,7 @@ terraform {
   required_providers {
     azurerm = {
       source  = "registry.terraform.io/hashicorp/azurerm"
-      version = ">= 4.73, < 6.0"
+      version = ">= 5.2, < 6.0"
     }
   }
 }

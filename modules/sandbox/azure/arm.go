@@ -33,7 +33,7 @@ func (s *Server) management(w http.ResponseWriter, r *http.Request) string {
 }
 
 func (s *Server) metadata(w http.ResponseWriter, r *http.Request) {
-	if version := r.URL.Query().Get("api-version"); version != "2022-09-01" && version != "2019-05-01" {
+	if version := r.URL.Query().Get("api-version"); !slices.Contains([]string{"2019-05-01", "2022-09-01", "2023-11-01"}, version) {
 		fail(w, http.StatusBadRequest, "InvalidApiVersionParameter", "The api-version '"+version+"' is invalid")
 		return
 	}

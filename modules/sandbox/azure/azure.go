@@ -17,8 +17,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -43,8 +41,9 @@ type Ground struct {
 	Principals []string `json:"principals"`
 	// TokenSeconds is how long a token lives; 3600 if zero.
 	TokenSeconds int `json:"tokenSeconds"`
-	// Blob is the URL of a blob service, such as Azurite, that the accounts'
-	// blob hosts lead to; empty is none.
+	// Blob is the URL at https://localhost of a blob service with Certificate's
+	// certificate, such as Azurite, that the accounts' blob hosts lead to; empty is
+	// none.
 	Blob string `json:"blob"`
 }
 
@@ -208,7 +207,7 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 	case isVault:
 		request.Client = s.vault(vault, recorded, r)
 	case isBlob && s.ground.Blob != "":
-		s.blob(account, recorded, r)
+		request.Client = s.blob(account, recorded, r)
 	default:
 		fail(recorded, http.StatusNotFound, "NotFound", host+" is not a part of the stand-in for Azure")
 	}
@@ -216,23 +215,6 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, request)
 	s.mu.Unlock()
-}
-
-// blob passes a request on, with the account's name where the client put it.
-func (s *Server) blob(account string, w http.ResponseWriter, r *http.Request) {
-	target, err := url.Parse(s.ground.Blob)
-	if err != nil {
-		fail(w, http.StatusBadGateway, "BadGateway", err.Error())
-		return
-	}
-	proxy := httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(target)
-			p.Out.Host = account + ".blob." + Suffix
-		},
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.pki.pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}},
-	}
-	proxy.ServeHTTP(w, r)
 }
 
 // control is the stand-in's own voice: what it is, its certificate, what it was

@@ -28,6 +28,8 @@ var roles = map[string]role{
 	"Key Vault Crypto Officer": {"14b46e9e-c2b7-41b4-b07b-48a6ebf60603", []string{"microsoft.keyvault/vaults/*/read"}, nil, []string{"microsoft.keyvault/vaults/keys/*", "microsoft.keyvault/vaults/keyrotationpolicies/*"}},
 	"Key Vault Crypto User": {"12338af0-0e69-4776-bea7-57ae8d297424", nil, nil, []string{
 		"microsoft.keyvault/vaults/keys/read", "microsoft.keyvault/vaults/keys/sign/action", "microsoft.keyvault/vaults/keys/verify/action"}},
+	"Key Vault Secrets User": {"4633458b-17de-408a-b874-0445c86b69e6", nil, nil, []string{
+		"microsoft.keyvault/vaults/secrets/getsecret/action", "microsoft.keyvault/vaults/secrets/readmetadata/action"}},
 	"Storage Blob Data Contributor": {"ba92f5b4-2d11-453d-a403-e96b0029c9fe", []string{"microsoft.storage/storageaccounts/blobservices/containers/*"}, nil,
 		[]string{"microsoft.storage/storageaccounts/blobservices/containers/blobs/*"}},
 	"Container Registry Repository Reader": {"b93aa761-3e63-49ed-ac28-beffa264f7ac", nil, nil,

@@ -27,7 +27,9 @@ type claims struct {
 	ObjectID string `json:"oid,omitempty"`
 	Client   string `json:"appid,omitempty"`
 	Issued   int64  `json:"iat"`
-	Expires  int64  `json:"exp"`
+	// NotBefore is in no token of Entra's here.
+	NotBefore int64 `json:"nbf,omitempty"`
+	Expires   int64 `json:"exp"`
 }
 
 // signer signs tokens as JWTs (ES256), Entra's and the CI systems' alike.
@@ -82,7 +84,7 @@ func base64url(data []byte) string { return base64.RawURLEncoding.EncodeToString
 var audiences = map[string]string{
 	"https://" + MetadataHost:    "https://" + MetadataHost,
 	"https://vault." + Suffix:    "https://vault." + Suffix,
-	"https://storage." + Suffix:  "https://storage." + Suffix,
+	storageAudience:              storageAudience,
 	"https://graph." + Suffix:    "https://graph." + Suffix,
 	"https://registry." + Suffix: "https://registry." + Suffix,
 }
@@ -161,28 +163,40 @@ func trusts(identity Identity, presented claims) bool {
 	return false
 }
 
+// refusal is why a token is none.
+type refusal struct{ code, message string }
+
 // authorized is who asks, with a token for one audience; nil has been answered.
 func (s *Server) authorized(w http.ResponseWriter, r *http.Request, audience string) *claims {
+	c, refused := s.bearer(r, audience)
+	if refused == nil {
+		return c
+	}
+	if r.Header.Get("Authorization") == "" {
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="https://login.%s/%s", resource="%s"`, Suffix, s.ground.Tenant, audience))
+	}
+	fail(w, http.StatusUnauthorized, refused.code, refused.message)
+	return nil
+}
+
+// bearer is whose token a request has, or why it has none for the audience.
+func (s *Server) bearer(r *http.Request, audience string) (*claims, *refusal) {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="https://login.%s/%s", resource="%s"`, Suffix, s.ground.Tenant, audience))
-		fail(w, http.StatusUnauthorized, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
-		return nil
+		return nil, &refusal{"AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."}
 	}
 	c, err := s.signer.verify(token)
 	switch {
 	case err != nil:
-		fail(w, http.StatusUnauthorized, "InvalidAuthenticationToken", "The access token "+err.Error())
+		return nil, &refusal{"InvalidAuthenticationToken", "The access token " + err.Error()}
 	case c.Tenant != s.ground.Tenant:
-		fail(w, http.StatusUnauthorized, "InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer '"+c.Issuer+"'")
+		return nil, &refusal{"InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer '" + c.Issuer + "'"}
 	case c.Audience != audience:
-		fail(w, http.StatusUnauthorized, "InvalidAuthenticationTokenAudience", "The access token has been obtained for wrong audience or resource '"+c.Audience+"'. It should exactly match with one of the allowed audiences '"+audience+"'.")
+		return nil, &refusal{"InvalidAuthenticationTokenAudience", "The access token has been obtained for wrong audience or resource '" + c.Audience + "'. It should exactly match with one of the allowed audiences '" + audience + "'."}
 	case c.Expires <= s.now().Unix():
-		fail(w, http.StatusUnauthorized, "ExpiredAuthenticationToken", "The access token expiry UTC time '"+time.Unix(c.Expires, 0).UTC().Format(time.RFC3339)+"' is earlier than current UTC time")
-	default:
-		return &c
+		return nil, &refusal{"ExpiredAuthenticationToken", "The access token expiry UTC time '" + time.Unix(c.Expires, 0).UTC().Format(time.RFC3339) + "' is earlier than current UTC time"}
 	}
-	return nil
+	return &c, nil
 }
 
 // github is the service that gives a job of GitHub Actions a token about itself.

@@ -102,6 +102,15 @@ func Input(stage, input, reason, mend string, details ...string) *Fault {
 	return fault(KindInput, stage, input, reason, mend, details)
 }
 
+// Detail is one finding of a fault that has several, with its own mend where there
+// is one: "what; mend: how".
+func Detail(what, mend string) string {
+	if strings.TrimSpace(mend) == "" {
+		return what
+	}
+	return strings.TrimRight(what, ". ") + "; mend: " + mend
+}
+
 // Infrastructure makes a fault of KindInfrastructure.
 func Infrastructure(stage, input, reason, mend string, details ...string) *Fault {
 	return fault(KindInfrastructure, stage, input, reason, mend, details)

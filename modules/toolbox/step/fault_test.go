@@ -90,3 +90,8 @@ func TestFaultInAChain(t *testing.T) {
 		}
 	}
 }
+
+func TestADetailNamesItsMendWhereThereIsOne(t *testing.T) {
+	is(t, "main.tf:3: HIGH X: open; mend: Close it.", step.Detail("main.tf:3: HIGH X: open.", "Close it."))
+	is(t, "main.tf:3: HIGH X: open.", step.Detail("main.tf:3: HIGH X: open.", " "))
+}

@@ -50,3 +50,13 @@ run "one_building" {
 
   expect_failures = [var.replication]
 }
+
+run "two_addresses" {
+  command = plan
+
+  variables {
+    authorized_ranges = ["203.0.113.0/31"]
+  }
+
+  expect_failures = [var.authorized_ranges]
+}

@@ -80,6 +80,8 @@ func (f Files) Env(stage, scratch string) (map[string]string, error) {
 	env := map[string]string{
 		"ARM_CLIENT_ID": i.ClientID, "ARM_TENANT_ID": i.TenantID, "ARM_SUBSCRIPTION_ID": i.SubscriptionID,
 		"ARM_USE_OIDC": "true",
+		// The state's account takes no shared key.
+		"ARM_USE_AZUREAD": "true",
 		// Nobody else than who was named, should that fail.
 		"ARM_USE_CLI": "false", "ARM_USE_MSI": "false",
 	}
@@ -92,7 +94,8 @@ func (f Files) Env(stage, scratch string) (map[string]string, error) {
 		env["ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID"] = i.ServiceConnection
 	}
 	if i.MetadataHost != "" {
-		env["ARM_METADATA_HOSTNAME"] = i.MetadataHost
+		// The second is what OpenTofu's backend calls it.
+		env["ARM_METADATA_HOSTNAME"], env["ARM_METADATA_HOST"] = i.MetadataHost, i.MetadataHost
 	}
 	if i.Proxy != "" {
 		env["HTTPS_PROXY"] = i.Proxy

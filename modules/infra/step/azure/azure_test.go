@@ -24,7 +24,7 @@ func write(t *testing.T, text string) string {
 func TestEnvironmentsOfAnIdentity(t *testing.T) {
 	common := map[string]string{
 		"ARM_CLIENT_ID": "00000000-0000-4000-8000-00000000000a", "ARM_TENANT_ID": "00000000-0000-4000-8000-00000000000b",
-		"ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-00000000000c", "ARM_USE_OIDC": "true", "ARM_USE_CLI": "false", "ARM_USE_MSI": "false",
+		"ARM_SUBSCRIPTION_ID": "00000000-0000-4000-8000-00000000000c", "ARM_USE_OIDC": "true", "ARM_USE_AZUREAD": "true", "ARM_USE_CLI": "false", "ARM_USE_MSI": "false",
 	}
 	for name, c := range map[string]struct {
 		more string
@@ -35,7 +35,7 @@ func TestEnvironmentsOfAnIdentity(t *testing.T) {
 		"Azure DevOps": {`, "requestUrl": "https://ci.example/oidc", "serviceConnection": "00000000-0000-4000-8000-00000000000d"`, map[string]string{
 			"ARM_OIDC_REQUEST_URL": "https://ci.example/oidc", "ARM_OIDC_REQUEST_TOKEN": "correct-horse", "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID": "00000000-0000-4000-8000-00000000000d"}},
 		"another cloud": {`, "metadataHost": "management.azure.test", "proxy": "http://azure:1"`, map[string]string{
-			"ARM_OIDC_TOKEN": "correct-horse", "ARM_METADATA_HOSTNAME": "management.azure.test", "HTTPS_PROXY": "http://azure:1"}},
+			"ARM_OIDC_TOKEN": "correct-horse", "ARM_METADATA_HOSTNAME": "management.azure.test", "ARM_METADATA_HOST": "management.azure.test", "HTTPS_PROXY": "http://azure:1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := maps.Clone(common)

@@ -27,6 +27,8 @@ type Finding struct {
 	// both may be empty.
 	Message  string `json:"message,omitempty"`
 	Resource string `json:"resource,omitempty"`
+	// Mend is what to do about it; may be empty.
+	Mend string `json:"mend,omitempty"`
 }
 
 // Severities are the thresholds, lowest first.
@@ -82,13 +84,13 @@ func Misconfigurations(stage string, findings []Finding, threshold string) error
 		if rank >= 0 && rank < slices.Index(Severities, threshold) {
 			continue
 		}
-		details = append(details, fmt.Sprintf("%s:%d: %s %s: %s", f.File, f.Line, f.Severity, f.ID, f.Title))
+		details = append(details, step.Detail(fmt.Sprintf("%s:%d: %s %s: %s", f.File, f.Line, f.Severity, f.ID, f.Title), f.Mend))
 	}
 	if len(details) == 0 {
 		return nil
 	}
 	return step.Policy(stage, "code", fmt.Sprintf("has misconfigurations at or above %s: %d", threshold, len(details)),
-		"mend them, or have the policy's owner except them", details...)
+		"mend each as its line says, or have the policy's owner except it", details...)
 }
 
 // Destroys refuses a plan that ends existing objects unless that is allowed.

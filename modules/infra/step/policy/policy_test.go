@@ -24,12 +24,12 @@ func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
 func TestMisconfigurationsAtTheThresholdRefuse(t *testing.T) {
 	findings := []Finding{
 		{ID: "AVD-1", Severity: "LOW", File: "main.tf", Line: 3, Title: "low"},
-		{ID: "AVD-2", Severity: "HIGH", File: "main.tf", Line: 7, Title: "open to all"},
+		{ID: "AVD-2", Severity: "HIGH", File: "main.tf", Line: 7, Title: "open to all", Mend: "Name who may."},
 		{ID: "AVD-3", Severity: "UNKNOWN", File: "x.tf", Line: 0, Title: "unranked"},
 	}
 	f := fault(t, Misconfigurations("check", findings, "HIGH"), step.KindPolicy)
 	assert.Equal(t, "has misconfigurations at or above HIGH: 2", f.Reason)
-	assert.Equal(t, []string{"main.tf:7: HIGH AVD-2: open to all", "x.tf:0: UNKNOWN AVD-3: unranked"}, f.Details)
+	assert.Equal(t, []string{"main.tf:7: HIGH AVD-2: open to all; mend: Name who may.", "x.tf:0: UNKNOWN AVD-3: unranked"}, f.Details)
 
 	assert.Len(t, fault(t, Misconfigurations("check", findings, "LOW"), step.KindPolicy).Details, 3)
 	assert.NoError(t, Misconfigurations("check", findings[:2], "CRITICAL"))
@@ -47,9 +47,9 @@ func TestReadFindings(t *testing.T) {
 	list, err := read(`[{"id":"A","severity":"HIGH","file":"main.tf","line":2,"title":"t"}]`)
 	require.NoError(t, err)
 	assert.Equal(t, []Finding{{ID: "A", Severity: "HIGH", File: "main.tf", Line: 2, Title: "t"}}, list)
-	list, err = read(`[{"id":"A","severity":"LOW","file":"main.tf","line":2,"title":"t","message":"m","resource":"r"}]`)
+	list, err = read(`[{"id":"A","severity":"LOW","file":"main.tf","line":2,"title":"t","message":"m","resource":"r","mend":"x"}]`)
 	require.NoError(t, err)
-	assert.Equal(t, []Finding{{ID: "A", Severity: "LOW", File: "main.tf", Line: 2, Title: "t", Message: "m", Resource: "r"}}, list)
+	assert.Equal(t, []Finding{{ID: "A", Severity: "LOW", File: "main.tf", Line: 2, Title: "t", Message: "m", Resource: "r", Mend: "x"}}, list)
 	list, err = read(`[]`)
 	require.NoError(t, err)
 	assert.Empty(t, list)

@@ -252,6 +252,7 @@ func TestPlanRefusals(t *testing.T) {
 		f := wantFault(t, err, "plan", step.KindInput, "Unsupported argument")
 		assert.Equal(t, "more.tf:3", f.Input)
 		assert.Contains(t, f.Details[0], "more.tf:3: Unsupported argument")
+		assert.Equal(t, "take nonsense out, or write it as this version of the provider calls it", f.Mend)
 	})
 	t.Run("code that does not parse", func(t *testing.T) {
 		s := newSite(t)

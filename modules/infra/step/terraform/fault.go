@@ -26,10 +26,11 @@ var (
 	}
 	providerSummaries = []string{
 		"Failed to query available provider packages",
+		"Failed to resolve provider packages", // OpenTofu
 		"Inconsistent dependency lock file",
-		"Provider dependency changes detected",
 		"Provider requirements cannot be satisfied by locked dependencies",
 		"Failed to install provider",
+		"Incompatible provider version",
 	}
 )
 
@@ -78,17 +79,17 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 		}
 	}
 	for _, d := range errs {
-		if f := azureFault(stage, command, d); f != nil {
+		if f := azureFault(stage, command, at(d, what), d.Summary+" "+d.Detail); f != nil {
 			f.Details = details
 			return f.Because(err)
 		}
 	}
 	// What points at code but at no resource is an error of the code or its
 	// variables; a resource's error is mostly its provider's.
-	code := slices.IndexFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
+	code := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Range != nil })
 	resource := slices.ContainsFunc(errs, func(d tfjson.Diagnostic) bool { return d.Address != "" })
-	if command != "apply" && code >= 0 && !resource {
-		return step.Input(stage, at(errs[code], what), summary(errs[code]), "mend the code or its variables", details...).Because(err)
+	if command != "apply" && code && !resource {
+		return codeFault(stage, what, errs).Because(err)
 	}
 	mend := "see the reason, then try again"
 	if command == "apply" {
@@ -102,7 +103,7 @@ func validateFault(stage string, all []tfjson.Diagnostic) error {
 	if len(errs) == 0 {
 		return step.Input(stage, "terraform validate", "the code is not valid", "run terraform validate on it")
 	}
-	return step.Input(stage, at(errs[0], "terraform validate"), summary(errs[0]), "mend the code", lines(errs)...)
+	return codeFault(stage, "terraform validate", errs)
 }
 
 func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err error) error {
@@ -111,10 +112,8 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 	if i < 0 {
 		return fault(stage, "init", all, err)
 	}
-	// Of every platform that somebody works on; linux is the pipeline's.
-	const mend = "run terraform providers lock -platform=linux_amd64 -platform=darwin_arm64 -platform=windows_amd64, and commit " + lockFile
 	if !locked {
-		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", mend, lines(errs)...).Because(err)
+		return step.Input(stage, "code "+lockFile, "is missing, but the code needs providers", lockMend, lines(errs)...).Because(err)
 	}
 	aboutLock := strings.Contains(errs[i].Detail, "locked provider") || strings.Contains(errs[i].Detail, "checksums")
 	if strings.HasPrefix(errs[i].Summary, "Failed to ") && !aboutLock {
@@ -124,7 +123,7 @@ func initFault(stage string, all []tfjson.Diagnostic, locked, mirror bool, err e
 		}
 		return step.Infrastructure(stage, "terraform init", errs[i].Summary, "see that the provider registry can be reached, then try again", lines(errs)...).Because(err)
 	}
-	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", mend, lines(errs)...).Because(err)
+	return step.Input(stage, "code "+lockFile, "does not hold what the code needs", lockMend, lines(errs)...).Because(err)
 }
 
 // heldBy is the diagnostic text that tells who holds the state's lock; empty

@@ -4,15 +4,11 @@ package terraform
 
 import (
 	"context"
-	"crypto/sha256"
-	"debug/buildinfo"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -27,61 +23,6 @@ import (
 // Supported are the versions that are driven: init tells its diagnostics as JSON since
 // Terraform 1.9. Pre-releases are not among them.
 const Supported = ">= 1.9, < 2"
-
-// The programs that are known by their build information.
-const (
-	nameTerraform = "Terraform"
-	nameOpenTofu  = "OpenTofu"
-)
-
-var programs = map[string]string{
-	"github.com/hashicorp/terraform":        nameTerraform,
-	"github.com/opentofu/opentofu/cmd/tofu": nameOpenTofu,
-}
-
-// Program is an executable that plans and applies.
-type Program struct {
-	// Name is Terraform or OpenTofu, or the import path of another program that says
-	// that it is one of them.
-	Name string `json:"name"`
-	// Version is what it says of itself.
-	Version string `json:"version"`
-	// SHA256 is sha256:<hex> of the file.
-	SHA256 string `json:"sha256"`
-}
-
-func (p Program) String() string { return p.Name + " " + p.Version + " (" + p.SHA256 + ")" }
-
-// Ephemeral reports whether the program keeps ephemeral variables out of plans.
-func (p Program) Ephemeral() bool {
-	since := "1.10.0"
-	if p.Name == nameOpenTofu {
-		since = "1.11.0"
-	}
-	v, err := version.NewVersion(p.Version)
-	return err == nil && !v.LessThan(version.Must(version.NewVersion(since)))
-}
-
-// program identifies an executable.
-func program(path string, v *version.Version) (Program, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return Program{}, err
-	}
-	defer file.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, file); err != nil {
-		return Program{}, err
-	}
-	p := Program{Name: "a program without build information", Version: v.String(), SHA256: "sha256:" + hex.EncodeToString(sum.Sum(nil))}
-	if info, err := buildinfo.Read(file); err == nil {
-		p.Name = info.Path
-		if name, ok := programs[info.Path]; ok {
-			p.Name = name
-		}
-	}
-	return p, nil
-}
 
 const (
 	lockFile = ".terraform.lock.hcl"
@@ -172,140 +113,6 @@ func Open(ctx context.Context, o Options) (*Terraform, error) {
 	return &Terraform{Program: p, o: o, path: path, env: env, tf: tf}, nil
 }
 
-// Init prepares the working copy with exactly the providers of its lock file,
-// and with its remote state when remote is true. Without a lock file nothing
-// can be installed, so that code which needs a provider is refused.
-//
-// The kubernetes backend makes an empty state where there is none, under the
-// state's lock and without waiting for it: that is waited for here.
-func (t *Terraform) Init(ctx context.Context, remote bool) error {
-	_, err := os.Stat(filepath.Join(t.o.Dir, lockFile))
-	locked := err == nil
-	plugins := t.o.Providers
-	if !locked {
-		plugins = filepath.Join(t.env["HOME"], "no-providers")
-		if err := os.MkdirAll(plugins, 0o700); err != nil {
-			return err
-		}
-	}
-	for end := time.Now().Add(t.o.LockTimeout); ; {
-		diagnostics, err := t.init(ctx, initArgs(remote, plugins))
-		held := heldBy(diagnostics)
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case err == nil && remote:
-			return t.checkBackend()
-		case err == nil:
-			return nil
-		case held == "":
-			return initFault(t.o.Stage, diagnostics, locked, t.o.Providers != "", err)
-		case !time.Now().Before(end):
-			f := lockFault(t.o.Stage, held, nil)
-			if t.o.Backend.Type == backend.TypeKubernetes {
-				// Terraform makes the state before it gives back a lock.
-				f.Mend = "wait for that run; if it was killed before it could make the state, delete the lease lock-tfstate-default-" +
-					t.o.Backend.Kubernetes.SecretSuffix + " in " + t.o.Backend.Kubernetes.Namespace
-			}
-			return f.Because(err)
-		}
-		if err := rest(ctx); err != nil {
-			return err
-		}
-	}
-}
-
-// pause is how long to wait before a held lock is looked at again.
-var pause = time.Second
-
-func rest(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(pause):
-		return nil
-	}
-}
-
-// init runs terraform init; terraform-exec has no option for -lockfile.
-func (t *Terraform) init(ctx context.Context, args []string) ([]tfjson.Diagnostic, error) {
-	log := t.log()
-	var stderr tail
-	cmd := exec.CommandContext(ctx, t.path, args...)
-	cmd.Dir = t.o.Dir
-	for name, value := range t.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
-	}
-	cmd.Env = append(cmd.Env, "TF_IN_AUTOMATION=1")
-	cmd.Stdout, cmd.Stderr = log, &stderr
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = grace
-	if err := cmd.Run(); err != nil {
-		return log.diagnostics, fmt.Errorf("%w: %s", err, stderr.String())
-	}
-	return log.diagnostics, nil
-}
-
-// initArgs is the argv of terraform init. plugins is the only folder that
-// providers are taken from; empty is their registry.
-func initArgs(remote bool, plugins string) []string {
-	args := []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly"}
-	if !remote {
-		args = append(args, "-backend=false")
-	}
-	if plugins != "" {
-		args = append(args, "-plugin-dir="+plugins)
-	}
-	return args
-}
-
-// checkBackend proves that Terraform keeps the state where the endpoint says,
-// and nowhere else.
-func (t *Terraform) checkBackend() error {
-	data, err := os.ReadFile(filepath.Join(t.o.Dir, ".terraform", "terraform.tfstate"))
-	if err != nil {
-		return fmt.Errorf("backend of the working copy: %w", err)
-	}
-	var doc struct {
-		Backend struct {
-			Type   backend.Type   `json:"type"`
-			Config map[string]any `json:"config"`
-		} `json:"backend"`
-	}
-	if err := json.Unmarshal(data, &doc); err != nil {
-		return fmt.Errorf("backend of the working copy: %w", err)
-	}
-	if doc.Backend.Type != t.o.Backend.Type {
-		return fmt.Errorf("backend of the working copy is %q, not %q", doc.Backend.Type, t.o.Backend.Type)
-	}
-	settings := t.o.Backend.Settings()
-	for name, want := range settings {
-		if doc.Backend.Config[name] != want {
-			return fmt.Errorf("backend of the working copy has another %s", name)
-		}
-	}
-	for name, value := range doc.Backend.Config {
-		if _, ours := settings[name]; given(value) && !ours {
-			return fmt.Errorf("backend of the working copy has a %s of its own", name)
-		}
-	}
-	return nil
-}
-
-// given reports whether a setting says something. OpenTofu notes a block that the code
-// does not have as an empty list.
-func given(value any) bool {
-	switch v := value.(type) {
-	case nil:
-		return false
-	case []any:
-		return len(v) > 0
-	case map[string]any:
-		return len(v) > 0
-	}
-	return true
-}
-
 // Validate checks the code. Its errors are one input Fault with a line
 // "file:line: what" for each.
 func (t *Terraform) Validate(ctx context.Context) error {
@@ -329,8 +136,7 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		return "", 0, ctx.Err()
 	}
 	if err != nil {
-		return "", 0, step.Infrastructure(t.o.Stage, "state", "can't be read: "+lastLine(err.Error()),
-			"see that the state backend runs, then try again").Because(err)
+		return "", 0, t.unread("state", err)
 	}
 	if text == "" {
 		return "", 0, nil
@@ -343,6 +149,15 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 		return "", 0, step.Infrastructure(t.o.Stage, "state", "is not a Terraform state", "restore the state from a backup")
 	}
 	return doc.Lineage, *doc.Serial, nil
+}
+
+// unread is a fault about something in the state that a command which tells nothing
+// in JSON could not read.
+func (t *Terraform) unread(what string, err error) error {
+	if f := azureFault(t.o.Stage, "read", what, err.Error()); f != nil {
+		return f.Because(err)
+	}
+	return step.Infrastructure(t.o.Stage, what, "can't be read: "+lastLine(err.Error()), "see that the state backend runs, then try again").Because(err)
 }
 
 // Kind is what a plan is made to find out.
@@ -439,6 +254,9 @@ func (t *Terraform) Unlock(ctx context.Context, id string) error {
 	case noLock.MatchString(text):
 		return step.Policy(t.o.Stage, what, "is not held", "there is nothing to give back: plan again").Because(err)
 	}
+	if f := azureFault(t.o.Stage, "unlock", what, err.Error()); f != nil {
+		return f.Because(err)
+	}
 	return step.Infrastructure(t.o.Stage, what, "can't be given back: "+lastLine(err.Error()),
 		"see that the state backend runs, then try again").Because(err)
 }
@@ -459,8 +277,7 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, step.Infrastructure(t.o.Stage, "outputs", "can't be read: "+lastLine(err.Error()),
-			"see that the state backend runs, then read the outputs again").Because(err)
+		return nil, t.unread("outputs", err)
 	}
 	outputs := make(map[string]Output, len(all))
 	for name, o := range all {

@@ -82,8 +82,8 @@ func TestOpenRefusesWhatIsNoTerraform(t *testing.T) {
 }
 
 func TestInitArgs(t *testing.T) {
-	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly"}, initArgs(true, ""))
-	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-lockfile=readonly", "-backend=false", "-plugin-dir=/none"}, initArgs(false, "/none"))
+	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false"}, initArgs(true, ""))
+	assert.Equal(t, []string{"init", "-json", "-no-color", "-input=false", "-backend=false", "-plugin-dir=/none"}, initArgs(false, "/none"))
 }
 
 func TestLogKeepsDiagnosticsAndShowsProgress(t *testing.T) {
@@ -173,7 +173,7 @@ func TestInitFaults(t *testing.T) {
 	assert.Contains(t, f.Mend, "mirror")
 
 	for _, d := range []tfjson.Diagnostic{
-		diagnostic("Provider dependency changes detected", "", 0, ""),
+		diagnostic("Inconsistent dependency lock file", "", 0, ""),
 		diagnostic("Failed to query available provider packages", "locked provider x 1.0 does not match configured version constraint", 0, ""),
 		diagnostic("Failed to install provider", "doesn't match any of the checksums previously recorded", 0, ""),
 	} {

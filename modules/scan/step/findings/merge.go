@@ -114,7 +114,7 @@ func add(d *scan.Findings, part Part) error {
 			}
 			d.Misconfigurations = append(d.Misconfigurations, scan.Misconfiguration{
 				ID: m.ID, File: target, Line: m.CauseMetadata.StartLine, Severity: severity(m.Severity),
-				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource})
+				Title: line(m.Title), Message: line(m.Message), Resource: m.CauseMetadata.Resource, Resolution: line(m.Resolution)})
 		}
 	}
 	switch {

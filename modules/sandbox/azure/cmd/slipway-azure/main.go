@@ -29,6 +29,8 @@ func run(args []string) error {
 	address := fs.String("address", "127.0.0.1:0", "loopback host:port to listen at")
 	file := fs.String("ground", "", "JSON file of the ground: tenant, subscription, identities, pipelines")
 	ca := fs.String("ca", "", "file that the authority's certificate is written to")
+	certificate := fs.String("blob-certificate", "", "file that the certificate of the ground's blob service is written to")
+	key := fs.String("blob-key", "", "file that its key is written to")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -45,8 +47,15 @@ func run(args []string) error {
 		return err
 	}
 	defer server.Close()
-	if *ca != "" {
-		if err := os.WriteFile(*ca, server.CA, 0o600); err != nil {
+	blobCertificate, blobKey, err := server.Certificate()
+	if err != nil {
+		return err
+	}
+	for file, data := range map[string][]byte{*ca: server.CA, *certificate: blobCertificate, *key: blobKey} {
+		if file == "" {
+			continue
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
 			return err
 		}
 	}

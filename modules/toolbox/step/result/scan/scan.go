@@ -98,6 +98,8 @@ type Misconfiguration struct {
 	Message string `json:"message"`
 	// Resource is what the manifest declares there; may be empty.
 	Resource string `json:"resource"`
+	// Resolution is how the check's authors mend it; may be empty.
+	Resolution string `json:"resolution,omitempty"`
 }
 
 // Image is the image of one platform.

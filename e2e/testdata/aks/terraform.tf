@@ -1,0 +1,23 @@
+terraform {
+  required_version = ">= 1.9, < 2.0"
+
+  required_providers {
+    azurerm = {
+      source  = "registry.terraform.io/hashicorp/azurerm"
+      version = ">= 5.2, < 6.0"
+    }
+  }
+
+  backend "http" {}
+}
+
+provider "azurerm" {
+  resource_provider_registrations = "none"
+
+  features {}
+}
+
+variable "environment" {
+  description = "Name of the environment."
+  type        = string
+}
