@@ -13,6 +13,7 @@ import (
 	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // pairs is a flag that can be repeated, each time as KEY=VALUE.
@@ -104,8 +105,8 @@ func addRegistry(set *flag.FlagSet) registryFlags {
 	r := registryFlags{
 		reference: set.String("reference", "", "the image: repository@sha256:… (required)"),
 		connect:   pairs{},
-		username:  set.String("username", "", "user name at the registry"),
-		password:  set.String("registry-password-file", "", "file with the registry's password or token"),
+		username:  set.String("username", "", "user name at the registry, or an Azure identity as JSON"),
+		password:  set.String("registry-password-file", "", "file with the registry's password or token, or the identity's request token"),
 	}
 	set.Var(r.connect, "connect", "host:port of the registry in references, and the one to dial: LOGICAL=ACTUAL; repeat for more")
 	return r
@@ -123,6 +124,12 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 	options := registry.Options{Connect: r.connect, Username: *r.username, Push: push}
 	if (*r.username == "") != (*r.password == "") {
 		return nil, nil, step.Input(stage, "registry credentials", "user name or password is missing", "give --username and --registry-password-file, or neither")
+	}
+	if azure.Is(*r.username) {
+		if options.Azure, err = azure.Open(stage, *r.username, *r.password); err != nil {
+			return nil, nil, err
+		}
+		return reference, registry.New(reference.Repository, options), nil
 	}
 	if *r.password != "" {
 		data, err := read(stage, "--registry-password-file", *r.password)

@@ -33,7 +33,7 @@ func open(t *testing.T, a *azuretest.Azure, change func(*azure.Identity)) *azure
 	if err != nil {
 		t.Fatal(err)
 	}
-	azure.SetClock(c, a.Now)
+	c.Now = a.Now
 	return c
 }
 
@@ -117,7 +117,7 @@ func TestATokenFileIsReadAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	azure.SetClock(c, a.Now)
+	c.Now = a.Now
 	if _, err := c.Token(t.Context(), azure.Kubernetes); err != nil {
 		t.Fatal(err)
 	}

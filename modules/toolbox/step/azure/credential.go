@@ -40,11 +40,15 @@ func fresh(value string, now time.Time, life time.Duration) Token {
 // Credential mints tokens for an Identity. They are kept in its memory, for as
 // long as they are good.
 type Credential struct {
+	// Now is the clock; a test has its own.
+	Now func() time.Time
+
 	stage    string
 	identity Identity
 	file     string
+	proxy    *url.URL
+	roots    *x509.CertPool
 	client   *http.Client
-	now      func() time.Time
 
 	mu     sync.Mutex
 	cloud  *Cloud
@@ -59,12 +63,21 @@ func Open(stage, identity, tokenFile string) (*Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Credential{stage: stage, identity: i, file: tokenFile, now: time.Now, minted: map[string]Token{}}
+	c := &Credential{stage: stage, identity: i, file: tokenFile, Now: time.Now, minted: map[string]Token{}}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	transport := &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second, ForceAttemptHTTP2: true}
-	if err := c.Route(transport); err != nil {
-		return nil, err
+	if i.Proxy != "" {
+		if c.proxy, err = url.Parse(i.Proxy); err != nil {
+			return nil, err
+		}
 	}
+	if i.Authorities != "" {
+		if c.roots, err = x509.SystemCertPool(); err != nil {
+			c.roots = x509.NewCertPool()
+		}
+		c.roots.AppendCertsFromPEM([]byte(i.Authorities))
+	}
+	c.Route(transport)
 	c.client = ask.Client(transport)
 	_, err = c.secret()
 	return c, err
@@ -75,23 +88,13 @@ func (c *Credential) Identity() Identity { return c.identity }
 
 // Route leads a transport to Azure: through the proxy, and with the cloud's own
 // authorities.
-func (c *Credential) Route(t *http.Transport) error {
-	if c.identity.Proxy != "" {
-		proxy, err := url.Parse(c.identity.Proxy)
-		if err != nil {
-			return err
-		}
-		t.Proxy = http.ProxyURL(proxy)
+func (c *Credential) Route(t *http.Transport) {
+	if c.proxy != nil {
+		t.Proxy = http.ProxyURL(c.proxy)
 	}
-	if c.identity.Authorities != "" {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		pool.AppendCertsFromPEM([]byte(c.identity.Authorities))
-		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	if c.roots != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}
 	}
-	return nil
 }
 
 func (c *Credential) secret() (string, error) {
@@ -117,7 +120,7 @@ func (c *Credential) Token(ctx context.Context, audience string) (Token, error) 
 func (c *Credential) once(name string, mint func() (Token, error)) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.minted[name]; ok && c.now().Before(known.renew) {
+	if known, ok := c.minted[name]; ok && c.Now().Before(known.renew) {
 		return known, nil
 	}
 	token, err := mint()
@@ -138,7 +141,7 @@ func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (To
 	if err != nil {
 		return Token{}, err
 	}
-	now, input := c.now(), "identity "+c.identity.ClientID
+	now, input := c.Now(), "identity "+c.identity.ClientID
 	answer, err := c.post(ctx, cloud.Login+"/"+c.identity.TenantID+"/oauth2/v2.0/token", url.Values{
 		"grant_type": {"client_credentials"}, "client_id": {c.identity.ClientID}, "scope": {audience + "/.default"},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}, "client_assertion": {assertion},

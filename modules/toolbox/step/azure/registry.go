@@ -69,7 +69,7 @@ func (c *Credential) exchange(ctx context.Context, input, host, token string) (T
 	if !ok {
 		return Token{}, step.Infrastructure(c.stage, input, "answers the exchange without a token", "see whether it is a registry of Azure's")
 	}
-	now := c.now()
+	now := c.Now()
 	return fresh(value, now, expiry(value).Sub(now)), nil
 }
 
@@ -88,7 +88,8 @@ func expiry(token string) time.Time {
 	return time.Unix(claims.Expires, 0)
 }
 
-// Role is the mend for a registry that lets an identity in, but not do this.
-func (c *Credential) Role(repository string) string {
-	return "give the identity " + c.identity.ClientID + " a role on the registry, such as Container Registry Repository Writer for " + repository + " (Reader, to verify and pull only); a new role needs some minutes"
+// Denied is the refusal of a registry that lets the identity in, but not do this.
+func (c *Credential) Denied(input string, err error) *step.Fault {
+	return step.Input(c.stage, input, "is not for the identity "+c.identity.ClientID+": its role does not permit this",
+		"give the identity "+c.identity.ClientID+" a role on the registry, such as Container Registry Repository Writer for this repository (Reader, to verify and pull only); a new role needs some minutes").Because(err)
 }
