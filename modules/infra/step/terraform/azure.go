@@ -7,6 +7,7 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // Azure's errors begin with a code. The provider puts it behind the status; what
@@ -15,8 +16,6 @@ var (
 	azureCode    = regexp.MustCompile(`(?:with error|with response): ?\{?"?([A-Z][A-Za-z_]+)"?:`)
 	unauthorized = regexp.MustCompile(`The client '([^']*)' with object id '[^']*' does not have authorization to perform action '([^']+)' over scope '([^']+)'`)
 	vaultCaller  = regexp.MustCompile(`Caller is not authorized to perform action on resource\.?.*?appid=([^;\s]+).*?Action: '([^']+)'\s*Resource: '([^']+)'`)
-	entra        = regexp.MustCompile(`(AADSTS[0-9]+): ([^"\\]*)`)
-	expired      = regexp.MustCompile(`ExpiredAuthenticationToken|AADSTS700024`)
 	wrongToken   = regexp.MustCompile(`InvalidAuthenticationToken[A-Za-z]*`)
 	throttled    = regexp.MustCompile(`\b429\b|TooManyRequests`)
 	quota        = regexp.MustCompile(`(?i)quota|SkuNotAvailable|AllocationFailed|ZonalAllocationFailed|InsufficientCapacity`)
@@ -61,13 +60,8 @@ func azureFault(stage, command string, d tfjson.Diagnostic) *step.Fault {
 				"run it with the identity that is for this stage, or give this one the role "+role+" there; a new role needs some minutes")
 		}
 	}
-	if expired.MatchString(text) {
-		return step.Input(stage, where, "Azure's token has expired",
-			"give --request-url with --token, so that tokens are asked for when they are needed, or a new token; then plan again")
-	}
-	if m := entra.FindStringSubmatch(text); m != nil {
-		return step.Input(stage, where, "Entra refuses the identity: "+m[1]+": "+strings.TrimSpace(m[2]),
-			"compare client and tenant ID, and the identity's federated credential with the issuer and subject that this job's token has")
+	if f := azure.Refusal(stage, where, text); f != nil {
+		return f
 	}
 	if m := wrongToken.FindString(text); m != "" {
 		return step.Input(stage, where, "Azure refuses the token: "+m, "compare tenant and cloud with those that the identity belongs to")

@@ -150,7 +150,10 @@ func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (To
 		return Token{}, step.Infrastructure(c.stage, input, "Entra can't be asked: "+err.Error(), "see whether "+cloud.Login+" can be reached from here, then run the stage again").Because(err)
 	}
 	if answer.Status != http.StatusOK {
-		return Token{}, c.refused(input, answer, secret, assertion)
+		if refused := Refusal(c.stage, input, answer.Text(secret, assertion)); refused != nil {
+			return Token{}, refused
+		}
+		return Token{}, step.Input(c.stage, input, fmt.Sprintf("Entra refuses the identity with status %d", answer.Status), compare)
 	}
 	var given struct {
 		Token   string      `json:"access_token"`
@@ -168,27 +171,24 @@ func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (To
 
 var (
 	entra = regexp.MustCompile(`(AADSTS[0-9]+): ([^"\\]*)`)
-	// tooOld are the codes for an assertion that has expired.
-	tooOld = regexp.MustCompile(`AADSTS(700024|50013)\b`)
+	// expired are Entra's code for a job's token, and Resource Manager's for one of
+	// Entra's.
+	expired = regexp.MustCompile(`AADSTS700024\b|ExpiredAuthenticationToken`)
 )
 
-// refused is what Entra's refusal means.
-func (c *Credential) refused(input string, answer *ask.Answer, secrets ...string) error {
-	return Refusal(c.stage, input, answer.Text(secrets...), answer.Status)
-}
+const compare = "compare client and tenant ID, and the identity's federated credential with the issuer and subject that this job's token has"
 
-// Refusal is what Entra's words mean.
-func Refusal(stage, input, text string, status int) *step.Fault {
-	if tooOld.MatchString(text) {
+// Refusal is what Azure's words say of an identity and its tokens; nil when they say
+// nothing of them.
+func Refusal(stage, input, text string) *step.Fault {
+	if expired.MatchString(text) {
 		return step.Input(stage, input, "Azure's token has expired",
-			"give --request-url with --token, so that tokens are asked for when they are needed, or a new token")
+			"give --request-url with --token, so that tokens are asked for when they are needed, or a new token; then run it again")
 	}
-	reason := fmt.Sprintf("Entra refuses the identity with status %d", status)
 	if m := entra.FindStringSubmatch(text); m != nil {
-		reason = "Entra refuses the identity: " + m[1] + ": " + strings.TrimSpace(m[2])
+		return step.Input(stage, input, "Entra refuses the identity: "+m[1]+": "+strings.TrimSpace(m[2]), compare)
 	}
-	return step.Input(stage, input, reason,
-		"compare client and tenant ID, and the identity's federated credential with the issuer and subject that this job's token has")
+	return nil
 }
 
 func (c *Credential) post(ctx context.Context, address string, form url.Values) (*ask.Answer, error) {
