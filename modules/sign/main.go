@@ -403,6 +403,8 @@ func trust(base *dagger.Container, trustedRoot, identities *dagger.File, minLogs
 func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
 	if service != nil {
 		base = base.WithServiceBinding("registry", service)
+	}
+	if connect != "" {
 		args = append(args, "--connect", connect)
 	}
 	if password != nil {

@@ -101,6 +101,7 @@ func Kubeconfig(ctx context.Context, stage, file string, connect backend.Connect
 			if user["exec"], err = token(ctx, stage, input, u.Exec, who); err != nil {
 				return nil, err
 			}
+			continue
 		}
 		set(user, "token", u.Token)
 		set(user, "client-certificate-data", u.Certificate)

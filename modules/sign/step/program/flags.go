@@ -141,6 +141,24 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 	return reference, registry.New(reference.Repository, options), nil
 }
 
+// azureFlags are who somebody is in Azure.
+type azureFlags struct{ identity, token *string }
+
+func addAzure(set *flag.FlagSet) azureFlags {
+	return azureFlags{
+		identity: set.String("azure", "", "who is asking in Azure, as JSON: for an azurekms:// key"),
+		token:    set.String("azure-token-file", "", "file with the identity's request token, or with the token itself"),
+	}
+}
+
+// open is the identity's credential, which something needs.
+func (a azureFlags) open(stage, what string) (*azure.Credential, error) {
+	if *a.identity == "" {
+		return nil, step.Input(stage, what, "is in Azure, and nobody is named who signs in there", "give with-azure")
+	}
+	return azure.Open(stage, *a.identity, *a.token)
+}
+
 func checkConnect(stage, flagName string, connect pairs) error {
 	for logical, actual := range connect {
 		for _, address := range []string{logical, actual} {

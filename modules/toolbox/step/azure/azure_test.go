@@ -234,6 +234,7 @@ func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 		"no client":          {`{"tenantId": "00000000-0000-4000-8000-00000000000b"}`, "t", "is not a UUID"},
 		"name for tenant":    {`{"clientId": "00000000-0000-4000-8000-00000000000a", "tenantId": "acme.example"}`, "t", "is not a UUID"},
 		"plain request":      {"{" + ids + `, "requestUrl": "http://ci.example"}`, "t", "is not an https URL"},
+		"a host like ours":   {"{" + ids + `, "requestUrl": "http://localhost.ci.example"}`, "t", "is not an https URL"},
 		"request password":   {"{" + ids + `, "requestUrl": "https://u:p@ci.example"}`, "t", "is not an https URL"},
 		"connection's name":  {"{" + ids + `, "requestUrl": "https://ci.example", "serviceConnection": "azure"}`, "t", "is not a UUID"},
 		"connection alone":   {"{" + ids + `, "serviceConnection": "00000000-0000-4000-8000-00000000000d"}`, "t", "without a request URL"},

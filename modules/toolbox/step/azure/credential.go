@@ -90,11 +90,24 @@ func (c *Credential) Identity() Identity { return c.identity }
 // authorities.
 func (c *Credential) Route(t *http.Transport) {
 	if c.proxy != nil {
-		t.Proxy = http.ProxyURL(c.proxy)
+		t.Proxy = c.Proxy
 	}
 	if c.roots != nil {
 		t.TLSClientConfig = &tls.Config{RootCAs: c.roots, MinVersion: tls.VersionTLS12}
 	}
+}
+
+// Proxy is the one that Azure is reached through, as http.Transport wants it.
+func (c *Credential) Proxy(*http.Request) (*url.URL, error) { return c.proxy, nil }
+
+// Hide takes what was minted out of a text that a server chose.
+func (c *Credential) Hide(text string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, token := range c.minted {
+		text = strings.ReplaceAll(text, token.Value, "***")
+	}
+	return text
 }
 
 func (c *Credential) secret() (string, error) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -48,10 +49,19 @@ func (s Source) Check(stage string) error {
 	return nil
 }
 
+// secure reports whether a token may go there: plain HTTP is for this machine.
 func secure(text string) bool {
 	u, err := url.Parse(text)
-	return err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil && u.Fragment == ""
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
+
+// Client sends requests over a transport. It follows no redirect, which would carry
+// a token elsewhere.
+func Client(transport http.RoundTripper) *http.Client { return ask.Client(transport) }
 
 // Word reads a token: one word, a line end after it is left out.
 func Word(data []byte) (string, bool) {
@@ -59,8 +69,8 @@ func Word(data []byte) (string, bool) {
 	return text, text != "" && !strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f })
 }
 
-// Token asks for a token for an audience; secret is the job's request token. The
-// client follows no redirects. Every failure is a fault, and none holds a token.
+// Token asks for a token for an audience; secret is the job's request token, and
+// client one of Client's. Every failure is a fault, and none holds a token.
 func (s Source) Token(ctx context.Context, stage string, client *http.Client, secret, audience string) (string, error) {
 	if s.RequestURL == "" {
 		return secret, nil

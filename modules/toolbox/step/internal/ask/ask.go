@@ -49,7 +49,7 @@ func (a *Answer) Text(secrets ...string) string {
 }
 
 // Client follows no redirect: it would carry a token elsewhere.
-func Client(transport *http.Transport) *http.Client {
+func Client(transport http.RoundTripper) *http.Client {
 	return &http.Client{
 		Transport: transport, Timeout: timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
