@@ -66,7 +66,11 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 	var done struct {
 		Applications []live `json:"applications"`
 	}
-	text, err := s.gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
+	gitops, err := s.inCluster(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	text, err := gitops.Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
 		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &done); err != nil {

@@ -78,7 +78,8 @@ func (*Sign) Sign(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -108,7 +109,8 @@ func (*Sign) Attest(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -142,7 +144,8 @@ func (*Sign) Verify(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -217,7 +220,8 @@ func (*Sign) VerifyIdentity(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -262,7 +266,8 @@ func (*Sign) Bundle(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -328,7 +333,8 @@ func (*Sign) BundleIdentity(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.

@@ -244,7 +244,8 @@ func (s *Signer) Sign(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -270,7 +271,8 @@ func (s *Signer) Attest(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
