@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/step"
+	"slipway/step/azure"
+	"slipway/step/oidc"
 )
 
 // Azure is who the pipeline is in Azure, and where Azure is.
@@ -36,10 +37,19 @@ type Azure struct {
 const azureAlias = "azure"
 
 // WithAzure says who the pipeline is in Azure: an identity that trusts this job's
-// tokens. Nobody needs a password, and a token is asked for when it is needed: one
-// of GitHub's lives for five minutes.
+// tokens. It signs in to registries of Azure's (*.azurecr.io) that have no password of
+// their own, reads and writes Terraform's state, is who the azurerm provider is,
+// signs with a key in a vault (with-kms-key), and reaches a cluster of AKS whose
+// kubeconfig names kubelogin.
 //
-// Example: dagger call with-azure --client-id $CLIENT --tenant-id $TENANT --subscription-id $SUBSCRIPTION --request-url $ACTIONS_ID_TOKEN_REQUEST_URL --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN infra --env dev plan summary
+// Nobody needs a password, and nothing is stored: each step asks for the token that
+// it needs when it needs it, so that a delivery may take longer than a token lives.
+// One of GitHub's lives for five minutes.
+//
+// On a laptop, where no job gives tokens, az does:
+// with-registry --username 00000000-0000-0000-0000-000000000000 --password cmd:"az acr login --name acme --expose-token --query accessToken --output tsv".
+//
+// Example: dagger call with-azure --client-id $CLIENT --tenant-id $TENANT --subscription-id $SUBSCRIPTION --request-url $ACTIONS_ID_TOKEN_REQUEST_URL --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN with-registry --repository acme.azurecr.io/apps deliver --app hello --env dev text
 //
 // +cache="168h"
 func (s *Slipway) WithAzure(
@@ -51,7 +61,8 @@ func (s *Slipway) WithAzure(
 	subscriptionId string,
 	// The token that this job asks for its tokens with: GitHub's
 	// ACTIONS_ID_TOKEN_REQUEST_TOKEN, Azure DevOps' SYSTEM_ACCESSTOKEN. Without a
-	// request URL it is a token that the identity trusts.
+	// request URL it is a token that the identity trusts, such as a pod's of AKS:
+	// file:/var/run/secrets/azure/tokens/azure-identity-token.
 	token *dagger.Secret,
 	// Where this job asks for its tokens: GitHub's ACTIONS_ID_TOKEN_REQUEST_URL, Azure
 	// DevOps' SYSTEM_OIDCREQUESTURI.
@@ -60,16 +71,16 @@ func (s *Slipway) WithAzure(
 	// The ID of Azure DevOps' service connection.
 	// +optional
 	serviceConnection string,
-) *Slipway {
-	next := *s
-	azure := Azure{}
+) (*Slipway, error) {
+	next, who := *s, Azure{}
 	if s.Azure != nil {
-		azure = *s.Azure
+		who = *s.Azure
 	}
-	azure.ClientID, azure.TenantID, azure.SubscriptionID = clientId, tenantId, subscriptionId
-	azure.Token, azure.RequestURL, azure.ServiceConnection = token, requestUrl, serviceConnection
-	next.Azure = &azure
-	return &next
+	who.ClientID, who.TenantID, who.SubscriptionID = clientId, tenantId, subscriptionId
+	who.Token, who.RequestURL, who.ServiceConnection = token, requestUrl, serviceConnection
+	next.Azure = &who
+	_, err := azure.Parse("config", who.identity().String())
+	return &next, err
 }
 
 // WithAzureCloud says where another cloud than the public one is. It comes after
@@ -84,36 +95,88 @@ func (s *Slipway) WithAzureCloud(
 	// The cloud's own authorities, in PEM, beside the usual ones.
 	// +optional
 	authorities *dagger.File,
-	// The HTTP proxy that the cloud is reached through. Example: tcp://localhost:3128
+	// The HTTP proxy that the cloud is reached through, its registries, vaults and
+	// clusters among it. Example: tcp://localhost:3128
 	// +optional
 	proxy *dagger.Service,
 ) (*Slipway, error) {
 	if s.Azure == nil {
 		return nil, step.Input("config", "with-azure-cloud", "says where Azure is, but nobody who asks there", "give with-azure before it")
 	}
-	next, azure := *s, *s.Azure
-	azure.MetadataHost, azure.CA, azure.Proxy = metadataHost, authorities, proxy
-	next.Azure = &azure
-	return &next, nil
+	next, who := *s, *s.Azure
+	who.MetadataHost, who.CA, who.Proxy = metadataHost, authorities, proxy
+	next.Azure = &who
+	_, err := azure.Parse("config", who.identity().String())
+	return &next, err
+}
+
+// identity is who the pipeline is, without authorities and proxy.
+func (a *Azure) identity() azure.Identity {
+	return azure.Identity{
+		ClientID: a.ClientID, TenantID: a.TenantID, SubscriptionID: a.SubscriptionID, MetadataHost: a.MetadataHost,
+		Source: oidc.Source{RequestURL: a.RequestURL, ServiceConnection: a.ServiceConnection},
+	}
+}
+
+// as is the identity as step programs read it, where alias is the proxy's name. It
+// holds no secret: that is the token.
+func (a *Azure) as(ctx context.Context, stage, alias string) (string, error) {
+	i := a.identity()
+	if a.CA != nil {
+		text, err := a.CA.Contents(ctx)
+		if err != nil {
+			return "", step.Input(stage, "Azure authorities", "can't be read: "+err.Error(), "give a file of certificates in PEM")
+		}
+		i.Authorities = text
+	}
+	if a.Proxy != nil {
+		connect, err := (&Endpoint{Service: a.Proxy}).connect(ctx, stage, "http://proxy:80", alias)
+		if err != nil {
+			return "", err
+		}
+		_, actual, _ := strings.Cut(connect, "=")
+		i.Proxy = "http://" + actual
+	}
+	return i.String(), nil
 }
 
 // reach lets a root's commands be somebody in Azure.
-func (a *Azure) reach(ctx context.Context, root *dagger.TerraformRoot) (*dagger.TerraformRoot, error) {
-	identity := map[string]string{
-		"clientId": a.ClientID, "tenantId": a.TenantID, "subscriptionId": a.SubscriptionID,
-		"requestUrl": a.RequestURL, "serviceConnection": a.ServiceConnection, "metadataHost": a.MetadataHost,
-	}
-	if a.Proxy != nil {
-		connect, err := (&Endpoint{Service: a.Proxy}).connect(ctx, "azure", "http://proxy:80", azureAlias)
-		if err != nil {
-			return nil, err
-		}
-		_, actual, _ := strings.Cut(connect, "=")
-		identity["proxy"] = "http://" + actual
-	}
-	data, err := json.Marshal(identity)
+func (a *Azure) reach(ctx context.Context, stage string, root *dagger.TerraformRoot) (*dagger.TerraformRoot, error) {
+	identity, err := a.as(ctx, stage, azureAlias)
 	if err != nil {
 		return nil, err
 	}
-	return root.WithAzure(string(data), a.Token, dagger.TerraformRootWithAzureOpts{Ca: a.CA, Proxy: a.Proxy}), nil
+	return root.WithAzure(identity, a.Token, dagger.TerraformRootWithAzureOpts{Proxy: a.Proxy}), nil
+}
+
+// registry is how a repository's registry is reached, and as whom: as the identity
+// where the registry is one of Azure's and no password for it is given.
+func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (*Endpoint, string, error) {
+	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
+	host, _, _ := strings.Cut(repository, "/")
+	if err != nil || s.Azure == nil || e.Password != nil || !azure.IsRegistry(host) {
+		return e, connect, err
+	}
+	next := &Endpoint{Password: s.Azure.Token, Service: e.Service}
+	if s.Azure.Proxy != nil {
+		if e.Service != nil {
+			return nil, "", step.Input(stage, "registry "+host, "is reached through a service of its own and through Azure's proxy", "give --service of with-registry or --proxy of with-azure-cloud")
+		}
+		next.Service = s.Azure.Proxy
+	}
+	next.Username, err = s.Azure.as(ctx, stage, registryAlias)
+	return next, connect, err
+}
+
+// inCluster is the module that asks the cluster, as the identity where its kubeconfig
+// takes the credentials from kubelogin.
+func (s *Slipway) inCluster(ctx context.Context, stage string) (*dagger.Gitops, error) {
+	if s.Azure == nil || s.Kubeconfig == nil {
+		return s.gitops(), nil
+	}
+	identity, err := s.Azure.as(ctx, stage, azureAlias)
+	if err != nil {
+		return nil, err
+	}
+	return s.gitops().WithAzure(identity, s.Azure.Token, dagger.GitopsWithAzureOpts{Proxy: s.Azure.Proxy}), nil
 }

@@ -11,6 +11,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/azure"
 	"slipway/step/printable"
 	"slipway/step/result/scan"
 )
@@ -255,8 +256,7 @@ func (s *Slipway) PublishDatabase(
 			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
 		}
 	}
-	registry := s.databaseRegistry(c)
-	connect, err := registry.connect(ctx, "scan", "//"+c.Scan.Database.Repository, registryAlias)
+	registry, connect, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
 	if err != nil {
 		return "", err
 	}
@@ -287,20 +287,24 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry := s.databaseRegistry(c)
-	connect, err := registry.connect(ctx, "scan", "//"+c.Scan.Database.Repository, registryAlias)
+	registry, connect, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
 	if err != nil {
 		return nil, err
 	}
 	var resolved scan.Resolved
+	// Anybody may read a database, but for one in a registry of Azure's.
+	who := &Endpoint{}
+	if azure.Is(registry.Username) {
+		who = registry
+	}
 	text, err := s.scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
-		Service: registry.Service, Address: connect,
+		Username: who.Username, Password: who.Password, Service: registry.Service, Address: connect,
 	})
 	if err := decodeText(text, err, &resolved); err != nil {
 		return nil, err
 	}
 	database := s.scan().Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts{
-		Service: registry.Service, Address: connect,
+		Username: who.Username, Password: who.Password, Service: registry.Service, Address: connect,
 	})
 	return database, decode(ctx, database, nil)
 }

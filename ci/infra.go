@@ -70,7 +70,7 @@ func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot,
 		root = root.WithVariables(s.Variables)
 	}
 	if s.Azure != nil {
-		if root, err = s.Azure.reach(ctx, root); err != nil {
+		if root, err = s.Azure.reach(ctx, stage, root); err != nil {
 			return nil, err
 		}
 	}

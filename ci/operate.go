@@ -45,7 +45,11 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 		names = append(names, application(app, env))
 	}
 	var done argocd.Statuses
-	text, err := s.gitops().Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
+	reached, err := s.inCluster(ctx, stage)
+	if err != nil {
+		return nil, err
+	}
+	text, err := reached.Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
 		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &done); err != nil {

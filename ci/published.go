@@ -63,13 +63,13 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 		return nil, err
 	}
 	repository := c.Image(i.Image.App.Name)
-	connect, err := s.Registry.connect(ctx, "publish", "//"+repository, registryAlias)
+	registry, connect, err := s.registry(ctx, "publish", repository, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	var pushed build.Published
 	text, err := dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
@@ -130,13 +130,13 @@ func (i *PublishedImage) Sign(
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, "sign", "//"+i.Reference, registryAlias)
+	registry, connect, err := s.registry(ctx, "sign", i.Reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	text, err := signer.Sign(ctx, i.Reference, dagger.SignSignerSignOpts{
 		Statements: i.Statements,
-		Username:   s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username:   registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err

@@ -342,12 +342,12 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, stage, "//"+r.Image.Reference, registryAlias)
+	registry, connect, err := s.registry(ctx, stage, r.Image.Reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	// Without Sync it would be read again wherever it is used.
-	out, err := trusted.bundle(r.Image.Reference, r.Referrer, s.Registry, connect).Sync(ctx)
+	out, err := trusted.bundle(r.Image.Reference, r.Referrer, registry, connect).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -169,12 +169,12 @@ func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.
 
 // pulled is an image's OCI layout out of the registry.
 func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.Directory, error) {
-	connect, err := s.Registry.connect(ctx, stage, "//"+reference, registryAlias)
+	registry, connect, err := s.registry(ctx, stage, reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	}).Sync(ctx)
 	if err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err := sideBySide(
 		func() error {
 			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
-				Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+				Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 			})
 			return decodeText(text, err, nil)
 		},
@@ -145,14 +145,14 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 // trusted signed about it.
 func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]evidence.Statement, error) {
 	s := i.Slipway
-	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	var signed struct {
 		Statements []evidence.Statement `json:"statements"`
 	}
-	text, err := trusted.verify(ctx, i.Reference, "", s.Registry, connect)
+	text, err := trusted.verify(ctx, i.Reference, "", registry, connect)
 	err = decodeText(text, err, &signed)
 	return signed.Statements, err
 }
@@ -175,7 +175,7 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 // attest signs statements about the image for an environment.
 func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
 	s := i.Slipway
-	connect, err := s.Registry.connect(ctx, stage, "//"+i.Reference, registryAlias)
+	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 		return err
 	}
 	text, err := signer.Attest(ctx, i.Reference, folder, dagger.SignSignerAttestOpts{
-		Username: s.Registry.Username, Password: s.Registry.Password, Service: s.Registry.Service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	return decodeText(text, err, nil)
 }
@@ -285,7 +285,11 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	var done gitops.Released
 	began := time.Now()
-	text, err := s.gitops().Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
+	gitops, err := s.inCluster(ctx, "release")
+	if err != nil {
+		return nil, err
+	}
+	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
@@ -335,7 +339,11 @@ func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect,
 	if err := decode(ctx, rendered, nil); err != nil {
 		return err
 	}
-	text, err := s.gitops().Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
+	gitops, err := s.inCluster(ctx, "admit")
+	if err != nil {
+		return err
+	}
+	text, err := gitops.Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
 		Service: s.Cluster.Service, Connect: api,
 	})
 	return decodeText(text, err, nil)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
 	"slipway/step"
+	"slipway/step/azure"
+	"slipway/step/oidc"
 )
 
 // ManagedKey is a key that stays in its key management service.
@@ -21,14 +24,37 @@ type ManagedKey struct {
 	Service *dagger.Service
 }
 
-func (k *ManagedKey) signer() *dagger.SignSigner {
-	return dag.Sign().KmsKey(k.URI, k.Credentials, dagger.SignKmsKeyOpts{Authorities: k.Authorities, Service: k.Service})
+// managed signs with the key that its service keeps: as the identity in Azure for a
+// key in Azure, and by its credentials elsewhere.
+func (s *Slipway) managed(ctx context.Context, stage string) (*dagger.SignSigner, error) {
+	k := s.ManagedKey
+	switch inAzure := strings.HasPrefix(k.URI, azure.KeyScheme); {
+	case inAzure && (k.Credentials != nil || k.Authorities != nil || k.Service != nil):
+		return nil, step.Input(stage, "signing key "+k.URI, "is given credentials, authorities or a service, and is in Azure, where an identity signs", "leave them out, and say by with-azure who signs")
+	case inAzure && s.Azure == nil:
+		return nil, step.Input(stage, "signing key "+k.URI, "is in Azure, and nobody is named who signs in there", "give with-azure an identity that may sign with it")
+	case inAzure:
+		identity, err := s.Azure.as(ctx, stage, azureAlias)
+		if err != nil {
+			return nil, err
+		}
+		return dag.Sign().VaultKey(k.URI, identity, s.Azure.Token, dagger.SignVaultKeyOpts{Proxy: s.Azure.Proxy}), nil
+	case k.Credentials == nil:
+		return nil, step.Input(stage, "signing key "+k.URI, "has no credentials", "give --credentials")
+	}
+	return dag.Sign().KmsKey(k.URI, k.Credentials, dagger.SignKmsKeyOpts{Authorities: k.Authorities, Service: k.Service}), nil
 }
 
 // SigningIdentity is an identity and the services that vouch for it.
 type SigningIdentity struct {
 	// +private
 	Token *dagger.Secret
+	// +private
+	RequestURL string
+	// +private
+	ServiceConnection string
+	// +private
+	Audience string
 	// +private
 	Fulcio string
 	// +private
@@ -42,22 +68,24 @@ type SigningIdentity struct {
 }
 
 // WithKmsKey signs with a key that stays in its key management service instead of
-// one in a file: Azure Key Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. The
-// clients of these services are compiled on first use. It is refused beside
-// another signer.
+// one in a file: Azure Key Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. A key
+// in Azure is used by the identity that with-azure names, with the role Key Vault
+// Crypto User. The clients of the other services are compiled on first use. It is
+// refused beside another signer.
 //
-// Example: dagger call with-kms-key --uri hashivault://release --credentials file:vault.env deliver --app hello --env dev text
+// Example: dagger call with-azure … with-kms-key --uri azurekms://acme.vault.azure.net/release deliver --app hello --env dev text
 //
 // +cache="168h"
 func (s *Slipway) WithKmsKey(
-	// The key: azurekms://VAULT.vault.azure.net/KEY,
-	// awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
+	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION behind it for one that
+	// is not the newest, awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
 	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
 	// hashivault://KEY.
 	uri string,
 	// What the service's client reads from its environment, as NAME=VALUE lines:
-	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
-	// Google it is the credentials' JSON.
+	// AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For Google it is
+	// the credentials' JSON. A key in Azure has none.
+	// +optional
 	credentials *dagger.Secret,
 	// PEM certificates of authorities of your own, such as a Vault's; they count
 	// beside the well-known ones.
@@ -88,7 +116,8 @@ func (s *Slipway) WithKmsKey(
 // +cache="168h"
 func (s *Slipway) WithIdentity(
 	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore).
-	// It has to be valid until the last stage has signed.
+	// It has to be valid until the last stage has signed. With with-identity-request it
+	// is the token that the job asks for its ID tokens with.
 	token *dagger.Secret,
 	// The certificate authority's URL.
 	fulcio string,
@@ -116,6 +145,33 @@ func (s *Slipway) WithIdentity(
 	return &next, nil
 }
 
+// WithIdentityRequest asks for an ID token with each signature, where the job's host
+// gives them: one of GitHub's lives for five minutes, and a delivery may take longer.
+// It comes after with-identity, whose token is then the request token.
+//
+// Example: dagger call with-identity --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev with-identity-request --url $ACTIONS_ID_TOKEN_REQUEST_URL deliver --app hello --env dev text
+//
+// +cache="168h"
+func (s *Slipway) WithIdentityRequest(
+	// Where the job asks for its tokens: GitHub's ACTIONS_ID_TOKEN_REQUEST_URL, Azure
+	// DevOps' SYSTEM_OIDCREQUESTURI.
+	url string,
+	// The ID of Azure DevOps' service connection.
+	// +optional
+	serviceConnection string,
+	// The audience that Fulcio wants.
+	// +default="sigstore"
+	audience string,
+) (*Slipway, error) {
+	if s.Identity == nil {
+		return nil, step.Input("config", "with-identity-request", "says where tokens come from, and no identity signs", "give with-identity before it")
+	}
+	next, who := *s, *s.Identity
+	who.RequestURL, who.ServiceConnection, who.Audience = url, serviceConnection, audience
+	next.Identity = &who
+	return &next, oidc.Source{RequestURL: url, ServiceConnection: serviceConnection}.Check("config")
+}
+
 // unsigned refuses a second signer: nobody should have to guess which one signs.
 func (s *Slipway) unsigned() error {
 	if s.Key == nil && s.KeyPassword == nil && s.ManagedKey == nil && s.Identity == nil {
@@ -134,7 +190,7 @@ func (s *Slipway) signs() bool {
 func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
 	switch {
 	case s.ManagedKey != nil:
-		return s.ManagedKey.signer(), nil
+		return s.managed(ctx, stage)
 	case s.Identity != nil:
 		return s.identity(ctx, stage, env)
 	case s.signs():
@@ -151,6 +207,7 @@ func (s *Slipway) identity(ctx context.Context, stage, env string) (*dagger.Sign
 	}
 	options := dagger.SignIdentityOpts{
 		Rekor: s.Identity.Rekor, RekorTiles: s.Identity.RekorTiles, TimestampAuthorities: s.Identity.TimestampAuthorities, Service: s.Identity.Service,
+		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience,
 	}
 	if options.Connect, err = (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore"); err != nil {
 		return nil, err
@@ -197,7 +254,11 @@ func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) 
 	case s.Identity != nil:
 		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
 	case s.ManagedKey != nil:
-		out := s.ManagedKey.signer().PublicKey()
+		signer, err := s.managed(ctx, stage)
+		if err != nil {
+			return nil, err
+		}
+		out := signer.PublicKey()
 		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
 	case s.signs():
 		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)

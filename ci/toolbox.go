@@ -49,8 +49,8 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	repository, registry := c.Image(toolboxName), s.Registry.as(toolboxAccount)
-	connect, err := registry.connect(ctx, "toolbox", "//"+repository, registryAlias)
+	repository := c.Image(toolboxName)
+	registry, connect, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
 	if err != nil {
 		return "", err
 	}
@@ -117,17 +117,16 @@ func (s *Slipway) WithToolbox(
 			return nil, err
 		}
 	}
-	endpoint := &Endpoint{Username: username, Password: password, Service: service}
-	connect, err := endpoint.connect(ctx, "toolbox", "//"+reference, registryAlias)
+	registry, connect, err := s.registry(ctx, "toolbox", reference, &Endpoint{Username: username, Password: password, Service: service})
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.verify(ctx, reference, toolboxType, endpoint, connect)
+	text, err := trusted.verify(ctx, reference, toolboxType, registry, connect)
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
 	pulled := dag.Build().Pull(reference, dagger.BuildPullOpts{
-		Username: username, Password: password, Service: service, Connect: connect,
+		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decode(ctx, pulled, nil); err != nil {
 		return nil, err

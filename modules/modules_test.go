@@ -62,9 +62,9 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
 		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
-		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
+		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "vault-key", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
 		"infra":     {"programs", "root", "tofu"},
-		"gitops":    {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait"},
+		"gitops":    {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait", "with-azure"},
 		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "ground", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
 		t.Run(module, func(t *testing.T) {

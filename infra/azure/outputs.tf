@@ -14,7 +14,7 @@ output "cluster" {
 }
 
 output "signing_key" {
-  description = "with-kms-key: azurekms:// and this."
+  description = "with-kms-key --uri: azurekms:// and this."
   value       = local.key
 }
 

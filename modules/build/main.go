@@ -132,7 +132,8 @@ func (*Build) Publish(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -158,7 +159,8 @@ func (*Build) Verify(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -186,7 +188,8 @@ func (*Build) Pull(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -270,6 +273,8 @@ func registry(base *dagger.Container, username string, password *dagger.Secret, 
 func reach(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) (*dagger.Container, []string) {
 	if service != nil {
 		base = base.WithServiceBinding("registry", service)
+	}
+	if connect != "" {
 		args = append(args, "--connect", connect)
 	}
 	if password != nil {

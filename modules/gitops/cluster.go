@@ -7,6 +7,37 @@ import (
 	"dagger/gitops/internal/dagger"
 )
 
+// Azure is who reaches a cluster of AKS, and where Azure is.
+type Azure struct {
+	// +private
+	Identity string
+	// +private
+	Token *dagger.Secret
+	// +private
+	Proxy *dagger.Service
+}
+
+// WithAzure says who reaches the cluster where a kubeconfig takes its credentials from
+// kubelogin, as AKS's do whose local accounts are off.
+//
+// +cache="168h"
+func (g *Gitops) WithAzure(
+	// A JSON object: clientId, tenantId and subscriptionId; requestUrl, where a CI
+	// job asks for its tokens, and Azure DevOps' serviceConnection; metadataHost and
+	// authorities, in PEM, of another cloud, and the proxy's URL that it is reached
+	// through.
+	identity string,
+	// The job's request token, or without a request URL the token itself.
+	token *dagger.Secret,
+	// The service that answers for the proxy, at the name azure.
+	// +optional
+	proxy *dagger.Service,
+) *Gitops {
+	next := *g
+	next.Azure = &Azure{Identity: identity, Token: token, Proxy: proxy}
+	return &next
+}
+
 // inCluster is the container that asks the cluster, and its arguments after
 // flags. It is never the same twice: what it reads can change.
 func (g *Gitops) inCluster(
@@ -17,6 +48,13 @@ func (g *Gitops) inCluster(
 	args := append([]string{
 		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig",
 	}, flags...)
+	if g.Azure != nil {
+		base = base.WithMountedSecret("/secrets/azure-token", g.Azure.Token)
+		args = append(args, "--azure", g.Azure.Identity, "--azure-token-file", "/secrets/azure-token")
+		if g.Azure.Proxy != nil {
+			base = base.WithServiceBinding("azure", g.Azure.Proxy)
+		}
+	}
 	if service != nil {
 		base = base.WithServiceBinding("kubernetes", service)
 	}

@@ -16,6 +16,8 @@ import (
 type Gitops struct {
 	// +private
 	Prebuilt *dagger.Directory
+	// +private
+	Azure *Azure
 }
 
 // New takes the module's programs, or leaves them to be compiled.

@@ -191,38 +191,36 @@ func (r *Root) WithCluster(
 	return &next
 }
 
-// Azure is who the azurerm provider and backend are, and where Azure is.
+// Azure is who the azurerm provider and backend are, who reaches a cluster of AKS, and
+// where Azure is.
 type Azure struct {
 	// +private
 	Identity string
 	// +private
 	Token *dagger.Secret
 	// +private
-	CA *dagger.File
-	// +private
 	Proxy *dagger.Service
 }
 
-// WithAzure says who the azurerm provider and backend are, and where Azure is. The
-// check does not see it.
+// WithAzure says who the azurerm provider and backend are, and where Azure is. Where a
+// kubeconfig takes its credentials from kubelogin, the identity reaches the cluster.
+// The check does not see it.
 //
 // +cache="168h"
 func (r *Root) WithAzure(
 	// A JSON object: clientId, tenantId and subscriptionId; requestUrl, where a CI
-	// job asks for its tokens, and Azure DevOps' serviceConnection; metadataHost of
-	// another cloud, and the proxy's URL that it is reached through.
+	// job asks for its tokens, and Azure DevOps' serviceConnection; metadataHost and
+	// authorities, in PEM, of another cloud, and the proxy's URL that it is reached
+	// through.
 	identity string,
 	// The job's request token, or without a request URL the token itself.
 	token *dagger.Secret,
-	// The authorities of another cloud, in PEM.
-	// +optional
-	ca *dagger.File,
 	// The service that answers for the proxy, at the name azure.
 	// +optional
 	proxy *dagger.Service,
 ) *Root {
 	next := *r
-	next.Azure = &Azure{Identity: identity, Token: token, CA: ca, Proxy: proxy}
+	next.Azure = &Azure{Identity: identity, Token: token, Proxy: proxy}
 	return &next
 }
 
@@ -231,11 +229,8 @@ func (a *Azure) reach(base *dagger.Container, args []string) (*dagger.Container,
 	if a == nil {
 		return base, args
 	}
-	base = base.WithNewFile("/azure.json", a.Identity).WithMountedSecret("/secrets/azure-token", a.Token)
-	args = append(args, "--azure", "/azure.json", "--azure-token-file", "/secrets/azure-token")
-	if a.CA != nil {
-		base, args = base.WithMountedFile("/azure-ca.pem", a.CA), append(args, "--azure-ca", "/azure-ca.pem")
-	}
+	base = base.WithMountedSecret("/secrets/azure-token", a.Token)
+	args = append(args, "--azure", a.Identity, "--azure-token-file", "/secrets/azure-token")
 	if a.Proxy != nil {
 		base = base.WithServiceBinding("azure", a.Proxy)
 	}

@@ -88,6 +88,13 @@ func (s *Scan) DatabaseDigest(
 	repository string,
 	// The schema version.
 	tag string,
+	// Who reads; nobody by default.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
+	// +optional
+	password *dagger.Secret,
 	// The service that answers for the registry.
 	// +optional
 	service *dagger.Service,
@@ -95,9 +102,9 @@ func (s *Scan) DatabaseDigest(
 	// +optional
 	address string,
 ) (string, error) {
-	return connect(s.runner(), service, address,
-		"/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
-		File("/out/result.json").Contents(ctx)
+	base, args := signIn(s.runner(), username, password,
+		"/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag)
+	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
 }
 
 // Database downloads the vulnerability database with this digest with Trivy
@@ -110,6 +117,12 @@ func (s *Scan) Database(
 	repository string,
 	// The artifact's digest.
 	digest string,
+	// Who reads; nobody by default.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity.
+	// +optional
+	password *dagger.Secret,
 	// The service that answers for the registry.
 	// +optional
 	service *dagger.Service,
@@ -117,8 +130,9 @@ func (s *Scan) Database(
 	// +optional
 	address string,
 ) (*dagger.Directory, error) {
-	base, args := reach(s.runner().WithMountedFile("/trivy", s.Trivy()), service, address,
+	base, args := signIn(s.runner().WithMountedFile("/trivy", s.Trivy()), username, password,
 		"/step", "database", "--out", "/out", "--trivy", "/trivy", "--repository", repository, "--digest", digest)
+	base, args = reach(base, service, address, args...)
 	// The digest says what comes, so an earlier download may stand in.
 	out := base.WithExec(args).Directory("/out")
 	if service == nil {
@@ -232,20 +246,28 @@ func (s *Scan) PublishDatabase(
 		WithMountedDirectory("/advisories", dag.CurrentModule().Source().Directory("db/advisories")).
 		WithExec([]string{"/step", "build", "--out", "/database", "--advisories", "/advisories", "--updated-at", updatedAt, "--next-update", nextUpdate})
 	args := []string{"/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag}
-	if password != nil {
-		base = base.WithMountedSecret("/secrets/registry-password", password)
-		args = append(args, "--username", username, "--password-file", "/secrets/registry-password")
-	}
+	base, args = signIn(base, username, password, args...)
 	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
 }
 
 // reach adds to a command what it needs to reach an address that a service
 // answers for.
 func reach(base *dagger.Container, service *dagger.Service, address string, args ...string) (*dagger.Container, []string) {
-	if service == nil {
+	if service != nil {
+		base = base.WithServiceBinding("registry", service)
+	}
+	if address != "" {
+		args = append(args, "--connect", address)
+	}
+	return base, args
+}
+
+// signIn adds to a command who it is at the registry.
+func signIn(base *dagger.Container, username string, password *dagger.Secret, args ...string) (*dagger.Container, []string) {
+	if password == nil {
 		return base, args
 	}
-	return base.WithServiceBinding("registry", service), append(args, "--connect", address)
+	return base.WithMountedSecret("/secrets/registry-password", password), append(args, "--username", username, "--password-file", "/secrets/registry-password")
 }
 
 // connect runs a command now: its run id is new each time, so that no earlier

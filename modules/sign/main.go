@@ -78,7 +78,8 @@ func (*Sign) Sign(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -108,7 +109,8 @@ func (*Sign) Attest(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -142,7 +144,8 @@ func (*Sign) Verify(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -217,7 +220,8 @@ func (*Sign) VerifyIdentity(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -262,7 +266,8 @@ func (*Sign) Bundle(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -328,7 +333,8 @@ func (*Sign) BundleIdentity(
 	// Who reads.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -403,6 +409,8 @@ func trust(base *dagger.Container, trustedRoot, identities *dagger.File, minLogs
 func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
 	if service != nil {
 		base = base.WithServiceBinding("registry", service)
+	}
+	if connect != "" {
 		args = append(args, "--connect", connect)
 	}
 	if password != nil {

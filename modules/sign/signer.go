@@ -44,21 +44,20 @@ func (*Sign) KeyFile(
 	return byKeyFile(key, password)
 }
 
-// KmsKey signs with a key that stays in its key management service: Azure Key
-// Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. The clients of these
-// services are compiled when the signer is first used.
+// KmsKey signs with a key that stays in its key management service: AWS KMS, Google
+// Cloud KMS or HashiCorp Vault. The clients of these services are compiled when the
+// signer is first used. VaultKey is for Azure's.
 //
 // Example: dagger -m modules/sign call kms-key --uri hashivault://release --credentials file:vault.env public-key export --path ./keys
 //
 // +cache="168h"
 func (*Sign) KmsKey(
-	// The key: azurekms://VAULT.vault.azure.net/KEY,
-	// awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
+	// The key: awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
 	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
 	// hashivault://KEY.
 	uri string,
 	// What the service's client reads from its environment, as NAME=VALUE lines:
-	// AZURE_…, AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
+	// AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
 	// Google it is the credentials' JSON.
 	credentials *dagger.Secret,
 	// PEM certificates of authorities of your own, such as a Vault's; they count
@@ -87,6 +86,33 @@ func (*Sign) KmsKey(
 	}
 }
 
+// VaultKey signs with a key that stays in Azure Key Vault, as an identity that may use
+// it: one with the role Key Vault Crypto User.
+//
+// +cache="168h"
+func (*Sign) VaultKey(
+	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION behind it for one that
+	// is not the newest.
+	uri string,
+	// The identity, as a JSON object: clientId, tenantId and subscriptionId; requestUrl,
+	// where a CI job asks for its tokens, and Azure DevOps' serviceConnection;
+	// metadataHost and authorities, in PEM, of another cloud, and the proxy's URL that it
+	// is reached through.
+	identity string,
+	// The job's request token, or without a request URL the token itself.
+	token *dagger.Secret,
+	// The service that answers for the proxy, at the name azure.
+	// +optional
+	proxy *dagger.Service,
+) *Signer {
+	const tokenFile = "/secrets/azure-token"
+	program := runner().WithMountedSecret(tokenFile, token)
+	if proxy != nil {
+		program = program.WithServiceBinding("azure", proxy)
+	}
+	return &Signer{Program: program, Args: []string{"--key-uri", uri, "--azure", identity, "--azure-token-file", tokenFile}}
+}
+
 // Identity signs without a key of its own: an OIDC token proves to a certificate
 // authority (Fulcio) who signs, and logs and timestamp authorities say when. At
 // least one timestamp authority, or log with Rekor's API 1, has to be named.
@@ -97,7 +123,8 @@ func (*Sign) KmsKey(
 //
 // +cache="168h"
 func (*Sign) Identity(
-	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore).
+	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore), or with
+	// a request URL the token that ID tokens are asked for with.
 	token *dagger.Secret,
 	// The certificate authority's URL.
 	fulcio string,
@@ -138,6 +165,16 @@ func (*Sign) Identity(
 	// which is named sigstore: LOGICAL=ACTUAL.
 	// +optional
 	connect string,
+	// Where the job asks for an ID token, with each signature: GitHub's
+	// ACTIONS_ID_TOKEN_REQUEST_URL, Azure DevOps' SYSTEM_OIDCREQUESTURI.
+	// +optional
+	requestUrl string,
+	// The ID of Azure DevOps' service connection.
+	// +optional
+	serviceConnection string,
+	// The audience of the ID tokens that are asked for.
+	// +default="sigstore"
+	audience string,
 ) (*Signer, error) {
 	const tokenFile = "/secrets/identity-token"
 	args := []string{"--identity-token-file", tokenFile, "--fulcio", fulcio}
@@ -148,6 +185,12 @@ func (*Sign) Identity(
 		for _, url := range list.urls {
 			args = append(args, list.flag, url)
 		}
+	}
+	if requestUrl != "" {
+		args = append(args, "--identity-request-url", requestUrl, "--identity-audience", audience)
+	}
+	if serviceConnection != "" {
+		args = append(args, "--identity-service-connection", serviceConnection)
 	}
 	if whenDown == Degrade {
 		args = append(args, "--when-down", "degrade")
@@ -201,7 +244,8 @@ func (s *Signer) Sign(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.
@@ -227,7 +271,8 @@ func (s *Signer) Attest(
 	// Who pushes.
 	// +optional
 	username string,
-	// The registry's password.
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
 	// The service that answers for the registry.

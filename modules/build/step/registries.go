@@ -21,8 +21,8 @@ type access struct {
 
 func accessFlags(fs *flag.FlagSet) *access {
 	a := &access{
-		username:     fs.String("username", "", "the registry's user name; absent means anonymous"),
-		passwordFile: fs.String("password-file", "", "file with the registry's password or token"),
+		username:     fs.String("username", "", "the registry's user name, or an Azure identity as JSON; absent means anonymous"),
+		passwordFile: fs.String("password-file", "", "file with the registry's password or token, or the identity's request token"),
 	}
 	fs.Var(&a.connect, "connect", "dial ACTUAL for LOGICAL, as LOGICAL=ACTUAL, both host:port; repeatable")
 	return a
@@ -33,11 +33,8 @@ func (a *access) options(stage string) (registry.Options, error) {
 	if err != nil {
 		return registry.Options{}, err
 	}
-	auth, err := registry.Credentials(stage, *a.username, *a.passwordFile)
-	if err != nil {
-		return registry.Options{}, err
-	}
-	return registry.Options{Stage: stage, Connections: connections, Auth: auth, Wait: firstWait, Say: say}, nil
+	o := registry.Options{Stage: stage, Connections: connections, Wait: firstWait, Say: say}
+	return o, o.Credentials(*a.username, *a.passwordFile)
 }
 
 func publish(name string, args []string) (string, func(context.Context) (any, error), error) {

@@ -10,23 +10,36 @@ import (
 	"slipway/gitops/applications/argocd"
 	"slipway/gitops/applications/cluster"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // access adds the flags that say which cluster is meant, and returns what opens
 // it once they are read.
-func access(flags *flag.FlagSet, stage string) func() (*cluster.Cluster, error) {
+func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.Cluster, error) {
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file`")
+	identity := flags.String("azure", "", "who is asking in Azure, as `JSON`: where the kubeconfig names kubelogin")
+	token := flags.String("azure-token-file", "", "`file` with the identity's request token, or with the token itself")
 	var pairs []string
 	flags.Func("connect", "where a host:port of the kubeconfig is reached, `LOGICAL=ACTUAL`; repeatable", func(pair string) error {
 		pairs = append(pairs, pair)
 		return nil
 	})
-	return func() (*cluster.Cluster, error) {
+	return func(ctx context.Context) (*cluster.Cluster, error) {
 		connect, err := cluster.ParseConnect(stage, pairs)
 		if err != nil {
 			return nil, err
 		}
-		return cluster.Open(stage, cluster.Access{Kubeconfig: *kubeconfig, Connect: connect})
+		at := cluster.Access{Kubeconfig: *kubeconfig, Connect: connect}
+		if *identity != "" {
+			if at.Azure, err = azure.Open(stage, *identity, *token); err != nil {
+				return nil, err
+			}
+		}
+		c, err := cluster.Open(stage, at)
+		if err != nil {
+			return nil, err
+		}
+		return c, c.SignIn(ctx)
 	}
 }
 
@@ -47,7 +60,7 @@ func waitCommand(flags *flag.FlagSet) work {
 		if err := q.Check(); err != nil {
 			return nil, err
 		}
-		c, err := open()
+		c, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +77,7 @@ func statusCommand(flags *flag.FlagSet) work {
 		return nil
 	})
 	return func(ctx context.Context) (any, error) {
-		c, err := open()
+		c, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +89,7 @@ func admitCommand(flags *flag.FlagSet) work {
 	open := access(flags, cluster.StageAdmit)
 	manifests := flags.String("manifests", "", "`file` of the rendered manifests")
 	return func(ctx context.Context) (any, error) {
-		c, err := open()
+		c, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +102,7 @@ func refreshCommand(flags *flag.FlagSet) work {
 	namespace := flags.String("namespace", argocd.Namespace, "`namespace` of the Application object")
 	name := flags.String("application", "", "`name` of the Application")
 	return func(ctx context.Context) (any, error) {
-		c, err := open()
+		c, err := open(ctx)
 		if err != nil {
 			return nil, err
 		}

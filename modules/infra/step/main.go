@@ -9,7 +9,11 @@
 //	infra code   --code DIR --root NAME --out DIR
 //	infra unlock --terraform FILE --code DIR --env NAME --id ID --backend-config-file FILE --out DIR
 //
-// Each writes result.json, as package slipway/step says, and its result files
+// and gives what reaches a cluster of AKS a token, when it is asked by Terraform:
+//
+//	infra kubernetes-token --azure JSON --azure-token-file FILE
+//
+// Each stage writes result.json, as package slipway/step says, and its result files
 // to the output folder.
 package main
 
@@ -21,10 +25,19 @@ import (
 	"io"
 	"os"
 
+	"slipway/infra/step/azure"
+	"slipway/infra/step/cluster"
 	"slipway/step"
 )
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == cluster.Plugin {
+		if err := give(context.Background(), os.Args[2:], os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	out, work := parse(os.Args[1:], os.Stderr)
 	if out == "" {
 		if _, err := work(context.Background()); err != nil && !errors.Is(err, flag.ErrHelp) {
@@ -34,6 +47,30 @@ func main() {
 		return
 	}
 	step.Main(out, work)
+}
+
+// give is cluster.Plugin: a token for a cluster of AKS, as its clients read it.
+func give(ctx context.Context, args []string, to io.Writer) error {
+	fs := flag.NewFlagSet(cluster.Plugin, flag.ContinueOnError)
+	var who azure.Access
+	access(fs, &who)
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	credential, err := who.Open(cluster.Plugin)
+	if err != nil {
+		return err
+	}
+	if credential == nil {
+		_, err := refuse("--azure", "is missing")(ctx)
+		return err
+	}
+	data, err := credential.ExecCredential(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = to.Write(append(data, '\n'))
+	return err
 }
 
 // parse turns the command line into the work to do and the folder for its

@@ -3,12 +3,17 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/azure"
+	"slipway/step/azure/azuretest"
+	"slipway/step/steptest"
 )
 
 func TestCommandLineRefusals(t *testing.T) {
@@ -56,4 +61,28 @@ func TestEachStageRefusesAHostileName(t *testing.T) {
 	f, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, "is not a lock's ID", f.Reason)
+}
+
+func TestATokenForAClusterIsGivenAsItsClientsReadIt(t *testing.T) {
+	a := azuretest.Start(t)
+	identity, file := a.Identity()
+	var out bytes.Buffer
+	require.NoError(t, give(t.Context(), []string{"--azure", identity.String(), "--azure-token-file", file}, &out))
+	var given struct {
+		APIVersion, Kind string
+		Status           struct {
+			Token               string
+			ExpirationTimestamp time.Time
+		}
+	}
+	require.NoError(t, json.Unmarshal(out.Bytes(), &given))
+	assert.Equal(t, "client.authentication.k8s.io/v1beta1 ExecCredential", given.APIVersion+" "+given.Kind)
+	assert.True(t, a.Good(azure.Kubernetes, given.Status.Token))
+	assert.True(t, given.Status.ExpirationTimestamp.Before(a.Now().Add(a.Life)), "a client asks again in time")
+
+	for _, args := range [][]string{nil, {"--azure", identity.String()}, {"--azure", "{}", "--azure-token-file", file}, {"--azure-token-file", file}} {
+		out.Reset()
+		steptest.Refused(t, give(t.Context(), args, &out))
+		assert.Empty(t, out.String())
+	}
 }

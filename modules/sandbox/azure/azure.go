@@ -1,7 +1,7 @@
 // Package azure is a stand-in for the parts of Azure that Terraform's azurerm
 // provider and the pipeline ask: Resource Manager, its metadata, Entra's token
-// endpoint, Key Vault's keys, and the services that hand GitHub's and Azure
-// DevOps' jobs their tokens. It stores what it is told and checks who tells it,
+// endpoint, Key Vault's keys, container registries, and the services that hand
+// GitHub's and Azure DevOps' jobs their tokens. It stores what it is told and checks who tells it,
 // in Azure's own words; it creates nothing.
 //
 // It is one HTTP proxy: the clients name hosts below Suffix, which nobody owns,
@@ -45,6 +45,10 @@ type Ground struct {
 	// certificate, such as Azurite, that the accounts' blob hosts lead to; empty is
 	// none.
 	Blob string `json:"blob"`
+	// Registry keeps the content of all registries; without one there is none.
+	Registry Backing `json:"registry"`
+	// Registries are names, in small letters, of registries that there are already.
+	Registries []string `json:"registries"`
 }
 
 // Identity is an application that there is already.
@@ -191,6 +195,7 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimSuffix(host, "."+Suffix)
 	account, isBlob := strings.CutSuffix(name, ".blob")
 	vault, isVault := strings.CutSuffix(name, ".vault")
+	registry, isRegistry := strings.CutSuffix(name, ".azurecr")
 	request := Request{Method: r.Method, Host: host, Path: r.URL.RequestURI()}
 	switch {
 	case !strings.EqualFold(r.Host, host) && !strings.EqualFold(r.Host, host+":443"):
@@ -206,6 +211,8 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 		s.devops(recorded, r)
 	case isVault:
 		request.Client = s.vault(vault, recorded, r)
+	case isRegistry:
+		request.Client = s.registry(registry, recorded, r)
 	case isBlob && s.ground.Blob != "":
 		request.Client = s.blob(account, recorded, r)
 	default:

@@ -68,14 +68,14 @@ func (s *Server) blob(account string, w http.ResponseWriter, r *http.Request) st
 	case !allowed:
 		storageFault(w, http.StatusForbidden, "AuthorizationPermissionMismatch", "This request is not authorized to perform this operation using this permission.")
 	default:
-		s.pass(account, container, c, w, r)
+		s.passBlob(account, container, c, w, r)
 	}
 	return c.Client
 }
 
-// pass lets the blob service answer. It takes any token that looks like one of
+// passBlob lets the blob service answer. It takes any token that looks like one of
 // Azure's own, and has no container that only Resource Manager was asked for.
-func (s *Server) pass(account, container string, c *claims, w http.ResponseWriter, r *http.Request) {
+func (s *Server) passBlob(account, container string, c *claims, w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	token, err := s.signer.sign(claims{
 		Issuer: "https://sts.windows.net/" + s.ground.Tenant + "/", Audience: storageAudience, Subject: c.Subject, Tenant: c.Tenant, ObjectID: c.ObjectID, Client: c.Client,

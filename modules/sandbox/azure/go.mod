@@ -2,6 +2,11 @@ module slipway/sandbox/azure
 
 go 1.26.4
 
-require github.com/stretchr/testify v1.12.1
+require (
+	github.com/stretchr/testify v1.12.1
+	slipway/step v0.0.0
+)
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace slipway/step => ../../toolbox/step

@@ -60,9 +60,13 @@ func roleID(definition string) string {
 	return strings.ToLower(definition[strings.LastIndex(definition, "/")+1:])
 }
 
+// repositories are the beginnings of repositories' names in a condition.
+var repositories = regexp.MustCompile(`StringStartsWithIgnoreCase '([^']*)'`)
+
 // may reports whether an identity has a role that permits an action at a scope.
-// given is the role that a role assignment gives: a condition that names roles by
-// their IDs has to name it. Other conditions are of data that isn't here.
+// given is the role that a role assignment gives, or a registry's repository: a
+// condition that names roles by their IDs, or repositories by their beginning, has to
+// name it. Other conditions are of data that isn't here.
 func (s *Server) may(object, action, scope string, data bool, given string) bool {
 	for _, i := range s.ground.Identities {
 		if i.ObjectID != object {
@@ -84,6 +88,10 @@ func (s *Server) may(object, action, scope string, data bool, given string) bool
 		}
 		condition, _ := assigned.get("properties.condition").(string)
 		if strings.HasPrefix(strings.ToLower(action), "microsoft.authorization/roleassignments/") && condition != "" && !strings.Contains(condition, given) {
+			continue
+		}
+		if strings.HasPrefix(strings.ToLower(action), "microsoft.containerregistry/registries/repositories/") && condition != "" &&
+			!slices.ContainsFunc(repositories.FindAllStringSubmatch(condition, -1), func(m []string) bool { return strings.HasPrefix(strings.ToLower(given), strings.ToLower(m[1])) }) {
 			continue
 		}
 		definition, _ := assigned.get("properties.roleDefinitionId").(string)

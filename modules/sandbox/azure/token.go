@@ -26,7 +26,9 @@ type claims struct {
 	Tenant   string `json:"tid,omitempty"`
 	ObjectID string `json:"oid,omitempty"`
 	Client   string `json:"appid,omitempty"`
-	Issued   int64  `json:"iat"`
+	// Access is what a registry's token permits, each REPOSITORY:ACTION.
+	Access []string `json:"access,omitempty"`
+	Issued int64    `json:"iat"`
 	// NotBefore is in no token of Entra's here.
 	NotBefore int64 `json:"nbf,omitempty"`
 	Expires   int64 `json:"exp"`
@@ -80,13 +82,17 @@ func (s *signer) verify(token string) (claims, error) {
 
 func base64url(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
+// clusterAudience is the server application of every AKS cluster.
+const clusterAudience = "6dae42f8-4368-4678-94ff-3960e28e3630"
+
 // audiences are the services that Entra knows, by the scope that asks for them.
 var audiences = map[string]string{
-	"https://" + MetadataHost:    "https://" + MetadataHost,
-	"https://vault." + Suffix:    "https://vault." + Suffix,
-	storageAudience:              storageAudience,
-	"https://graph." + Suffix:    "https://graph." + Suffix,
-	"https://registry." + Suffix: "https://registry." + Suffix,
+	"https://" + MetadataHost: "https://" + MetadataHost,
+	"https://vault." + Suffix: "https://vault." + Suffix,
+	storageAudience:           storageAudience,
+	"https://graph." + Suffix: "https://graph." + Suffix,
+	registryAudience:          registryAudience,
+	clusterAudience:           clusterAudience,
 }
 
 func (s *Server) life() time.Duration { return time.Duration(s.ground.TokenSeconds) * time.Second }

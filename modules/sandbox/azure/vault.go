@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,9 +92,17 @@ func (s *Server) keyRequest(w http.ResponseWriter, r *http.Request, c *claims, v
 		if allowed("keyrotationpolicies/read") {
 			fail(w, http.StatusNotFound, "KeyRotationPolicyNotFound", "The key has no rotation policy.")
 		}
+	case r.Method == http.MethodPost && len(parts) == 4 && parts[3] == "sign":
+		if allowed("keys/sign/action") {
+			signWith(w, r, vault, name, parts[2], found)
+		}
+	case len(parts) > 2 && found.private[verb] == nil:
+		if allowed("keys/read") {
+			fail(w, http.StatusNotFound, "KeyNotFound", "A key with (name/id) "+name+"/"+verb+" was not found in this key vault.")
+		}
 	case r.Method == http.MethodGet:
 		if allowed("keys/read") {
-			s.showKey(w, vault, name, found)
+			s.showKey(w, vault, name, verb, found)
 		}
 	case r.Method == http.MethodPatch:
 		if allowed("keys/update/action") {
@@ -108,7 +117,7 @@ func (s *Server) keyRequest(w http.ResponseWriter, r *http.Request, c *claims, v
 			if tags, ok := body["tags"].(map[string]any); ok {
 				found.tags = tags
 			}
-			s.showKey(w, vault, name, found)
+			s.showKey(w, vault, name, "", found)
 		}
 	case r.Method == http.MethodDelete:
 		if allowed("keys/delete") {
@@ -149,18 +158,51 @@ func (s *Server) createKey(w http.ResponseWriter, r *http.Request, vault, name, 
 	found.private[version] = private
 	found.ops, _ = body["key_ops"].([]any)
 	found.tags, _ = body["tags"].(map[string]any)
-	s.showKey(w, vault, name, found)
+	s.showKey(w, vault, name, "", found)
 }
 
-func (s *Server) showKey(w http.ResponseWriter, vault, name string, k *vaultKey) {
-	version := k.versions[len(k.versions)-1]
+// signWith signs a digest with a version of a key.
+func signWith(w http.ResponseWriter, r *http.Request, vault, name, version string, k *vaultKey) {
+	private := k.private[version]
+	body, err := read(r.Body)
+	text, _ := body["value"].(string)
+	digest, failed := base64.RawURLEncoding.DecodeString(text)
+	switch {
+	case private == nil:
+		fail(w, http.StatusNotFound, "KeyNotFound", "A key with (name/id) "+name+"/"+version+" was not found in this key vault.")
+	case !k.enabled || !slices.Contains(k.ops, any("sign")):
+		fail(w, http.StatusForbidden, "Forbidden", "Operation sign is not permitted on this key.")
+	case err != nil || failed != nil || body["alg"] != "ES256" || len(digest) != 32:
+		fail(w, http.StatusBadRequest, "BadParameter", "The stand-in for Azure signs 32 bytes with ES256")
+	default:
+		x, y, err := ecdsa.Sign(rand.Reader, private, digest)
+		if err != nil {
+			fail(w, http.StatusInternalServerError, "InternalError", err.Error())
+			return
+		}
+		signature := make([]byte, 64)
+		x.FillBytes(signature[:32])
+		y.FillBytes(signature[32:])
+		answer(w, http.StatusOK, map[string]any{"kid": keyID(vault, name, version), "value": base64url(signature)})
+	}
+}
+
+func keyID(vault, name, version string) string {
+	return "https://" + strings.ToLower(vault) + ".vault." + Suffix + "/keys/" + name + "/" + version
+}
+
+// showKey is a version of a key, the newest by default.
+func (s *Server) showKey(w http.ResponseWriter, vault, name, version string, k *vaultKey) {
+	if version == "" {
+		version = k.versions[len(k.versions)-1]
+	}
 	public := k.private[version].PublicKey
 	x, y := make([]byte, 32), make([]byte, 32)
 	public.X.FillBytes(x)
 	public.Y.FillBytes(y)
 	answer(w, http.StatusOK, map[string]any{
 		"key": map[string]any{
-			"kid": "https://" + strings.ToLower(vault) + ".vault." + Suffix + "/keys/" + name + "/" + version, "kty": "EC", "crv": "P-256",
+			"kid": keyID(vault, name, version), "kty": "EC", "crv": "P-256",
 			"key_ops": k.ops, "x": base64url(x), "y": base64url(y),
 		},
 		"attributes": map[string]any{"enabled": k.enabled, "created": 1, "updated": 1, "recoveryLevel": "Recoverable"},

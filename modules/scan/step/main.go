@@ -65,8 +65,8 @@ func fetch(command string, args []string, download bool) {
 	flags := flag.NewFlagSet(command, flag.ExitOnError)
 	repository := flags.String("repository", "", "repository of the vulnerability database, without a tag")
 	tag := flags.String("tag", "2", "tag of the vulnerability database")
-	username := flags.String("username", "", "user of the registry; anonymous when empty")
-	passwordFile := flags.String("password-file", "", "file with the user's password")
+	username := flags.String("username", "", "user of the registry, or an Azure identity as JSON; anonymous when empty")
+	passwordFile := flags.String("password-file", "", "file with the user's password, or the identity's request token")
 	var connect list
 	flags.Var(&connect, "connect", "LOGICAL=ACTUAL: dial ACTUAL for the host:port LOGICAL; repeatable")
 	var binary, digest *string
@@ -78,12 +78,12 @@ func fetch(command string, args []string, download bool) {
 	parse(flags, args, out)
 
 	step.Main(*out, func(ctx context.Context) (any, error) {
-		client := &registry.Client{Stage: stage, Username: *username}
+		client := &registry.Client{Stage: stage}
 		var err error
 		if client.Connect, err = registry.ParseConnect(stage, connect); err != nil {
 			return nil, err
 		}
-		if client.Password, err = registry.ReadPassword(stage, *passwordFile); err != nil {
+		if err = client.Credentials(*username, *passwordFile); err != nil {
 			return nil, err
 		}
 		pinned := ""

@@ -1,7 +1,7 @@
 // Command kms is the step program "sign" for keys that a key management service
-// holds: package program's subcommands, where --key-uri may be an azurekms://,
-// awskms://, gcpkms:// or hashivault:// URI. It is a program of its own because
-// of the services' SDKs, which nobody else compiles.
+// holds: package program's subcommands, where --key-uri may be an awskms://, gcpkms://
+// or hashivault:// URI, too. It is a program of its own because of the services'
+// SDKs, which nobody else compiles.
 package main
 
 import (

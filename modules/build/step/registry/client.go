@@ -20,6 +20,7 @@ import (
 
 	"slipway/build/step/oci"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 const (
@@ -38,6 +39,8 @@ type Options struct {
 	Connections Connections
 	// Auth authenticates; nil is anonymous.
 	Auth authn.Authenticator
+	// Azure signs in to a registry of Azure's instead of Auth; nil does not.
+	Azure *azure.Credential
 	// Wait is the pause before the second try; it doubles after that.
 	Wait time.Duration
 	// Say reports progress; nil is silence.
@@ -49,7 +52,7 @@ type Client struct {
 	o      Options
 	repo   name.Repository
 	scopes []string
-	base   http.RoundTripper
+	base   *transport
 	http   *http.Client // nil until logged in
 }
 
@@ -93,13 +96,18 @@ func ParseReference(stage, flag, value string) (name.Repository, v1.Hash, error)
 }
 
 func newClient(repo name.Repository, o Options, scope string) *Client {
+	base := newTransport(o.Connections)
+	if o.Azure != nil {
+		o.Auth = azureLogin{o.Azure, repo.RegistryStr()}
+		o.Azure.Route(base.inner)
+	}
 	if o.Auth == nil {
 		o.Auth = authn.Anonymous
 	}
 	if o.Say == nil {
 		o.Say = func(string, ...any) {}
 	}
-	return &Client{o: o, repo: repo, scopes: []string{repo.Scope(scope)}, base: newTransport(o.Connections)}
+	return &Client{o: o, repo: repo, scopes: []string{repo.Scope(scope)}, base: base}
 }
 
 // errNotFound is the registry's 404 for a blob or manifest.
@@ -148,6 +156,9 @@ func retriable(err error) bool {
 	if errors.As(err, &plain) || errors.As(err, &mismatch) {
 		return false
 	}
+	if _, refused := step.AsFault(err); refused {
+		return false
+	}
 	var answer *remote.Error
 	if errors.As(err, &answer) {
 		return answer.StatusCode >= 500 || answer.StatusCode == http.StatusRequestTimeout || answer.StatusCode == http.StatusTooManyRequests
@@ -159,11 +170,18 @@ func (c *Client) fault(operation string, d v1.Hash, tries int, err error) error 
 	registry := "registry " + c.repo.RegistryStr()
 	var mismatch *oci.Mismatch
 	var answer *remote.Error
+	// Who could not sign in has been told why.
+	if refused, ok := step.AsFault(err); ok {
+		return refused
+	}
+	denied := errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden)
 	switch {
 	case errors.As(err, &mismatch):
 		return step.Policy(c.o.Stage, c.at(d), "the registry serves other bytes: "+mismatch.Error(),
 			"don't use this image: restore the registry's content or publish the image again, and find out what changed it").Because(err)
-	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
+	case denied && c.o.Azure != nil:
+		return c.o.Azure.Denied("repository "+c.repo.Name(), err)
+	case denied:
 		return step.Input(c.o.Stage, registry, fmt.Sprintf("%s: credentials refused with status %d", operation, answer.StatusCode),
 			"give a user name and a password or token with access to "+c.repo.Name()).Because(err)
 	default:

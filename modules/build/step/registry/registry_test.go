@@ -455,15 +455,13 @@ func TestCredentialsReachOnlyTheRegistry(t *testing.T) {
 	assert.Contains(t, f.Mend, "localhost:5000/hello")
 
 	file := testinput.File(t, "password", []byte("wrong-"+secret))
-	o.Auth, err = Credentials("publish", "pusher", file)
-	require.NoError(t, err)
+	require.NoError(t, o.Credentials("pusher", file))
 	_, err = Publish(t.Context(), dir, built.Digest, repository(t), o)
 	f = fault(t, err, step.KindInput, "publish")
 	assert.NotContains(t, f.Error()+said.String(), secret)
 
 	require.NoError(t, os.WriteFile(file, []byte(secret+"\n"), 0o600))
-	o.Auth, err = Credentials("publish", "pusher", file)
-	require.NoError(t, err)
+	require.NoError(t, o.Credentials("pusher", file))
 	published, err := Publish(t.Context(), dir, built.Digest, repository(t), o)
 	require.NoError(t, err)
 	assert.True(t, published.Pushed)
@@ -477,7 +475,7 @@ func TestCredentialsRefuse(t *testing.T) {
 		"no file":       {"u", "/nonexistent", "can't be read"},
 		"empty":         {"u", testinput.File(t, "p", []byte("\n")), "is empty"},
 	} {
-		_, err := Credentials("publish", tc.user, tc.file)
+		err := (&Options{Stage: "publish"}).Credentials(tc.user, tc.file)
 		assert.Equal(t, tc.reason, fault(t, err, step.KindInput, "publish").Reason, what)
 	}
 }

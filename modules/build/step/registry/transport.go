@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // Connections maps the host:port that a reference says to the host:port to
@@ -83,23 +84,27 @@ func isLoopback(host string) bool {
 	return host == "localhost" || net.ParseIP(host).IsLoopback()
 }
 
-// Credentials makes an authenticator of a user name and the file that holds the
+// Credentials says who o's client is: a user name and the file that holds the
 // password or token; both empty means anonymous. One newline at the file's end
-// is not part of the password.
-func Credentials(stage, username, passwordFile string) (authn.Authenticator, error) {
-	if username == "" && passwordFile == "" {
-		return authn.Anonymous, nil
-	}
-	if username == "" || passwordFile == "" {
-		return nil, step.Input(stage, "--username and --password-file", "is one without the other", "give both, or neither for anonymous access")
+// is not part of the password. An Azure identity is a user name, too.
+func (o *Options) Credentials(username, passwordFile string) (err error) {
+	switch {
+	case username == "" && passwordFile == "":
+		return nil
+	case username == "" || passwordFile == "":
+		return step.Input(o.Stage, "--username and --password-file", "is one without the other", "give both, or neither for anonymous access")
+	case azure.Is(username):
+		o.Azure, err = azure.Open(o.Stage, username, passwordFile)
+		return err
 	}
 	data, err := os.ReadFile(passwordFile)
 	if err != nil {
-		return nil, step.Input(stage, "--password-file", "can't be read", "give a file that holds the password").Because(err)
+		return step.Input(o.Stage, "--password-file", "can't be read", "give a file that holds the password").Because(err)
 	}
 	password := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if password == "" {
-		return nil, step.Input(stage, "--password-file", "is empty", "give a file that holds the password")
+		return step.Input(o.Stage, "--password-file", "is empty", "give a file that holds the password")
 	}
-	return &authn.Basic{Username: username, Password: password}, nil
+	o.Auth = &authn.Basic{Username: username, Password: password}
+	return nil
 }

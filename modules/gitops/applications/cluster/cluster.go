@@ -18,8 +18,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // The stages named by this package's faults.
@@ -61,6 +63,9 @@ type Access struct {
 	Kubeconfig string
 	// Connect redirects logical names; may be nil.
 	Connect Connect
+	// Azure is who reaches a cluster of AKS whose kubeconfig names kubelogin; nil is
+	// nobody.
+	Azure *azure.Credential
 }
 
 // Cluster is a Kubernetes API server with Argo CD's types.
@@ -70,6 +75,7 @@ type Cluster struct {
 
 	apps    argocd.Interface
 	kube    kubernetes.Interface
+	azure   *azure.Credential
 	secrets []string
 }
 
@@ -89,9 +95,17 @@ func Open(stage string, access Access) (*Cluster, error) {
 	if at == nil {
 		return nil, step.Input(stage, input, "has no current context", "name one with `kubectl config use-context`")
 	}
-	if user := raw.AuthInfos[at.AuthInfo]; user != nil && (user.Exec != nil || user.AuthProvider != nil || user.TokenFile != "") {
+	c := &Cluster{}
+	switch user := raw.AuthInfos[at.AuthInfo]; {
+	case user == nil:
+	case user.AuthProvider != nil || user.TokenFile != "":
 		return nil, step.Input(stage, input, "takes its credentials from a program or another file",
 			"give a kubeconfig that holds a token or a client certificate")
+	case user.Exec != nil:
+		if err := access.Azure.Kubelogin(stage, input, user.Exec.Command, user.Exec.Args); err != nil {
+			return nil, err
+		}
+		c.azure, raw.AuthInfos[at.AuthInfo] = access.Azure, clientcmdapi.NewAuthInfo()
 	}
 	config, err := clientcmd.NewDefaultClientConfig(*raw, &clientcmd.ConfigOverrides{}).ClientConfig()
 	if err != nil {
@@ -108,7 +122,7 @@ func Open(stage string, access Access) (*Cluster, error) {
 	case server.Scheme != "https" && (server.Scheme != "http" || !loopback(server.Hostname())):
 		return nil, step.Input(stage, input, "names a server that is neither HTTPS nor on this host", "use https://")
 	}
-	c := &Cluster{Server: server.Scheme + "://" + server.Host}
+	c.Server = server.Scheme + "://" + server.Host
 	for _, secret := range []string{config.BearerToken, config.Password, string(config.KeyData)} {
 		if secret != "" {
 			c.secrets = append(c.secrets, secret)
@@ -120,6 +134,10 @@ func Open(stage string, access Access) (*Cluster, error) {
 			address = actual
 		}
 		return dialer.DialContext(ctx, network, address)
+	}
+	if c.azure != nil {
+		config.Proxy = c.azure.Proxy
+		config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return bearer{inner, c.azure} })
 	}
 	if len(access.Connect) > 0 {
 		config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
@@ -154,6 +172,9 @@ func (c *Cluster) clean(text string) string {
 	const most = 1000
 	for _, secret := range c.secrets {
 		text = strings.ReplaceAll(text, secret, "***")
+	}
+	if c.azure != nil {
+		text = c.azure.Hide(text)
 	}
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool {
 		return r <= ' ' || r == 0x7f

@@ -87,14 +87,14 @@ func faultOf(t *testing.T, err error, kind step.Kind, stage string) *step.Fault 
 // is dialled.
 func TestOpenRefuses(t *testing.T) {
 	for reason, change := range map[string]func(*clientcmdapi.Config){
-		"has no current context":                 func(c *clientcmdapi.Config) { c.CurrentContext = "" },
-		"neither HTTPS nor on this host":         func(c *clientcmdapi.Config) { c.Clusters["c"].Server = "http://example.com:6443" },
-		"verification of the server's":           func(c *clientcmdapi.Config) { c.Clusters["c"].InsecureSkipTLSVerify = true },
-		"has no server URL":                      func(c *clientcmdapi.Config) { c.Clusters["c"].Server = "example" },
-		"refers to files that are not there":     func(c *clientcmdapi.Config) { c.Clusters["c"].CertificateAuthority = "/nowhere/ca.crt" },
-		"credentials from a program":             func(c *clientcmdapi.Config) { c.AuthInfos["u"].Exec = &clientcmdapi.ExecConfig{Command: "get-token"} },
-		"credentials from a program or another ": func(c *clientcmdapi.Config) { c.AuthInfos["u"].TokenFile = "/nowhere/token" },
-		"has credentials that can't be used":     func(c *clientcmdapi.Config) { c.Clusters["c"].CertificateAuthorityData = []byte("x") },
+		"has no current context":                   func(c *clientcmdapi.Config) { c.CurrentContext = "" },
+		"neither HTTPS nor on this host":           func(c *clientcmdapi.Config) { c.Clusters["c"].Server = "http://example.com:6443" },
+		"verification of the server's":             func(c *clientcmdapi.Config) { c.Clusters["c"].InsecureSkipTLSVerify = true },
+		"has no server URL":                        func(c *clientcmdapi.Config) { c.Clusters["c"].Server = "example" },
+		"refers to files that are not there":       func(c *clientcmdapi.Config) { c.Clusters["c"].CertificateAuthority = "/nowhere/ca.crt" },
+		`credentials from the program "get-token"`: func(c *clientcmdapi.Config) { c.AuthInfos["u"].Exec = &clientcmdapi.ExecConfig{Command: "get-token"} },
+		"credentials from a program or another ":   func(c *clientcmdapi.Config) { c.AuthInfos["u"].TokenFile = "/nowhere/token" },
+		"has credentials that can't be used":       func(c *clientcmdapi.Config) { c.Clusters["c"].CertificateAuthorityData = []byte("x") },
 	} {
 		t.Run(reason, func(t *testing.T) {
 			config := clientcmdapi.NewConfig()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/azure/azuretest"
 )
 
 const ids = `"clientId": "00000000-0000-4000-8000-00000000000a", "tenantId": "00000000-0000-4000-8000-00000000000b", "subscriptionId": "00000000-0000-4000-8000-00000000000c"`
@@ -40,34 +41,36 @@ func TestEnvironmentsOfAnIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := maps.Clone(common)
 			maps.Copy(want, c.want)
-			env, err := Files{Identity: write(t, "{"+ids+c.more+"}"), Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
+			env, err := Access{Identity: "{" + ids + c.more + "}", Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
 			require.NoError(t, err)
 			assert.Equal(t, want, env)
 		})
 	}
-	env, err := Files{}.Env("plan", t.TempDir())
+	env, err := Access{}.Env("plan", t.TempDir())
 	require.NoError(t, err)
 	assert.Empty(t, env)
 }
 
+func TestAuthoritiesStandBesideTheUsual(t *testing.T) {
+	usual := systemRoots
+	t.Cleanup(func() { systemRoots = usual })
+	systemRoots = write(t, "usual")
+	identity, token := azuretest.Start(t).Identity()
+	env, err := Access{Identity: identity.String(), Token: token}.Env("plan", t.TempDir())
+	require.NoError(t, err)
+	data, err := os.ReadFile(env["SSL_CERT_FILE"])
+	require.NoError(t, err)
+	assert.Equal(t, "usual\n"+identity.Authorities, string(data))
+}
+
 func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ identity, token, reason string }{
-		"no JSON":            {"x", "t", "invalid character"},
-		"unknown key":        {"{" + ids + `, "clientSecret": "x"}`, "t", "unknown field"},
-		"two objects":        {"{" + ids + "}{}", "t", "something after"},
-		"no client":          {`{"tenantId": "00000000-0000-4000-8000-00000000000b"}`, "t", "is not a UUID"},
-		"name for tenant":    {`{"clientId": "00000000-0000-4000-8000-00000000000a", "tenantId": "acme.example"}`, "t", "is not a UUID"},
-		"plain request":      {"{" + ids + `, "requestUrl": "http://ci.example"}`, "t", "is not an https URL"},
-		"request password":   {"{" + ids + `, "requestUrl": "https://u:p@ci.example"}`, "t", "is not an https URL"},
-		"connection alone":   {"{" + ids + `, "serviceConnection": "00000000-0000-4000-8000-00000000000d"}`, "t", "without a request URL"},
-		"metadata as URL":    {"{" + ids + `, "metadataHost": "https://x"}`, "t", "is not a host's name"},
-		"metadata injection": {"{" + ids + `, "metadataHost": "x/y"}`, "t", "is not a host's name"},
-		"proxy password":     {"{" + ids + `, "proxy": "http://u:p@x"}`, "t", "is not an http URL"},
-		"empty token":        {"{" + ids + "}", " \n", "is not one token"},
-		"two tokens":         {"{" + ids + "}", "a b", "is not one token"},
+		"a token alone": {"", "t", "is missing, but its token is given"},
+		"unknown key":   {"{" + ids + `, "clientSecret": "x"}`, "t", "unknown field"},
+		"two tokens":    {"{" + ids + "}", "a b", "is not one token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Files{Identity: write(t, c.identity), Token: write(t, c.token)}.Env("plan", t.TempDir())
+			_, err := Access{Identity: c.identity, Token: write(t, c.token)}.Env("plan", t.TempDir())
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, f.Kind)
@@ -75,14 +78,4 @@ func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 			assert.NotEmpty(t, f.Mend)
 		})
 	}
-	for _, files := range []Files{{Token: write(t, "t")}, {CA: write(t, "c")}} {
-		_, err := files.Env("plan", t.TempDir())
-		f, ok := step.AsFault(err)
-		require.True(t, ok, "%v", err)
-		assert.Equal(t, "is missing, but what belongs to it is given", f.Reason)
-	}
-	_, err := Files{Identity: write(t, "{"+ids+"}"), Token: write(t, "t"), CA: write(t, "no certificate")}.Env("plan", t.TempDir())
-	f, ok := step.AsFault(err)
-	require.True(t, ok, "%v", err)
-	assert.Equal(t, "are not certificates in PEM", f.Reason)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/infra/step/azure"
 	"slipway/infra/step/backend"
 	"slipway/step"
 	"slipway/step/steptest"
@@ -36,7 +37,7 @@ func FuzzKubeconfig(f *testing.F) {
 			if err := os.WriteFile(file, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return Kubeconfig("plan", file, connect)
+			return Kubeconfig(t.Context(), "plan", file, connect, azure.Access{})
 		}
 		got, err := read(data, connect)
 		if err != nil {

@@ -2,16 +2,20 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
 
+	"slipway/infra/step/azure"
 	"slipway/infra/step/backend"
 	"slipway/step"
+	entra "slipway/step/azure"
 )
 
 // source is the part of a kubeconfig that is read.
@@ -38,26 +42,33 @@ type source struct {
 	Users []struct {
 		Name string `yaml:"name"`
 		User struct {
-			Certificate     string `yaml:"client-certificate-data"`
-			Key             string `yaml:"client-key-data"`
-			Token           string `yaml:"token"`
-			CertificateFile string `yaml:"client-certificate"`
-			KeyFile         string `yaml:"client-key"`
-			TokenFile       string `yaml:"tokenFile"`
-			Exec            any    `yaml:"exec"`
-			Provider        any    `yaml:"auth-provider"`
+			Certificate     string   `yaml:"client-certificate-data"`
+			Key             string   `yaml:"client-key-data"`
+			Token           string   `yaml:"token"`
+			CertificateFile string   `yaml:"client-certificate"`
+			KeyFile         string   `yaml:"client-key"`
+			TokenFile       string   `yaml:"tokenFile"`
+			Provider        any      `yaml:"auth-provider"`
+			Exec            *program `yaml:"exec"`
 		} `yaml:"user"`
 	} `yaml:"users"`
+}
+
+// program is what gives credentials to whoever runs it.
+type program struct {
+	Command string   `yaml:"command"`
+	Args    []string `yaml:"args"`
 }
 
 const flatten = "give what `kubectl config view --raw --minify --flatten` prints"
 
 // Kubeconfig reads a kubeconfig and returns one with nothing but its current
 // context, whose server is where connect says that it is reached. TLS still
-// verifies the server's own name. A kubeconfig that takes its credentials from
-// a program or another file, or that trusts any server, is an input Fault of
-// stage; what it holds is never part of one.
-func Kubeconfig(stage, file string, connect backend.Connections) ([]byte, error) {
+// verifies the server's own name. Where AKS would take the credentials from its
+// program kubelogin, they are those of who is in Azure, and this program's to give. A
+// kubeconfig that takes its credentials from another program or file, or that trusts
+// any server, is an input Fault of stage; what it holds is never part of one.
+func Kubeconfig(ctx context.Context, stage, file string, connect backend.Connections, who azure.Access) ([]byte, error) {
 	input := fmt.Sprintf("kubeconfig %q", file)
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -77,15 +88,20 @@ func Kubeconfig(stage, file string, connect backend.Connections) ([]byte, error)
 	if clusterName == "" || userName == "" {
 		return nil, step.Input(stage, input, "has no current context", "name one with `kubectl config use-context`")
 	}
-	cluster, user := map[string]string{}, map[string]string{}
+	cluster, user := map[string]any{}, map[string]any{}
 	for _, x := range c.Users {
 		u := x.User
 		switch {
 		case x.Name != userName:
 			continue
-		case u.Exec != nil || u.Provider != nil || u.CertificateFile+u.KeyFile+u.TokenFile != "":
+		case u.Provider != nil || u.CertificateFile+u.KeyFile+u.TokenFile != "":
 			return nil, step.Input(stage, input, "takes its credentials from a program or another file",
 				"give a kubeconfig that holds a token or a client certificate")
+		case u.Exec != nil:
+			if user["exec"], err = token(ctx, stage, input, u.Exec, who); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		set(user, "token", u.Token)
 		set(user, "client-certificate-data", u.Certificate)
@@ -152,7 +168,37 @@ func reach(server string, connect backend.Connections) (actual, name string, err
 	return u.String(), name, nil
 }
 
-func set(into map[string]string, name, value string) {
+// Plugin is the command that this program gives a cluster's token by; main has it.
+const Plugin = "kubernetes-token"
+
+// token is the program that gives the cluster's clients a token whenever they need
+// one: this one, in kubelogin's place. It is asked for one first, so that a refusal
+// is told before anything begins.
+func token(ctx context.Context, stage, input string, exec *program, who azure.Access) (any, error) {
+	credential, err := who.Open(stage)
+	if err != nil {
+		return nil, err
+	}
+	if err := credential.Kubelogin(stage, input, exec.Command, exec.Args); err != nil {
+		return nil, err
+	}
+	if _, err := credential.Token(ctx, entra.Kubernetes); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if who.Token, err = filepath.Abs(who.Token); err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"apiVersion": entra.ExecVersion, "command": self, "args": []string{Plugin, "--azure", who.Identity, "--azure-token-file", who.Token},
+		"interactiveMode": "Never", "provideClusterInfo": false,
+	}, nil
+}
+
+func set(into map[string]any, name, value string) {
 	if value != "" {
 		into[name] = value
 	}

@@ -42,7 +42,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err := o.validate(StageApply); err != nil {
 		return nil, err
 	}
-	state, err := o.reach(StageApply)
+	state, err := o.reach(ctx, StageApply)
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ func Drift(ctx context.Context, o DriftOptions) (*DriftResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := o.reach(StageDrift)
+	state, err := o.reach(ctx, StageDrift)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,8 @@ const (
 // backend needs: objects by their path, in memory, with versions.
 type kubeServer struct {
 	*httptest.Server
+	// good says whose token is taken.
+	good    func(token string) bool
 	mu      sync.Mutex
 	objects map[string]map[string]any
 	version int
@@ -48,7 +50,7 @@ type kubeServer struct {
 
 func newKubeServer(t *testing.T) *kubeServer {
 	t.Helper()
-	s := &kubeServer{objects: map[string]map[string]any{}}
+	s := &kubeServer{objects: map[string]map[string]any{}, good: func(given string) bool { return given == token }}
 	s.Server = httptest.NewTLSServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -102,7 +104,7 @@ func (s *kubeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	refuse := func(status int, reason string) {
 		answer(status, map[string]any{"apiVersion": "v1", "kind": "Status", "status": "Failure", "reason": reason, "code": status, "message": reason + " " + r.URL.Path})
 	}
-	if r.Header.Get("Authorization") != "Bearer "+token {
+	if given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !s.good(given) {
 		refuse(http.StatusUnauthorized, "Unauthorized")
 		return
 	}

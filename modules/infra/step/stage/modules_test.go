@@ -72,7 +72,7 @@ func TestAStateInAzureHasOneIdentity(t *testing.T) {
 	s.backend = s.file("backend.json", `{"type":"azurerm","storage_account_name":"acme","container_name":"tfstate","key":"a/dev.tfstate"}`)
 	remote := s.remote()
 	remote.PasswordFile = s.file("password", "ARM_CLIENT_ID=x\n")
-	remote.Azure = azure.Files{Identity: s.file("azure.json", "{}")}
-	_, err := remote.reach(StagePlan)
+	remote.Azure = azure.Access{Identity: "{}"}
+	_, err := remote.reach(t.Context(), StagePlan)
 	wantFault(t, err, StagePlan, step.KindInput, "says who reaches the state, and --azure does, too")
 }

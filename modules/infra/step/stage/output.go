@@ -28,7 +28,7 @@ func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
 	if err := o.validate(StageOutput); err != nil {
 		return nil, err
 	}
-	state, err := o.reach(StageOutput)
+	state, err := o.reach(ctx, StageOutput)
 	if err != nil {
 		return nil, err
 	}

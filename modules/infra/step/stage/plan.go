@@ -37,7 +37,7 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, err := o.reach(StagePlan)
+	state, err := o.reach(ctx, StagePlan)
 	if err != nil {
 		return nil, err
 	}

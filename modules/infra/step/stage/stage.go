@@ -60,8 +60,9 @@ type Remote struct {
 	// Kubeconfig is the file of the cluster that the kubernetes backend or a
 	// provider works on; empty is none.
 	Kubeconfig string
-	// Azure says who the azurerm provider and backend are.
-	Azure azure.Files
+	// Azure says who the azurerm provider and backend are, and who reaches a cluster
+	// of AKS.
+	Azure azure.Access
 	// Connect says where logical hosts are reached.
 	Connect backend.Connections
 	// SecretVarFile is a file with a JSON object of values for ephemeral
@@ -101,14 +102,14 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 type state struct {
 	backend.Endpoint
 	env         map[string]string
-	azure       azure.Files
+	azure       azure.Access
 	kubeconfig  []byte
 	lockTimeout time.Duration
 }
 
 // reach reads and validates the state's description, and what it is reached
 // with.
-func (r Remote) reach(stage string) (*state, error) {
+func (r Remote) reach(ctx context.Context, stage string) (*state, error) {
 	config, err := backend.Read(stage, r.BackendConfig)
 	if err != nil {
 		return nil, err
@@ -145,7 +146,7 @@ func (r Remote) reach(stage string) (*state, error) {
 		return nil, err
 	}
 	if r.Kubeconfig != "" {
-		s.kubeconfig, err = cluster.Kubeconfig(stage, r.Kubeconfig, r.Connect)
+		s.kubeconfig, err = cluster.Kubeconfig(ctx, stage, r.Kubeconfig, r.Connect, r.Azure)
 	}
 	return s, err
 }

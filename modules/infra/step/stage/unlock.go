@@ -33,7 +33,7 @@ func Unlock(ctx context.Context, o UnlockOptions) (*UnlockResult, error) {
 	if !lockID.MatchString(o.ID) {
 		return nil, step.Input(StageUnlock, fmt.Sprintf("--id %.80q", o.ID), "is not a lock's ID", "give the ID that the refusal named")
 	}
-	state, err := o.reach(StageUnlock)
+	state, err := o.reach(ctx, StageUnlock)
 	if err != nil {
 		return nil, err
 	}

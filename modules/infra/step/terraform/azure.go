@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // Azure's errors begin with a code. The provider puts it behind the status; what
@@ -14,8 +15,6 @@ var (
 	linked       = regexp.MustCompile(`The client '([^']*)' with object id '[^']*' has permission to perform action '[^']+' .*?does not have permission to perform action(?:\(s\))? '([^']+)' on the linked scope(?:\(s\))? '([^']+)'`)
 	unauthorized = regexp.MustCompile(`The client '([^']*)' with object id '[^']*' does not have authorization to perform action '([^']+)' over scope '([^']+)'`)
 	vaultCaller  = regexp.MustCompile(`Caller is not authorized to perform action on resource\.?.*?appid=([^;\s]+).*?Action: '([^']+)'\s*Resource: '([^']+)'`)
-	entra        = regexp.MustCompile(`(AADSTS[0-9]+): ([^"\\]*)`)
-	expired      = regexp.MustCompile(`ExpiredAuthenticationToken|AADSTS700024`)
 	wrongToken   = regexp.MustCompile(`InvalidAuthenticationToken[A-Za-z]*`)
 	throttled    = regexp.MustCompile(`\b429\b|TooManyRequests`)
 	quota        = regexp.MustCompile(`(?i)quota|SkuNotAvailable|AllocationFailed|ZonalAllocationFailed|InsufficientCapacity`)
@@ -93,13 +92,8 @@ func azureFault(stage, command, where, text string) *step.Fault {
 			return r.refuse(stage, where, expand(r.reason), expand(r.mend))
 		}
 	}
-	if expired.MatchString(text) {
-		return step.Input(stage, where, "Azure's token has expired",
-			"give --request-url with --token, so that tokens are asked for when they are needed, or a new token; then plan again")
-	}
-	if m := entra.FindStringSubmatch(text); m != nil {
-		return step.Input(stage, where, "Entra refuses the identity: "+m[1]+": "+strings.TrimSpace(m[2]),
-			"compare client and tenant ID, and the identity's federated credential with the issuer and subject that this job's token has")
+	if f := azure.Refusal(stage, where, text); f != nil {
+		return f
 	}
 	if m := wrongToken.FindString(text); m != "" {
 		return step.Input(stage, where, "Azure refuses the token: "+m, "compare tenant and cloud with those that the identity belongs to")

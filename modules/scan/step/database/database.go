@@ -48,7 +48,7 @@ func Resolve(ctx context.Context, client *registry.Client, repository, tag strin
 
 func describe(ctx context.Context, client *registry.Client, reference name.Reference) (string, error) {
 	asked := "vulnerability database " + reference.String()
-	descriptor, err := remote.Get(reference, client.Options(ctx)...)
+	descriptor, err := remote.Get(reference, client.Options(ctx, reference.Context().Registry)...)
 	if err != nil {
 		return "", client.Fault(asked, err)
 	}

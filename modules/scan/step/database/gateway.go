@@ -24,7 +24,7 @@ type gateway struct {
 
 func open(ctx context.Context, client *registry.Client, repository name.Repository) (*gateway, error) {
 	scopes := []string{repository.Scope(transport.PullScope)}
-	tripper, err := transport.NewWithContext(ctx, repository.Registry, client.Authenticator(), client.Transport(), scopes)
+	tripper, err := transport.NewWithContext(ctx, repository.Registry, client.Authenticator(repository.Registry), client.Transport(), scopes)
 	if err != nil {
 		return nil, err
 	}

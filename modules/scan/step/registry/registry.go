@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // Client reaches registries. The zero value connects to the names themselves,
@@ -31,6 +32,8 @@ type Client struct {
 	Connect map[string]string
 	// Username and Password authenticate; both empty is anonymous.
 	Username, Password string
+	// Azure signs in to a registry of Azure's instead; nil does not.
+	Azure *azure.Credential
 	// Pause is the wait before the second try of a request, three times as
 	// long before the third and last; zero is half a second.
 	Pause time.Duration
@@ -53,18 +56,25 @@ func ParseConnect(stage string, pairs []string) (map[string]string, error) {
 	return connect, nil
 }
 
-// ReadPassword reads a password from a file; a last line break is not part of
-// it. An empty path is an empty password.
-func ReadPassword(stage, path string) (string, error) {
+// Credentials says who the client is: a user name, and a file with its password; a
+// last line break is not part of it. An Azure identity is a user name, too. Both
+// empty is nobody.
+func (c *Client) Credentials(username, path string) (err error) {
+	if azure.Is(username) {
+		c.Azure, err = azure.Open(c.Stage, username, path)
+		return err
+	}
+	c.Username = username
 	if path == "" {
-		return "", nil
+		return nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return "", step.Input(stage, "--password-file", "can't be read",
+		return step.Input(c.Stage, "--password-file", "can't be read",
 			"give a file that holds the registry's password").Because(err)
 	}
-	return strings.TrimRight(string(data), "\r\n"), nil
+	c.Password = strings.TrimRight(string(data), "\r\n")
+	return nil
 }
 
 // repositoryPattern is a host, which may have a port, and a repository name of
@@ -123,19 +133,25 @@ func (c *Client) Transport() http.RoundTripper {
 		return dialer.DialContext(ctx, network, address)
 	}
 	t.ResponseHeaderTimeout = 30 * time.Second
+	if c.Azure != nil {
+		c.Azure.Route(t)
+	}
 	return t
 }
 
 // Authenticator is who the client is to a registry.
-func (c *Client) Authenticator() authn.Authenticator {
+func (c *Client) Authenticator(registry name.Registry) authn.Authenticator {
+	if c.Azure != nil {
+		return azureLogin{c.Azure, registry.RegistryStr()}
+	}
 	if c.Username == "" && c.Password == "" {
 		return authn.Anonymous
 	}
 	return &authn.Basic{Username: c.Username, Password: c.Password}
 }
 
-// Options are the options of each remote call: three tries, no keychain.
-func (c *Client) Options(ctx context.Context) []remote.Option {
+// Options are the options of each call to a registry: three tries, no keychain.
+func (c *Client) Options(ctx context.Context, registry name.Registry) []remote.Option {
 	pause := c.Pause
 	if pause == 0 {
 		pause = 500 * time.Millisecond
@@ -143,7 +159,7 @@ func (c *Client) Options(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithTransport(c.Transport()),
-		remote.WithAuth(c.Authenticator()),
+		remote.WithAuth(c.Authenticator(registry)),
 		remote.WithRetryBackoff(remote.Backoff{Duration: pause, Factor: 3, Steps: 3}),
 		remote.WithRetryPredicate(retryable),
 	}
@@ -163,8 +179,8 @@ func retryable(err error) bool {
 // Fault says what a registry's refusal or silence means. asked is what the
 // client wanted of it, such as "push of localhost:5000/app".
 func (c *Client) Fault(asked string, err error) error {
-	if _, ok := step.AsFault(err); ok {
-		return err
+	if refused, ok := step.AsFault(err); ok {
+		return refused
 	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -176,6 +192,9 @@ func (c *Client) Fault(asked string, err error) error {
 		return step.Infrastructure(c.Stage, asked, "the registry has no such thing (404)",
 			"check the repository and the tag, or publish it first").Because(err)
 	case http.StatusUnauthorized, http.StatusForbidden:
+		if c.Azure != nil {
+			return c.Azure.Denied(asked, err)
+		}
 		return step.Input(c.Stage, asked, fmt.Sprintf("the registry refuses these credentials (%d)", answer.StatusCode),
 			"give a user name and a password that may do this").Because(err)
 	default:

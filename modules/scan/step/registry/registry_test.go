@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
@@ -24,16 +25,16 @@ func TestParseConnect(t *testing.T) {
 	}
 }
 
-func TestReadPassword(t *testing.T) {
+func TestCredentials(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(file, []byte("sword fish\r\n"), 0o600))
-	password, err := ReadPassword("scan", file)
-	require.NoError(t, err)
-	require.Equal(t, "sword fish", password)
-	password, err = ReadPassword("scan", "")
-	require.NoError(t, err)
-	require.Empty(t, password)
-	_, err = ReadPassword("scan", file+"x")
+	c := &Client{Stage: "scan"}
+	require.NoError(t, c.Credentials("a", file))
+	require.Equal(t, "sword fish", c.Password)
+	c = &Client{Stage: "scan"}
+	require.NoError(t, c.Credentials("", ""))
+	require.Equal(t, &Client{Stage: "scan"}, c)
+	err := c.Credentials("a", file+"x")
 	fault, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
 	require.Equal(t, "--password-file", fault.Input)
@@ -66,6 +67,6 @@ func TestRepository(t *testing.T) {
 }
 
 func TestAnonymousWithoutAName(t *testing.T) {
-	require.Equal(t, authn.Anonymous, (&Client{}).Authenticator())
-	require.Equal(t, &authn.Basic{Username: "a", Password: "b"}, (&Client{Username: "a", Password: "b"}).Authenticator())
+	require.Equal(t, authn.Anonymous, (&Client{}).Authenticator(name.Registry{}))
+	require.Equal(t, &authn.Basic{Username: "a", Password: "b"}, (&Client{Username: "a", Password: "b"}).Authenticator(name.Registry{}))
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/sigstore/sigstore/pkg/signature/kms"
 	"github.com/sigstore/sigstore/pkg/signature/kms/aws"
-	"github.com/sigstore/sigstore/pkg/signature/kms/azure"
 	"github.com/sigstore/sigstore/pkg/signature/kms/gcp"
 	"github.com/sigstore/sigstore/pkg/signature/kms/hashivault"
 	"github.com/sigstore/sigstore/pkg/signature/options"
@@ -41,7 +40,6 @@ type service struct {
 }
 
 var services = []service{
-	{scheme: azure.ReferenceScheme, valid: azure.ValidReference, form: "azurekms://VAULT.vault.azure.net/KEY", variables: []string{"AZURE_"}},
 	{scheme: aws.ReferenceScheme, valid: aws.ValidReference, form: "awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID", variables: []string{"AWS_"}},
 	{scheme: gcp.ReferenceScheme, valid: gcp.ValidReference, form: "gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V", file: "GOOGLE_APPLICATION_CREDENTIALS"},
 	{scheme: hashivault.ReferenceScheme, valid: hashivault.ValidReference, form: "hashivault://KEY", variables: []string{"VAULT_", "TRANSIT_SECRET_ENGINE_PATH"}, check: checkVault},
@@ -49,7 +47,7 @@ var services = []service{
 
 // Open opens the key that a URI names. The credentials file is NAME=VALUE lines
 // for the service's client: VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH,
-// AWS_…, AZURE_…; for Google it is the credentials' JSON itself. Without one, the
+// AWS_…; for Google it is the credentials' JSON itself. Without one, the
 // client finds the credentials of the machine's own identity. Every failure is a
 // fault; none holds a credential.
 func Open(ctx context.Context, stage, uri, credentials string) (bundle.Keypair, error) {

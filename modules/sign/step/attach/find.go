@@ -133,6 +133,9 @@ func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte
 
 // registryFault says who has to act on a failed request.
 func registryFault(stage string, ref *Reference, err error) error {
+	if refused, ok := step.AsFault(err); ok {
+		return refused
+	}
 	registryName := ref.Repository.RegistryStr()
 	switch {
 	case errors.Is(err, registry.ErrContent):

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
@@ -28,6 +29,7 @@ import (
 
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/oidc"
 )
 
 // WhenDown says what happens when a log or a timestamp authority is down.
@@ -50,8 +52,13 @@ type Log struct {
 
 // Options say who signs and which services vouch for it.
 type Options struct {
-	// Token is the OIDC ID token, a JWT; a secret.
+	// Token is the OIDC ID token, a JWT; a secret. With a Source it is the token that
+	// ID tokens are asked for with, one for each signature.
 	Token []byte
+	// Source is where ID tokens come from; nil when Token is one.
+	Source *oidc.Source
+	// Audience is the one that Fulcio wants, for a Source.
+	Audience string
 	// Fulcio, Logs and TimestampAuthorities are URLs: HTTPS, or HTTP on loopback.
 	// At least one of them besides Fulcio has to give a time.
 	Fulcio               string
@@ -78,12 +85,27 @@ type Signer struct {
 	options Options
 	stage   string
 	base    http.RoundTripper
+
+	mu sync.Mutex
+	// secrets are the tokens so far.
+	secrets []string
 }
 
 // New checks the options; nothing is sent yet. stage names the stage in faults.
 func New(stage string, options Options) (*Signer, error) {
-	if err := checkToken(options.Token); err != nil {
-		return nil, step.Input(stage, "identity token", err.Error(), "give the OIDC ID token that the CI made for this job, with the audience that Fulcio wants (sigstore)")
+	switch _, word := oidc.Word(options.Token); {
+	case options.Source == nil:
+		if err := checkToken(options.Token); err != nil {
+			return nil, step.Input(stage, "identity token", err.Error(), "give the OIDC ID token that the CI made for this job, with the audience that Fulcio wants (sigstore), or the request token with its request URL")
+		}
+	case !word:
+		return nil, step.Input(stage, "request token", "is not one token", "give the token that the job asks for its ID tokens with")
+	case options.Source.RequestURL == "" || options.Audience == "":
+		return nil, step.Input(stage, "request URL", "or its audience is empty", "give both, or an ID token without them")
+	default:
+		if err := options.Source.Check(stage); err != nil {
+			return nil, err
+		}
 	}
 	urls := append([]string{options.Fulcio}, options.TimestampAuthorities...)
 	times := len(options.TimestampAuthorities)
@@ -125,7 +147,7 @@ func New(stage string, options Options) (*Signer, error) {
 	if options.Pause == 0 {
 		options.Pause = 500 * time.Millisecond
 	}
-	return &Signer{options: options, stage: stage, base: dialling(options.Connect)}, nil
+	return &Signer{options: options, stage: stage, base: dialling(options.Connect), secrets: []string{string(options.Token)}}, nil
 }
 
 // MaxDegraded is the longest that a degraded signature may count.
@@ -185,6 +207,9 @@ func (s *Signer) Make(ctx context.Context, statement *bundle.Statement, digest s
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case !errors.As(err, &down):
+			if refused, ok := step.AsFault(err); ok {
+				return nil, refused
+			}
 			return nil, s.fault(err)
 		case down.service == s.options.Fulcio:
 			return nil, step.Infrastructure(s.stage, "certificate authority "+down.service, s.line(down), "see whether it runs and is reachable, then sign again").Because(errors.New(s.line(down)))
@@ -221,6 +246,10 @@ func (s *Signer) attempt(ctx context.Context, statement *bundle.Statement, missi
 	if err != nil {
 		return nil, err
 	}
+	token, err := s.token(ctx)
+	if err != nil {
+		return nil, err
+	}
 	pair, err := sign.NewEphemeralKeypair(nil)
 	if err != nil {
 		return nil, fmt.Errorf("make a key: %w", err)
@@ -228,7 +257,7 @@ func (s *Signer) attempt(ctx context.Context, statement *bundle.Statement, missi
 	options := sign.BundleOptions{
 		Context:                    ctx,
 		CertificateProvider:        sign.NewFulcio(&sign.FulcioOptions{BaseURL: strings.TrimSuffix(s.options.Fulcio, "/"), Timeout: -1, Transport: s.transport(ctx, s.options.Fulcio)}),
-		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: string(s.options.Token)},
+		CertificateProviderOptions: &sign.CertificateProviderOptions{IDToken: token},
 	}
 	for _, authority := range s.options.TimestampAuthorities {
 		if !slices.Contains(missing, authority) {
@@ -257,6 +286,24 @@ func (s *Signer) attempt(ctx context.Context, statement *bundle.Statement, missi
 		return nil, &answerError{service: s.options.Fulcio, status: http.StatusOK, text: "it certifies another key"}
 	}
 	return made, nil
+}
+
+// token is the one that proves who signs, fresh where there is a source.
+func (s *Signer) token(ctx context.Context) (string, error) {
+	if s.options.Source == nil {
+		return string(s.options.Token), nil
+	}
+	token, err := s.options.Source.Token(ctx, s.stage, oidc.Client(s.base), string(s.options.Token), s.options.Audience)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	s.secrets = append(s.secrets, token)
+	s.mu.Unlock()
+	if err := checkToken([]byte(token)); err != nil {
+		return "", step.Infrastructure(s.stage, "identity token", err.Error(), "see what answers at the request URL").Because(err)
+	}
+	return token, nil
 }
 
 func (s *Signer) transport(ctx context.Context, service string) http.RoundTripper {
@@ -322,9 +369,14 @@ func (s *Signer) fault(err error) error {
 func (s *Signer) line(err error) string {
 	const most = 400
 	text := strings.Join(strings.Fields(err.Error()), " ")
-	token := string(s.options.Token)
-	for _, secret := range append([]string{token}, strings.Split(token, ".")...) {
-		text = strings.ReplaceAll(text, secret, "…")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, token := range s.secrets {
+		for _, secret := range append([]string{token}, strings.Split(token, ".")...) {
+			if secret != "" {
+				text = strings.ReplaceAll(text, secret, "…")
+			}
+		}
 	}
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"

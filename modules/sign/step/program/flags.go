@@ -13,6 +13,7 @@ import (
 	"slipway/sign/step/key"
 	"slipway/sign/step/registry"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // pairs is a flag that can be repeated, each time as KEY=VALUE.
@@ -104,8 +105,8 @@ func addRegistry(set *flag.FlagSet) registryFlags {
 	r := registryFlags{
 		reference: set.String("reference", "", "the image: repository@sha256:… (required)"),
 		connect:   pairs{},
-		username:  set.String("username", "", "user name at the registry"),
-		password:  set.String("registry-password-file", "", "file with the registry's password or token"),
+		username:  set.String("username", "", "user name at the registry, or an Azure identity as JSON"),
+		password:  set.String("registry-password-file", "", "file with the registry's password or token, or the identity's request token"),
 	}
 	set.Var(r.connect, "connect", "host:port of the registry in references, and the one to dial: LOGICAL=ACTUAL; repeat for more")
 	return r
@@ -124,6 +125,12 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 	if (*r.username == "") != (*r.password == "") {
 		return nil, nil, step.Input(stage, "registry credentials", "user name or password is missing", "give --username and --registry-password-file, or neither")
 	}
+	if azure.Is(*r.username) {
+		if options.Azure, err = azure.Open(stage, *r.username, *r.password); err != nil {
+			return nil, nil, err
+		}
+		return reference, registry.New(reference.Repository, options), nil
+	}
 	if *r.password != "" {
 		data, err := read(stage, "--registry-password-file", *r.password)
 		if err != nil {
@@ -132,6 +139,24 @@ func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *regist
 		options.Password = string(trimLine(data))
 	}
 	return reference, registry.New(reference.Repository, options), nil
+}
+
+// azureFlags are who somebody is in Azure.
+type azureFlags struct{ identity, token *string }
+
+func addAzure(set *flag.FlagSet) azureFlags {
+	return azureFlags{
+		identity: set.String("azure", "", "who is asking in Azure, as JSON: for an azurekms:// key"),
+		token:    set.String("azure-token-file", "", "file with the identity's request token, or with the token itself"),
+	}
+}
+
+// open is the identity's credential, which something needs.
+func (a azureFlags) open(stage, what string) (*azure.Credential, error) {
+	if *a.identity == "" {
+		return nil, step.Input(stage, what, "is in Azure, and nobody is named who signs in there", "give with-azure")
+	}
+	return azure.Open(stage, *a.identity, *a.token)
 }
 
 func checkConnect(stage, flagName string, connect pairs) error {

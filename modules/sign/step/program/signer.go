@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"slipway/sign/step/bundle"
+	"slipway/sign/step/key"
 	"slipway/sign/step/keyless"
 	"slipway/step"
+	"slipway/step/azure"
+	"slipway/step/oidc"
 )
 
 // OpenKMS opens a key that a key management service holds, by its URI. The
@@ -33,9 +36,12 @@ type signerFlags struct {
 	file    keyFlags
 
 	uri, credentials *string
+	azure            azureFlags
 
 	connect            pairs
 	token, fulcio      *string
+	source             oidc.Source
+	audience           *string
 	logs, tiles, times list
 	whenDown           *string
 	degradedFor        *time.Duration
@@ -47,13 +53,17 @@ func (p *program) addKeyKinds(set *flag.FlagSet) *signerFlags {
 	return &signerFlags{
 		set: set, openKMS: p.kms, file: addKey(set),
 		uri:         set.String("key-uri", "", "URI of a key that a key management service holds: azurekms://, awskms://, gcpkms:// or hashivault://"),
-		credentials: set.String("kms-credentials-file", "", "file with the service's credentials: NAME=VALUE lines, or Google's JSON"),
+		credentials: set.String("kms-credentials-file", "", "file with the service's credentials: NAME=VALUE lines, or Google's JSON; not for azurekms://"),
+		azure:       addAzure(set),
 	}
 }
 
 func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
 	s := p.addKeyKinds(set)
 	s.token = set.String("identity-token-file", "", "file with an OIDC ID token: sign as its identity, without a key")
+	set.StringVar(&s.source.RequestURL, "identity-request-url", "", "where the job asks for its ID tokens: the token's file then holds the request token")
+	set.StringVar(&s.source.ServiceConnection, "identity-service-connection", "", "ID of Azure DevOps' service connection")
+	s.audience = set.String("identity-audience", "sigstore", "audience of the ID tokens that are asked for")
 	s.fulcio = set.String("fulcio", "", "URL of the certificate authority (required with a token)")
 	set.Var(&s.logs, "rekor", "URL of a transparency log with Rekor's API 1; repeat for more")
 	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
@@ -72,8 +82,8 @@ var kinds = []struct {
 	flags []string
 }{
 	{"key-file", []string{"key-file", "password-file"}},
-	{"key-uri", []string{"key-uri", "kms-credentials-file"}},
-	{"identity-token-file", append([]string{"identity-token-file", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for", "identity-connect"}, identityFlagNames...)},
+	{"key-uri", []string{"key-uri", "kms-credentials-file", "azure", "azure-token-file"}},
+	{"identity-token-file", append([]string{"identity-token-file", "identity-request-url", "identity-service-connection", "identity-audience", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for", "identity-connect"}, identityFlagNames...)},
 }
 
 // kind is the flag that names the kind of signer; a key file when none does.
@@ -124,10 +134,36 @@ func (s *signerFlags) openKey(ctx context.Context, stage string) (bundle.Keypair
 		return s.file.open(stage)
 	case *s.uri == "":
 		return nil, step.Input(stage, "--key-uri", "is not given", "give --key-uri, or --key-file")
+	case strings.HasPrefix(*s.uri, azure.KeyScheme):
+		return s.openVault(ctx, stage)
 	case s.openKMS == nil:
 		return nil, step.Input(stage, "--key-uri", "is not for this program: it is compiled without clients of key management services", "run the program in modules/sign/kms")
 	}
 	return s.openKMS(ctx, stage, *s.uri, *s.credentials)
+}
+
+// openVault opens a key in a vault of Azure's, as an identity that may use it.
+func (s *signerFlags) openVault(ctx context.Context, stage string) (bundle.Keypair, error) {
+	if *s.credentials != "" {
+		return nil, step.Input(stage, "--kms-credentials-file", "is not for a key in Azure, where an identity signs", "leave it out, and say by with-azure who signs")
+	}
+	credential, err := s.azure.open(stage, "key "+*s.uri)
+	if err != nil {
+		return nil, err
+	}
+	found, err := credential.Key(ctx, *s.uri)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := key.HashOf(found.Public)
+	if err != nil {
+		return nil, step.Input(stage, "key "+*s.uri, err.Error(), "name an ECDSA or RSA key that signs").Because(err)
+	}
+	return key.NewRemote(found.Public, func(ctx context.Context, data []byte) ([]byte, error) {
+		digest := hash.New()
+		digest.Write(data)
+		return found.Sign(ctx, digest.Sum(nil), hash)
+	})
 }
 
 func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
@@ -144,6 +180,9 @@ func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
 	options := keyless.Options{
 		Token: []byte(strings.TrimSpace(string(token))), Fulcio: *s.fulcio, TimestampAuthorities: s.times,
 		Connect: s.connect, WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
+	}
+	if s.source != (oidc.Source{}) {
+		options.Source, options.Audience = &s.source, *s.audience
 	}
 	for _, url := range s.logs {
 		options.Logs = append(options.Logs, keyless.Log{URL: url, Version: 1})

@@ -16,6 +16,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"slipway/step"
+	"slipway/step/azure"
 )
 
 // The errors that a caller decides by.
@@ -44,6 +47,8 @@ type Options struct {
 	// Username and Password are sent as the registry's challenge wants; both
 	// empty means anonymous.
 	Username, Password string
+	// Azure signs in to a registry of Azure's instead; nil does not.
+	Azure *azure.Credential
 	// Push asks for the right to push, too.
 	Push bool
 	// Pause is the wait after the first failed try; it doubles after each.
@@ -55,7 +60,7 @@ type Options struct {
 type Client struct {
 	repository name.Repository
 	options    Options
-	base       http.RoundTripper
+	base       *http.Transport
 
 	mu   sync.Mutex
 	auth http.RoundTripper
@@ -79,7 +84,7 @@ func New(repository name.Repository, options Options) *Client {
 		ResponseHeaderTimeout: time.Minute,
 		IdleConnTimeout:       30 * time.Second,
 	}
-	return &Client{repository: repository, options: options, base: loopbackOnly{base}}
+	return &Client{repository: repository, options: options, base: base}
 }
 
 // loopbackOnly refuses plain HTTP to any other host: go-containerregistry
@@ -111,10 +116,14 @@ func (c *Client) session(ctx context.Context) (http.RoundTripper, error) {
 		scopes = []string{c.repository.Scope(transport.PushScope)}
 	}
 	auth := authn.Anonymous
-	if c.options.Username != "" || c.options.Password != "" {
+	switch {
+	case c.options.Azure != nil:
+		auth = azureLogin{c.options.Azure, c.repository.RegistryStr()}
+		c.options.Azure.Route(c.base)
+	case c.options.Username != "" || c.options.Password != "":
 		auth = &authn.Basic{Username: c.options.Username, Password: c.options.Password}
 	}
-	wrapped, err := transport.NewWithContext(ctx, c.repository.Registry, auth, c.base, scopes)
+	wrapped, err := transport.NewWithContext(ctx, c.repository.Registry, auth, loopbackOnly{c.base}, scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -135,6 +144,9 @@ func (c *Client) try(ctx context.Context, what string, request func(http.RoundTr
 			return nil
 		}
 		err = classify(err)
+		if c.options.Azure != nil && errors.Is(err, ErrDenied) {
+			err = c.options.Azure.Denied("repository "+c.repository.Name(), err)
+		}
 		if permanent(ctx, err) {
 			return fmt.Errorf("%s: %w", what, err)
 		}
@@ -170,6 +182,10 @@ func permanent(ctx context.Context, err error) bool {
 		if errors.Is(err, known) {
 			return true
 		}
+	}
+	// Who could not sign in has been told why.
+	if _, refused := step.AsFault(err); refused {
+		return true
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
