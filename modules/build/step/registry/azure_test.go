@@ -36,7 +36,7 @@ func acr(t *testing.T, front func(http.Handler) http.Handler) (*azuretest.Azure,
 }
 
 func TestAnIdentityPublishesToAzure(t *testing.T) {
-	dir, built := build(t)
+	dir, built := assembled(t)
 	a, repo, options := acr(t, func(h http.Handler) http.Handler { return h })
 	published, err := Publish(t.Context(), dir, built.Digest, repo, options("publish"))
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestAnIdentityPublishesToAzure(t *testing.T) {
 // Every token is too old after a few requests: of the registry, of Entra and of
 // the job.
 func TestAPushThatOutlivesItsTokensGoesOn(t *testing.T) {
-	dir, built := build(t)
+	dir, built := assembled(t)
 	var asked atomic.Int32
 	var grow func()
 	a, repo, options := acr(t, func(h http.Handler) http.Handler {
@@ -85,7 +85,7 @@ func TestAPushThatOutlivesItsTokensGoesOn(t *testing.T) {
 }
 
 func TestAnIdentityThatMayNotIsToldWhatItLacks(t *testing.T) {
-	dir, built := build(t)
+	dir, built := assembled(t)
 	t.Run("its role", func(t *testing.T) {
 		_, repo, options := acr(t, func(h http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
