@@ -370,5 +370,5 @@ func TestAzureCodeIsHardened(t *testing.T) {
 			tested++
 		}
 	}
-	assert.Equal(t, 7, tested)
+	assert.Equal(t, 8, tested)
 }

@@ -139,6 +139,20 @@ module "cluster" {
   subnet_id           = module.network.nodes_subnet_id
   nodes               = var.nodes
   workspace_id        = module.logs.workspace_id
+  metrics             = var.monitoring != null
+  tags                = local.tags
+}
+
+module "monitoring" {
+  source = "../modules/monitoring"
+  count  = var.monitoring == null ? 0 : 1
+
+  name                = local.name
+  resource_group_name = azurerm_resource_group.this.name
+  location            = var.location
+  cluster_id          = module.cluster.id
+  cluster_name        = module.cluster.name
+  action_group_ids    = var.monitoring.action_group_ids
   tags                = local.tags
 }
 
