@@ -84,5 +84,5 @@ func TestAzureCodeIsHardened(t *testing.T) {
 			tested++
 		}
 	}
-	assert.Equal(t, 8, tested)
+	assert.Equal(t, 9, tested)
 }

@@ -134,6 +134,20 @@ module "cluster" {
   subnet_id           = module.network.nodes_subnet_id
   nodes               = var.nodes
   workspace_id        = module.base.workspace_id
+  metrics             = var.monitoring != null
+  tags                = module.base.tags
+}
+
+module "monitoring" {
+  source = "../modules/monitoring"
+  count  = var.monitoring == null ? 0 : 1
+
+  name                = module.base.name
+  resource_group_name = module.base.resource_group_name
+  location            = module.base.location
+  cluster_id          = module.cluster.id
+  cluster_name        = module.cluster.name
+  action_group_ids    = var.monitoring.action_group_ids
   tags                = module.base.tags
 }
 

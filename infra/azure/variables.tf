@@ -178,6 +178,12 @@ variable "workloads" {
   }
 }
 
+variable "monitoring" {
+  description = "Managed Prometheus with the platform's alerts, and the action groups that they are sent to; null has none of it."
+  type        = object({ action_group_ids = optional(list(string), []) })
+  default     = null
+}
+
 variable "tags" {
   description = "Further tags of every resource."
   type        = map(string)

@@ -23,14 +23,14 @@ locals {
   # What may run below the team's projects. Everything else is refused, and so
   # is whatever belongs to the cluster and not to a namespace. Pods and
   # ReplicaSets are those of Deployments: Argo CD does not show, nor judge, what
-  # the project leaves out.
-  kinds = {
+  # the project leaves out. An environment may name more.
+  kinds = merge(var.kinds, {
     ""                  = ["ConfigMap", "Pod", "Service", "ServiceAccount"]
     "apps"              = ["Deployment", "ReplicaSet"]
     "autoscaling"       = ["HorizontalPodAutoscaler"]
     "networking.k8s.io" = ["Ingress", "NetworkPolicy"]
     "policy"            = ["PodDisruptionBudget"]
-  }
+  })
 }
 
 resource "kubectl_manifest" "namespace" {

@@ -46,6 +46,28 @@ variable "repository" {
     condition     = can(regex("^https?://[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)+$", var.repository))
     error_message = "The repository must be one http(s) URL, without credentials, query and wildcards."
   }
+
+  validation {
+    condition     = !strcontains(var.repository, "fill-in-")
+    error_message = "The repository still has a placeholder, fill-in-…: put your own repository in its place."
+  }
+}
+
+variable "kinds" {
+  description = "Further kinds that apps may have, by their group: those of the cluster's add-ons."
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    # A closed list: roles, quotas, policies and projects are the platform's.
+    condition = alltrue([for group, kinds in var.kinds : length(setsubtract(kinds, lookup({
+      "azmonitoring.coreos.com"    = ["PodMonitor", "ServiceMonitor"]
+      "gateway.networking.k8s.io"  = ["GRPCRoute", "HTTPRoute"]
+      "secrets-store.csi.x-k8s.io" = ["SecretProviderClass"]
+    }, group, []))) == 0])
+    error_message = "Further kinds may be azmonitoring.coreos.com's monitors, gateway.networking.k8s.io's routes and secrets-store.csi.x-k8s.io's SecretProviderClass."
+  }
 }
 
 variable "quota" {

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"slipway/ci/config"
-	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 // judge decides about what a scan of the GitOps folder found, and returns what
@@ -32,7 +32,7 @@ func judge(settings, findings string, now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var found policy.Findings
+	var found scan.Findings
 	if err := step.Decode(data, &found); err != nil {
 		return "", err
 	}

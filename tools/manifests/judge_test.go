@@ -10,23 +10,23 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 var today = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 // known are findings that the shipped policy excepts.
-func known() policy.Findings {
+func known() scan.Findings {
 	const argocd, kyverno = "gitops/platform/argocd/base/rbac.yaml", "gitops/platform/kyverno/base/rbac.yaml"
-	return policy.Findings{
-		TrivyVersion: "0.74.0", Scanned: []policy.Scanned{{Target: argocd, Type: "kubernetes"}, {Target: kyverno, Type: "kubernetes"}},
-		Misconfigurations: []policy.Misconfiguration{
-			{ID: "KSV-0044", File: argocd, Line: 8, Severity: policy.Critical, Title: "No wildcard verb and resource roles"},
-			{ID: "KSV-0046", File: argocd, Line: 8, Severity: policy.Critical, Title: "Manage all resources"},
-			{ID: "KSV-0046", File: argocd, Line: 59, Severity: policy.Critical, Title: "Manage all resources"},
-			{ID: "KSV-0114", File: kyverno, Line: 11, Severity: policy.Critical, Title: "Manage webhookconfigurations"},
-			{ID: "KSV-0125", File: argocd, Line: 9, Severity: policy.Medium, Title: "Registry"},
+	return scan.Findings{
+		TrivyVersion: "0.74.0", Scanned: []scan.Scanned{{Target: argocd, Type: "kubernetes"}, {Target: kyverno, Type: "kubernetes"}},
+		Misconfigurations: []scan.Misconfiguration{
+			{ID: "KSV-0044", File: argocd, Line: 8, Severity: scan.Critical, Title: "No wildcard verb and resource roles"},
+			{ID: "KSV-0046", File: argocd, Line: 8, Severity: scan.Critical, Title: "Manage all resources"},
+			{ID: "KSV-0046", File: argocd, Line: 59, Severity: scan.Critical, Title: "Manage all resources"},
+			{ID: "KSV-0114", File: kyverno, Line: 11, Severity: scan.Critical, Title: "Manage webhookconfigurations"},
+			{ID: "KSV-0125", File: argocd, Line: 9, Severity: scan.Medium, Title: "Registry"},
 		},
 	}
 }
@@ -50,24 +50,24 @@ func TestJudgeSaysWhatIsReportedAndExcepted(t *testing.T) {
 
 func TestJudgeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		spoil func(*policy.Findings)
+		spoil func(*scan.Findings)
 		now   time.Time
 		want  string
 	}{
 		"an excepted finding in another file": {
-			spoil: func(f *policy.Findings) { f.Misconfigurations[3].File = "gitops/apps/hello/base/rbac.yaml" },
+			spoil: func(f *scan.Findings) { f.Misconfigurations[3].File = "gitops/apps/hello/base/rbac.yaml" },
 			want:  "CRITICAL: KSV-0114 in gitops/apps/hello/base/rbac.yaml:11: Manage webhookconfigurations",
 		},
 		"another finding in a file with exceptions": {
-			spoil: func(f *policy.Findings) { f.Misconfigurations[4].Severity = policy.High },
+			spoil: func(f *scan.Findings) { f.Misconfigurations[4].Severity = scan.High },
 			want:  "HIGH: KSV-0125 in gitops/platform/argocd/base/rbac.yaml:9: Registry",
 		},
 		"an exception that nothing needs": {
-			spoil: func(f *policy.Findings) { f.Misconfigurations = f.Misconfigurations[:3] },
+			spoil: func(f *scan.Findings) { f.Misconfigurations = f.Misconfigurations[:3] },
 			want:  "exception KSV-0114 of platform in gitops/platform/kyverno/base/rbac.yaml: is needed by no finding",
 		},
 		"an expired exception": {now: time.Date(2999, 1, 1, 0, 0, 0, 0, time.UTC), want: "expired on"},
-		"nothing scanned":      {spoil: func(f *policy.Findings) { f.Scanned = nil }, want: "the scanner looked at nothing"},
+		"nothing scanned":      {spoil: func(f *scan.Findings) { f.Scanned = nil }, want: "the scanner looked at nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, now := known(), today

@@ -4,6 +4,7 @@
 //	manifests check      render everything and check it; no network
 //	manifests generate   write the schemas of the kinds in use, from the pinned modules
 //	manifests render     write each object as it is applied below --out, in the file that it is written in
+//	manifests filled     refuse --folder, rendered, while it has values that nobody filled in
 //	manifests judge      decide about --findings, a result of the scan module's config, as slipway.yaml says
 package main
 
@@ -43,16 +44,17 @@ func main() {
 
 // run does what the arguments say and returns what is to be said about it.
 func run(ctx context.Context, args []string) (string, error) {
-	const usage = "usage: manifests check|generate|render|judge [flags]"
+	const usage = "usage: manifests check|generate|render|filled|judge [flags]"
 	if len(args) == 0 {
 		return "", errors.New(usage)
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	gitops := flags.String("gitops", "../../gitops", "the GitOps `folder`")
 	schemas := flags.String("schemas", "schemas", "the `folder` of schemas")
-	pins := flags.String("pins", "../../modules/sandbox/pins", "the `folder` with the pins of the cluster's programs")
+	repository := flags.String("repository", "../..", "generate: the `folder` of the repository, which pins the modules")
 	helm := flags.String("helm", "", "the helm `program`, which apps packaged as charts need")
 	out := flags.String("out", "", "render: the `folder` to write to")
+	folder := flags.String("folder", "platform/azure", "filled: the `folder` below the GitOps folder")
 	findings := flags.String("findings", "", "judge: the result `file` of the scan")
 	settings := flags.String("config", "../../slipway.yaml", "judge: the `file` with the policy")
 	if err := flags.Parse(args[1:]); err != nil {
@@ -69,6 +71,13 @@ func run(ctx context.Context, args []string) (string, error) {
 		return "", err
 	}
 	renderer := overlay.Renderer{Helm: *helm}
+	if args[0] == "filled" {
+		built, err := renderer.Build(tree, *folder)
+		if err != nil {
+			return "", err
+		}
+		return *folder + " is filled in", overlay.Filled(*folder, built)
+	}
 	targets, err := target.Find(tree, renderer)
 	if err != nil {
 		return "", err
@@ -88,7 +97,7 @@ func run(ctx context.Context, args []string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		files, err := generate(ctx, *pins, kinds)
+		files, err := generate(ctx, *repository, kinds)
 		if err != nil {
 			return "", err
 		}

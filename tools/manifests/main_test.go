@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ import (
 const (
 	gitopsFolder = "../../gitops"
 	schemaFolder = "schemas"
-	pinFolder    = "../../modules/sandbox/pins"
+	repository   = "../.."
 )
 
 func TestMain(m *testing.M) {
@@ -44,7 +45,8 @@ func shipped(t *testing.T) []target.Target {
 	return targets
 }
 
-// broken are the targets that a file has a part in, with one change to the file.
+// broken are the sandbox's targets that a file has a part in, with one change to
+// the file.
 func broken(t *testing.T, file, old, new string) []target.Target {
 	t.Helper()
 	tree, err := overlay.ReadDir(gitopsFolder)
@@ -58,7 +60,9 @@ func broken(t *testing.T, file, old, new string) []target.Target {
 			part = whole
 		}
 	}
-	maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool { return !strings.HasPrefix(name, part) })
+	maps.DeleteFunc(tree.Files, func(name string, _ []byte) bool {
+		return !strings.HasPrefix(name, part) || strings.Contains(name, "azure")
+	})
 	targets, err := target.Find(tree, overlay.Renderer{Helm: fakehelm.Program(t)})
 	require.NoError(t, err)
 	return targets
@@ -84,7 +88,7 @@ func TestEverythingBelowGitopsConforms(t *testing.T) {
 	for _, target := range targets {
 		names = append(names, target.Name)
 	}
-	for _, pattern := range []string{"apps/*/overlays/*", "argocd/*.yaml", "platform/*/overlays/*", "platform/sandbox"} {
+	for _, pattern := range []string{"apps/*/overlays/*", "argocd/*.yaml", "platform/*/overlays/*", "platform/sandbox", "platform/azure"} {
 		folders, err := filepath.Glob(filepath.Join(gitopsFolder, pattern))
 		require.NoError(t, err)
 		require.NotEmpty(t, folders, pattern)
@@ -98,17 +102,32 @@ func TestEverythingBelowGitopsConforms(t *testing.T) {
 
 // No app may be synced before what refuses its image is in place.
 func TestThePlatformIsSyncedInOrder(t *testing.T) {
-	waves := map[string]string{}
-	for _, sought := range shipped(t) {
-		if sought.Name != "platform/sandbox" {
-			continue
-		}
-		for _, document := range strings.Split(string(sought.Manifests), "\n---\n") {
-			object, err := yaml.Parse(document)
-			require.NoError(t, err)
+	targets := shipped(t)
+	for _, platform := range []string{"platform/sandbox", "platform/azure"} {
+		waves := map[string]string{}
+		for _, object := range objects(t, targets, platform) {
 			waves[object.GetKind()+" "+object.GetName()] = object.GetAnnotations()["argocd.argoproj.io/sync-wave"]
 		}
+		inOrder(t, waves)
 	}
+}
+
+// objects are those of one target.
+func objects(t *testing.T, targets []target.Target, name string) []*yaml.RNode {
+	t.Helper()
+	at := slices.IndexFunc(targets, func(x target.Target) bool { return x.Name == name })
+	require.GreaterOrEqual(t, at, 0, name)
+	var all []*yaml.RNode
+	for _, document := range strings.Split(string(targets[at].Manifests), "\n---\n") {
+		object, err := yaml.Parse(document)
+		require.NoError(t, err)
+		all = append(all, object)
+	}
+	return all
+}
+
+func inOrder(t *testing.T, waves map[string]string) {
+	t.Helper()
 	for object, wave := range map[string]string{
 		"Deployment kyverno-admission-controller": "",
 		"ImageValidatingPolicy signed":            "1",
@@ -127,7 +146,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 	const (
 		deployment = "apps/hello/base/deployment.yaml"
 		dev        = "apps/hello/overlays/dev: Deployment hello-dev/hello"
-		project    = "platform/sandbox/platform.yaml"
+		project    = "platform/root/platform.yaml"
 	)
 	for name, c := range map[string]struct{ file, old, new, want string }{
 		"a field that a Deployment does not have": {
@@ -216,6 +235,9 @@ func TestAnEmptyFileIsRefused(t *testing.T) {
 	targets, err := target.Find(tree, overlay.Renderer{Helm: fakehelm.Program(t)})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"argocd/empty.yaml: no object: there is nothing to check"}, problems(t, targets))
+
+	targets[0].Part = true
+	assert.Empty(t, problems(t, targets), "values for what it is a part of")
 }
 
 func TestCheckSaysWhatToMend(t *testing.T) {
@@ -256,7 +278,7 @@ func TestSchemasAreThoseOfTheKindsInUse(t *testing.T) {
 
 func pinned(t *testing.T, s source) string {
 	t.Helper()
-	out, err := exec.Command("go", "mod", "edit", "-json", filepath.Join(pinFolder, s.pin, "go.mod")).Output()
+	out, err := exec.Command("go", "mod", "edit", "-json", filepath.Join(repository, s.pin, "go.mod")).Output()
 	require.NoError(t, err)
 	var mod struct {
 		Require []struct{ Path, Version string }
@@ -276,7 +298,7 @@ func pinned(t *testing.T, s source) string {
 func TestSchemasAreWhatTheGeneratorWrites(t *testing.T) {
 	kinds, err := conform.Kinds(shipped(t))
 	require.NoError(t, err)
-	want, err := generate(t.Context(), pinFolder, kinds)
+	want, err := generate(t.Context(), repository, kinds)
 	require.NoError(t, err)
 	got, err := read(schemaFolder)
 	require.NoError(t, err)
@@ -285,7 +307,7 @@ func TestSchemasAreWhatTheGeneratorWrites(t *testing.T) {
 		assert.True(t, string(want[name]) == string(got[name]), "%s differs: run `%s`", name, conform.Generate)
 	}
 
-	_, err = generate(t.Context(), pinFolder, []schema.Kind{{APIVersion: "apps/v1", Name: "Deploymnt"}})
+	_, err = generate(t.Context(), repository, []schema.Kind{{APIVersion: "apps/v1", Name: "Deploymnt"}})
 	fault, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, "apps/v1 Deploymnt", fault.Input)
@@ -318,7 +340,7 @@ func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	patched := string(files["platform/argocd/base/repo-server.yaml"])
 	assert.Contains(t, patched, "image: slipway.internal/pod:1", "the patch of the overlay")
 	assert.Contains(t, patched, "image: slipway.internal/argocd:")
-	assert.Equal(t, 1, strings.Count(patched, "kind: Deployment"), "once, and not the base as well")
+	assert.Equal(t, 2, strings.Count(patched, "kind: Deployment"), "once for each platform, and not the base as well")
 	assert.Contains(t, string(files["platform/policies/kustomization.yaml"]), "name: slipway-signing-key", "what it generates")
 	assert.Contains(t, string(files["apps/pages/overlays/dev/kustomization.yaml"]), "namespace: pages-dev\n", "what its chart makes")
 	assert.NotContains(t, files, "apps/pages/chart/templates/deployment.yaml")

@@ -19,25 +19,36 @@ import (
 // source is a Go module that says what its kinds look like: exactly the one that
 // the cluster's programs are compiled from.
 type source struct {
-	// pin is the folder below the pins that names the module's version.
+	// pin is the folder of the repository whose go.mod names the module's version.
 	pin, module string
 	// path is the file or folder in the module.
 	path string
+	// group is the API group of its kinds, where a build gives them another.
+	group string
 }
 
+const azure = "tools/manifests/pins/azure"
+
 var (
-	kubernetes = source{"kubernetes", "k8s.io/kubernetes", "api/openapi-spec/swagger.json"}
+	kubernetes = source{pin: "modules/sandbox/pins/kubernetes", module: "k8s.io/kubernetes", path: "api/openapi-spec/swagger.json"}
 	customs    = []source{
-		{"argocd", "github.com/argoproj/argo-cd/v2", "manifests/crds"},
-		{"kyverno", "github.com/kyverno/kyverno", "config/crds"},
+		{pin: "modules/sandbox/pins/argocd", module: "github.com/argoproj/argo-cd/v2", path: "manifests/crds"},
+		{pin: "modules/sandbox/pins/kyverno", module: "github.com/kyverno/kyverno", path: "config/crds"},
+		{pin: azure, module: "sigs.k8s.io/gateway-api", path: "config/crd/standard"},
+		{pin: azure, module: "sigs.k8s.io/secrets-store-csi-driver", path: "config/crd/bases"},
+		// Azure's operator is this one, built with another name for its group.
+		{
+			pin: azure, module: "github.com/prometheus-operator/prometheus-operator",
+			path: "example/prometheus-operator-crd", group: "azmonitoring.coreos.com",
+		},
 	}
 )
 
 // fetch has Go provide the module, verified by the pin's go.sum. It returns the
 // source's place on the disk, and what schemas name as their origin.
-func (s source) fetch(ctx context.Context, pins string) (place, origin string, err error) {
+func (s source) fetch(ctx context.Context, repository string) (place, origin string, err error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", s.module)
-	cmd.Dir = filepath.Join(pins, s.pin)
+	cmd.Dir = filepath.Join(repository, filepath.FromSlash(s.pin))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, runErr := cmd.Output()
@@ -50,8 +61,8 @@ func (s source) fetch(ctx context.Context, pins string) (place, origin string, e
 }
 
 // generate returns the schema of each kind, by its file.
-func generate(ctx context.Context, pins string, kinds []schema.Kind) (map[string][]byte, error) {
-	place, origin, err := kubernetes.fetch(ctx, pins)
+func generate(ctx context.Context, repository string, kinds []schema.Kind) (map[string][]byte, error) {
+	place, origin, err := kubernetes.fetch(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +76,7 @@ func generate(ctx context.Context, pins string, kinds []schema.Kind) (map[string
 	}
 	var custom schema.Custom
 	for _, s := range customs {
-		if err := s.add(ctx, pins, &custom); err != nil {
+		if err := s.add(ctx, repository, &custom); err != nil {
 			return nil, err
 		}
 	}
@@ -79,7 +90,7 @@ func generate(ctx context.Context, pins string, kinds []schema.Kind) (map[string
 			return nil, err
 		}
 		if !ok {
-			return nil, step.Input(stage, kind.String(), "is no kind of "+origin+", Argo CD or Kyverno",
+			return nil, step.Input(stage, kind.String(), "is no kind of "+origin+", nor of "+strings.Join(modules(), ", "),
 				"correct the manifest's apiVersion and kind, or add the module that defines them to tools/manifests/sources.go")
 		}
 		files[kind.File()] = data
@@ -87,9 +98,18 @@ func generate(ctx context.Context, pins string, kinds []schema.Kind) (map[string
 	return files, nil
 }
 
+// modules are those of the custom kinds.
+func modules() []string {
+	var names []string
+	for _, s := range customs {
+		names = append(names, s.module)
+	}
+	return names
+}
+
 // add reads the source's custom resource definitions.
-func (s source) add(ctx context.Context, pins string, custom *schema.Custom) error {
-	place, origin, err := s.fetch(ctx, pins)
+func (s source) add(ctx context.Context, repository string, custom *schema.Custom) error {
+	place, origin, err := s.fetch(ctx, repository)
 	if err != nil {
 		return err
 	}
@@ -101,7 +121,7 @@ func (s source) add(ctx context.Context, pins string, custom *schema.Custom) err
 		if err != nil {
 			return err
 		}
-		if err := custom.Add(data, origin); err != nil {
+		if err := custom.Add(data, origin, s.group); err != nil {
 			return fmt.Errorf("%s: %w", d.Name(), err)
 		}
 		return nil

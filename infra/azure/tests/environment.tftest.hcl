@@ -211,3 +211,25 @@ run "another_registrys_key" {
 
   expect_failures = [var.shared]
 }
+
+run "no_metrics_unless_said" {
+  command = plan
+
+  assert {
+    condition     = length(module.monitoring) == 0
+    error_message = "Managed Prometheus costs something: nobody gets it unasked."
+  }
+}
+
+run "metrics" {
+  command = plan
+
+  variables {
+    monitoring = {}
+  }
+
+  assert {
+    condition     = length(module.monitoring) == 1
+    error_message = "What is said is made."
+  }
+}

@@ -111,6 +111,11 @@ resource "azurerm_kubernetes_cluster" "this" {
     msi_auth_for_monitoring_enabled = true
   }
 
+  dynamic "monitor_metrics" {
+    for_each = var.metrics ? [1] : []
+    content {}
+  }
+
   lifecycle {
     # The autoscaler's, and what the patch channel chose.
     ignore_changes = [default_node_pool[0].node_count, kubernetes_version]

@@ -125,6 +125,13 @@ variable "workspace_id" {
   nullable    = false
 }
 
+variable "metrics" {
+  description = "Whether Azure's collector reads the cluster's metrics."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "tags" {
   description = "Tags of every resource."
   type        = map(string)

@@ -73,7 +73,8 @@ func Check(ctx context.Context, schemas string, targets []target.Target) ([]Prob
 			}
 			problems = append(problems, found...)
 		}
-		if objects == 0 {
+		// A part may hold nothing but values for the kustomizations that name it.
+		if objects == 0 && !t.Part {
 			problems = append(problems, Problem{Target: t.Name, Object: "no object", Reason: "there is nothing to check"})
 		}
 	}

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ type definition struct {
 }
 
 // Add reads the custom resource definitions of a file, and passes over its other
-// documents; origin is what schemas name as their source.
-func (c *Custom) Add(data []byte, origin string) error {
+// documents; origin is what schemas name as their source. group, unless empty, takes
+// the place of the definitions' own.
+func (c *Custom) Add(data []byte, origin, group string) error {
 	documents := yaml.NewDecoder(bytes.NewReader(data))
 	for {
 		var read definition
@@ -58,7 +60,7 @@ func (c *Custom) Add(data []byte, origin string) error {
 			if !version.Served {
 				continue
 			}
-			kind := Kind{read.Spec.Group + "/" + version.Name, read.Spec.Names.Kind}
+			kind := Kind{cmp.Or(group, read.Spec.Group) + "/" + version.Name, read.Spec.Names.Kind}
 			// By way of JSON, so that both sources are of the same types.
 			var plain any
 			if err := version.Schema.OpenAPI.Decode(&plain); err != nil {

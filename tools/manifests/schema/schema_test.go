@@ -118,7 +118,7 @@ spec:
 
 func TestCustomSchemaHasKubernetesMetadata(t *testing.T) {
 	var c schema.Custom
-	require.NoError(t, c.Add([]byte(custom), "widgets v2"))
+	require.NoError(t, c.Add([]byte(custom), "widgets v2", ""))
 	data, ok, err := c.Schema(schema.Kind{APIVersion: "example.dev/v1", Name: "Widget"}, kubernetes(t))
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -147,8 +147,14 @@ func TestCustomSchemaHasKubernetesMetadata(t *testing.T) {
 	_, ok, err = c.Schema(schema.Kind{APIVersion: "example.dev/v0", Name: "Widget"}, kubernetes(t))
 	require.NoError(t, err)
 	assert.False(t, ok, "a version that is not served")
-	assert.EqualError(t, c.Add([]byte(custom), "widgets v2"), "example.dev/v1 Widget is defined twice")
-	assert.ErrorContains(t, c.Add([]byte("a: ["), "widgets v2"), "widgets v2")
+	assert.EqualError(t, c.Add([]byte(custom), "widgets v2", ""), "example.dev/v1 Widget is defined twice")
+	assert.ErrorContains(t, c.Add([]byte("a: ["), "widgets v2", ""), "widgets v2")
+
+	require.NoError(t, c.Add([]byte(custom), "widgets v2", "built.dev"), "the same in a group of another name")
+	data, ok, err = c.Schema(schema.Kind{APIVersion: "built.dev/v1", Name: "Widget"}, kubernetes(t))
+	require.NoError(t, err)
+	assert.True(t, ok)
+	assert.Contains(t, string(data), `"built.dev/v1 Widget, generated from widgets v2"`)
 }
 
 func TestFileIsWhereTheValidatorLooks(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"slipway/gitops/step/overlay"
@@ -37,20 +38,33 @@ func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 	}
 	named := map[string]bool{}
 	var targets []Target
+	// A component is built only as a part of others.
+	var components []string
 	files := slices.Sorted(maps.Keys(tree.Files))
 	for _, file := range files {
 		if path.Base(file) != overlay.KustomizationFile {
 			continue
 		}
 		folder := path.Dir(file)
-		if err := names(file, tree.Files[file], named); err != nil {
+		kind, err := names(file, tree.Files[file], named)
+		if err != nil {
 			return nil, err
+		}
+		if kind == types.ComponentKind {
+			components = append(components, file)
+			continue
 		}
 		built, err := r.Build(tree, folder)
 		if err != nil {
 			return nil, err
 		}
 		targets = append(targets, Target{Name: folder, Manifests: built})
+	}
+	for _, file := range components {
+		if !named[path.Dir(file)] {
+			return nil, step.Input(stage, file, "is a component that no kustomization names, so it is never applied",
+				"name it in the components of an overlay, or remove it")
+		}
 	}
 	for _, file := range files {
 		if chart, found := chartOf(tree, file); found {
@@ -79,11 +93,12 @@ func Find(tree overlay.Tree, r overlay.Renderer) ([]Target, error) {
 }
 
 // names adds every path that a kustomization may mean to those named: wherever
-// they stand, and with or without a key in front.
-func names(file string, data []byte, named map[string]bool) error {
+// they stand, and with or without a key in front. It returns the kustomization's
+// kind.
+func names(file string, data []byte, named map[string]bool) (kind string, err error) {
 	node, err := yaml.Parse(string(data))
 	if err != nil {
-		return step.Input(stage, file, "is not YAML: "+err.Error(), "correct the file").Because(err)
+		return "", step.Input(stage, file, "is not YAML: "+err.Error(), "correct the file").Because(err)
 	}
 	var walk func(*yaml.Node)
 	walk = func(n *yaml.Node) {
@@ -99,6 +114,7 @@ func names(file string, data []byte, named map[string]bool) error {
 	}
 	walk(node.YNode())
 	var k struct {
+		Kind        string `yaml:"kind"`
 		HelmGlobals struct {
 			ChartHome string `yaml:"chartHome"`
 		} `yaml:"helmGlobals"`
@@ -107,12 +123,12 @@ func names(file string, data []byte, named map[string]bool) error {
 		} `yaml:"helmCharts"`
 	}
 	if err := node.YNode().Decode(&k); err != nil {
-		return step.Input(stage, file, "is no kustomization: "+err.Error(), "correct the file").Because(err)
+		return "", step.Input(stage, file, "is no kustomization: "+err.Error(), "correct the file").Because(err)
 	}
 	for _, chart := range k.HelmCharts {
 		named[path.Join(path.Dir(file), cmp.Or(k.HelmGlobals.ChartHome, "charts"), chart.Name)] = true
 	}
-	return nil
+	return k.Kind, nil
 }
 
 // chartOf is the folder of the Helm chart that a file is part of, the outermost

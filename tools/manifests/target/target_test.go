@@ -46,6 +46,28 @@ func TestFind(t *testing.T) {
 	assert.Contains(t, string(targets[2].Manifests), "patched: yes-it-is")
 }
 
+func TestAComponentIsBuiltAsAPartOfOthers(t *testing.T) {
+	const component = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\npatches: [{target: {kind: ConfigMap}, patch: \"- {op: add, path: /data, value: {patched: by-it}}\"}]\n"
+	files := map[string]string{
+		"base/config.yaml":             config,
+		"base/kustomization.yaml":      "resources: [config.yaml]\ncomponents: [../component]\n",
+		"component/kustomization.yaml": component,
+	}
+	targets, err := target.Find(tree(files), overlay.Renderer{})
+	require.NoError(t, err)
+	require.Len(t, targets, 1)
+	assert.Equal(t, "base", targets[0].Name)
+	assert.Contains(t, string(targets[0].Manifests), "patched: by-it")
+
+	files["base/kustomization.yaml"] = "resources: [config.yaml]\n"
+	_, err = target.Find(tree(files), overlay.Renderer{})
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, step.KindInput, fault.Kind)
+	assert.Equal(t, "component/kustomization.yaml", fault.Input)
+	assert.Contains(t, fault.Mend, "components")
+}
+
 func TestMain(m *testing.M) {
 	fakehelm.As(os.Args)
 	os.Exit(m.Run())

@@ -182,3 +182,16 @@ run "patch_version" {
 
   expect_failures = [var.kubernetes_version]
 }
+
+run "metrics" {
+  command = plan
+
+  variables {
+    metrics = true
+  }
+
+  assert {
+    condition     = length(azurerm_kubernetes_cluster.this.monitor_metrics) == 1
+    error_message = "Azure's collector is on."
+  }
+}

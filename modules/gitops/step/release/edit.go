@@ -24,8 +24,8 @@ type edited struct {
 }
 
 // edit puts the digest into the overlay of app in env, renders it before and
-// after, and proves that nothing but the image changes. The tree stays as it
-// is.
+// after, and proves that nothing but the image changes and that nothing is left to
+// be filled in. The tree stays as it is.
 func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest string) (*edited, error) {
 	e := &edited{file: overlay.File(app, env)}
 	var err error
@@ -48,6 +48,9 @@ func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest
 	}
 	e.containers, err = overlay.Prove(overlay.Folder(app, env), e.before, e.after, repository, digest)
 	if err != nil {
+		return nil, err
+	}
+	if err := overlay.Filled(overlay.Folder(app, env), e.after); err != nil {
 		return nil, err
 	}
 	return e, nil

@@ -69,6 +69,7 @@ func TestPreviewRefusesWhatAReleaseWould(t *testing.T) {
 		"apps/lost/base/kustomization.yaml":         "resources: [deployment.yaml]\n",
 		"apps/lost/base/deployment.yaml":            strings.ReplaceAll(githost.Deployment, "localhost:5000/hello", "localhost:5000/hi"),
 		"apps/lost/overlays/dev/kustomization.yaml": githost.Kustomization,
+		"apps/open/overlays/dev/kustomization.yaml": strings.Replace(githost.Kustomization, "../../base", "../../../hello/base", 1) + "commonAnnotations: {host: hello.fill-in-domain.example}\n",
 	}), nil)
 	for name, c := range map[string]struct {
 		change        func(*PreviewRequest)
@@ -81,6 +82,7 @@ func TestPreviewRefusesWhatAReleaseWould(t *testing.T) {
 		"a tag":              {func(q *PreviewRequest) { q.Digest = "latest" }, step.KindInput, "digest", "is not a sha256 digest"},
 		"all zeros":          {func(q *PreviewRequest) { q.Digest = githost.Unset }, step.KindInput, "digest", "was never released"},
 		"a hostile root":     {func(q *PreviewRequest) { q.Root = "../x" }, step.KindInput, "root", "not a clean path"},
+		"not filled in":      {func(q *PreviewRequest) { q.App = "open" }, step.KindInput, "apps/open/overlays/dev", "is not filled in: fill-in-domain"},
 		"unprovable":         {func(q *PreviewRequest) { q.App = "lost" }, step.KindPolicy, "apps/lost/overlays/dev", "no container uses"},
 	} {
 		t.Run(name, func(t *testing.T) {
