@@ -123,7 +123,7 @@ var slowModules = []string{"modules/sign/kms"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK
 // image's caches, CoreDNS's are its plugins. There is nothing of ours to test.
-var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
+var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/act", "tools/golangci-lint"}
 
 // vetAndTest is the work of the unit tests.
 func vetAndTest(ctx context.Context) func(dir string, packages []string, out io.Writer) error {
