@@ -1,4 +1,4 @@
-//go:build e2e && azure
+//go:build e2e && (azure || wrappers)
 
 package e2e
 
@@ -72,6 +72,7 @@ func newCloud(t *testing.T) *cloud {
 		Pipelines: []azure.Pipeline{
 			{RequestToken: "founding", Federated: subject("ref:refs/heads/founding")},
 			{RequestToken: "pull-request", Federated: subject("pull_request")},
+			{RequestToken: "environment-dev", Federated: subject("environment:dev")},
 			{RequestToken: "devops", ServiceConnection: connection, Federated: azure.Federated{
 				Issuer:  "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000001/v2.0",
 				Subject: "/eid1/c/pub/t/AQAAAAAAAAAAAAAAAAAAAA/a/AQAAAAAAAAAAAAAAAAAAAA/sc/00000000-0000-4000-8000-0000000000ad/" + connection,

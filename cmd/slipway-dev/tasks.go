@@ -68,6 +68,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, testInterop(ctx, launcher)
 	case "test azure":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,azure", "-run=^TestAzure", "./e2e")
+	case "test wrappers":
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,wrappers", "-run=^TestWrapper", "./e2e")
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	case "bench cluster":

@@ -1,0 +1,46 @@
+// Command recorder stands before a program of the same name on a runner's PATH. It runs
+// the real one, RECORDER_<name>, and keeps in the folder RECORDER how it was called and
+// what it printed: act loses the end of what a step prints that fails. Without a real
+// curl it is one that fetches something else than what it was asked for.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func main() {
+	name := filepath.Base(os.Args[0])
+	real := os.Getenv("RECORDER_" + name)
+	if real == "" {
+		to := slices.Index(os.Args, "--output") + 1
+		if err := os.WriteFile(os.Args[to], []byte("not the release"), 0o600); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	var printed bytes.Buffer
+	cmd := exec.Command(real, os.Args[1:]...)
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &printed), io.MultiWriter(os.Stderr, &printed)
+	err := cmd.Run()
+	call := map[string]any{"args": os.Args[1:], "printed": printed.String(), "failed": err != nil}
+	data, encodeErr := json.Marshal(call)
+	if encodeErr == nil {
+		encodeErr = os.WriteFile(filepath.Join(os.Getenv("RECORDER"), strconv.FormatInt(time.Now().UnixNano(), 10)+".json"), data, 0o600)
+	}
+	if encodeErr != nil {
+		fmt.Fprintln(os.Stderr, encodeErr)
+	}
+	if err != nil || encodeErr != nil {
+		os.Exit(1)
+	}
+}
