@@ -163,7 +163,6 @@ func (f function) parse(call, name string, args []string) ([]string, error) {
 		// The CLI takes other spellings, too; one is enough to read.
 		long := strings.TrimPrefix(text, "--")
 		flag, ok := f.flags[long]
-		ok = ok && strings.HasPrefix(text, "--")
 		if text == "-o" || text == "--output" {
 			ok = true
 		}

@@ -26,7 +26,7 @@ func Call(script string, variable func(name string) (string, bool)) ([]string, e
 	}
 	statement := file.Stmts[0]
 	command, ok := statement.Cmd.(*syntax.CallExpr)
-	if !ok || len(command.Assigns) > 0 || len(statement.Redirs) > 0 || statement.Negated || statement.Background || statement.Coprocess {
+	if !ok || len(statement.Redirs) > 0 || statement.Negated || statement.Background {
 		return refuse("is more than a command with its arguments", mend)
 	}
 	foreign, unknown, env := false, "", map[string]string{"IFS": " \t\n"}
