@@ -58,6 +58,7 @@ func TestCallsThatThereAreNot(t *testing.T) {
 		"dagger call app --name hello build scan report --format PDF":             "use one of TABLE, JSON, SARIF",
 		"dagger call app --name hello build scan report export":                   "export lacks the flag --path",
 		"dagger call app --name hello build scan report export --path x --opts y": "export has no flag --opts",
+		"dagger call with-registry --password env: apps":                          "is a secret's text",
 		"dagger call with-registry --password plain apps":                         "is a secret's text",
 		"dagger -m modules/sign call keygen export --path x":                      "keygen lacks the flag --password",
 	} {
@@ -114,8 +115,15 @@ type Part struct{ A, B2 string }
 func New(
 	// The first.
 	// +default="a"
-	one string, two int, // +optional
-	three ...string,
+	one string,
+	two int, // +optional
+	three *Part,
+	// Neither above it
+	//
+	// +optional
+
+	four string,
+	five ...string,
 ) *AModule {
 	return nil
 }
@@ -141,7 +149,7 @@ func helper() {}
 	m, err := r.module(".")
 	require.NoError(t, err)
 	colours := []string{"DARK_RED", "BLUE"}
-	assert.Equal(t, function{returns: "AModule", flags: map[string]argument{"one": {}, "two": {}, "three": {}}}, m.constructor)
+	assert.Equal(t, function{returns: "AModule", flags: map[string]argument{"one": {}, "two": {}, "three": {required: true}, "four": {required: true}, "five": {}}}, m.constructor)
 	assert.Equal(t, object{
 		"shade":         {},
 		"renamed-field": {},
@@ -151,7 +159,7 @@ func helper() {}
 		"files":         {returns: "dagger.File", flags: map[string]argument{}},
 	}, m.objects["AModule"])
 	assert.Equal(t, object{"a": {}, "b-2": {}}, m.objects["Part"])
-	assert.NoError(t, r.Check(strings.Fields("dagger call --two 1 paint --colour dark_red --secret env:X")))
+	assert.NoError(t, r.Check(strings.Fields("dagger call --three x --four y paint --colour dark_red --secret env:X")))
 
 	inside := &Repository{root: filepath.Join(dir, "code"), core: r.core, modules: map[string]*module{}}
 	refusedBy(t, inside.Check(strings.Fields("dagger -m .. call fail")), "is none of this repository's")

@@ -212,28 +212,31 @@ func (s *source) function(declaration *ast.FuncDecl) function {
 			continue
 		}
 		for _, name := range field.Names {
-			f.flags[strcase.ToKebab(name.Name)] = s.flag(field.Type, s.comment(field))
+			f.flags[strcase.ToKebab(name.Name)] = s.flag(field.Type, s.comment(field, declaration.Type.Params.List))
 		}
 	}
 	return f
 }
 
 // comment is what stands above an argument, or behind it on its line.
-func (s *source) comment(field *ast.Field) string {
+func (s *source) comment(field *ast.Field, all []*ast.Field) string {
 	line := func(pos token.Pos) int { return s.fset.Position(pos).Line }
+	behind := func(f *ast.Field, group *ast.CommentGroup) bool {
+		return line(group.Pos()) == line(f.End()) && group.Pos() > f.End()
+	}
+	var text []string
 	for _, file := range s.files {
 		if field.Pos() < file.FileStart || field.Pos() > file.FileEnd {
 			continue
 		}
-		var text []string
 		for _, group := range file.Comments {
-			if line(group.End()) == line(field.Pos())-1 || line(group.Pos()) == line(field.End()) && group.Pos() > field.End() {
+			of := func(f *ast.Field) bool { return behind(f, group) }
+			if behind(field, group) || line(group.End()) == line(field.Pos())-1 && !slices.ContainsFunc(all, of) {
 				text = append(text, group.Text())
 			}
 		}
-		return strings.Join(text, "\n")
 	}
-	return ""
+	return strings.Join(text, "\n")
 }
 
 func (s *source) flag(kind ast.Expr, comment string) argument {

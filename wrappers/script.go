@@ -34,7 +34,7 @@ func Call(script string, variable func(name string) (string, bool)) ([]string, e
 		switch part := node.(type) {
 		case nil, *syntax.CallExpr, *syntax.Word, *syntax.Lit, *syntax.SglQuoted, *syntax.DblQuoted:
 		case *syntax.ParamExp:
-			if !part.Short || part.Param == nil || part.Index != nil {
+			if !part.Short {
 				foreign = true
 			} else if value, ok := variable(part.Param.Value); ok {
 				env[part.Param.Value] = value
