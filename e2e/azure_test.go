@@ -82,7 +82,7 @@ func newCloud(t *testing.T) *cloud {
 		TokenSeconds: 20,
 	})
 	require.NoError(t, err)
-	t.Cleanup(func() { standIn.Close() })
+	t.Cleanup(func() { assert.NoError(t, standIn.Close()) })
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, string(standIn.CA))
 	return &cloud{Server: standIn, t: t, ca: ca, options: append(append(shared.options(), shared.terraform(t)...), "--providers", azureProviders(t))}

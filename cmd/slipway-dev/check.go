@@ -17,7 +17,7 @@ import (
 )
 
 // sourceTags are the build tags of tests that the checks look at as well.
-const sourceTags = "engine,e2e,cosign,fresh"
+const sourceTags = "engine,e2e,cosign,fresh,wrappers"
 
 // check holds every Go file to gofmt, and every Go module to go vet and the
 // linter. It needs no engine.
