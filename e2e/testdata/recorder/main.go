@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -28,11 +29,11 @@ func main() {
 		}
 		return
 	}
-	var printed bytes.Buffer
+	printed := &log{}
 	cmd := exec.Command(real, os.Args[1:]...)
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, &printed), io.MultiWriter(os.Stderr, &printed)
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, printed), io.MultiWriter(os.Stderr, printed)
 	err := cmd.Run()
-	call := map[string]any{"args": os.Args[1:], "printed": printed.String(), "failed": err != nil}
+	call := map[string]any{"args": os.Args[1:], "printed": printed.text.String(), "failed": err != nil}
 	data, encodeErr := json.Marshal(call)
 	if encodeErr == nil {
 		encodeErr = os.WriteFile(filepath.Join(os.Getenv("RECORDER"), strconv.FormatInt(time.Now().UnixNano(), 10)+".json"), data, 0o600)
@@ -43,4 +44,17 @@ func main() {
 	if err != nil || encodeErr != nil {
 		os.Exit(1)
 	}
+}
+
+// log takes what is printed to both outputs.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write appends.
+func (l *log) Write(data []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(data)
 }
