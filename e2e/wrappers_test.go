@@ -330,35 +330,54 @@ func TestWrapperGitHubGoesFromEnvironmentToEnvironment(t *testing.T) {
 	})
 }
 
-// The runner's own CLI counts by its version, the release by its checksum.
-func TestWrapperGitHubTakesNoOtherCLI(t *testing.T) {
+// The runner's own CLI counts by its version, a release by its checksum.
+func TestWrapperGitHubTakesOnlyThePinnedCLI(t *testing.T) {
 	c := newCloud(t)
-	machine := newRunner(t, c).as("pull-request", nil)
 	built, err := programs()
 	require.NoError(t, err)
-	for name, text := range map[string]string{"another version": "0.21.7", "another checksum": "44430afc6f9c390fc47c4f352b15de9309a5e97ebd1ae563839617d6df8e8cc5"} {
-		t.Run(name, func(t *testing.T) {
-			files := adopted(t, nil)
-			other, path := *machine, t.TempDir()
-			other.env = slices.Clone(machine.env)
-			const action = ".github/actions/dagger/action.yml"
-			require.Contains(t, files[action], text)
-			if name == "another version" {
-				files[action] = strings.ReplaceAll(files[action], text, "0.21.6")
-			} else {
-				require.NoError(t, os.Symlink(built["recorder"], filepath.Join(path, "curl")))
-				for n, variable := range other.env {
-					if value, ok := strings.CutPrefix(variable, "PATH="); ok {
-						other.env[n] = "PATH=" + path + string(filepath.ListSeparator) + value
-					}
-				}
-				other.vars = machine.as("", map[string]string{"DAGGER_CLI": ""}).vars
-			}
-			run := other.on(t, ofGitHub(t, source(t, files)), "pull_request", "--job", "app")
-			assert.Equal(t, map[string]string{"app": "failure"}, run.jobs)
-			assert.Equal(t, "./.github/actions/dagger", run.failed)
-			assert.Empty(t, run.calls, "nothing is called with it")
-			assert.NotContains(t, run.log, "Main Unpack")
-		})
+	const action, sum = ".github/actions/dagger/action.yml", "44430afc6f9c390fc47c4f352b15de9309a5e97ebd1ae563839617d6df8e8cc5"
+	// on runs the tests of a pull request with an action in which one text is another.
+	on := func(t *testing.T, machine *runner, old, changed string) ran {
+		files := adopted(t, nil)
+		require.Contains(t, files[action], old)
+		files[action] = strings.ReplaceAll(files[action], old, changed)
+		return machine.on(t, ofGitHub(t, source(t, files)), "pull_request", "--job", "app")
 	}
+
+	t.Run("another version", func(t *testing.T) {
+		run := on(t, newRunner(t, c), "0.21.7", "0.21.6")
+		assert.Equal(t, map[string]string{"app": "failure"}, run.jobs)
+		assert.Equal(t, "./.github/actions/dagger", run.failed)
+		assert.Empty(t, run.calls)
+	})
+
+	// A machine whose network has another release than Dagger's.
+	dir := t.TempDir()
+	archive := filepath.Join(dir, "release.tar.gz")
+	require.NoError(t, os.Symlink(built["recorder"], filepath.Join(dir, "curl")))
+	require.NoError(t, os.Link(built["recorder"], filepath.Join(dir, "dagger")))
+	out, err := exec.Command("tar", "--create", "--gzip", "--file", archive, "--directory", dir, "dagger").CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.NoError(t, os.Remove(filepath.Join(dir, "dagger")))
+	machine := newRunner(t, c).as("", map[string]string{"DAGGER_CLI": ""})
+	machine.env = append(machine.env, "RECORDER_curl="+archive)
+	for n, variable := range machine.env {
+		if _, ok := strings.CutPrefix(variable, "PATH="); ok {
+			machine.env[n] = "PATH=" + dir + string(filepath.ListSeparator) + os.Getenv("PATH")
+		}
+	}
+
+	t.Run("another checksum", func(t *testing.T) {
+		run := on(t, machine, sum, sum)
+		assert.Equal(t, map[string]string{"app": "failure"}, run.jobs)
+		assert.Equal(t, "./.github/actions/dagger", run.failed)
+		assert.NotContains(t, run.log, "Main Unpack")
+		assert.Empty(t, run.calls)
+	})
+
+	t.Run("the one of this checksum is used", func(t *testing.T) {
+		run := on(t, machine, sum, strings.TrimPrefix(digestOf([]byte(read(t, archive))), "sha256:"))
+		run.passed(t, "app")
+		assert.Len(t, run.calls, 2)
+	})
 }
