@@ -8,11 +8,13 @@ tool (
 )
 
 require (
+	github.com/iancoleman/strcase v0.3.0
 	github.com/stretchr/testify v1.12.1
 	github.com/vishvananda/netlink v1.3.1
 	github.com/vishvananda/netns v0.0.5
 	go.yaml.in/yaml/v3 v3.0.5
 	golang.org/x/sync v0.23.0
+	mvdan.cc/sh/v3 v3.14.1
 )
 
 require (
@@ -141,7 +143,6 @@ require (
 	google.golang.org/grpc v1.84.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gotest.tools/gotestsum v1.13.0 // indirect
-	mvdan.cc/sh/v3 v3.14.1
 	mvdan.cc/sh/x v0.0.0-20260922090537-aebdf2b86f56 // indirect
 	slipway/sandbox/azure v0.0.0
 	slipway/step v0.0.0

@@ -26,10 +26,12 @@ type versions struct {
 		Module string `yaml:"module"`
 		Sum    string `yaml:"sum"`
 	} `yaml:"toolchain"`
-	Dagger  string                       `yaml:"dagger"`
-	Modules map[string]map[string]string `yaml:"modules"`
-	NPM     map[string]map[string]string `yaml:"npm"`
-	System  map[string]string            `yaml:"system"`
+	Dagger string `yaml:"dagger"`
+	// DaggerCLI is held to by the tests of wrappers.
+	DaggerCLI string                       `yaml:"daggerCLI"`
+	Modules   map[string]map[string]string `yaml:"modules"`
+	NPM       map[string]map[string]string `yaml:"npm"`
+	System    map[string]string            `yaml:"system"`
 }
 
 func readVersions(t *testing.T) versions {

@@ -164,7 +164,7 @@ type Plan struct {
 // what it was made for, and refuses a plan that destroys or replaces anything
 // without an explicit yes.
 //
-// Example: dagger call infra --env dev plan check sha256
+// Example: dagger call infra --env dev plan check sha-256
 //
 // +cache="never"
 func (p *Plan) Check(

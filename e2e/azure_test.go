@@ -78,6 +78,7 @@ func newCloud(t *testing.T, edits ...func(*azure.Ground)) *cloud {
 		Pipelines: []azure.Pipeline{
 			{RequestToken: "founding", Federated: subject("ref:refs/heads/founding")},
 			{RequestToken: "pull-request", Federated: subject("pull_request")},
+			{RequestToken: "environment-dev", Federated: subject("environment:dev")},
 			{RequestToken: "devops", ServiceConnection: connection, Federated: azure.Federated{
 				Issuer:  "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000001/v2.0",
 				Subject: "/eid1/c/pub/t/AQAAAAAAAAAAAAAAAAAAAA/a/AQAAAAAAAAAAAAAAAAAAAA/sc/00000000-0000-4000-8000-0000000000ad/" + connection,
@@ -91,7 +92,7 @@ func newCloud(t *testing.T, edits ...func(*azure.Ground)) *cloud {
 	}
 	standIn, err := azure.Start("127.0.0.1:0", ground)
 	require.NoError(t, err)
-	t.Cleanup(func() { standIn.Close() })
+	t.Cleanup(func() { assert.NoError(t, standIn.Close()) })
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, string(standIn.CA))
 	return &cloud{Server: standIn, t: t, ca: ca, blobs: strings.TrimPrefix(ground.Blob, "https://"), options: append(append(shared.options(), shared.terraform(t)...), "--providers", azureProviders(t))}

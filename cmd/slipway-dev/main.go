@@ -22,6 +22,7 @@
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev test azure      test infra/azure, with the real provider, on a stand-in for Azure
+//	slipway-dev test wrappers   test the CI systems' wrappers, GitHub's workflows under act
 //	slipway-dev bench           measure the pipeline beside the raw tools
 //	slipway-dev bench cluster   measure a release until healthy beside a rollout by hand
 //	slipway-dev environ         print the environment of the dagger CLI
@@ -59,7 +60,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|evidence|languages|cluster|interop|azure | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|evidence|languages|cluster|interop|azure|wrappers | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

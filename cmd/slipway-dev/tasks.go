@@ -68,6 +68,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, testInterop(ctx, launcher)
 	case "test azure":
 		return true, testAzure(ctx, launcher)
+	case "test wrappers":
+		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,wrappers", "-run=^TestWrapper", "./e2e")
 	case "bench":
 		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
 	case "bench cluster":
@@ -140,7 +142,7 @@ var slowModules = []string{"modules/sign/kms"}
 
 // toolModules hold only pins of tools or imports: the seed's warm the Go SDK
 // image's caches, CoreDNS's are its plugins. There is nothing of ours to test.
-var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/golangci-lint"}
+var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/act", "tools/golangci-lint"}
 
 // vetAndTest is the work of the unit tests.
 func vetAndTest(ctx context.Context) func(dir string, packages []string, out io.Writer) error {
