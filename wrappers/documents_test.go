@@ -35,7 +35,12 @@ func TestDocumentedCallsAreThere(t *testing.T) {
 			calls = examplesOf(t, path)
 		}
 		for _, call := range calls {
-			argv, err := Call(call, func(name string) (string, bool) { return "$" + name, true })
+			argv, err := Call(call, func(name string) (string, bool) {
+				if name == "SLIPWAY_WITH" || name == "AZURE_CLOUD" {
+					return "", true // Further arguments, and here none.
+				}
+				return "$" + name, true
+			})
 			if assert.NoError(t, err, path) {
 				assert.NoError(t, r.Check(argv), path)
 			}

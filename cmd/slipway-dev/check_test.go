@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
@@ -53,8 +55,26 @@ func TestFormattingNeedsGit(t *testing.T) {
 
 func TestLinterRunsWithTheRepositorysConfiguration(t *testing.T) {
 	assert.Equal(t, []string{
-		"run", "--config", "/repo/.golangci.yml", "--build-tags", "engine,e2e,cosign,fresh,wrappers", "--allow-parallel-runners", "./a", "./b c",
+		"run", "--config", "/repo/.golangci.yml", "--build-tags", sourceTags, "--allow-parallel-runners", "./a", "./b c",
 	}, lintArgs("/repo", []string{"./a", "./b c"}))
+}
+
+func TestEveryTagOfATestIsLookedAt(t *testing.T) {
+	for _, pattern := range []string{"../../e2e/*_test.go", "../../engine/*_test.go", "../../modules/*_test.go"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			require.NoError(t, err)
+			line, _, _ := strings.Cut(string(data), "\n")
+			if tags, ok := strings.CutPrefix(line, "//go:build "); ok {
+				for _, tag := range regexp.MustCompile(`\w+`).FindAllString(tags, -1) {
+					assert.Contains(t, strings.Split(sourceTags, ","), tag, file)
+				}
+			}
+		}
+	}
 }
 
 func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
