@@ -28,7 +28,7 @@ const Suffix = "azure.test"
 // MetadataHost is the host that clients ask where everything else is.
 const MetadataHost = "management." + Suffix
 
-// What it says of itself.
+// Description is what it says of itself.
 const Description = "Slipway's stand-in for Azure: it stores what it is told and creates nothing"
 
 // Ground is what there is before anybody asks.
@@ -133,7 +133,7 @@ func Start(address string, ground Ground) (*Server, error) {
 		Holding: make(chan string, 16),
 	}
 	s.http = &http.Server{Handler: http.HandlerFunc(s.front), ReadHeaderTimeout: 10 * time.Second}
-	go s.http.Serve(listener)
+	go func() { _ = s.http.Serve(listener) }()
 	return s, nil
 }
 
@@ -186,7 +186,7 @@ func (s *Server) tunnel(host string, conn net.Conn) {
 	defer cancel()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(host, w, r) }), ReadHeaderTimeout: 10 * time.Second}
 	one := &oneListener{conn: &watched{Conn: secure, closed: cancel}, done: ctx.Done()}
-	server.Serve(one)
+	_ = server.Serve(one)
 }
 
 // serve answers a request to one host, and remembers it.
@@ -231,7 +231,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	case "GET /":
 		fmt.Fprintln(w, Description)
 	case "GET /ca.pem":
-		w.Write(s.CA)
+		fmt.Fprint(w, string(s.CA))
 	case "GET /requests":
 		answer(w, http.StatusOK, s.Requests())
 	case "POST /orders":
@@ -265,7 +265,7 @@ func fail(w http.ResponseWriter, status int, code, message string) {
 func answer(w http.ResponseWriter, status int, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(value)
+	_ = json.NewEncoder(w).Encode(value) // A client that has gone reads no error.
 }
 
 type recorder struct {

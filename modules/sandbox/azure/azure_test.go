@@ -126,7 +126,10 @@ func TestItSaysWhatItIsAndAnswersForNobodyElse(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "stand-in for Azure: it stores what it is told and creates nothing")
 	for _, host := range []string{"management.azure.com", "example.org", "azure.test.example.org", "localhost"} {
-		_, err := c.client.Get("https://" + host + "/")
+		res, err := c.client.Get("https://" + host + "/")
+		if err == nil {
+			res.Body.Close()
+		}
 		assert.ErrorContains(t, err, "Forbidden", host)
 	}
 	status, value := c.ask(http.MethodGet, "https://other.azure.test/", "", nil)

@@ -2,6 +2,7 @@ package azure
 
 import (
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -29,7 +30,7 @@ func (b *blobService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusConflict)
 		return
 	}
-	io.WriteString(w, "a state")
+	fmt.Fprint(w, "a state")
 }
 
 func TestBlobsAreForWhomTheRolesAre(t *testing.T) {

@@ -196,14 +196,16 @@ func (s *Server) showKey(w http.ResponseWriter, vault, name, version string, k *
 	if version == "" {
 		version = k.versions[len(k.versions)-1]
 	}
-	public := k.private[version].PublicKey
-	x, y := make([]byte, 32), make([]byte, 32)
-	public.X.FillBytes(x)
-	public.Y.FillBytes(y)
+	// SEC 1: 4, and then both coordinates.
+	point, err := k.private[version].PublicKey.Bytes()
+	if err != nil {
+		fail(w, http.StatusInternalServerError, "InternalError", err.Error())
+		return
+	}
 	answer(w, http.StatusOK, map[string]any{
 		"key": map[string]any{
 			"kid": keyID(vault, name, version), "kty": "EC", "crv": "P-256",
-			"key_ops": k.ops, "x": base64url(x), "y": base64url(y),
+			"key_ops": k.ops, "x": base64url(point[1:33]), "y": base64url(point[33:]),
 		},
 		"attributes": map[string]any{"enabled": k.enabled, "created": 1, "updated": 1, "recoveryLevel": "Recoverable"},
 		"tags":       k.tags,

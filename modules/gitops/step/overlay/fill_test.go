@@ -42,5 +42,5 @@ metadata: {name: hello}
 	fault := faultOf(t, Filled("x", []byte("kind: A\nb: fill-in-b fill-in-a fill-in-b\n")))
 	assert.Equal(t, "is not filled in: fill-in-a, fill-in-b", fault.Reason)
 	assert.Equal(t, []string{"A <nil> b: fill-in-a", "A <nil> b: fill-in-b"}, fault.Details)
-	faultOf(t, Filled("x", []byte("a: [")))
+	_ = faultOf(t, Filled("x", []byte("a: [")))
 }

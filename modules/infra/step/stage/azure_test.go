@@ -48,7 +48,7 @@ func TestAClusterOfAKSIsReachedByAnIdentity(t *testing.T) {
 	require.NoError(t, err)
 	s.kubeconfig = s.file("kubeconfig", strings.Replace(string(text), `"token":"`+token+`"`, `"exec":{"apiVersion":"client.authentication.k8s.io/v1beta1","command":"kubelogin","args":["get-token","--server-id","`+entra.Kubernetes+`"]}`, 1))
 	_, err = s.plan()
-	wantFault(t, err, "plan", "input", "takes its credentials from kubelogin, and nobody is named who signs in to Azure")
+	_ = wantFault(t, err, "plan", "input", "takes its credentials from kubelogin, and nobody is named who signs in to Azure")
 
 	identity, file := a.Identity()
 	who := azure.Access{Identity: identity.String(), Token: file}

@@ -43,9 +43,9 @@ func TestAPlanIsBoundToTheModulesBesideItsRoot(t *testing.T) {
 
 	s.write(module, "resource \"terraform_data\" \"m\" {}\n# changed\n")
 	_, err = s.apply("dev")
-	wantFault(t, err, StageApply, step.KindPolicy, "code")
+	_ = wantFault(t, err, StageApply, step.KindPolicy, "code")
 	_, err = s.check("dev", false)
-	wantFault(t, err, StageCheck, step.KindPolicy, "code")
+	_ = wantFault(t, err, StageCheck, step.KindPolicy, "code")
 	assert.Empty(t, s.server.state(path), "nothing was applied")
 
 	s.write(module, "resource \"terraform_data\" \"m\" {}\n")
@@ -64,7 +64,7 @@ func TestCodeHoldsNothingElse(t *testing.T) {
 	assert.FileExists(t, filepath.Join(out, CodeFolder, "modules", "m", "main.tf"))
 	assert.NoDirExists(t, filepath.Join(out, CodeFolder, "other"))
 	_, err = Code(CodeOptions{Common{Code: s.code, Root: "../r", Out: t.TempDir()}})
-	wantFault(t, err, StageCheck, step.KindInput, "is not a folder of the code")
+	_ = wantFault(t, err, StageCheck, step.KindInput, "is not a folder of the code")
 }
 
 func TestAStateInAzureHasOneIdentity(t *testing.T) {
@@ -74,5 +74,5 @@ func TestAStateInAzureHasOneIdentity(t *testing.T) {
 	remote.PasswordFile = s.file("password", "ARM_CLIENT_ID=x\n")
 	remote.Azure = azure.Access{Identity: "{}"}
 	_, err := remote.reach(t.Context(), StagePlan)
-	wantFault(t, err, StagePlan, step.KindInput, "says who reaches the state, and --azure does, too")
+	_ = wantFault(t, err, StagePlan, step.KindInput, "says who reaches the state, and --azure does, too")
 }

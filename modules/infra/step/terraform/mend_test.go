@@ -44,7 +44,7 @@ func TestATutorialsClusterIsRefusedWithEachMend(t *testing.T) {
 func TestAnErrorOfTheCodeNamesItsMend(t *testing.T) {
 	for _, c := range []struct{ summary, detail, mend string }{
 		{"Unsupported argument", `An argument named "enable_auto_scaling" is not expected here.`, "take enable_auto_scaling out, or write it as this version of the provider calls it"},
-		{"Unsupported argument", `An argument named "nmae" is not expected here. Did you mean "name"?`, "write name in the place of nmae"},
+		{"Unsupported argument", `An argument named "naem" is not expected here. Did you mean "name"?`, "write name in the place of naem"},
 		{"Unsupported argument", `An argument named "identity" is not expected here. Did you mean to define a block of type "identity"?`, "write identity as a block: without the equals sign"},
 		{"Unsupported block type", `Blocks of type "addon_profile" are not expected here.`, "take the block addon_profile out, or write it as this version of the provider calls it"},
 		{"Too many default_node_pool blocks", `No more than 1 "default_node_pool" blocks are allowed`, "keep one block default_node_pool"},
