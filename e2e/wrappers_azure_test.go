@@ -199,7 +199,7 @@ func TestWrappersAzureProvisions(t *testing.T) {
 			ground.Identities = append(ground.Identities, identity)
 			ground.Pipelines = append(ground.Pipelines, azure.Pipeline{RequestToken: token, ServiceConnection: connection, Federated: federated})
 		}
-		trust(92, planConnection, azure.Identity{ClientID: planClient, Roles: []string{"Reader", "Key Vault Reader"}})
+		trust(92, planConnection, azure.Identity{ClientID: planClient, Roles: []string{"Reader", "Key Vault Reader", "Azure Kubernetes Service Cluster User Role"}})
 		trust(93, applyConnection, azure.Identity{ClientID: applyClient, Roles: []string{"Owner", "Key Vault Crypto Officer"}})
 	})
 	d := newDevops(t, p, map[string]string{"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "code: builtin", "code: azure", 1)}, c.options,
