@@ -29,6 +29,7 @@ const (
 	planConnection  = "00000000-0000-4000-8000-0000000000d1"
 	applyConnection = "00000000-0000-4000-8000-0000000000d2"
 	planClient      = "00000000-0000-4000-8000-0000000000a2"
+	applyClient     = "00000000-0000-4000-8000-0000000000a3"
 )
 
 // devops is an agent of Azure DevOps on this machine, with the pipelines of a
@@ -87,9 +88,9 @@ func newDevops(t *testing.T, p *platform, files map[string]string, with []string
 		Dir: dir, Repository: repository, Commit: git(t, repository, "rev-parse", "HEAD"), Branch: "refs/heads/main",
 		Environ: p.env, AccessToken: p.accounts["gitops"].Password, OIDCRequestURI: "https://devops." + azure.Suffix + "/oidctoken",
 		Connections: map[string]azureagent.Connection{
-			"slipway-dev-deliver": {ID: applyConnection, ClientID: founder, TenantID: "00000000-0000-4000-8000-000000000001"},
+			"slipway-dev-deliver": {ID: applyConnection, ClientID: applyClient, TenantID: "00000000-0000-4000-8000-000000000001"},
 			"slipway-dev-plan":    {ID: planConnection, ClientID: planClient, TenantID: "00000000-0000-4000-8000-000000000001"},
-			"slipway-dev-apply":   {ID: applyConnection, ClientID: founder, TenantID: "00000000-0000-4000-8000-000000000001"},
+			"slipway-dev-apply":   {ID: applyConnection, ClientID: applyClient, TenantID: "00000000-0000-4000-8000-000000000001"},
 		},
 		Approved: []string{"dev"},
 	}}
@@ -188,48 +189,38 @@ func TestHostile(t *testing.T) {
 func TestWrappersAzureProvisions(t *testing.T) {
 	p := shared
 	token := p.accounts["gitops"].Password
-	const subject = "/eid1/c/pub/t/AQAAAAAAAAAAAAAAAAAAAA/a/AQAAAAAAAAAAAAAAAAAAAA/sc/00000000-0000-4000-8000-0000000000ad/"
-	trusted := func(connection string) azure.Federated {
-		return azure.Federated{Issuer: "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000001/v2.0", Subject: subject + connection}
-	}
-	standIn, err := azure.Start("127.0.0.1:0", azure.Ground{
-		Tenant: "00000000-0000-4000-8000-000000000001", Subscription: "00000000-0000-4000-8000-000000000002",
-		Identities: []azure.Identity{
-			{ClientID: founder, ObjectID: "00000000-0000-4000-8000-0000000000b1", Roles: []string{"Owner", "Key Vault Crypto Officer"}, Federated: []azure.Federated{trusted(applyConnection)}},
-			{ClientID: planClient, ObjectID: "00000000-0000-4000-8000-0000000000b2", Roles: []string{"Reader", "Key Vault Reader"}, Federated: []azure.Federated{trusted(planConnection)}},
-		},
-		Pipelines: []azure.Pipeline{
-			{RequestToken: token, ServiceConnection: planConnection, Federated: trusted(planConnection)},
-			{RequestToken: token, ServiceConnection: applyConnection, Federated: trusted(applyConnection)},
-		},
-		TokenSeconds: 20,
+	c := newCloud(t, func(ground *azure.Ground) {
+		trust := func(client int, connection string, identity azure.Identity) {
+			federated := azure.Federated{
+				Issuer:  "https://login.microsoftonline.com/" + ground.Tenant + "/v2.0",
+				Subject: "/eid1/c/pub/t/AQAAAAAAAAAAAAAAAAAAAA/a/AQAAAAAAAAAAAAAAAAAAAA/sc/00000000-0000-4000-8000-0000000000ad/" + connection,
+			}
+			identity.ObjectID, identity.Federated = fmt.Sprintf("00000000-0000-4000-8000-0000000000%d", client), []azure.Federated{federated}
+			ground.Identities = append(ground.Identities, identity)
+			ground.Pipelines = append(ground.Pipelines, azure.Pipeline{RequestToken: token, ServiceConnection: connection, Federated: federated})
+		}
+		trust(92, planConnection, azure.Identity{ClientID: planClient, Roles: []string{"Reader", "Key Vault Reader", "Azure Kubernetes Service Cluster User Role"}})
+		trust(93, applyConnection, azure.Identity{ClientID: applyClient, Roles: []string{"Owner", "Key Vault Crypto Officer"}})
 	})
-	require.NoError(t, err)
-	t.Cleanup(func() { standIn.Close() })
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, ca, string(standIn.CA))
-	at, _ := strings.CutPrefix(standIn.URL, "http://")
-
-	with := append(append(p.options(), p.terraform(t)...), "--providers", azureProviders(t))
-	d := newDevops(t, p, map[string]string{"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "code: builtin", "code: azure", 1)}, with,
-		map[string]string{"AZURE_CLOUD": fmt.Sprintf("with-azure-cloud --metadata-host %s --authorities %s --proxy tcp://%s", azure.MetadataHost, ca, at)})
+	d := newDevops(t, p, map[string]string{"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "code: builtin", "code: azure", 1)}, c.options,
+		map[string]string{"AZURE_CLOUD": strings.Join(c.here(), " ")})
 	infrastructure := d.pipelines["infrastructure.yml"]
 
 	d.Approved = nil
-	err = d.Run(t.Context(), infrastructure)
+	err := d.Run(t.Context(), infrastructure)
 	require.Equal(t, azureagent.Waiting{Environment: "dev"}, err)
 	assert.Equal(t, []string{"plan_dev/plan_dev"}, d.Done)
 	assert.Contains(t, d.Output.String(), "azurerm_kubernetes_cluster", "who approves has seen what will be made")
-	assert.Empty(t, standIn.IDs())
+	assert.Empty(t, c.IDs())
 
 	d.Approved = []string{"dev"}
 	require.NoError(t, d.Run(t.Context(), infrastructure, "apply_dev"))
-	assert.NotNil(t, standIn.Resource(azureCluster))
+	assert.NotNil(t, c.Resource(azureCluster))
 	assert.Contains(t, d.Output.String(), "slipwaydevacr.azurecr."+azure.Suffix)
 
 	// The connection that plans is no way to apply.
 	d.Connections["slipway-dev-apply"] = d.Connections["slipway-dev-plan"]
-	require.True(t, standIn.Change(azureCluster, "properties.autoUpgradeProfile.upgradeChannel", "none"))
+	require.True(t, c.Change(azureCluster, "properties.autoUpgradeProfile.upgradeChannel", "none"))
 	err = d.Run(t.Context(), infrastructure, "apply_dev")
 	refused(t, err, "apply_dev/apply_dev: templates/apply.yml:", "apply: refused by policy: ", "lacks a role")
 }

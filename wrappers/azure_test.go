@@ -194,12 +194,14 @@ func TestAzurePipelinesKeepTheRules(t *testing.T) {
 		"infrastructure.yml": {"plan_dev:", "apply_dev:dev", "plan_staging:", "apply_staging:staging", "plan_production:", "apply_production:production"},
 	}, environments)
 	var pinned struct {
-		Dagger string `yaml:"dagger"`
+		Dagger    string `yaml:"dagger"`
+		DaggerCLI string `yaml:"daggerCLI"`
 	}
 	data, err := os.ReadFile("../versions.yaml")
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(data, &pinned))
 	assert.Contains(t, pipelines[0].Variables["DAGGER_ARCHIVE"], "/dagger_"+pinned.Dagger+"_linux_amd64.tar.gz")
+	assert.Equal(t, pinned.DaggerCLI, pipelines[0].Variables["DAGGER_SHA256"])
 }
 
 func TestAzureCallsAreWhatTheirStepsSay(t *testing.T) {
@@ -217,6 +219,29 @@ func TestAzureCallsAreWhatTheirStepsSay(t *testing.T) {
 	text, err := os.ReadFile("azure/templates/apply.yml")
 	require.NoError(t, err)
 	assert.Contains(t, strings.Split(string(text), "\n")[calls[at].Line-1], "- task: AzureCLI@2")
+}
+
+// azureUnknown are the calls that the pipeline does not have.
+func azureUnknown(t *testing.T, dir string) (unknown []string) {
+	t.Helper()
+	calls, err := AzureCalls(dir)
+	require.NoError(t, err)
+	for _, c := range calls {
+		if err := open(t).Check(c.Argv); err != nil {
+			unknown = append(unknown, fmt.Sprintf("%s:%d: %v", c.File, c.Line, err))
+		}
+	}
+	return unknown
+}
+
+func TestAzureCallsAreThere(t *testing.T) {
+	assert.Empty(t, azureUnknown(t, "azure"))
+	const none = "- name: SLIPWAY_WITH\n  value: ''"
+	assert.Empty(t, azureUnknown(t, copied(t, "variables.yml", none, "- name: SLIPWAY_WITH\n  value: with-kms-key --uri azurekms://acme.vault.azure.net/release")))
+	for old, text := range map[string]string{"deliver --app": "deliver --apps", "document": "dokument", "--kind AZURE_DEVOPS": "--kind AZURE", "with-gitops": "with-git"} {
+		assert.Len(t, azureUnknown(t, copied(t, "templates/deliver.yml", old, text)), 3, text)
+	}
+	assert.Len(t, azureUnknown(t, copied(t, "variables.yml", none, "- name: SLIPWAY_WITH\n  value: with-key")), 12)
 }
 
 // copied is a copy of the pipelines with one text of a file in another's place.

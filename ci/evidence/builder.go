@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,13 +66,5 @@ func (b attestedBuild) builder(allowed []Runner) (said, reason, mend string) {
 	case n >= 0 && slices.Contains(allowed, runners[n]):
 		return said, "it was built by " + said, signed
 	}
-	return said, "it was built by " + said, "build it on one of " + strings.Join(names(allowed), ", ") + ", and " + signed
-}
-
-func names(all []Runner) []string {
-	var list []string
-	for _, r := range all {
-		list = append(list, string(r))
-	}
-	return list
+	return said, "it was built by " + said, fmt.Sprintf("build it on one of %v, and %s", allowed, signed)
 }
