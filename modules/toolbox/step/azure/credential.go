@@ -29,6 +29,8 @@ type Token struct {
 	Expires time.Time
 
 	renew time.Time
+	// used says that it was minted for an earlier use.
+	used bool
 }
 
 // fresh begins the life of a token. It is used for three quarters of it: a request
@@ -53,6 +55,8 @@ type Credential struct {
 	mu     sync.Mutex
 	cloud  *Cloud
 	minted map[string]Token
+	// given are all tokens so far.
+	given []string
 }
 
 // Open reads an Identity and makes its Credential; nothing is asked for yet. The
@@ -104,8 +108,8 @@ func (c *Credential) Proxy(*http.Request) (*url.URL, error) { return c.proxy, ni
 func (c *Credential) Hide(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, token := range c.minted {
-		text = strings.ReplaceAll(text, token.Value, "***")
+	for _, token := range c.given {
+		text = strings.ReplaceAll(text, token, "***")
 	}
 	return text
 }
@@ -126,21 +130,43 @@ func (c *Credential) Token(ctx context.Context, audience string) (Token, error) 
 	if err != nil {
 		return Token{}, err
 	}
-	return c.once(audience, func() (Token, error) { return c.mint(ctx, cloud, audience) })
-}
-
-// once is what was minted under a name before, while it is good.
-func (c *Credential) once(name string, mint func() (Token, error)) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.minted[name]; ok && c.Now().Before(known.renew) {
+	if known, ok := c.minted[audience]; ok && c.Now().Before(known.renew) {
+		known.used = true
 		return known, nil
 	}
-	token, err := mint()
+	token, err := c.mint(ctx, cloud, audience)
 	if err == nil {
-		c.minted[name] = token
+		c.minted[audience], c.given = token, append(c.given, token.Value)
 	}
 	return token, err
+}
+
+// Forget drops a token that a service did not take, so that the next one is another:
+// it may have been revoked, or clocks may differ.
+func (c *Credential) Forget(audience string, token Token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.minted[audience].Value == token.Value {
+		delete(c.minted, audience)
+	}
+}
+
+// with uses a token for a service. When that denies one that was used before, it gets
+// another.
+func (c *Credential) with(ctx context.Context, audience string, use func(token string) (denied bool, err error)) error {
+	for {
+		token, err := c.Token(ctx, audience)
+		if err != nil {
+			return err
+		}
+		denied, err := use(token.Value)
+		if !denied || !token.used {
+			return err
+		}
+		c.Forget(audience, token)
+	}
 }
 
 // mint asks the job for a token about itself, and Entra for one in its place.
