@@ -196,10 +196,14 @@ func (j jwk) public() (crypto.PublicKey, string, error) {
 	case kind == "RSA":
 		n, errN := base64.RawURLEncoding.DecodeString(j.N)
 		e, errE := base64.RawURLEncoding.DecodeString(j.E)
-		if errN != nil || errE != nil || len(n) < 256 || len(e) > 4 {
+		key := &rsa.PublicKey{N: new(big.Int).SetBytes(n)}
+		if exponent := new(big.Int).SetBytes(e); exponent.BitLen() < 32 {
+			key.E = int(exponent.Int64())
+		}
+		if errN != nil || errE != nil || key.N.BitLen() < 2048 || key.N.BitLen() > 16384 || key.E < 3 || key.E%2 == 0 {
 			return nil, "", errors.New("has a modulus or an exponent that can't be used")
 		}
-		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, "RS", nil
+		return key, "RS", nil
 	}
 	return nil, "", fmt.Errorf("is of kind %.20q on %.20q", j.Type, j.Curve)
 }
