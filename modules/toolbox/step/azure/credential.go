@@ -60,8 +60,9 @@ type Credential struct {
 }
 
 // Open reads an Identity and makes its Credential; nothing is asked for yet. The
-// token's file holds the job's request token, or without a request URL an ID token.
-// It is read anew for each token: where it is a pod's, it changes.
+// token's file holds the job's request token, or without a request URL an ID token, or
+// what az account get-access-token prints. It is read anew for each token: where it is
+// a pod's, it changes.
 func Open(stage, identity, tokenFile string) (*Credential, error) {
 	i, err := Parse(stage, identity)
 	if err != nil {
@@ -83,7 +84,7 @@ func Open(stage, identity, tokenFile string) (*Credential, error) {
 	}
 	c.Route(transport)
 	c.client = ask.Client(transport)
-	_, err = c.secret()
+	_, err = c.read()
 	return c, err
 }
 
@@ -114,13 +115,17 @@ func (c *Credential) Hide(text string) string {
 	return text
 }
 
-func (c *Credential) secret() (string, error) {
+// read is the token's file: one token, or those that az printed.
+func (c *Credential) read() ([]byte, error) {
 	data, err := os.ReadFile(c.file)
 	token, ok := oidc.Word(data)
-	if err != nil || !ok {
-		return "", step.Input(c.stage, "Azure token", "is not one token", "give the job's request token with its request URL, or the token itself without one").Because(err)
+	switch {
+	case err == nil && c.identity.RequestURL == "" && signedIn(data):
+		return data, nil
+	case err != nil || !ok:
+		return nil, step.Input(c.stage, "Azure token", "is not one token", "give the job's request token with its request URL, or without one the token itself, or what az account get-access-token prints").Because(err)
 	}
-	return token, nil
+	return []byte(token), nil
 }
 
 // Token is one for a service, named by its audience: a URL or an application's ID.
@@ -172,10 +177,14 @@ func (c *Credential) with(ctx context.Context, audience string, use func(token s
 // mint asks the job for a token about itself, and Entra for one in its place.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (Token, error) {
-	secret, err := c.secret()
+	data, err := c.read()
 	if err != nil {
 		return Token{}, err
 	}
+	if signedIn(data) {
+		return c.pick(data, audience, c.Now())
+	}
+	secret := string(data)
 	assertion, err := c.identity.Token(ctx, c.stage, c.client, secret, exchange)
 	if err != nil {
 		return Token{}, err
