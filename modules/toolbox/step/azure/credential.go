@@ -120,7 +120,7 @@ func (c *Credential) read() ([]byte, error) {
 	data, err := os.ReadFile(c.file)
 	token, ok := oidc.Word(data)
 	switch {
-	case err == nil && c.identity.RequestURL == "" && signedIn(data):
+	case err == nil && c.identity.RequestURL == "" && SignedIn(data):
 		return data, nil
 	case err != nil || !ok:
 		return nil, step.Input(c.stage, "Azure token", "is not one token", "give the job's request token with its request URL, or without one the token itself, or what az account get-access-token prints").Because(err)
@@ -181,7 +181,7 @@ func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (To
 	if err != nil {
 		return Token{}, err
 	}
-	if signedIn(data) {
+	if SignedIn(data) {
 		return c.pick(data, audience, c.Now())
 	}
 	secret := string(data)

@@ -24,9 +24,9 @@ type claims struct {
 	Expires  int64  `json:"exp"`
 }
 
-// signedIn reports whether a token's file holds what az account get-access-token
+// SignedIn reports whether a token's file holds what az account get-access-token
 // prints: access tokens of somebody who is signed in, one JSON object for each service.
-func signedIn(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) }
+func SignedIn(data []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(data), []byte("{")) }
 
 // pick is the token for a service among those that az printed.
 func (c *Credential) pick(data []byte, audience string, now time.Time) (Token, error) {
