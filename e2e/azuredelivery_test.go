@@ -54,7 +54,7 @@ type acme struct {
 	jumps int
 }
 
-func newAcme(t *testing.T) *acme {
+func newAcme(t *testing.T, seconds int) *acme {
 	t.Helper()
 	a := &acme{t: t, requestToken: "request-" + random()}
 	front := httptest.NewServer(a.front(shared.sandbox))
@@ -71,7 +71,7 @@ func newAcme(t *testing.T) *acme {
 		},
 		Pipelines:  []azure.Pipeline{{RequestToken: a.requestToken, Federated: job}},
 		Registries: []string{"acme"}, Registry: azure.Backing{URL: front.URL, Username: images.Username, Password: images.Password},
-		TokenSeconds: 20,
+		TokenSeconds: seconds,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { a.Close() })
@@ -189,7 +189,7 @@ func (a *acme) asked(method, host, path string, status int) int {
 }
 
 func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
-	a, p, began := newAcme(t), shared, time.Now().Add(-time.Second)
+	a, p, began := newAcme(t, 20), shared, time.Now().Add(-time.Second)
 	control := newCanary("control", "", "control "+random())
 	dir := source(t, map[string]string{"apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n"})
 	log, out := p.logged(t, dir, slices.Concat([]string{"call"}, p.place(), p.terraform(t), a.as(deliverer, a.requestToken),
@@ -269,4 +269,31 @@ func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 		_, err = call(append(a.as(deliverer, a.requestToken), "with-kms-key", "--uri", acmeKey, "--credentials", "file:"+key), "signed", "--app", "hello", "--digest", reference[strings.Index(reference, "sha256:"):], "verify", "reference")
 		refused(t, err, "is given credentials, authorities or a service")
 	})
+}
+
+// On a laptop no job gives tokens, and az does, for each service one.
+func TestAzureWhoIsSignedInByAzPlans(t *testing.T) {
+	a, p := newAcme(t, 3600), shared
+	file := filepath.Join(t.TempDir(), "token")
+	give := func(services ...string) {
+		t.Helper()
+		text := ""
+		for _, service := range services {
+			text += fmt.Sprintf("{\n  \"accessToken\": %q,\n  \"tokenType\": \"Bearer\"\n}\n", a.token(service))
+		}
+		write(t, file, text)
+	}
+	options := slices.Concat(p.options(), p.terraform(t), []string{"--providers", azureProviders(t)})
+	plan := func() (string, error) {
+		return p.call(onAzure(t, nil), options, "with-azure", "--client-id", founder, "--tenant-id", acmeTenant, "--subscription-id", "00000000-0000-4000-8000-000000000002", "--token", "file:"+file,
+			"with-azure-cloud", "--metadata-host", azure.MetadataHost, "--authorities", a.ca, "--proxy", strings.Replace(a.URL, "http://", "tcp://", 1),
+			"infra", "--env", "dev", "plan", "changes")
+	}
+	give("https://"+azure.MetadataHost, "https://vault."+azure.Suffix, "https://storage."+azure.Suffix)
+	out, err := plan()
+	require.NoError(t, err)
+	assert.Equal(t, "true", strings.TrimSpace(out))
+	give("https://vault." + azure.Suffix)
+	_, err = plan()
+	refused(t, err, "plan: ", "is not among those that are given")
 }
