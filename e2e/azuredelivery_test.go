@@ -188,10 +188,30 @@ func (a *acme) asked(method, host, path string, status int) int {
 	return n
 }
 
+const helloInDev = "gitops/apps/hello/overlays/dev/kustomization.yaml"
+
+// fromAcme lets hello's overlay run the registry's image until the test ends. It returns
+// the file.
+func fromAcme(t *testing.T, p *platform) string {
+	t.Helper()
+	before := read(t, repository()+"/"+helloInDev)
+	renamed := strings.Replace(before, "- name: localhost:5000/hello\n", "- name: localhost:5000/hello\n    newName: "+acmeImages+"/hello\n", 1)
+	require.NotEqual(t, before, renamed)
+	push := func(text string) {
+		clone := p.remote(t)
+		write(t, filepath.Join(clone, helloInDev), text)
+		git(t, clone, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "another registry")
+		git(t, clone, "push", "-q", "origin", "HEAD:main")
+	}
+	push(renamed)
+	t.Cleanup(func() { push(before) })
+	return renamed
+}
+
 func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 	a, p, began := newAcme(t, 20), shared, time.Now().Add(-time.Second)
 	control := newCanary("control", "", "control "+random())
-	dir := source(t, map[string]string{"apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n"})
+	dir := source(t, map[string]string{helloInDev: fromAcme(t, p), "apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n"})
 	log, out := p.logged(t, dir, slices.Concat([]string{"call"}, p.place(), p.terraform(t), a.as(deliverer, a.requestToken),
 		[]string{"with-kms-key", "--uri", acmeKey, "deliver", "--app", "hello", "--env", "dev", "json"})...)
 	var released struct {
@@ -201,7 +221,6 @@ func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &released), out)
 	assert.True(t, released.ReleaseCreated)
 	assert.Contains(t, out, acmeImages+"/hello@sha256:")
-	assert.Contains(t, git(t, p.remote(t), "show", "HEAD:gitops/apps/hello/overlays/dev/kustomization.yaml"), acmeImages+"/hello")
 
 	a.mu.Lock()
 	jumps := a.jumps
@@ -234,6 +253,7 @@ func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 
 	reference := out[strings.Index(out, acmeImages):]
 	reference = reference[:len(acmeImages)+len("/hello@sha256:")+64]
+	assert.Contains(t, git(t, p.remote(t), "show", "HEAD:"+helloInDev), reference[strings.Index(reference, "sha256:"):])
 	key := a.publicKey()
 	call := func(who []string, args ...string) (string, error) {
 		return p.call(dir, p.place(), append(slices.Clone(who), args...)...)
