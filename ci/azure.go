@@ -46,8 +46,12 @@ const azureAlias = "azure"
 // it needs when it needs it, so that a delivery may take longer than a token lives.
 // One of GitHub's lives for five minutes.
 //
-// On a laptop, where no job gives tokens, az does:
-// with-registry --username 00000000-0000-0000-0000-000000000000 --password cmd:"az acr login --name acme --expose-token --query accessToken --output tsv".
+// On a laptop, where no job gives tokens, az does: --client-id
+// 04b07795-8ddb-461a-bbee-02f9e1bf7b46, which is az's own, and --token
+// cmd:"az account get-access-token --scope https://containerregistry.azure.net/.default",
+// with another such command behind a semicolon for each service that is needed:
+// https://vault.azure.net, https://management.azure.com, https://storage.azure.com, and
+// 6dae42f8-4368-4678-94ff-3960e28e3630 for clusters.
 //
 // Example: dagger call with-azure --client-id $CLIENT --tenant-id $TENANT --subscription-id $SUBSCRIPTION --request-url $ACTIONS_ID_TOKEN_REQUEST_URL --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN with-registry --repository acme.azurecr.io/apps deliver --app hello --env dev text
 //
@@ -62,7 +66,8 @@ func (s *Slipway) WithAzure(
 	// The token that this job asks for its tokens with: GitHub's
 	// ACTIONS_ID_TOKEN_REQUEST_TOKEN, Azure DevOps' SYSTEM_ACCESSTOKEN. Without a
 	// request URL it is a token that the identity trusts, such as a pod's of AKS:
-	// file:/var/run/secrets/azure/tokens/azure-identity-token.
+	// file:/var/run/secrets/azure/tokens/azure-identity-token. Or it is what az account
+	// get-access-token prints.
 	token *dagger.Secret,
 	// Where this job asks for its tokens: GitHub's ACTIONS_ID_TOKEN_REQUEST_URL, Azure
 	// DevOps' SYSTEM_OIDCREQUESTURI.

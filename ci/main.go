@@ -120,7 +120,8 @@ func New(
 	// +optional
 	accounts *dagger.Secret,
 	// The kubeconfig of the cluster that Argo CD runs in, with its credentials in
-	// it. Example: file:kubeconfig
+	// it; or as AKS gives it, naming kubelogin: then with-azure says who reaches the
+	// cluster. Example: file:kubeconfig
 	// +optional
 	kubeconfig *dagger.Secret,
 	// A service that stands in for the cluster's Kubernetes API when a container

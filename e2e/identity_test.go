@@ -69,6 +69,17 @@ func (s *sigstore) signer(t *testing.T, email string) []string {
 	}
 }
 
+// job signs as the same, by a job that asks for a token with each signature. None of
+// them is taken twice.
+func (s *sigstore) job(t *testing.T, email string) []string {
+	t.Helper()
+	token := filepath.Join(t.TempDir(), "request-token")
+	write(t, token, "job")
+	by := s.signer(t, email)
+	by[2] = "file:" + token
+	return append(by, "with-identity-request", "--url", "http://"+s.address+"/job?"+url.Values{"email": {email}, "issuer": {identityIssuer}}.Encode())
+}
+
 func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	p, s := shared, newSigstore(t)
 	const greeting = "apps/hello/greeting/greeting.go"
@@ -120,7 +131,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
 
 	s.control(t, "", "")
-	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.signer(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
+	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.job(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
 	require.NoError(t, err)
 	var released map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &released), out)

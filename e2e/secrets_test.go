@@ -224,7 +224,7 @@ func (p *platform) logged(t *testing.T, dir string, args ...string) (log, out st
 	cmd.Dir, cmd.Env = dir, p.env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Run(), stderr.String())
+	require.NoError(t, cmd.Run(), end(stderr.String()))
 	return stderr.String(), stdout.String()
 }
 

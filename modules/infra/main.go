@@ -213,7 +213,8 @@ func (r *Root) WithAzure(
 	// authorities, in PEM, of another cloud, and the proxy's URL that it is reached
 	// through.
 	identity string,
-	// The job's request token, or without a request URL the token itself.
+	// The job's request token, or without a request URL the token itself, or what az
+	// account get-access-token prints.
 	token *dagger.Secret,
 	// The service that answers for the proxy, at the name azure.
 	// +optional

@@ -257,6 +257,13 @@ func (s *Server) Requests() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
+// Tokens are all that were given out.
+func (s *Server) Tokens() []string {
+	s.signer.mu.Lock()
+	defer s.signer.mu.Unlock()
+	return append([]string(nil), s.signer.given...)
+}
+
 // fail answers as Azure does.
 func fail(w http.ResponseWriter, status int, code, message string) {
 	answer(w, status, map[string]any{"error": map[string]any{"code": code, "message": message}})

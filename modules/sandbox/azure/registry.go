@@ -171,8 +171,8 @@ func (s *Server) passRegistry(host string, w http.ResponseWriter, r *http.Reques
 			}
 		},
 		ModifyResponse: func(response *http.Response) error {
-			// Uploads go on where they began.
-			if at, err := response.Location(); err == nil && at.Host == target.Host {
+			// Uploads go on where they began, wherever the content's registry says that it is.
+			if at, err := response.Location(); err == nil {
 				at.Scheme, at.Host = "https", host
 				response.Header.Set("Location", at.String())
 			}

@@ -24,7 +24,7 @@ func withRegistry(t *testing.T) *cloud {
 			return
 		}
 		if r.Method == http.MethodPost {
-			w.Header().Set("Location", "http://"+r.Host+r.URL.Path+"42?state=x")
+			w.Header().Set("Location", "http://elsewhere.example:5000"+r.URL.Path+"42?state=x")
 			w.WriteHeader(http.StatusAccepted)
 			return
 		}

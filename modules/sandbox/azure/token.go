@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,11 +36,17 @@ type claims struct {
 }
 
 // signer signs tokens as JWTs (ES256), Entra's and the CI systems' alike.
-type signer struct{ key *ecdsa.PrivateKey }
+type signer struct {
+	key *ecdsa.PrivateKey
+
+	mu sync.Mutex
+	// given are all tokens so far.
+	given []string
+}
 
 func newSigner() (*signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return &signer{key}, err
+	return &signer{key: key}, err
 }
 
 func (s *signer) sign(c claims) (string, error) {
@@ -56,7 +63,11 @@ func (s *signer) sign(c claims) (string, error) {
 	signature := make([]byte, 64)
 	r.FillBytes(signature[:32])
 	v.FillBytes(signature[32:])
-	return text + "." + base64url(signature), nil
+	text += "." + base64url(signature)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.given = append(s.given, text)
+	return text, nil
 }
 
 func (s *signer) verify(token string) (claims, error) {

@@ -10,6 +10,9 @@
 //	/fulcio, /tsa, /rekor1, /rekor2   the services
 //	/trusted_root.json                whom their signatures are verified with
 //	/token?email=E&issuer=I           an identity token
+//	/job?email=E&issuer=I&audience=sigstore   the same as JSON, for a job that asks
+//	                                  with the bearer token job; such a one is
+//	                                  taken once, as one that expires soon
 //	/control?down=SERVICE&ago=TIME    (POST) no service but this one is down from
 //	                                  now on, and their clocks are this far behind
 package main
@@ -115,9 +118,14 @@ func handler() (http.Handler, error) {
 		return nil, err
 	}
 	mux := http.NewServeMux()
+	given := &jobs{used: map[string]bool{}}
+	mux.HandleFunc("GET /job", given.give)
 	for _, service := range standin.All() {
 		prefix := "/" + string(service)
 		answer := http.StripPrefix(prefix, s.Handler(service))
+		if service == standin.Fulcio {
+			answer = given.once(answer)
+		}
 		mux.Handle(prefix, answer)
 		mux.Handle(prefix+"/", answer)
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,6 +60,34 @@ func TestServe(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, asked(rekor, nil), "a bad order changes nothing")
 	assert.Equal(t, http.StatusOK, asked("/control", nil))
 	assert.Equal(t, http.StatusBadRequest, asked(rekor, nil))
+
+	ask := func(token, query string) (int, string) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, at+"/job?email=a@example.org&issuer=i"+query, nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+token)
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		var given struct{ Value string }
+		_ = json.NewDecoder(response.Body).Decode(&given)
+		return response.StatusCode, given.Value
+	}
+	for _, c := range [][2]string{{"guess", "&audience=sigstore"}, {jobToken, ""}, {jobToken, "&audience=other"}} {
+		status, _ := ask(c[0], c[1])
+		assert.Equal(t, http.StatusUnauthorized, status, c)
+	}
+	_, first := ask(jobToken, "&audience=sigstore")
+	_, second := ask(jobToken, "&audience=sigstore")
+	assert.NotEqual(t, first, second)
+	certify := func(token string) int {
+		response, err := http.Post(at+"/fulcio/api/v2/signingCert", "application/json", strings.NewReader(`{"credentials":{"oidcIdentityToken":"`+token+`"}}`))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		return response.StatusCode
+	}
+	assert.NotEqual(t, http.StatusUnauthorized, certify(first))
+	assert.Equal(t, http.StatusUnauthorized, certify(first), "it is taken once")
+	assert.NotEqual(t, http.StatusUnauthorized, certify(second))
 
 	stop()
 	require.NoError(t, <-ended)

@@ -24,7 +24,12 @@ func (b bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+token.Value)
-	return b.inner.RoundTrip(r)
+	response, err := b.inner.RoundTrip(r)
+	if err == nil && response.StatusCode == http.StatusUnauthorized {
+		// The next request comes with another.
+		b.azure.Forget(azure.Kubernetes, token)
+	}
+	return response, err
 }
 
 // SignIn asks for the first token where an identity of Azure's reaches the cluster:

@@ -67,6 +67,13 @@ func TestAnIdentityReachesAKSForLongerThanATokenLives(t *testing.T) {
 		a.Advance(time.Minute)
 	}
 	assert.Len(t, minted, 4, "each was asked for when it was needed")
+	c.azure.Now = time.Now
+	a.Advance(time.Hour)
+	_, err = c.kube.CoreV1().Events("x").List(t.Context(), metav1.ListOptions{})
+	require.ErrorContains(t, err, "who is")
+	assert.Contains(t, c.clean(err.Error()), "who is ***")
+	_, err = c.kube.CoreV1().Events("x").List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err, "a token that the server did not take is not tried again")
 	for _, token := range a.Tokens() {
 		if a.Good(azure.Kubernetes, token) {
 			assert.Equal(t, "who is ***", c.clean("who is "+token))

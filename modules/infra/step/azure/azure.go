@@ -36,31 +36,37 @@ func (a Access) Open(stage string) (*azure.Credential, error) {
 	return nil, nil
 }
 
-// Env returns the environment of Terraform's provider and backend; none when no
-// identity is given. It writes to the folder scratch what the environment names.
-func (a Access) Env(stage, scratch string) (map[string]string, error) {
+// Env returns the environment of Terraform's provider and backend, and what ends it;
+// none when no identity is given. It writes to the folder scratch what the environment
+// names.
+func (a Access) Env(stage, scratch string) (env map[string]string, stop func(), err error) {
+	stop = func() {}
 	credential, err := a.Open(stage)
 	if err != nil || credential == nil {
-		return nil, err
+		return nil, stop, err
 	}
 	i := credential.Identity()
 	data, err := os.ReadFile(a.Token)
 	if err != nil {
-		return nil, err
+		return nil, stop, err
 	}
-	token, _ := oidc.Word(data)
-	env := map[string]string{
+	env = map[string]string{
 		"ARM_CLIENT_ID": i.ClientID, "ARM_TENANT_ID": i.TenantID, "ARM_SUBSCRIPTION_ID": i.SubscriptionID,
-		"ARM_USE_OIDC": "true",
 		// The state's account takes no shared key.
 		"ARM_USE_AZUREAD": "true",
 		// Nobody else than who was named, should that fail.
-		"ARM_USE_CLI": "false", "ARM_USE_MSI": "false",
+		"ARM_USE_CLI": "false", "ARM_USE_MSI": "false", "ARM_USE_OIDC": "true",
 	}
-	if i.RequestURL == "" {
-		env["ARM_OIDC_TOKEN"] = token
-	} else {
+	switch token, _ := oidc.Word(data); {
+	case i.RequestURL != "":
 		env["ARM_OIDC_REQUEST_URL"], env["ARM_OIDC_REQUEST_TOKEN"] = i.RequestURL, token
+	case !azure.SignedIn(data):
+		env["ARM_OIDC_TOKEN"] = token
+	default:
+		env["ARM_USE_MSI"], env["ARM_USE_OIDC"] = "true", "false"
+		if env["ARM_MSI_ENDPOINT"], stop, err = serve(credential); err != nil {
+			return nil, func() {}, err
+		}
 	}
 	if i.ServiceConnection != "" {
 		env["ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID"] = i.ServiceConnection
@@ -73,10 +79,10 @@ func (a Access) Env(stage, scratch string) (map[string]string, error) {
 		env["HTTPS_PROXY"] = i.Proxy
 	}
 	if i.Authorities == "" {
-		return env, nil
+		return env, stop, nil
 	}
 	env["SSL_CERT_FILE"], err = authorities(i.Authorities, scratch)
-	return env, err
+	return env, stop, err
 }
 
 // authorities writes the usual authorities and the given ones into one file.

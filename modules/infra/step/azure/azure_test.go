@@ -1,10 +1,15 @@
 package azure
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -41,13 +46,15 @@ func TestEnvironmentsOfAnIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := maps.Clone(common)
 			maps.Copy(want, c.want)
-			env, err := Access{Identity: "{" + ids + c.more + "}", Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
+			env, stop, err := Access{Identity: "{" + ids + c.more + "}", Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
 			require.NoError(t, err)
+			stop()
 			assert.Equal(t, want, env)
 		})
 	}
-	env, err := Access{}.Env("plan", t.TempDir())
+	env, stop, err := Access{}.Env("plan", t.TempDir())
 	require.NoError(t, err)
+	stop()
 	assert.Empty(t, env)
 }
 
@@ -56,8 +63,9 @@ func TestAuthoritiesStandBesideTheUsual(t *testing.T) {
 	t.Cleanup(func() { systemRoots = usual })
 	systemRoots = write(t, "usual")
 	identity, token := azuretest.Start(t).Identity()
-	env, err := Access{Identity: identity.String(), Token: token}.Env("plan", t.TempDir())
+	env, stop, err := Access{Identity: identity.String(), Token: token}.Env("plan", t.TempDir())
 	require.NoError(t, err)
+	t.Cleanup(stop)
 	data, err := os.ReadFile(env["SSL_CERT_FILE"])
 	require.NoError(t, err)
 	assert.Equal(t, "usual\n"+identity.Authorities, string(data))
@@ -65,12 +73,13 @@ func TestAuthoritiesStandBesideTheUsual(t *testing.T) {
 
 func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ identity, token, reason string }{
-		"a token alone": {"", "t", "is missing, but its token is given"},
-		"unknown key":   {"{" + ids + `, "clientSecret": "x"}`, "t", "unknown field"},
-		"two tokens":    {"{" + ids + "}", "a b", "is not one token"},
+		"a token alone":  {"", "t", "is missing, but its token is given"},
+		"unknown key":    {"{" + ids + `, "clientSecret": "x"}`, "t", "unknown field"},
+		"two tokens":     {"{" + ids + "}", "a b", "is not one token"},
+		"az's and a URL": {"{" + ids + `, "requestUrl": "https://ci.example"}`, `{"accessToken": "x y"}`, "is not one token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Access{Identity: c.identity, Token: write(t, c.token)}.Env("plan", t.TempDir())
+			_, _, err := Access{Identity: c.identity, Token: write(t, c.token)}.Env("plan", t.TempDir())
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, f.Kind)
@@ -78,4 +87,44 @@ func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 			assert.NotEmpty(t, f.Mend)
 		})
 	}
+}
+
+// Who is signed in by az has access tokens. Terraform's provider and backend ask for
+// them as they would on a machine of Azure's.
+func TestWhoIsSignedInByAzIsAskedOnLoopback(t *testing.T) {
+	claims := func(audience string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"aud":%q,"tid":"00000000-0000-4000-8000-00000000000b","exp":%d}`, audience, time.Now().Add(time.Hour).Unix())) + ".c2ln"
+	}
+	manager := claims("https://management.azure.com")
+	env, stop, err := Access{Identity: "{" + ids + "}", Token: write(t, `{"accessToken":"`+manager+`"}{"accessToken":"`+claims("https://vault.azure.net")+`"}`)}.Env("plan", t.TempDir())
+	require.NoError(t, err)
+	assert.Equal(t, "true false", env["ARM_USE_MSI"]+" "+env["ARM_USE_OIDC"])
+	for name, value := range env {
+		assert.NotContains(t, value, manager, name)
+	}
+	assert.Regexp(t, `^http://127\.0\.0\.1:\d+/metadata/identity/oauth2/token$`, env["ARM_MSI_ENDPOINT"])
+	ask := func(query, metadata string) (int, map[string]string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, env["ARM_MSI_ENDPOINT"]+query, nil)
+		require.NoError(t, err)
+		r.Header.Set("Metadata", metadata)
+		response, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		defer response.Body.Close()
+		var answer map[string]string
+		require.NoError(t, json.NewDecoder(response.Body).Decode(&answer))
+		return response.StatusCode, answer
+	}
+	status, answer := ask("?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F", "true")
+	assert.Equal(t, http.StatusOK, status)
+	assert.Equal(t, manager, answer["access_token"])
+	assert.NotEmpty(t, answer["expires_in"])
+	for query, metadata := range map[string]string{"?resource=https://management.azure.com": "", "": "true", "?resource=https://storage.azure.com/": "true"} {
+		status, answer := ask(query, metadata)
+		assert.Equal(t, http.StatusBadRequest, status, query)
+		assert.Empty(t, answer["access_token"], query)
+	}
+	stop()
+	_, err = http.Get(env["ARM_MSI_ENDPOINT"])
+	assert.Error(t, err, "it ends with the run")
 }

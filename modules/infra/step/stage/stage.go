@@ -162,7 +162,8 @@ func (s *state) prepare(stage string, w *workspace) (map[string]string, error) {
 		return nil, err
 	}
 	env := maps.Clone(s.env)
-	who, err := s.azure.Env(stage, w.root)
+	who, stop, err := s.azure.Env(stage, w.root)
+	w.stop = stop
 	if err != nil {
 		return nil, err
 	}
@@ -186,6 +187,8 @@ type workspace struct {
 	dir    string
 	digest string
 	root   string
+	// stop ends what Terraform asks while it runs.
+	stop func()
 }
 
 func (c Common) validate(stage string) error {
@@ -203,7 +206,7 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{root: root}
+	w := &workspace{root: root, stop: func() {}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -258,7 +261,10 @@ func (c Common) mirror(stage string) (string, error) {
 }
 
 // close removes the working copy, which may hold secrets.
-func (w *workspace) close() { os.RemoveAll(w.root) }
+func (w *workspace) close() {
+	w.stop()
+	os.RemoveAll(w.root)
+}
 
 // put stores a plan file's bytes beside the working copy.
 func (w *workspace) put(data []byte) (string, error) {

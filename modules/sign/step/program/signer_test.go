@@ -6,12 +6,16 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	fake "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -158,6 +162,42 @@ func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 		require.Len(t, verified.Signers, 1)
 		assert.Equal(t, done.Degraded, verified.Signers[0].Degraded)
 	})
+}
+
+// Whoever has a request token signs with a new ID token each time.
+func TestAnIdentitySignsWithTokensThatItAsksFor(t *testing.T) {
+	s, asked := keylesstest.New(t), 0
+	job := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer request" || r.FormValue("audience") != "acme" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		asked++
+		_, _ = w.Write([]byte(`{"value":"` + string(standin.Token(who, issuer)) + `"}`))
+	}))
+	t.Cleanup(job.Close)
+	registry := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(registry.Close)
+	address := strings.TrimPrefix(registry.URL, "http://")
+	access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
+	flags := keylessFlags(t, s)
+	flags[1] = file(t, "request\n")
+	flags = append(flags, "--identity-request-url", "http://logical.invalid:80/token")
+	sign := append(append([]string{"sign"}, flags...), access...)
+	statements := append(sign, "--predicate", file(t, `{"passed":true}`), "--predicate-type", "https://example.org/verdict/v1")
+
+	f := fault(t, run(t, nil, statements...))
+	assert.Contains(t, f.Reason, "is not an https URL")
+	for i := range statements {
+		statements[i] = strings.Replace(statements[i], "http://logical.invalid:80", job.URL, 1)
+	}
+	f = fault(t, run(t, nil, statements...))
+	assert.Equal(t, step.KindInput, f.Kind)
+	assert.Contains(t, f.Reason, "is refused with status 403")
+	assert.Zero(t, asked)
+	require.NoError(t, run(t, nil, append(statements, "--identity-audience", "acme")...))
+	assert.Equal(t, 2, asked, "one for the signature, one for the statement")
+	require.NoError(t, run(t, nil, append(append([]string{"verify"}, identityOf(t, s)...), access...)...))
 }
 
 func TestSignRefusesASignerThatIsNone(t *testing.T) {

@@ -29,6 +29,8 @@ type Token struct {
 	Expires time.Time
 
 	renew time.Time
+	// used says that it was minted for an earlier use.
+	used bool
 }
 
 // fresh begins the life of a token. It is used for three quarters of it: a request
@@ -53,11 +55,14 @@ type Credential struct {
 	mu     sync.Mutex
 	cloud  *Cloud
 	minted map[string]Token
+	// given are all tokens so far.
+	given []string
 }
 
 // Open reads an Identity and makes its Credential; nothing is asked for yet. The
-// token's file holds the job's request token, or without a request URL an ID token.
-// It is read anew for each token: where it is a pod's, it changes.
+// token's file holds the job's request token, or without a request URL an ID token, or
+// what az account get-access-token prints. It is read anew for each token: where it is
+// a pod's, it changes.
 func Open(stage, identity, tokenFile string) (*Credential, error) {
 	i, err := Parse(stage, identity)
 	if err != nil {
@@ -79,7 +84,7 @@ func Open(stage, identity, tokenFile string) (*Credential, error) {
 	}
 	c.Route(transport)
 	c.client = ask.Client(transport)
-	_, err = c.secret()
+	_, err = c.read()
 	return c, err
 }
 
@@ -104,19 +109,23 @@ func (c *Credential) Proxy(*http.Request) (*url.URL, error) { return c.proxy, ni
 func (c *Credential) Hide(text string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, token := range c.minted {
-		text = strings.ReplaceAll(text, token.Value, "***")
+	for _, token := range c.given {
+		text = strings.ReplaceAll(text, token, "***")
 	}
 	return text
 }
 
-func (c *Credential) secret() (string, error) {
+// read is the token's file: one token, or those that az printed.
+func (c *Credential) read() ([]byte, error) {
 	data, err := os.ReadFile(c.file)
 	token, ok := oidc.Word(data)
-	if err != nil || !ok {
-		return "", step.Input(c.stage, "Azure token", "is not one token", "give the job's request token with its request URL, or the token itself without one").Because(err)
+	switch {
+	case err == nil && c.identity.RequestURL == "" && SignedIn(data):
+		return data, nil
+	case err != nil || !ok:
+		return nil, step.Input(c.stage, "Azure token", "is not one token", "give the job's request token with its request URL, or without one the token itself, or what az account get-access-token prints").Because(err)
 	}
-	return token, nil
+	return []byte(token), nil
 }
 
 // Token is one for a service, named by its audience: a URL or an application's ID.
@@ -126,30 +135,56 @@ func (c *Credential) Token(ctx context.Context, audience string) (Token, error) 
 	if err != nil {
 		return Token{}, err
 	}
-	return c.once(audience, func() (Token, error) { return c.mint(ctx, cloud, audience) })
-}
-
-// once is what was minted under a name before, while it is good.
-func (c *Credential) once(name string, mint func() (Token, error)) (Token, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.minted[name]; ok && c.Now().Before(known.renew) {
+	if known, ok := c.minted[audience]; ok && c.Now().Before(known.renew) {
+		known.used = true
 		return known, nil
 	}
-	token, err := mint()
+	token, err := c.mint(ctx, cloud, audience)
 	if err == nil {
-		c.minted[name] = token
+		c.minted[audience], c.given = token, append(c.given, token.Value)
 	}
 	return token, err
+}
+
+// Forget drops a token that a service did not take, so that the next one is another:
+// it may have been revoked, or clocks may differ.
+func (c *Credential) Forget(audience string, token Token) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.minted[audience].Value == token.Value {
+		delete(c.minted, audience)
+	}
+}
+
+// with uses a token for a service. When that denies one that was used before, it gets
+// another.
+func (c *Credential) with(ctx context.Context, audience string, use func(token string) (denied bool, err error)) error {
+	for {
+		token, err := c.Token(ctx, audience)
+		if err != nil {
+			return err
+		}
+		denied, err := use(token.Value)
+		if !denied || !token.used {
+			return err
+		}
+		c.Forget(audience, token)
+	}
 }
 
 // mint asks the job for a token about itself, and Entra for one in its place.
 // https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
 func (c *Credential) mint(ctx context.Context, cloud Cloud, audience string) (Token, error) {
-	secret, err := c.secret()
+	data, err := c.read()
 	if err != nil {
 		return Token{}, err
 	}
+	if SignedIn(data) {
+		return c.pick(data, audience, c.Now())
+	}
+	secret := string(data)
 	assertion, err := c.identity.Token(ctx, c.stage, c.client, secret, exchange)
 	if err != nil {
 		return Token{}, err

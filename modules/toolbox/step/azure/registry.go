@@ -2,13 +2,11 @@ package azure
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"slipway/step"
 	"slipway/step/oidc"
@@ -39,53 +37,36 @@ func (c *Credential) Password(ctx context.Context, host string) (username, passw
 		return "", "", step.Input(c.stage, input, "is no registry of the identity's cloud: their names end in ."+cloud.Registries,
 			"give with-registry the user name and the password of this one, or name its cloud by with-azure-cloud")
 	}
-	token, err := c.Token(ctx, Registry)
-	if err != nil {
-		return "", "", err
-	}
-	given, err := c.once(input, func() (Token, error) { return c.exchange(ctx, input, host, token.Value) })
-	return registryUser, given.Value, err
+	err = c.with(ctx, Registry, func(token string) (denied bool, err error) {
+		password, denied, err = c.exchange(ctx, input, host, token)
+		return denied, err
+	})
+	return registryUser, password, err
 }
 
-func (c *Credential) exchange(ctx context.Context, input, host, token string) (Token, error) {
+func (c *Credential) exchange(ctx context.Context, input, host, token string) (refresh string, denied bool, err error) {
 	answer, err := c.post(ctx, "https://"+host+"/oauth2/exchange", url.Values{
 		"grant_type": {"access_token"}, "service": {host}, "tenant": {c.identity.TenantID}, "access_token": {token},
 	})
 	if err != nil {
-		return Token{}, step.Infrastructure(c.stage, input, "can't be signed in to: "+err.Error(), "see that there is such a registry, and that it can be reached from here, then run the stage again").Because(err)
+		return "", false, step.Infrastructure(c.stage, input, "can't be signed in to: "+err.Error(), "see that there is such a registry, and that it can be reached from here, then run the stage again").Because(err)
 	}
 	switch said := answer.Text(token); {
 	case answer.Status == http.StatusForbidden:
-		return Token{}, step.Input(c.stage, input, "lets nobody in from here: "+said, "let the registry's network rules admit this machine")
+		return "", false, step.Input(c.stage, input, "lets nobody in from here: "+said, "let the registry's network rules admit this machine")
 	case answer.Status != http.StatusOK:
-		return Token{}, step.Input(c.stage, input, fmt.Sprintf("does not take the identity's token (%d): %s", answer.Status, said),
+		return "", answer.Status == http.StatusUnauthorized, step.Input(c.stage, input, fmt.Sprintf("does not take the identity's token (%d): %s", answer.Status, said),
 			"use an identity of the registry's own tenant: client "+c.identity.ClientID+" is of tenant "+c.identity.TenantID)
 	}
 	var given struct {
 		Token string `json:"refresh_token"`
 	}
 	_ = json.Unmarshal(answer.Body, &given)
-	value, ok := oidc.Word([]byte(given.Token))
+	refresh, ok := oidc.Word([]byte(given.Token))
 	if !ok {
-		return Token{}, step.Infrastructure(c.stage, input, "answers the exchange without a token", "see whether it is a registry of Azure's")
+		return "", false, step.Infrastructure(c.stage, input, "answers the exchange without a token", "see whether it is a registry of Azure's")
 	}
-	now := c.Now()
-	return fresh(value, now, expiry(value).Sub(now)), nil
-}
-
-// expiry is when a JWT says that it expires; without that it has expired, and is
-// used once. Whether it is true is for the registry to say.
-func expiry(token string) time.Time {
-	var claims struct {
-		Expires int64 `json:"exp"`
-	}
-	if parts := strings.Split(token, "."); len(parts) == 3 {
-		data, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
-		if err != nil || json.Unmarshal(data, &claims) != nil {
-			return time.Time{}
-		}
-	}
-	return time.Unix(claims.Expires, 0)
+	return refresh, false, nil
 }
 
 // Denied is the refusal of a registry that lets the identity in, but not do this.

@@ -121,39 +121,42 @@ func (k *Key) Sign(ctx context.Context, digest []byte, hash crypto.Hash) ([]byte
 // ask sends a request to the vault, with a token for vaults.
 func (k *Key) ask(ctx context.Context, method, address, audience string, body []byte, into any) error {
 	c := k.credential
-	token, err := c.Token(ctx, audience)
-	if err != nil {
-		return err
-	}
+	return c.with(ctx, audience, func(token string) (denied bool, err error) {
+		return k.once(ctx, method, address, token, body, into)
+	})
+}
+
+func (k *Key) once(ctx context.Context, method, address, token string, body []byte, into any) (denied bool, err error) {
+	c := k.credential
 	answer, err := ask.Do(ctx, c.client, func(ctx context.Context) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, method, address+"?api-version="+vaultVersion, bytes.NewReader(body))
 		if err != nil {
 			return nil, err
 		}
-		r.Header.Set("Authorization", "Bearer "+token.Value)
+		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("Content-Type", "application/json")
 		return r, nil
 	})
 	if err != nil {
-		return step.Infrastructure(c.stage, k.input, "its vault can't be asked: "+err.Error(), "see that there is such a vault, and that it can be reached from here, then run the stage again").Because(err)
+		return false, step.Infrastructure(c.stage, k.input, "its vault can't be asked: "+err.Error(), "see that there is such a vault, and that it can be reached from here, then run the stage again").Because(err)
 	}
-	said := answer.Text(token.Value)
+	said := answer.Text(token)
 	switch answer.Status {
 	case http.StatusOK:
 	case http.StatusUnauthorized:
-		return step.Input(c.stage, k.input, "its vault does not take the identity's token: "+said, "use an identity of the vault's own tenant: client "+c.identity.ClientID+" is of tenant "+c.identity.TenantID)
+		return true, step.Input(c.stage, k.input, "its vault does not take the identity's token: "+said, "use an identity of the vault's own tenant: client "+c.identity.ClientID+" is of tenant "+c.identity.TenantID)
 	case http.StatusForbidden:
-		return step.Input(c.stage, k.input, "is not for the identity "+c.identity.ClientID+": "+said,
+		return false, step.Input(c.stage, k.input, "is not for the identity "+c.identity.ClientID+": "+said,
 			"give it the role Key Vault Crypto User on this key, which a vault with Azure RBAC takes some minutes for, and let the vault's network rules admit this machine")
 	case http.StatusNotFound:
-		return step.Input(c.stage, k.input, "is not in the vault", "name a key, and perhaps its version, that az keyvault key list shows")
+		return false, step.Input(c.stage, k.input, "is not in the vault", "name a key, and perhaps its version, that az keyvault key list shows")
 	default:
-		return step.Input(c.stage, k.input, fmt.Sprintf("is refused with status %d: %s", answer.Status, said), "see what the vault says")
+		return false, step.Input(c.stage, k.input, fmt.Sprintf("is refused with status %d: %s", answer.Status, said), "see what the vault says")
 	}
 	if err := json.Unmarshal(answer.Body, into); err != nil {
-		return step.Infrastructure(c.stage, k.input, "its vault's answer can't be read", "see what answers at "+address).Because(err)
+		return false, step.Infrastructure(c.stage, k.input, "its vault's answer can't be read", "see what answers at "+address).Because(err)
 	}
-	return nil
+	return false, nil
 }
 
 // jwk is the public half of a key, as RFC 7517 and the vaults write it.
@@ -193,10 +196,14 @@ func (j jwk) public() (crypto.PublicKey, string, error) {
 	case kind == "RSA":
 		n, errN := base64.RawURLEncoding.DecodeString(j.N)
 		e, errE := base64.RawURLEncoding.DecodeString(j.E)
-		if errN != nil || errE != nil || len(n) < 256 || len(e) > 4 {
+		key := &rsa.PublicKey{N: new(big.Int).SetBytes(n)}
+		if exponent := new(big.Int).SetBytes(e); exponent.BitLen() < 32 {
+			key.E = int(exponent.Int64())
+		}
+		if errN != nil || errE != nil || key.N.BitLen() < 2048 || key.N.BitLen() > 16384 || key.E < 3 || key.E%2 == 0 {
 			return nil, "", errors.New("has a modulus or an exponent that can't be used")
 		}
-		return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}, "RS", nil
+		return key, "RS", nil
 	}
 	return nil, "", fmt.Errorf("is of kind %.20q on %.20q", j.Type, j.Curve)
 }

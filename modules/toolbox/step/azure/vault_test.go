@@ -191,9 +191,14 @@ func TestKeysThatAreNoneAreRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a.Advance(59 * time.Minute)
-		c.Now = func() time.Time { return a.Now().Add(-59 * time.Minute) }
-		a.Advance(2 * time.Minute)
+		c.Now = func() time.Time { return a.Now().Add(-2 * time.Hour) }
+		a.Advance(2 * time.Hour)
+		if _, err := k.Sign(t.Context(), make([]byte, 32), crypto.SHA256); err != nil {
+			t.Fatalf("a token that is not taken any more was not asked for anew: %v", err)
+		}
+		a.Hosts[azuretest.Vault] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "who is "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), http.StatusUnauthorized)
+		})
 		_, err = k.Sign(t.Context(), make([]byte, 32), crypto.SHA256)
 		refused(t, a, err, step.KindInput, "does not take the identity's token: who is ***")
 	})

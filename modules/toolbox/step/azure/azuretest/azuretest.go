@@ -60,6 +60,8 @@ type Azure struct {
 	now    time.Time
 	tokens map[string]time.Time
 	asked  []string
+	// host answers this text, whoever asks.
+	host, text string
 }
 
 // Start begins it; it ends with the test. Registry is passed on to what Hosts has for
@@ -118,6 +120,13 @@ func (a *Azure) Now() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.now
+}
+
+// Answer lets a host answer a text, whoever asks, in place of any other that did.
+func (a *Azure) Answer(host, text string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.host, a.text = host, text
 }
 
 // Asked are the requests so far, each METHOD HOST/PATH STATUS.
@@ -193,7 +202,7 @@ func (a *Azure) connect(w http.ResponseWriter, r *http.Request, cert tls.Certifi
 
 func (a *Azure) serve(host string, w http.ResponseWriter, r *http.Request) {
 	a.mu.Lock()
-	refuse := a.Refuse[host]
+	refuse, always, text := a.Refuse[host], a.host == host, a.text
 	a.mu.Unlock()
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	switch handler := a.Hosts[host]; {
@@ -201,6 +210,8 @@ func (a *Azure) serve(host string, w http.ResponseWriter, r *http.Request) {
 		// Whoever followed a redirect would carry a token to another host.
 		w.Header().Set("Location", "https://elsewhere.azure.test/")
 		answer(w, refuse, map[string]any{"error": "refused"})
+	case always:
+		_, _ = io.WriteString(w, text)
 	case host == "management.azure.test" && r.URL.Path == "/metadata/endpoints":
 		answer(w, http.StatusOK, map[string]any{
 			"authentication": map[string]string{"loginEndpoint": "https://login.azure.test/"},
