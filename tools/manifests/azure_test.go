@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -164,7 +165,8 @@ func TestPlaceholdersAreNotReleased(t *testing.T) {
 
 	said, err := run(t.Context(), []string{"filled", "--gitops", gitopsFolder, "--folder", "platform/sandbox"})
 	require.NoError(t, err)
-	assert.Equal(t, "platform/sandbox is filled in", said)
+	assert.Contains(t, said, "path: gitops/platform/sandbox\n")
+	assert.Equal(t, 1, strings.Count(said, "name: argocd-repo-server\n  namespace: argocd\nspec:\n  replicas:"), said)
 }
 
 // Three things say which namespaces are not the apps': if they disagree, a pod is
@@ -222,4 +224,103 @@ func TestOnlyPodsThatNeedATokenGetOne(t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, []string{"Deployment argocd-repo-server", "Deployment kyverno-admission-controller"}, with)
+}
+
+// A pod that mounts secrets names a SecretProviderClass that there is, which asks the
+// vault for objects in the driver's words and makes Secrets of no others.
+func TestSecretsAreThoseThatTheVaultIsAskedFor(t *testing.T) {
+	tree := adopted(t)
+	mounted := map[string]string{}
+	for _, folder := range []string{azurePlatform, azureHello} {
+		objects := built(t, tree, folder)
+		for name, object := range objects {
+			volumes, err := object.Pipe(yaml.Lookup("spec", "template", "spec", "volumes"))
+			require.NoError(t, err)
+			if volumes == nil {
+				continue
+			}
+			var all []struct {
+				CSI *struct {
+					Driver           string
+					ReadOnly         bool              `yaml:"readOnly"`
+					VolumeAttributes map[string]string `yaml:"volumeAttributes"`
+				}
+			}
+			require.NoError(t, volumes.YNode().Decode(&all))
+			for _, volume := range all {
+				if volume.CSI != nil {
+					assert.Equal(t, "secrets-store.csi.k8s.io", volume.CSI.Driver)
+					assert.True(t, volume.CSI.ReadOnly)
+					mounted[volume.CSI.VolumeAttributes["secretProviderClass"]] = name
+					assert.NotEmpty(t, value(t, objects, name, "spec", "template", "spec", "serviceAccountName"), "whom the vault knows")
+				}
+			}
+		}
+		for name, object := range objects {
+			if object.GetKind() != "SecretProviderClass" {
+				continue
+			}
+			assert.Contains(t, mounted, object.GetName())
+			files := vaultFiles(t, value(t, objects, name, "spec", "parameters", "objects"))
+			var class struct {
+				Spec struct {
+					Provider      string
+					SecretObjects []struct {
+						SecretName string `yaml:"secretName"`
+						Data       []struct {
+							ObjectName string `yaml:"objectName"`
+						}
+					} `yaml:"secretObjects"`
+				}
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(object.MustString()), &class))
+			assert.Equal(t, "azure", class.Spec.Provider)
+			for _, secret := range class.Spec.SecretObjects {
+				for _, data := range secret.Data {
+					assert.Contains(t, files, data.ObjectName, secret.SecretName)
+				}
+			}
+		}
+	}
+	assert.Equal(t, map[string]string{"argocd": "Deployment argocd-redis", "hello": "Deployment hello"}, mounted)
+}
+
+// vaultFiles are the names of the files that the driver writes: objects is a list,
+// in YAML, of texts that are YAML themselves.
+func vaultFiles(t *testing.T, objects string) []string {
+	t.Helper()
+	var list struct{ Array []string }
+	require.NoError(t, yaml.Unmarshal([]byte(objects), &list))
+	require.NotEmpty(t, list.Array)
+	var files []string
+	for _, text := range list.Array {
+		var object struct {
+			Name  string `yaml:"objectName"`
+			Type  string `yaml:"objectType"`
+			Alias string `yaml:"objectAlias"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &object))
+		assert.NotEmpty(t, object.Name)
+		assert.Contains(t, []string{"secret", "key", "cert"}, object.Type)
+		files = append(files, cmp.Or(object.Alias, object.Name))
+	}
+	return files
+}
+
+// What pods need and nothing in Git makes has to come from the vault.
+func TestEverySecretThatArgoCDMountsComesFromTheVault(t *testing.T) {
+	objects := built(t, adopted(t), azurePlatform)
+	class := objects["SecretProviderClass argocd"].MustString()
+	asked := regexp.MustCompile(`secret(?:KeyRef:\n +key: auth\n +name|Name): (\S+)`)
+	seen := map[string]bool{}
+	for name, object := range objects {
+		if !strings.HasPrefix(name, "Deployment argocd") && !strings.HasPrefix(name, "StatefulSet argocd") {
+			continue
+		}
+		for _, match := range asked.FindAllStringSubmatch(object.MustString(), -1) {
+			seen[match[1]] = true
+			assert.Contains(t, class, "secretName: "+match[1]+"\n", name)
+		}
+	}
+	assert.Equal(t, map[string]bool{"argocd-redis": true, "argocd-repo-server-tls": true}, seen)
 }
