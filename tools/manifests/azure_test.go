@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/step"
+	"slipway/tools/manifests/share"
 )
 
 const (
@@ -24,21 +26,21 @@ const (
 
 // own is what an adopter puts in the places of the placeholders.
 var own = map[string]string{
-	"fill-in-organization":             "acme",
-	"fill-in-project":                  "delivery",
-	"fill-in-repository":               "platform",
-	"fill-in-registry":                 "acmeprod",
-	"fill-in-digest":                   "sha256:" + strings.Repeat("1a", 32),
-	"fill-in-tenant-id":                "00000000-0000-4000-8000-000000000001",
-	"fill-in-vault":                    "acme-secrets",
-	"fill-in-certificate":              "gateway",
-	"fill-in-domain":                   "acme",
-	"fill-in-argocd-client-id":         "00000000-0000-4000-8000-0000000000a1",
-	"fill-in-argocd-secrets-client-id": "00000000-0000-4000-8000-0000000000a2",
-	"fill-in-kyverno-client-id":        "00000000-0000-4000-8000-0000000000a3",
-	"fill-in-gateway-client-id":        "00000000-0000-4000-8000-0000000000a4",
-	"fill-in-hello-client-id":          "00000000-0000-4000-8000-0000000000a5",
-	"fill-in-signing-key":              "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEacme",
+	"fill-in-organization":           "acme",
+	"fill-in-project":                "delivery",
+	"fill-in-repository":             "platform",
+	"fill-in-registry":               "acmeprod",
+	"fill-in-digest":                 "sha256:" + strings.Repeat("1a", 32),
+	"fill-in-tenant-id":              "00000000-0000-4000-8000-000000000001",
+	"fill-in-vault":                  "acme-secrets",
+	"fill-in-certificate":            "gateway",
+	"fill-in-domain":                 "acme",
+	"fill-in-argocd-client-id":       "00000000-0000-4000-8000-0000000000a1",
+	"fill-in-argocd-vault-client-id": "00000000-0000-4000-8000-0000000000a2",
+	"fill-in-kyverno-client-id":      "00000000-0000-4000-8000-0000000000a3",
+	"fill-in-gateway-client-id":      "00000000-0000-4000-8000-0000000000a4",
+	"fill-in-hello-client-id":        "00000000-0000-4000-8000-0000000000a5",
+	"fill-in-signing-key":            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEacme",
 }
 
 var placeholder = regexp.MustCompile(`fill-in(-[a-z0-9]+)+`)
@@ -121,7 +123,7 @@ func TestWhatIsFilledInAtOnePlaceArrivesEverywhere(t *testing.T) {
 		{platform, "ServiceAccount argocd-repo-server", []string{"metadata", "annotations", client}, own["fill-in-argocd-client-id"]},
 		{platform, "ServiceAccount kyverno-admission-controller", []string{"metadata", "annotations", client}, own["fill-in-kyverno-client-id"]},
 		{platform, "ServiceAccount gateway", []string{"metadata", "annotations", client}, own["fill-in-gateway-client-id"]},
-		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "clientID"}, own["fill-in-argocd-secrets-client-id"]},
+		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "clientID"}, own["fill-in-argocd-vault-client-id"]},
 		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "keyvaultName"}, "acme-secrets"},
 		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "tenantId"}, own["fill-in-tenant-id"]},
 		{platform, "Deployment argocd-repo-server", container, "acmeprod" + image + "argocd" + digest},
@@ -323,4 +325,47 @@ func TestEverySecretThatArgoCDMountsComesFromTheVault(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]bool{"argocd-redis": true, "argocd-repo-server-tls": true}, seen)
+}
+
+// Argo CD refuses what an app's project does not allow: what an overlay holds has to
+// be in what infra/local allows its environment.
+func TestProjectsAllowWhatOverlaysHold(t *testing.T) {
+	targets := shipped(t)
+	environments, err := filepath.Glob(infraLocal + "/environments/*.tfvars.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, environments)
+	judged := 0
+	for _, file := range environments {
+		env := strings.TrimSuffix(filepath.Base(file), ".tfvars.json")
+		given, err := share.Objects(infraLocal, env)
+		require.NoError(t, err)
+		for _, document := range strings.Split(string(given), "---\n")[1:] {
+			var project struct {
+				Kind     string
+				Metadata struct{ Name string }
+				Spec     struct {
+					Kinds []struct{ Group, Kind string } `yaml:"namespaceResourceWhitelist"`
+				}
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(document), &project))
+			app, of := strings.CutSuffix(project.Metadata.Name, "-"+env)
+			if project.Kind != "AppProject" || !of {
+				continue
+			}
+			allowed := map[string]bool{}
+			for _, kind := range project.Spec.Kinds {
+				allowed[kind.Group+"/"+kind.Kind] = true
+			}
+			for _, object := range objects(t, targets, "apps/"+app+"/overlays/"+env) {
+				group, _, grouped := strings.Cut(object.GetApiVersion(), "/")
+				if !grouped {
+					group = ""
+				}
+				assert.True(t, allowed[group+"/"+object.GetKind()], "%s of %s in %s", object.GetKind(), app, env)
+				assert.Equal(t, project.Metadata.Name, object.GetNamespace())
+				judged++
+			}
+		}
+	}
+	assert.Greater(t, judged, 30)
 }
