@@ -118,7 +118,7 @@ func TestWhatIsFilledInAtOnePlaceArrivesEverywhere(t *testing.T) {
 		{platform, "Application platform", []string{"spec", "source", "repoURL"}, remote},
 		{platform, "Application platform", []string{"spec", "source", "path"}, "gitops/platform/azure"},
 		{platform, "Application apps", []string{"spec", "source", "repoURL"}, remote},
-		{platform, "Application apps", []string{"spec", "source", "directory", "include"}, "*-azure.yaml"},
+		{platform, "Application apps", []string{"spec", "source", "directory", "include"}, "*-production-azure.yaml"},
 		{platform, "ValidatingAdmissionPolicy images", []string{"spec", "variables", "[name=registry]", "expression"}, "'acmeprod.azurecr.io/apps'"},
 		{platform, "ServiceAccount argocd-repo-server", []string{"metadata", "annotations", client}, own["fill-in-argocd-client-id"]},
 		{platform, "ServiceAccount kyverno-admission-controller", []string{"metadata", "annotations", client}, own["fill-in-kyverno-client-id"]},
