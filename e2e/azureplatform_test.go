@@ -43,7 +43,7 @@ func documents(t *testing.T, text []byte) []object {
 	var all []object
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	for {
-		var one object
+		var one map[string]any // what is in it becomes of the same type
 		err := decoder.Decode(&one)
 		if errors.Is(err, io.EOF) {
 			return all
