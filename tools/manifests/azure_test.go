@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/step"
+	"slipway/tools/manifests/share"
 )
 
 const (
@@ -23,21 +26,21 @@ const (
 
 // own is what an adopter puts in the places of the placeholders.
 var own = map[string]string{
-	"fill-in-organization":             "acme",
-	"fill-in-project":                  "delivery",
-	"fill-in-repository":               "platform",
-	"fill-in-registry":                 "acmeprod",
-	"fill-in-digest":                   "sha256:" + strings.Repeat("1a", 32),
-	"fill-in-tenant-id":                "00000000-0000-4000-8000-000000000001",
-	"fill-in-vault":                    "acme-secrets",
-	"fill-in-certificate":              "gateway",
-	"fill-in-domain":                   "acme",
-	"fill-in-argocd-client-id":         "00000000-0000-4000-8000-0000000000a1",
-	"fill-in-argocd-secrets-client-id": "00000000-0000-4000-8000-0000000000a2",
-	"fill-in-kyverno-client-id":        "00000000-0000-4000-8000-0000000000a3",
-	"fill-in-gateway-client-id":        "00000000-0000-4000-8000-0000000000a4",
-	"fill-in-hello-client-id":          "00000000-0000-4000-8000-0000000000a5",
-	"fill-in-signing-key":              "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEacme",
+	"fill-in-organization":           "acme",
+	"fill-in-project":                "delivery",
+	"fill-in-repository":             "platform",
+	"fill-in-registry":               "acmeprod",
+	"fill-in-digest":                 "sha256:" + strings.Repeat("1a", 32),
+	"fill-in-tenant-id":              "00000000-0000-4000-8000-000000000001",
+	"fill-in-vault":                  "acme-secrets",
+	"fill-in-certificate":            "gateway",
+	"fill-in-domain":                 "acme",
+	"fill-in-argocd-client-id":       "00000000-0000-4000-8000-0000000000a1",
+	"fill-in-argocd-vault-client-id": "00000000-0000-4000-8000-0000000000a2",
+	"fill-in-kyverno-client-id":      "00000000-0000-4000-8000-0000000000a3",
+	"fill-in-gateway-client-id":      "00000000-0000-4000-8000-0000000000a4",
+	"fill-in-hello-client-id":        "00000000-0000-4000-8000-0000000000a5",
+	"fill-in-signing-key":            "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEacme",
 }
 
 var placeholder = regexp.MustCompile(`fill-in(-[a-z0-9]+)+`)
@@ -115,12 +118,12 @@ func TestWhatIsFilledInAtOnePlaceArrivesEverywhere(t *testing.T) {
 		{platform, "Application platform", []string{"spec", "source", "repoURL"}, remote},
 		{platform, "Application platform", []string{"spec", "source", "path"}, "gitops/platform/azure"},
 		{platform, "Application apps", []string{"spec", "source", "repoURL"}, remote},
-		{platform, "Application apps", []string{"spec", "source", "directory", "include"}, "*-azure.yaml"},
+		{platform, "Application apps", []string{"spec", "source", "directory", "include"}, "*-production-azure.yaml"},
 		{platform, "ValidatingAdmissionPolicy images", []string{"spec", "variables", "[name=registry]", "expression"}, "'acmeprod.azurecr.io/apps'"},
 		{platform, "ServiceAccount argocd-repo-server", []string{"metadata", "annotations", client}, own["fill-in-argocd-client-id"]},
 		{platform, "ServiceAccount kyverno-admission-controller", []string{"metadata", "annotations", client}, own["fill-in-kyverno-client-id"]},
 		{platform, "ServiceAccount gateway", []string{"metadata", "annotations", client}, own["fill-in-gateway-client-id"]},
-		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "clientID"}, own["fill-in-argocd-secrets-client-id"]},
+		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "clientID"}, own["fill-in-argocd-vault-client-id"]},
 		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "keyvaultName"}, "acme-secrets"},
 		{platform, "SecretProviderClass argocd", []string{"spec", "parameters", "tenantId"}, own["fill-in-tenant-id"]},
 		{platform, "Deployment argocd-repo-server", container, "acmeprod" + image + "argocd" + digest},
@@ -164,7 +167,8 @@ func TestPlaceholdersAreNotReleased(t *testing.T) {
 
 	said, err := run(t.Context(), []string{"filled", "--gitops", gitopsFolder, "--folder", "platform/sandbox"})
 	require.NoError(t, err)
-	assert.Equal(t, "platform/sandbox is filled in", said)
+	assert.Contains(t, said, "path: gitops/platform/sandbox\n")
+	assert.Equal(t, 1, strings.Count(said, "name: argocd-repo-server\n  namespace: argocd\nspec:\n  replicas:"), said)
 }
 
 // Three things say which namespaces are not the apps': if they disagree, a pod is
@@ -222,4 +226,146 @@ func TestOnlyPodsThatNeedATokenGetOne(t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, []string{"Deployment argocd-repo-server", "Deployment kyverno-admission-controller"}, with)
+}
+
+// A pod that mounts secrets names a SecretProviderClass that there is, which asks the
+// vault for objects in the driver's words and makes Secrets of no others.
+func TestSecretsAreThoseThatTheVaultIsAskedFor(t *testing.T) {
+	tree := adopted(t)
+	mounted := map[string]string{}
+	for _, folder := range []string{azurePlatform, azureHello} {
+		objects := built(t, tree, folder)
+		for name, object := range objects {
+			volumes, err := object.Pipe(yaml.Lookup("spec", "template", "spec", "volumes"))
+			require.NoError(t, err)
+			if volumes == nil {
+				continue
+			}
+			var all []struct {
+				CSI *struct {
+					Driver           string
+					ReadOnly         bool              `yaml:"readOnly"`
+					VolumeAttributes map[string]string `yaml:"volumeAttributes"`
+				}
+			}
+			require.NoError(t, volumes.YNode().Decode(&all))
+			for _, volume := range all {
+				if volume.CSI != nil {
+					assert.Equal(t, "secrets-store.csi.k8s.io", volume.CSI.Driver)
+					assert.True(t, volume.CSI.ReadOnly)
+					mounted[volume.CSI.VolumeAttributes["secretProviderClass"]] = name
+					assert.NotEmpty(t, value(t, objects, name, "spec", "template", "spec", "serviceAccountName"), "whom the vault knows")
+				}
+			}
+		}
+		for name, object := range objects {
+			if object.GetKind() != "SecretProviderClass" {
+				continue
+			}
+			assert.Contains(t, mounted, object.GetName())
+			files := vaultFiles(t, value(t, objects, name, "spec", "parameters", "objects"))
+			var class struct {
+				Spec struct {
+					Provider      string
+					SecretObjects []struct {
+						SecretName string `yaml:"secretName"`
+						Data       []struct {
+							ObjectName string `yaml:"objectName"`
+						}
+					} `yaml:"secretObjects"`
+				}
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(object.MustString()), &class))
+			assert.Equal(t, "azure", class.Spec.Provider)
+			for _, secret := range class.Spec.SecretObjects {
+				for _, data := range secret.Data {
+					assert.Contains(t, files, data.ObjectName, secret.SecretName)
+				}
+			}
+		}
+	}
+	assert.Equal(t, map[string]string{"argocd": "Deployment argocd-redis", "hello": "Deployment hello"}, mounted)
+}
+
+// vaultFiles are the names of the files that the driver writes: objects is a list,
+// in YAML, of texts that are YAML themselves.
+func vaultFiles(t *testing.T, objects string) []string {
+	t.Helper()
+	var list struct{ Array []string }
+	require.NoError(t, yaml.Unmarshal([]byte(objects), &list))
+	require.NotEmpty(t, list.Array)
+	var files []string
+	for _, text := range list.Array {
+		var object struct {
+			Name  string `yaml:"objectName"`
+			Type  string `yaml:"objectType"`
+			Alias string `yaml:"objectAlias"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(text), &object))
+		assert.NotEmpty(t, object.Name)
+		assert.Contains(t, []string{"secret", "key", "cert"}, object.Type)
+		files = append(files, cmp.Or(object.Alias, object.Name))
+	}
+	return files
+}
+
+// What pods need and nothing in Git makes has to come from the vault.
+func TestEverySecretThatArgoCDMountsComesFromTheVault(t *testing.T) {
+	objects := built(t, adopted(t), azurePlatform)
+	class := objects["SecretProviderClass argocd"].MustString()
+	asked := regexp.MustCompile(`secret(?:KeyRef:\n +key: auth\n +name|Name): (\S+)`)
+	seen := map[string]bool{}
+	for name, object := range objects {
+		if !strings.HasPrefix(name, "Deployment argocd") && !strings.HasPrefix(name, "StatefulSet argocd") {
+			continue
+		}
+		for _, match := range asked.FindAllStringSubmatch(object.MustString(), -1) {
+			seen[match[1]] = true
+			assert.Contains(t, class, "secretName: "+match[1]+"\n", name)
+		}
+	}
+	assert.Equal(t, map[string]bool{"argocd-redis": true, "argocd-repo-server-tls": true}, seen)
+}
+
+// Argo CD refuses what an app's project does not allow: what an overlay holds has to
+// be in what infra/local allows its environment.
+func TestProjectsAllowWhatOverlaysHold(t *testing.T) {
+	targets := shipped(t)
+	environments, err := filepath.Glob(infraLocal + "/environments/*.tfvars.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, environments)
+	judged := 0
+	for _, file := range environments {
+		env := strings.TrimSuffix(filepath.Base(file), ".tfvars.json")
+		given, err := share.Objects(infraLocal, env)
+		require.NoError(t, err)
+		for _, document := range strings.Split(string(given), "---\n")[1:] {
+			var project struct {
+				Kind     string
+				Metadata struct{ Name string }
+				Spec     struct {
+					Kinds []struct{ Group, Kind string } `yaml:"namespaceResourceWhitelist"`
+				}
+			}
+			require.NoError(t, yaml.Unmarshal([]byte(document), &project))
+			app, of := strings.CutSuffix(project.Metadata.Name, "-"+env)
+			if project.Kind != "AppProject" || !of {
+				continue
+			}
+			allowed := map[string]bool{}
+			for _, kind := range project.Spec.Kinds {
+				allowed[kind.Group+"/"+kind.Kind] = true
+			}
+			for _, object := range objects(t, targets, "apps/"+app+"/overlays/"+env) {
+				group, _, grouped := strings.Cut(object.GetApiVersion(), "/")
+				if !grouped {
+					group = ""
+				}
+				assert.True(t, allowed[group+"/"+object.GetKind()], "%s of %s in %s", object.GetKind(), app, env)
+				assert.Equal(t, project.Metadata.Name, object.GetNamespace())
+				judged++
+			}
+		}
+	}
+	assert.Greater(t, judged, 30)
 }

@@ -4,7 +4,7 @@
 //	manifests check      render everything and check it; no network
 //	manifests generate   write the schemas of the kinds in use, from the pinned modules
 //	manifests render     write each object as it is applied below --out, in the file that it is written in
-//	manifests filled     refuse --folder, rendered, while it has values that nobody filled in
+//	manifests filled     write --folder, rendered, to standard output; refused while it has values that nobody filled in
 //	manifests judge      decide about --findings, a result of the scan module's config, as slipway.yaml says
 package main
 
@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"slipway/gitops/step/overlay"
@@ -76,7 +77,7 @@ func run(ctx context.Context, args []string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return *folder + " is filled in", overlay.Filled(*folder, built)
+		return strings.TrimSpace(string(built)), overlay.Filled(*folder, built)
 	}
 	targets, err := target.Find(tree, renderer)
 	if err != nil {

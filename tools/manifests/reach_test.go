@@ -26,8 +26,8 @@ const (
 // gives hello, and the pods of Azure's add-ons.
 func production(t *testing.T, tree overlay.Tree, infra string) *reach.Cluster {
 	t.Helper()
-	pods, err := share.Default(clusterTF, "pod_cidr")
-	require.NoError(t, err)
+	var pods string
+	require.NoError(t, share.Default(clusterTF, "pod_cidr", &pods))
 	c := reach.New(netip.MustParsePrefix(pods))
 	given, err := share.Objects(infra, "production-azure")
 	require.NoError(t, err)

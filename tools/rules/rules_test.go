@@ -197,8 +197,12 @@ func firing(groups []*rules.Group) []string {
 					continue
 				}
 				line := []string{alert.Labels.Get(labels.AlertName), alert.Labels.Get("severity")}
-				for _, label := range []string{"job", "pod", "name", "project", "resource_namespace"} {
-					if value := alert.Labels.Get(label); value != "" && !(label == "job" && alert.Labels.Get("pod") == "") {
+				about := []string{"job", "pod", "name", "project", "resource_namespace"}
+				if alert.Labels.Get("pod") == "" { // what is absent has a job, and no pod
+					about = about[1:]
+				}
+				for _, label := range about {
+					if value := alert.Labels.Get(label); value != "" {
 						line = append(line, value)
 					}
 				}

@@ -196,11 +196,11 @@ func resource(block *hclsyntax.Block, scope *hcl.EvalContext) ([]byte, error) {
 	return out, nil
 }
 
-// Default is the default of a variable of a Terraform file, as text.
-func Default(file, name string) (string, error) {
+// Default reads the default of a variable of a Terraform file.
+func Default(file, name string, into any) error {
 	declared, err := body(file)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, block := range declared.Blocks {
 		attribute := block.Body.Attributes["default"]
@@ -209,11 +209,16 @@ func Default(file, name string) (string, error) {
 		}
 		value, problems := attribute.Expr.Value(nil)
 		if problems.HasErrors() {
-			return "", problems
+			return problems
 		}
-		if value.Type() == cty.String {
-			return value.AsString(), nil
+		text, err := ctyjson.Marshal(value, value.Type())
+		if err != nil {
+			return err
 		}
+		if err := json.Unmarshal(text, into); err != nil {
+			return step.Input(stage, file, "has another kind of default for "+name+": "+err.Error(), "ask for what it is").Because(err)
+		}
+		return nil
 	}
-	return "", step.Input(stage, file, "has no variable "+name+" with a default that is text", "name one that it has")
+	return step.Input(stage, file, "has no variable "+name+" with a default", "name one that it has")
 }

@@ -126,11 +126,9 @@ func TestWhatIsNotReadIsRefused(t *testing.T) {
 
 func TestDefault(t *testing.T) {
 	dir := folder(t, map[string]string{"v.tf": "variable \"a\" {\n  default = \"10.0.0.0/8\"\n}\nvariable \"b\" {\n  default = 1\n}\n"})
-	got, err := share.Default(filepath.Join(dir, "v.tf"), "a")
-	require.NoError(t, err)
-	assert.Equal(t, "10.0.0.0/8", got)
-	for _, name := range []string{"b", "c"} {
-		_, err = share.Default(filepath.Join(dir, "v.tf"), name)
-		assert.ErrorContains(t, err, "has no variable "+name)
-	}
+	var text string
+	require.NoError(t, share.Default(filepath.Join(dir, "v.tf"), "a", &text))
+	assert.Equal(t, "10.0.0.0/8", text)
+	assert.ErrorContains(t, share.Default(filepath.Join(dir, "v.tf"), "b", &text), "has another kind of default for b")
+	assert.ErrorContains(t, share.Default(filepath.Join(dir, "v.tf"), "c", &text), "has no variable c")
 }

@@ -42,5 +42,6 @@ metadata: {name: hello}
 	fault := faultOf(t, Filled("x", []byte("kind: A\nb: fill-in-b fill-in-a fill-in-b\n")))
 	assert.Equal(t, "is not filled in: fill-in-a, fill-in-b", fault.Reason)
 	assert.Equal(t, []string{"A <nil> b: fill-in-a", "A <nil> b: fill-in-b"}, fault.Details)
-	_ = faultOf(t, Filled("x", []byte("a: [")))
+	fault = faultOf(t, Filled("x", []byte("a: [")))
+	assert.Contains(t, fault.Reason, "is not YAML", "what can't be read is not said to be filled in")
 }
