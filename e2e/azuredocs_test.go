@@ -248,6 +248,8 @@ func (s *shell) settle(text string) {
 func (c *cloud) leases(t *testing.T, repo string, s *shell) {
 	t.Helper()
 	c.options = strings.Fields(s.env["SLIPWAY_WITH"])
+	settings := filepath.Join(repo, "slipway.yaml")
+	write(t, settings, mended(t, read(t, settings), "lockTimeout: 10m", "lockTimeout: 3s"))
 	delivering := c.as(s.env["AZURE_CLIENT_ID"], "dev")
 	const held = azureGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway-dev-release/federatedIdentityCredentials/github"
 	require.NoError(t, c.Order(azure.Order{Method: http.MethodPut, Path: "slipway-dev-release/federatedIdentityCredentials/", Times: 1, Hold: true}))
