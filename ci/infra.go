@@ -54,8 +54,12 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	return c, s.terraform().Root(s.Source.Directory("infra"), i.Environment, state,
-		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}), nil
+	root := s.terraform().Root(s.Source.Directory("infra"), i.Environment, state,
+		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code})
+	if c.Infra.LockTimeout > 0 {
+		root = root.WithLockTimeout(c.Infra.LockTimeout.String())
+	}
+	return c, root, nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the

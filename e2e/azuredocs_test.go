@@ -92,6 +92,9 @@ func TestAzureAsDocumented(t *testing.T) {
 		return azure.Federated{Issuer: github, Subject: "repo:acme/platform:environment:" + of}
 	}
 	c := newCloud(t, withBlobs(t), func(g *azure.Ground) {
+		// Shorter than an apply. The provider sends what it has queued with a token that
+		// has grown old on a busy machine; how old is the other test's subject.
+		g.TokenSeconds = 60
 		g.Pipelines = append(g.Pipelines,
 			azure.Pipeline{RequestToken: "founder", Federated: subject("founding")}, azure.Pipeline{RequestToken: "dev", Federated: subject("dev")},
 			azure.Pipeline{RequestToken: "release", Federated: subject("release")})
@@ -248,6 +251,8 @@ func (s *shell) settle(text string) {
 func (c *cloud) leases(t *testing.T, repo string, s *shell) {
 	t.Helper()
 	c.options = strings.Fields(s.env["SLIPWAY_WITH"])
+	settings := filepath.Join(repo, "slipway.yaml")
+	write(t, settings, mended(t, read(t, settings), "lockTimeout: 10m", "lockTimeout: 3s"))
 	delivering := c.as(s.env["AZURE_CLIENT_ID"], "dev")
 	const held = azureGroup + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/slipway-dev-release/federatedIdentityCredentials/github"
 	require.NoError(t, c.Order(azure.Order{Method: http.MethodPut, Path: "slipway-dev-release/federatedIdentityCredentials/", Times: 1, Hold: true}))

@@ -140,6 +140,9 @@ type Infra struct {
 	Backend *Backend `yaml:"-"`
 	// Username is who reads and writes the state; the password is an argument.
 	Username string `yaml:"username"`
+	// LockTimeout is how long a run waits for a state that another one has locked; 30
+	// seconds when it is zero.
+	LockTimeout time.Duration `yaml:"lockTimeout"`
 	// Cluster takes the place of all this in calls that are given a kubeconfig.
 	Cluster *Infra `yaml:"cluster"`
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 	"slipway/step"
@@ -66,6 +67,8 @@ func (i *Infra) read(where string, node *yaml.Node) error {
 			i.Code, err = text(where+".code", value)
 		case key.Value == "username":
 			i.Username, err = text(where+".username", value)
+		case key.Value == "lockTimeout":
+			i.LockTimeout, err = patience(where+".lockTimeout", value)
 		case key.Value == "state" && value.Kind == yaml.MappingNode:
 			i.Backend, err = backend(where+".state", value)
 		case key.Value == "state":
@@ -108,6 +111,19 @@ func backend(where string, node *yaml.Node) (*Backend, error) {
 	b.Namespace = values["namespace"]
 	b.ResourceGroup, b.StorageAccount, b.Container = values["resourceGroup"], values["storageAccount"], values["container"]
 	return b, nil
+}
+
+// patience is a duration that a run may wait.
+func patience(where string, node *yaml.Node) (time.Duration, error) {
+	value, err := text(where, node)
+	if err != nil {
+		return 0, err
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < time.Second || d > time.Hour || d%time.Second != 0 {
+		return 0, fmt.Errorf("line %d: %s %.40q is not a duration of whole seconds, from 1s to 1h", node.Line, where, value)
+	}
+	return d, nil
 }
 
 // text is a scalar that is a string.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -138,5 +139,26 @@ func TestInfraOfTheClusterIsReadAsStrictly(t *testing.T) {
 			assert.Equal(t, c.input, f.Input)
 			assert.Contains(t, f.Reason, c.reason)
 		})
+	}
+}
+
+func TestHowLongALockIsWaitedFor(t *testing.T) {
+	const line = "lockTimeout: 30s"
+	text := shipped(t)
+	require.Contains(t, text, line)
+	for value, want := range map[string]time.Duration{"10m": 10 * time.Minute, "1h": time.Hour, "1s": time.Second} {
+		c, err := config.Parse([]byte(strings.Replace(text, line, "lockTimeout: "+value, 1)))
+		require.NoError(t, err)
+		assert.Equal(t, want, c.Infra.LockTimeout)
+	}
+	c, err := config.Parse([]byte(strings.Replace(text, line, "", 1)))
+	require.NoError(t, err)
+	assert.Zero(t, c.Infra.LockTimeout)
+	for _, value := range []string{"0s", "-1m", "61m", "1.5s", "30", "soon", `""`, "[1s]", "5"} {
+		_, err := config.Parse([]byte(strings.Replace(text, line, "lockTimeout: "+value, 1)))
+		f, ok := step.AsFault(err)
+		require.True(t, ok, "%s: %v", value, err)
+		assert.Equal(t, step.KindInput, f.Kind)
+		assert.Contains(t, f.Reason, "infra.lockTimeout")
 	}
 }

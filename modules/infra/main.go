@@ -109,6 +109,8 @@ type Root struct {
 	KubernetesConnect string
 	// +private
 	Variables *dagger.Secret
+	// +private
+	LockTimeout string
 }
 
 // Root names the code, the environment and its state. It looks at none of them.
@@ -252,6 +254,19 @@ func (r *Root) WithVariables(
 	return &next
 }
 
+// WithLockTimeout says how long to wait for a state that another run has locked,
+// instead of 30 seconds.
+//
+// +cache="168h"
+func (r *Root) WithLockTimeout(
+	// A duration, such as 10m.
+	duration string,
+) *Root {
+	next := *r
+	next.LockTimeout = duration
+	return &next
+}
+
 // secret gives a command the ephemeral variables.
 func (r *Root) secret(base *dagger.Container, args []string) (*dagger.Container, []string) {
 	if r.Variables == nil {
@@ -289,6 +304,9 @@ func (r *Root) runner(command string, args ...string) (*dagger.Container, []stri
 func (r *Root) remote(base *dagger.Container, args []string) *dagger.Container {
 	base = base.WithNewFile("/backend.json", r.State)
 	args = append(args, "--backend-config-file", "/backend.json")
+	if r.LockTimeout != "" {
+		args = append(args, "--lock-timeout", r.LockTimeout)
+	}
 	if r.Service != nil {
 		base = base.WithServiceBinding("state", r.Service)
 		args = append(args, "--connect", r.Connect)

@@ -312,7 +312,8 @@ func TestRealScanner(t *testing.T) {
 		}}, d.Secrets)
 		require.Contains(t, d.Misconfigurations, results.Misconfiguration{
 			ID: "KSV-0017", File: "gitops/apps/sample/base/pod.yaml", Line: 7, Severity: "HIGH", Title: "Privileged",
-			Message: "Container 'sample' of Pod 'sample' should set 'securityContext.privileged' to false",
+			Message:    "Container 'sample' of Pod 'sample' should set 'securityContext.privileged' to false",
+			Resolution: "Change 'containers[].securityContext.privileged' to 'false'.",
 		})
 		require.Contains(t, d.Scanned, results.Scanned{Target: "infra/local", Type: "terraform"})
 		for _, file := range append(summary.Files, step.ResultFile) {
