@@ -53,7 +53,7 @@ func TestFormattingNeedsGit(t *testing.T) {
 
 func TestLinterRunsWithTheRepositorysConfiguration(t *testing.T) {
 	assert.Equal(t, []string{
-		"run", "--config", "/repo/.golangci.yml", "--build-tags", "engine,e2e,cosign,fresh,wrappers", "--allow-parallel-runners", "./a", "./b c",
+		"run", "--config", "/repo/.golangci.yml", "--build-tags", "engine,e2e,cluster,languages,azure,cosign,kms,browser,fresh,wrappers", "--allow-parallel-runners", "./a", "./b c",
 	}, lintArgs("/repo", []string{"./a", "./b c"}))
 }
 
