@@ -102,10 +102,11 @@ type ran struct {
 	log    string
 }
 
-// call is one of dagger's, and what it printed.
+// call is one of dagger's, what it printed, and what of that is its result.
 type call struct {
 	Args    []string
 	Printed string
+	Result  string
 	Failed  bool
 }
 
@@ -327,6 +328,30 @@ func TestWrapperGitHubGoesFromEnvironmentToEnvironment(t *testing.T) {
 			assert.Equal(t, digestIn(t, "hello", "dev"), digestIn(t, "hello", env))
 		}
 	})
+}
+
+func TestWrapperGitHubIsAtParityWithALaptop(t *testing.T) {
+	c := newCloud(t)
+	files := adopted(t, nil)
+	const deliver = ".github/workflows/deliver.yml"
+	require.Contains(t, files[deliver], "--env dev text")
+	files[deliver] = strings.ReplaceAll(files[deliver], "--env dev text", "--env dev document")
+	repo := ofGitHub(t, source(t, files))
+	dir := t.TempDir()
+	laptop, runner := filepath.Join(dir, "laptop.json"), filepath.Join(dir, "runner.json")
+	_, err := shared.run(repo, slices.Concat([]string{"call", "--output", laptop}, c.options, []string{"deliver", "--app", "hello", "--env", "dev", "document"})...)
+	require.NoError(t, err)
+	run := newRunner(t, c).as("environment-dev", map[string]string{"AZURE_CLIENT_ID": founder}).on(t, repo, "push", "--job", "dev")
+	run.passed(t, "dev")
+	write(t, runner, run.calls[1].Result)
+
+	said, err := shared.run(repo, "call", "parity", "--first", laptop, "--second", runner)
+	require.NoError(t, err)
+	assert.Contains(t, said, "hello in dev: both receipts say the same of localhost:5000/hello@"+digestIn(t, "hello", "dev"))
+	// Nothing else than who and when may differ.
+	write(t, runner, strings.ReplaceAll(run.calls[1].Result, git(t, repo, "rev-parse", "HEAD"), strings.Repeat("0", 40)))
+	_, err = shared.run(repo, "call", "parity", "--first", laptop, "--second", runner)
+	refused(t, err, "parity: refused by policy: source.commit: is ")
 }
 
 // The runner's own CLI counts by its version, a release by its checksum.
