@@ -71,12 +71,11 @@ func newRunner(t *testing.T, c *cloud) *runner {
 	home := t.TempDir()
 	r.env = append(r.env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "DAGGER_PROGRESS=plain", "RECORDER_dagger="+dagger)
 	with := append(slices.Clone(c.options), "with-gitops", "--username", shared.accounts["gitops"].Username, "--token", "env:GITHUB_TOKEN")
-	at, _ := strings.CutPrefix(c.URL, "http://")
 	r.vars = map[string]string{
 		"DAGGER_CLI": "runner", "DAGGER_ENGINE": engine,
 		"SLIPWAY_APP": "hello", "SLIPWAY_WITH": strings.Join(with, " "),
 		"AZURE_TENANT_ID": "00000000-0000-4000-8000-000000000001", "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000002",
-		"AZURE_CLOUD": strings.Join([]string{"with-azure-cloud", "--metadata-host", azure.MetadataHost, "--authorities", c.ca, "--proxy", "tcp://" + at}, " "),
+		"AZURE_CLOUD": strings.Join(c.here(), " "),
 	}
 	r.secrets = map[string]string{"GITHUB_TOKEN": shared.accounts["gitops"].Password}
 	return r
@@ -103,10 +102,11 @@ type ran struct {
 	log    string
 }
 
-// call is one of dagger's, and what it printed.
+// call is one of dagger's, what it printed, and what of that is its result.
 type call struct {
 	Args    []string
 	Printed string
+	Result  string
 	Failed  bool
 }
 
@@ -248,7 +248,7 @@ func TestWrapperGitHubOnAzure(t *testing.T) {
     "publish": {"github": {"issuer": "`+github+`", "subject": "repo:acme/platform:ref:refs/heads/main"}},`, 1)})))
 	machine := newRunner(t, c)
 	planning := machine.as("pull-request", map[string]string{"AZURE_PLAN_DEV": outputs.Identities.Value["plan"]})
-	applying := machine.as("environment-dev", map[string]string{"AZURE_CLIENT_ID": outputs.Identities.Value["apply"]})
+	applying := machine.as("environment-dev", map[string]string{"AZURE_CLIENT_ID": outputs.Identities.Value["deliver"]})
 
 	t.Run("a pull request is told what would change", func(t *testing.T) {
 		run := planning.on(t, changed, "pull_request", "--job", "plan-dev")
@@ -285,11 +285,11 @@ func TestWrapperGitHubOnAzure(t *testing.T) {
 		digest := digestIn(t, "hello", "dev")
 		assert.Contains(t, run.calls[1].Printed, "localhost:5000/hello@"+digest)
 
-		// What its provenance says of who built it.
+		// Its provenance says who built it, and a key proves nothing of that.
 		const rules = "  rules:\n"
 		strict := source(t, map[string]string{"slipway.yaml": strings.Replace(read(t, changed+"/slipway.yaml"), rules, rules+"    - {require: provenance, runners: [github-actions]}\n", 1)})
 		_, err := shared.call(strict, c.options, "verify", "--reference", "localhost:5000/hello@"+digest, "--env", "dev", "text")
-		require.NoError(t, err)
+		refused(t, err, "it was built by https://slipway.dev/builders/github-actions/v1, which no identity proves")
 	})
 
 	t.Run("and the same again changes nothing", func(t *testing.T) {
@@ -328,6 +328,30 @@ func TestWrapperGitHubGoesFromEnvironmentToEnvironment(t *testing.T) {
 			assert.Equal(t, digestIn(t, "hello", "dev"), digestIn(t, "hello", env))
 		}
 	})
+}
+
+func TestWrapperGitHubIsAtParityWithALaptop(t *testing.T) {
+	c := newCloud(t)
+	files := adopted(t, nil)
+	const deliver = ".github/workflows/deliver.yml"
+	require.Contains(t, files[deliver], "--env dev text")
+	files[deliver] = strings.ReplaceAll(files[deliver], "--env dev text", "--env dev document")
+	repo := ofGitHub(t, source(t, files))
+	dir := t.TempDir()
+	laptop, runner := filepath.Join(dir, "laptop.json"), filepath.Join(dir, "runner.json")
+	_, err := shared.run(repo, slices.Concat([]string{"call", "--output", laptop}, c.options, []string{"deliver", "--app", "hello", "--env", "dev", "document"})...)
+	require.NoError(t, err)
+	run := newRunner(t, c).as("environment-dev", map[string]string{"AZURE_CLIENT_ID": founder}).on(t, repo, "push", "--job", "dev")
+	run.passed(t, "dev")
+	write(t, runner, run.calls[1].Result)
+
+	said, err := shared.run(repo, "call", "parity", "--first", laptop, "--second", runner)
+	require.NoError(t, err)
+	assert.Contains(t, said, "hello in dev: both receipts say the same of localhost:5000/hello@"+digestIn(t, "hello", "dev"))
+	// Nothing else than who and when may differ.
+	write(t, runner, strings.ReplaceAll(run.calls[1].Result, git(t, repo, "rev-parse", "HEAD"), strings.Repeat("0", 40)))
+	_, err = shared.run(repo, "call", "parity", "--first", laptop, "--second", runner)
+	refused(t, err, "parity: refused by policy: source.commit: is ")
 }
 
 // The runner's own CLI counts by its version, a release by its checksum.

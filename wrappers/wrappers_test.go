@@ -161,6 +161,7 @@ func TestAVariableThatTheCallsCannotTakeIsRefused(t *testing.T) {
 		"with-registry --password hunter2":   "the flag --password of with-registry is a secret's text",
 		"--key cmd://cat$IFS/root/cosign":    "is a secret's text",
 		"with-gitops --token 'env:GH_TOKEN'": "is a secret's text",
+		"with-azure-cloud":                   "with-azure-cloud lacks the flag --metadata-host",
 	} {
 		settings := documented(t)
 		settings["SLIPWAY_WITH"] = value

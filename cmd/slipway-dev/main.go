@@ -22,7 +22,7 @@
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev test azure      test infra/azure, with the real provider, on a stand-in for Azure
-//	slipway-dev test wrappers   test the CI systems' wrappers, GitHub's workflows under act
+//	slipway-dev test wrappers   test the CI systems' wrappers, each on a runner of its own
 //	slipway-dev bench           measure the pipeline beside the raw tools
 //	slipway-dev bench cluster   measure a release until healthy beside a rollout by hand
 //	slipway-dev environ         print the environment of the dagger CLI

@@ -32,11 +32,11 @@ func main() {
 		}
 		return
 	}
-	printed := &log{}
+	printed, result := &log{}, &bytes.Buffer{}
 	cmd := exec.Command(real, os.Args[1:]...)
-	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, printed), io.MultiWriter(os.Stderr, printed)
+	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stdout, printed, result), io.MultiWriter(os.Stderr, printed)
 	err := cmd.Run()
-	call := map[string]any{"args": os.Args[1:], "printed": printed.text.String(), "failed": err != nil}
+	call := map[string]any{"args": os.Args[1:], "printed": printed.text.String(), "result": result.String(), "failed": err != nil}
 	data, encodeErr := json.Marshal(call)
 	if encodeErr == nil {
 		encodeErr = os.WriteFile(filepath.Join(os.Getenv("RECORDER"), strconv.FormatInt(time.Now().UnixNano(), 10)+".json"), data, 0o600)

@@ -104,11 +104,11 @@ func (e entry) check(ecosystems []string) error {
 			if err := a.debian(); err != nil {
 				return err
 			}
-			if key := a.Package.Ecosystem + " " + a.Package.Name; seen[key] {
+			key := a.Package.Ecosystem + " " + a.Package.Name
+			if seen[key] {
 				return fmt.Errorf("names %s twice", key)
-			} else {
-				seen[key] = true
 			}
+			seen[key] = true
 			continue
 		}
 		if len(a.Ranges)+len(a.Versions) == 0 {
