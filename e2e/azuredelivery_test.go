@@ -230,11 +230,14 @@ func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 	assert.Greater(t, a.asked(http.MethodPost, "acme.vault.", "/sign", http.StatusOK), 3)
 	assert.Zero(t, a.asked(http.MethodPost, "acme.azurecr.", "/oauth2/exchange", http.StatusBadRequest))
 
-	canaries := []canary{newCanary("request token", "", a.requestToken)}
-	for n, token := range a.Tokens() {
-		canaries = append(canaries, newCanary(fmt.Sprintf("token %d", n), "00000000-0000-0000-0000-000000000000", token))
+	// All tokens of the stand-in begin alike, whichever is kept.
+	tokens := a.Tokens()
+	require.Greater(t, len(tokens), 20)
+	header, _, _ := strings.Cut(tokens[0], ".")
+	for _, token := range tokens {
+		require.True(t, strings.HasPrefix(token, header+"."))
 	}
-	require.Greater(t, len(canaries), 20)
+	canaries := []canary{newCanary("request token", "", a.requestToken), newCanary("a token", "00000000-0000-0000-0000-000000000000", header+".")}
 	assert.Empty(t, leaks([]byte(log+out), canaries), "the log and the output")
 	found, files := search(t, filepath.Join(p.dir, "sandbox"), began, canaries)
 	assert.Empty(t, found, "registry, Git remote and state")
@@ -249,7 +252,7 @@ func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 		t.Error("the engine's storage: " + leak)
 	}
 	assert.Positive(t, controls, "the engine's storage was searched, and holds what is no secret")
-	t.Logf("searched %d new files of the engine for %d tokens", files, len(canaries))
+	t.Logf("searched %d new files of the engine for %d tokens", files, len(tokens))
 
 	reference := out[strings.Index(out, acmeImages):]
 	reference = reference[:len(acmeImages)+len("/hello@sha256:")+64]

@@ -38,6 +38,8 @@ type claims struct {
 // signer signs tokens as JWTs (ES256), Entra's and the CI systems' alike.
 type signer struct {
 	key *ecdsa.PrivateKey
+	// header begins each token, and no other stand-in's.
+	header string
 
 	mu sync.Mutex
 	// given are all tokens so far.
@@ -46,7 +48,7 @@ type signer struct {
 
 func newSigner() (*signer, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	return &signer{key: key}, err
+	return &signer{key: key, header: base64url([]byte(`{"alg":"ES256","kid":"` + rand.Text() + `","typ":"JWT"}`))}, err
 }
 
 func (s *signer) sign(c claims) (string, error) {
@@ -54,7 +56,7 @@ func (s *signer) sign(c claims) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := base64url([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + base64url(payload)
+	text := s.header + "." + base64url(payload)
 	digest := sha256.Sum256([]byte(text))
 	r, v, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
 	if err != nil {
