@@ -57,7 +57,7 @@ func TestFaultOfOthersText(t *testing.T) {
 			lines := strings.Split(said, "\n")
 			for n, line := range lines {
 				last := n == len(lines)-1 && printable.Line(text) != ""
-				if n > 0 && !strings.HasPrefix(line, "  - ") && !(last && strings.HasPrefix(line, "  mend: ")) {
+				if n > 0 && !strings.HasPrefix(line, "  - ") && (!last || !strings.HasPrefix(line, "  mend: ")) {
 					t.Fatalf("%q has a line of its own: %.200q", text, line)
 				}
 			}

@@ -125,6 +125,9 @@ func TestWhoIsSignedInByAzIsAskedOnLoopback(t *testing.T) {
 		assert.Empty(t, answer["access_token"], query)
 	}
 	stop()
-	_, err = http.Get(env["ARM_MSI_ENDPOINT"])
+	res, err := http.Get(env["ARM_MSI_ENDPOINT"])
+	if err == nil {
+		res.Body.Close()
+	}
 	assert.Error(t, err, "it ends with the run")
 }

@@ -70,7 +70,7 @@ func TestATokenThatIsNotTakenAnyMoreIsAnother(t *testing.T) {
 	a.Refuse[azuretest.Registry] = http.StatusUnauthorized
 	before := len(a.Tokens())
 	_, _, err = c.Password(t.Context(), azuretest.Registry)
-	refused(t, a, err, step.KindInput, "does not take the identity's token")
+	_ = refused(t, a, err, step.KindInput, "does not take the identity's token")
 	if n := len(a.Tokens()) - before; n != 2 {
 		t.Fatalf("%d more tokens were asked for; one of the job's and one of Entra's are enough", n)
 	}
@@ -183,7 +183,7 @@ func TestNoTokenLeavesTheCloud(t *testing.T) {
 	c := open(t, a, nil)
 	for _, host := range []string{"acme.azurecr.io", "acme.azurecr.azure.test.evil.example", "a.b.azurecr.azure.test", "azurecr.azure.test", ".azurecr.azure.test", "evilazurecr.azure.test", "localhost:5000", "acme.azurecr.azure.test:5000", ""} {
 		_, _, err := c.Password(t.Context(), host)
-		refused(t, a, err, step.KindInput, "is no registry of the identity's cloud")
+		_ = refused(t, a, err, step.KindInput, "is no registry of the identity's cloud")
 	}
 	if n := count(a, "POST login.azure.test/"+azuretest.Tenant+"/oauth2/v2.0/token 200"); n != 0 {
 		t.Fatalf("%d tokens were minted for them", n)
@@ -241,7 +241,7 @@ func TestRefusalsSayWhatToMend(t *testing.T) {
 		cancel()
 		a := azuretest.Start(t)
 		_, err := open(t, a, nil).Token(ctx, azure.Kubernetes)
-		refused(t, a, err, step.KindInfrastructure, "canceled")
+		_ = refused(t, a, err, step.KindInfrastructure, "canceled")
 	})
 }
 

@@ -92,5 +92,5 @@ func TestWhoIsSignedInByAzNeedsNoJob(t *testing.T) {
 	identity.RequestURL = "https://jobs.azure.test/token"
 	write(first)
 	_, err := azure.Open("wait", identity.String(), file)
-	refused(t, a, err, step.KindInput, "is not one token")
+	_ = refused(t, a, err, step.KindInput, "is not one token")
 }

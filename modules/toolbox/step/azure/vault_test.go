@@ -1,6 +1,7 @@
 package azure_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -39,7 +40,13 @@ func vault(t *testing.T, a *azuretest.Azure, key crypto.Signer, change func(map[
 			case *ecdsa.PublicKey:
 				// Azure leaves no zeros out; others do.
 				public["kty"], public["crv"] = "EC-HSM", key.Params().Name
-				public["x"], public["y"] = b64(key.X.Bytes()), b64(key.Y.Bytes())
+				point, err := key.Bytes()
+				if err != nil {
+					http.Error(w, err.Error(), http.StatusInternalServerError)
+					return
+				}
+				half := len(point)/2 + 1
+				public["x"], public["y"] = b64(bytes.TrimLeft(point[1:half], "\x00")), b64(bytes.TrimLeft(point[half:], "\x00"))
 			case *rsa.PublicKey:
 				public["kty"], public["n"], public["e"] = "RSA", b64(key.N.Bytes()), b64(big.NewInt(int64(key.E)).Bytes())
 			}
@@ -177,7 +184,7 @@ func TestKeysThatAreNoneAreRefused(t *testing.T) {
 				uri = "azurekms://" + azuretest.Vault + "/release"
 			}
 			_, err := open(t, a, nil).Key(t.Context(), uri)
-			refused(t, a, err, c.kind, c.reason)
+			_ = refused(t, a, err, c.kind, c.reason)
 			if strings.Contains(strings.Join(a.Asked(), "\n"), "elsewhere") {
 				t.Fatal("a redirect was followed")
 			}
@@ -200,6 +207,6 @@ func TestKeysThatAreNoneAreRefused(t *testing.T) {
 			http.Error(w, "who is "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), http.StatusUnauthorized)
 		})
 		_, err = k.Sign(t.Context(), make([]byte, 32), crypto.SHA256)
-		refused(t, a, err, step.KindInput, "does not take the identity's token: who is ***")
+		_ = refused(t, a, err, step.KindInput, "does not take the identity's token: who is ***")
 	})
 }
