@@ -31,9 +31,14 @@ var notHere = map[string]string{
 	"rm infra/azure/.terraform.lock.hcl ":          "no registry can be asked here: the provider is the compiled one, and so is the lock",
 	"terraform -chdir=infra/azure-bootstrap prov":  "no registry can be asked here: the provider is the compiled one, and so is the lock",
 	"terraform -chdir=infra/azure providers lock ": "no registry can be asked here: the provider is the compiled one, and so is the lock",
+	"terraform -chdir=infra/local providers lock ": "no registry can be asked here: the provider is the compiled one, and so is the lock",
 	"az aks get-credentials ":                      "the stand-in stores what is said of a cluster, and runs none",
 	"kubelogin convert-kubeconfig ":                "the stand-in stores what is said of a cluster, and runs none",
-	"kubectl apply --server-side -k gitops/platfo": "the stand-in stores what is said of a cluster, and runs none; the folder has tests of its own",
+	"go -C tools/manifests run . filled ":          "whoever follows the page fills in the values by hand: a test of AKS' platform runs it on a folder where that is done",
+	"kubectl apply --server-side -f platform.yaml": "the stand-in stores what is said of a cluster, and runs none; the folder has tests of its own",
+	"terraform -chdir=infra/local init ":           "its provider is the sandbox's, where the code has its tests",
+	"terraform -chdir=infra/local plan ":           "the stand-in stores what is said of a cluster, and runs none; the code has tests on the sandbox's",
+	"terraform -chdir=infra/local apply ":          "the stand-in stores what is said of a cluster, and runs none; the code has tests on the sandbox's",
 	"dagger call $SLIPWAY_WITH with-azure --client-id \"$AZURE_CLIENT_ID\" --tenant-id \"$AZURE_TENANT_ID\" --subscription-id \"$AZURE_SUBSCRIPTION_ID\" --request-url \"$ACTIONS_ID_TOKEN_REQUEST_URL\" --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN $AZURE_CLOUD deliver ": "the stand-in stores what is said of a registry and a cluster, and runs none; each stage has tests on real ones",
 }
 
