@@ -7,14 +7,17 @@ import (
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/evidence"
 	"slipway/ci/receipt"
+	"slipway/step/result/build"
 )
 
 // Deliver is the whole journey in one call: build, scan, publish, sign, plan,
 // check, apply, release. Nothing is pushed before the scan has passed, and
 // nothing is applied or released before the image is signed and the plan
 // checked. With a kubeconfig it then waits until Argo CD has made the release
-// healthy.
+// healthy. Where all of that has been done and a signed decision still answers for
+// the image, nothing is published, signed or decided again.
 //
 // Example: dagger call deliver --app hello --env dev json
 //
@@ -35,7 +38,7 @@ func (s *Slipway) Deliver(
 	}
 	ran := &stages{}
 	var (
-		scanned *ScannedImage
+		ready   *prepared
 		checked *CheckedPlan
 	)
 	gates, gatesCtx := errgroup.WithContext(ctx)
@@ -44,7 +47,7 @@ func (s *Slipway) Deliver(
 		if err != nil {
 			return err
 		}
-		scanned, err = a.buildAndScan(gatesCtx, ran)
+		ready, err = a.prepare(gatesCtx, env, ran)
 		return err
 	})
 	gates.Go(func() error {
@@ -57,12 +60,8 @@ func (s *Slipway) Deliver(
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
-	var published *PublishedImage
-	var signed *SignedImage
-	if err := ran.time("publish", func() (err error) { published, err = scanned.Publish(ctx); return }); err != nil {
-		return nil, err
-	}
-	if err := ran.time("sign", func() (err error) { signed, err = published.Sign(ctx, env); return }); err != nil {
+	signed, standing, err := ready.signed(ctx, env, checked, ran)
+	if err != nil {
 		return nil, err
 	}
 	changes := receipt.PlanUnchanged
@@ -72,11 +71,11 @@ func (s *Slipway) Deliver(
 		}
 		changes = receipt.PlanApplied
 	}
-	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true, Ran: ran})
+	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true, Standing: standing, Ran: ran})
 	if err != nil {
 		return nil, err
 	}
-	release.Tree, release.Verdict = scanned.Image.Tree, published.Verdict
+	release.Tree, release.Verdict = ready.scanned.Image.Tree, ready.scanned.Verdict
 	release.Plan, release.PlanCode = checked.Sha256, checked.Plan.Code
 	release.PlanProgram, release.PlanChanges = checked.Plan.Program, changes
 	if s.Kubeconfig == nil {
@@ -89,20 +88,72 @@ func (s *Slipway) Deliver(
 	return live.Receipt(), nil
 }
 
-// buildAndScan fetches the vulnerability database while the image is built. An
-// image that can't be built is refused for that, whatever the database says.
-func (a *App) buildAndScan(ctx context.Context, ran *stages) (*ScannedImage, error) {
+// prepared is an image that every gate before the registry has let pass.
+type prepared struct {
+	scanned *ScannedImage
+	tested  build.Tests
+	// standing is the signed decision that answers for the image already; nil without one.
+	standing *judged
+}
+
+// prepare fetches the vulnerability database while the image is built, and runs the
+// app's tests beside both. An image that can't be built is refused for that, whatever
+// the database says, and one that the scan refuses whatever its tests say.
+func (a *App) prepare(ctx context.Context, env string, ran *stages) (*prepared, error) {
+	p := &prepared{}
 	var (
 		image    *Image
 		database *dagger.Directory
 	)
-	if err := sideBySide(
-		func() error { return ran.time("build", func() (err error) { image, err = a.Build(ctx); return }) },
-		func() (err error) { database, err = a.Slipway.database(ctx); return },
-	); err != nil {
-		return nil, err
+	testing, stop := context.WithCancel(ctx)
+	defer stop()
+	err := sideBySide(
+		func() (err error) {
+			defer func() {
+				if err != nil {
+					stop()
+				}
+			}()
+			if err := sideBySide(
+				func() error { return ran.time("build", func() (err error) { image, err = a.Build(ctx); return }) },
+				func() (err error) { database, err = a.Slipway.database(ctx); return },
+			); err != nil {
+				return err
+			}
+			return sideBySide(
+				func() error {
+					return ran.time("scan", func() (err error) { p.scanned, err = image.scan(ctx, database); return })
+				},
+				func() error { p.standing = image.standing(ctx, env); return nil },
+			)
+		},
+		func() error {
+			return ran.time("test", func() (err error) { p.tested, _, err = a.tests(testing); return })
+		},
+	)
+	return p, err
+}
+
+// signed is the image in the registry, with its statements. Where its signed decision
+// stands, nothing would be attested that is not, and nothing is to be applied, neither
+// publishing nor signing would change anything: that decision is returned, too.
+func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan, ran *stages) (*SignedImage, *judged, error) {
+	image := p.scanned.Image
+	files, err := p.scanned.statements(ctx, p.tested)
+	if err != nil {
+		return nil, nil, err
 	}
-	var scanned *ScannedImage
-	err := ran.time("scan", func() (err error) { scanned, err = image.scan(ctx, database); return })
-	return scanned, err
+	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, files) {
+		signed, err := image.signed()
+		return signed, p.standing, err
+	}
+	var (
+		published *PublishedImage
+		signed    *SignedImage
+	)
+	if err := ran.time("publish", func() (err error) { published, err = p.scanned.publish(ctx, files); return }); err != nil {
+		return nil, nil, err
+	}
+	err = ran.time("sign", func() (err error) { signed, err = published.Sign(ctx, env); return })
+	return signed, nil, err
 }

@@ -5,6 +5,7 @@ import (
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/evidence"
 	"slipway/step/result/build"
 )
 
@@ -45,20 +46,28 @@ func (i *ScannedImage) Report(
 //
 // +cache="never"
 func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
-	s := i.Image.App.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
 	found, _, err := i.looked(ctx)
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := i.Image.judge(ctx, &found)
-	if err != nil {
+	if i.Verdict, err = i.Image.judge(ctx, &found); err != nil {
 		return nil, err
 	}
 	tested, _, err := i.Image.App.tests(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files, err := i.statements(ctx, tested)
+	if err != nil {
+		return nil, err
+	}
+	return i.publish(ctx, files)
+}
+
+// publish pushes an image that has just been judged, with what is to be attested of it.
+func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.File) (*PublishedImage, error) {
+	s := i.Image.App.Slipway
+	c, err := s.config()
 	if err != nil {
 		return nil, err
 	}
@@ -74,12 +83,13 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
 	}
-	statements, err := i.statements(ctx, pushed.Reference, verdict, tested)
+	folder, err := statements(files)
 	if err != nil {
 		return nil, err
 	}
 	return &PublishedImage{
-		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: verdict, Statements: statements, Revision: i.Image.Revision, Slipway: s,
+		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Verdict,
+		Statements: folder.WithDirectory("sbom", i.Out.Directory("sbom")), Revision: i.Image.Revision, Slipway: s,
 	}, nil
 }
 

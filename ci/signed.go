@@ -141,6 +141,30 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	return &judged{Judgement: evidence.Judge(in), Statements: statements}, nil
 }
 
+// signed is where the image is, or will be, in the registry.
+func (i *Image) signed() (*SignedImage, error) {
+	signed, err := i.App.Slipway.Signed(i.App.Name, i.Digest)
+	if err != nil {
+		return nil, err
+	}
+	signed.Revision = i.Revision
+	return signed, nil
+}
+
+// standing is the signed decision that answers for an image that the registry has; nil
+// where there is none, for whatever reason. It refuses nothing: who publishes is told.
+func (i *Image) standing(ctx context.Context, env string) *judged {
+	signed, err := i.signed()
+	if err != nil {
+		return nil
+	}
+	j, err := signed.judge(ctx, "verify", env)
+	if err != nil || !j.Answered || j.Refusal("verify") != nil {
+		return nil
+	}
+	return j
+}
+
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
 func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]evidence.Statement, error) {
@@ -217,6 +241,9 @@ type origin struct {
 	// Provisioned is true when this very call has applied the environment's
 	// checked plan, or has seen that there is nothing to apply.
 	Provisioned bool
+	// Standing is the signed decision that this very call has found to answer for the
+	// image; nil where it is still to be verified.
+	Standing *judged
 	// Ran are the stages of this call until now.
 	Ran *stages
 }
@@ -251,9 +278,12 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	}
 	// None of the three writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
-	var judgement *judged
+	judgement := why.Standing
 	if err := sideBySide(
 		func() error {
+			if judgement != nil {
+				return nil
+			}
 			return ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return })
 		},
 		func() error {

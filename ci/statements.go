@@ -97,11 +97,13 @@ func (i *ScannedImage) attested(ctx context.Context, reference string, change fu
 	return policy.Attest(reference, v, found, run), nil
 }
 
-// statements is a folder of what is to be attested about a scanned image.
-func (i *ScannedImage) statements(ctx context.Context, reference, verdict string, tested build.Tests) (*dagger.Directory, error) {
-	judged := *i
-	judged.Verdict = verdict
-	scan, err := judged.attested(ctx, reference, nil)
+// statements are what is to be attested about a scanned image.
+func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[string]evidence.File, error) {
+	c, err := i.Image.App.Slipway.config()
+	if err != nil {
+		return nil, err
+	}
+	scan, err := i.attested(ctx, c.Image(i.Image.App.Name)+"@"+i.Digest, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -121,11 +123,7 @@ func (i *ScannedImage) statements(ctx context.Context, reference, verdict string
 	if tested.Passed > 0 {
 		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, tested)}
 	}
-	folder, err := statements(files)
-	if err != nil {
-		return nil, err
-	}
-	return folder.WithDirectory("sbom", i.Out.Directory("sbom")), nil
+	return files, nil
 }
 
 // statements is a folder of statements, as the sign module takes it.

@@ -298,7 +298,10 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 		out, err := k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "json")
 		require.NoError(t, err)
 		var r struct {
-			Image    struct{ Reference string }
+			Image struct {
+				Reference string
+				Pushed    bool
+			}
 			Source   struct{ Tree string }
 			Scan     struct{ Database string }
 			Decision struct {
@@ -322,9 +325,12 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 		for _, s := range r.Stages {
 			stages = append(stages, s.Name)
 		}
-		for _, stage := range []string{"build", "scan", "plan", "check", "publish", "sign", "verify", "admit", "commit", "wait"} {
-			assert.Contains(t, stages, stage)
+		ran := []string{"build", "scan", "test", "plan", "check", "admit", "commit", "wait"}
+		if r.Image.Pushed {
+			// Else a decision of an earlier test may stand.
+			ran = append(ran, "publish", "sign", "verify")
 		}
+		assert.Subset(t, stages, ran)
 		page, err := k.p.call(k.p.repo, k.options(), "receipt", "--app", "hello", "--env", "dev", "html", "contents")
 		require.NoError(t, err)
 		assert.Contains(t, page, first.GitopsCommit)

@@ -122,10 +122,27 @@ func TestDeliver(t *testing.T) {
 		before := git(t, p.remote(t), "rev-list", "--count", "HEAD")
 		second := deliver(t, p, p.repo, "hello", "dev")
 		assert.Equal(t, first.Image, second.Image)
+		assert.Equal(t, first.SourceRevision, second.SourceRevision)
+		assert.Equal(t, first.Verdict, second.Verdict)
 		assert.False(t, second.ImagePushed)
 		assert.False(t, second.ReleaseCreated)
 		assert.Equal(t, first.GitopsCommit, second.GitopsCommit)
 		assert.Equal(t, before, git(t, p.remote(t), "rev-list", "--count", "HEAD"))
+	})
+
+	t.Run("a decision that stands needs nobody who signs, and another commit does", func(t *testing.T) {
+		dir := source(t, nil)
+		nobody := slices.Concat(p.place(), p.terraform(t), []string{"with-public-key", "--key", p.file("keys/cosign.pub")})
+		again := []string{"deliver", "--app", "hello", "--env", "dev", "source-revision"}
+		_, err := p.call(dir, nobody, again...)
+		refused(t, err, "sign: refused input: signing key: key or password is not given", "give --key and --key-password")
+
+		attested := deliver(t, p, dir, "hello", "dev")
+		assert.Equal(t, git(t, dir, "rev-parse", "HEAD"), attested.SourceRevision)
+		assert.Equal(t, first.Image, attested.Image)
+		out, err := p.call(dir, nobody, again...)
+		require.NoError(t, err)
+		assert.Equal(t, attested.SourceRevision, strings.TrimSpace(out))
 	})
 
 	t.Run("a change behind the pipeline's back is noticed", func(t *testing.T) {

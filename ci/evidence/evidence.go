@@ -3,7 +3,12 @@
 // fresh they are. Signatures are checked before anything comes here.
 package evidence
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"slices"
+)
 
 // Predicate types, beside the scan's (package policy).
 const (
@@ -44,6 +49,38 @@ type File struct {
 func (f File) Encode() (string, error) {
 	data, err := json.Marshal(f)
 	return string(data), err
+}
+
+// Attested says whether all files are among statements already, so that signing them
+// would add nothing: the same predicate, or, for one in a file beside it, any of its
+// type. Bills of materials are such files, made by the run that the scan's times name.
+func Attested(statements []Statement, files map[string]File) bool {
+	for _, file := range files {
+		known := slices.ContainsFunc(of(statements, file.PredicateType), func(s Statement) bool {
+			if file.PredicateFile != "" {
+				return true
+			}
+			want, err := json.Marshal(file.Predicate)
+			return err == nil && sameJSON(want, s.Predicate)
+		})
+		if !known {
+			return false
+		}
+	}
+	return true
+}
+
+// sameJSON says whether two texts are the same value, whatever their spaces and order.
+func sameJSON(one, other []byte) bool {
+	var a, b any
+	for text, value := range map[*any][]byte{&a: one, &b: other} {
+		decoder := json.NewDecoder(bytes.NewReader(value))
+		decoder.UseNumber()
+		if decoder.Decode(text) != nil {
+			return false
+		}
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 // Descriptor is an in-toto resource descriptor (v1).

@@ -308,7 +308,8 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"admitted unsigned": {func(d *receipt.Document) {
 			d.Stages = append(d.Stages, receipt.Stage{Name: "admit", StartedAt: d.Stages[0].StartedAt, Seconds: 1})
 		}, step.KindInput, fmt.Sprintf("stages[%d].startedAt", len(sample(t).Stages)), "is too early: admit comes after sign"},
-		"a stage after the end": {func(d *receipt.Document) { d.Stages[0].Seconds = 180 }, step.KindInput, "stages[0].startedAt", "is too late: test ends after the whole, which ended at 2026-11-24T12:02:41Z"},
+		"pushed before a test":  {func(d *receipt.Document) { d.Stages[0].Seconds = 95 }, step.KindInput, "stages[5].startedAt", "is too early: publish comes after test"},
+		"a stage after the end": {func(d *receipt.Document) { d.Stages[0].Name, d.Stages[0].Seconds = "lint", 180 }, step.KindInput, "stages[0].startedAt", "is too late: lint ends after the whole, which ended at 2026-11-24T12:02:41Z"},
 		"decided too late":      {func(d *receipt.Document) { d.Decision.DecidedAt = "2026-11-24T12:01:54Z" }, step.KindInput, "decision.decidedAt", "is after the release was committed"},
 		"healthy, not released": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:52Z" }, step.KindInput, "live.healthyAt", "is before the release was committed"},
 		"healthy after it all":  {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:03:42Z" }, step.KindInput, "live.healthyAt", "is after the wait for it had ended"},

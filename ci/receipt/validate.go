@@ -34,6 +34,7 @@ const (
 var orders = [][]string{
 	{"build", "scan", "publish", "sign", "apply", "verify", commitStage, waitStage},
 	{"plan", "check", "publish"},
+	{"test", "publish"},
 	{"sign", "apply", "admit", commitStage},
 }
 

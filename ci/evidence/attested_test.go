@@ -1,0 +1,39 @@
+package evidence
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
+	statement := func(kind, predicate string) Statement {
+		return Statement{PredicateType: kind, Predicate: json.RawMessage(predicate)}
+	}
+	files := func() map[string]File {
+		return map[string]File{
+			"tests": {PredicateType: TestResultType, Predicate: map[string]any{"result": "PASSED", "passed": json.Number("9007199254740993")}},
+			"bill":  {PredicateType: SPDXType, PredicateFile: "sbom/image.spdx.json"},
+		}
+	}
+	bill := statement(SPDXType, `{}`)
+	same := statement(TestResultType, ` {"passed": 9007199254740993, "result": "PASSED"} `)
+	assert.True(t, Attested([]Statement{statement(TestResultType, `{"result":"FAILED"}`), bill, same}, files()), "in any order, beside others")
+	for name, others := range map[string][]Statement{
+		"nothing":                {},
+		"no bill":                {same},
+		"no result":              {bill},
+		"another result":         {bill, statement(TestResultType, `{"passed":9007199254740993,"result":"FAILED"}`)},
+		"one that says more":     {bill, statement(TestResultType, `{"passed":9007199254740993,"result":"PASSED","more":1}`)},
+		"a number nearly as big": {bill, statement(TestResultType, `{"passed":9007199254740992,"result":"PASSED"}`)},
+		"the same of a type":     {bill, statement(ProvenanceType, string(same.Predicate))},
+		"no JSON":                {bill, statement(TestResultType, `{`)},
+		"nothing in it":          {bill, statement(TestResultType, ``)},
+	} {
+		assert.False(t, Attested(others, files()), name)
+	}
+	unsayable := files()
+	unsayable["more"] = File{PredicateType: TestResultType, Predicate: func() {}}
+	assert.False(t, Attested([]Statement{bill, same}, unsayable))
+}
