@@ -179,41 +179,90 @@ func TestClusterAdmitsThePlatformOfAzure(t *testing.T) {
 			return false
 		})
 	}
-	objects := append(filledIn(t, k.p, "platform/azure"), filledIn(t, k.p, "apps/hello/overlays/production-azure")...)
-	for _, namespace := range []string{"gateway", "hello-production-azure"} {
-		made := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}
-		require.Equal(t, http.StatusCreated, k.api(t, http.MethodPost, "/api/v1/namespaces", "application/json", made, nil), namespace)
-		t.Cleanup(func() { k.api(t, http.MethodDelete, "/api/v1/namespaces/"+namespace, "", nil, nil) })
-	}
-	kinds := map[string]object{}
-	for _, o := range objects {
-		t.Run(o.String(), func(t *testing.T) {
-			admitted, message := k.admits(t, o)
-			assert.True(t, admitted, message)
-		})
-		kinds[o.at("kind")] = o
-	}
+	kinds := k.admitted(t, append(filledIn(t, k.p, "platform/azure"), filledIn(t, k.p, "apps/hello/overlays/production-azure")...))
 	for _, kind := range []string{"Gateway", "HTTPRoute", "PodMonitor", "SecretProviderClass", "ImageValidatingPolicy", "ValidatingAdmissionPolicy", "NetworkPolicy"} {
 		require.Contains(t, kinds, kind)
 	}
 
-	// Each control is an object from above with one thing wrong.
-	for name, c := range map[string]struct{ kind, old, new, want string }{
+	k.refuses(t, kinds, map[string]spoilt{
 		"a field that a SecretProviderClass lacks": {"SecretProviderClass", `"provider":`, `"provder":`, "provder"},
 		"a port that is none":                      {"Gateway", `"port":443`, `"port":0`, "spec.listeners[0].port"},
 		"a route without a backend's port":         {"HTTPRoute", `,"port":80`, ``, "port"},
 		"an interval that is none":                 {"PodMonitor", `"interval":"30s"`, `"interval":"often"`, "interval"},
 		"a variable that the policy lacks":         {"ValidatingAdmissionPolicy", `variables.registry`, `variables.registri`, "registri"},
 		"a peer that is two":                       {"NetworkPolicy", `"podSelector":`, `"podSelectors":`, "podSelectors"},
-	} {
+	})
+}
+
+// The API server finds nothing in what is shipped that it does not know. The unit
+// tests hold the same objects to its OpenAPI document.
+func TestClusterAdmitsWhatIsShipped(t *testing.T) {
+	k := cluster(t)
+	objects := filledIn(t, k.p, "platform/sandbox")
+	for _, o := range filledIn(t, k.p, "apps/hello/overlays/dev") {
+		// hello-dev is infra's to make.
+		o["metadata"].(map[string]any)["namespace"] = "hello-asked"
+		objects = append(objects, o)
+	}
+	applications, err := filepath.Glob(filepath.Join(k.p.repo, "gitops/argocd/*.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, applications)
+	for _, file := range applications {
+		objects = append(objects, documents(t, []byte(read(t, file)))...)
+	}
+	kinds := k.admitted(t, objects)
+	k.refuses(t, kinds, map[string]spoilt{
+		"a field that a Deployment lacks":         {"Deployment", `"replicas":`, `"replica":`, "replica"},
+		"a value of another type":                 {"Deployment", `"replicas":`, `"minReadySeconds":"soon","replicas":`, "minReadySeconds"},
+		"a quantity that is none":                 {"Deployment", `"memory":"128Mi"`, `"memory":"128MB"`, "quantit"},
+		"a port without a number":                 {"Deployment", `"containerPort":8080,`, ``, "containerPort"},
+		"a word that no policy of networks takes": {"NetworkPolicy", `"policyTypes":["`, `"policyTypes":["Any","`, "policyTypes"},
+		"a field that Kyverno's policy lacks":     {"ImageValidatingPolicy", `"required":true`, `"require":true`, "require"},
+		"a typo in an Application":                {"Application", `"project":`, `"projct":`, "projct"},
+		"a typo in an AppProject":                 {"AppProject", `"sourceRepos":`, `"sourceRepo":`, "sourceRepo"},
+	})
+}
+
+// admitted asks about each of the objects, in namespaces that are there, and returns
+// one of each kind.
+func (k *kubernetes) admitted(t *testing.T, objects []object) map[string]object {
+	t.Helper()
+	kinds := map[string]object{}
+	for _, o := range objects {
+		if namespace := o.at("metadata", "namespace"); namespace != "" {
+			made := map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": namespace}}
+			switch status := k.api(t, http.MethodPost, "/api/v1/namespaces", "application/json", made, nil); status {
+			case http.StatusConflict: // it is there
+			case http.StatusCreated:
+				t.Cleanup(func() { k.api(t, http.MethodDelete, "/api/v1/namespaces/"+namespace, "", nil, nil) })
+			default:
+				require.Fail(t, namespace, "status %d", status)
+			}
+		}
+		t.Run(o.String(), func(t *testing.T) {
+			admitted, message := k.admits(t, o)
+			assert.True(t, admitted, message)
+		})
+		kinds[o.at("kind")] = o
+	}
+	return kinds
+}
+
+// spoilt is an object of a kind with one thing wrong, and what is said about it.
+type spoilt struct{ kind, old, new, want string }
+
+// refuses asks about objects that were admitted, each spoilt.
+func (k *kubernetes) refuses(t *testing.T, kinds map[string]object, controls map[string]spoilt) {
+	t.Helper()
+	for name, c := range controls {
 		t.Run(name, func(t *testing.T) {
 			text, err := json.Marshal(kinds[c.kind])
 			require.NoError(t, err)
 			require.Contains(t, string(text), c.old)
-			var spoilt object
-			require.NoError(t, json.Unmarshal([]byte(strings.Replace(string(text), c.old, c.new, 1)), &spoilt))
-			admitted, message := k.admits(t, spoilt)
-			assert.False(t, admitted, fmt.Sprintf("%s was taken", spoilt))
+			var wrong object
+			require.NoError(t, json.Unmarshal([]byte(strings.Replace(string(text), c.old, c.new, 1)), &wrong))
+			admitted, message := k.admits(t, wrong)
+			assert.False(t, admitted, fmt.Sprintf("%s was taken", wrong))
 			assert.Contains(t, message, c.want)
 		})
 	}

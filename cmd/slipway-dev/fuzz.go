@@ -6,12 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"go/ast"
-	"go/build"
-	"go/parser"
-	"go/token"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -21,8 +16,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -60,14 +53,6 @@ func (z *fuzzing) check() (*regexp.Regexp, error) {
 	return wanted, nil
 }
 
-// fuzzPackage is a package with fuzz targets.
-type fuzzPackage struct {
-	// module is the folder of its Go module, folder its own; both from the
-	// checkout's root, with slashes.
-	module, folder string
-	targets        []string
-}
-
 // run compiles the tests of every package with fuzz targets, and runs one target
 // after the other. What an input breaks is kept below the package's
 // testdata/fuzz, where every later test run tries it again.
@@ -76,11 +61,11 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 	if err != nil {
 		return err
 	}
-	packages, err := fuzzPackages(ctx, repo, wanted)
+	folders, err := fuzzFolders(ctx, repo, wanted)
 	if err != nil {
 		return err
 	}
-	if len(packages) == 0 {
+	if len(folders) == 0 {
 		return errors.New("no fuzz target was found")
 	}
 	bin, err := os.MkdirTemp("", "slipway-fuzz-")
@@ -88,11 +73,11 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 		return err
 	}
 	defer os.RemoveAll(bin)
-	err = progress.Do(fmt.Sprintf("compile the fuzz targets of %d packages", len(packages)), func() error {
+	err = progress.Do(fmt.Sprintf("compile the fuzz targets of %d packages", len(folders)), func() error {
 		var group errgroup.Group
 		group.SetLimit(2)
-		for i, p := range packages {
-			group.Go(func() error { return p.compile(ctx, repo, binary(bin, i)) })
+		for i, folder := range folders {
+			group.Go(func() error { return compileFuzz(ctx, repo, folder, binary(bin, i)) })
 		}
 		return errors.Join(group.Wait(), ctx.Err())
 	})
@@ -101,11 +86,19 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 	}
 	count := 0
 	var failed []string
-	for i, p := range packages {
-		for _, target := range p.targets {
+	for i, folder := range folders {
+		names, err := exec.CommandContext(ctx, binary(bin, i), "-test.list=^Fuzz").Output()
+		if err != nil {
+			return fmt.Errorf("list the fuzz targets of %s: %w", folder, err)
+		}
+		for _, target := range slices.Sorted(strings.FieldsSeq(string(names))) {
+			name := folder + ":" + target
+			if !wanted.MatchString(name) {
+				continue
+			}
 			count++
-			cmd := exec.CommandContext(ctx, binary(bin, i), fuzzArgs(target, z.Time, filepath.Join(repo, ".slipway", "fuzz", filepath.FromSlash(p.folder)))...)
-			cmd.Dir = filepath.Join(repo, filepath.FromSlash(p.folder))
+			cmd := exec.CommandContext(ctx, binary(bin, i), fuzzArgs(target, z.Time, filepath.Join(repo, ".slipway", "fuzz", folder))...)
+			cmd.Dir = filepath.Join(repo, folder)
 			// Interrupted, it still keeps what it has found.
 			cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 			cmd.WaitDelay = 10 * time.Second
@@ -114,12 +107,15 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 				return ctx.Err()
 			}
 			result := readFuzz(said, err)
-			fmt.Fprintln(out, result.line(p.folder+":"+target))
+			fmt.Fprintln(out, result.line(name))
 			if result.failed {
-				failed = append(failed, p.folder+":"+target)
-				fmt.Fprint(out, p.mend(target, result))
+				failed = append(failed, name)
+				fmt.Fprint(out, result.mend(folder, target))
 			}
 		}
+	}
+	if count == 0 {
+		return errors.New("no fuzz target was found")
 	}
 	fmt.Fprintf(out, "%d fuzz targets, %d failed\n", count, len(failed))
 	if len(failed) > 0 {
@@ -130,27 +126,22 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 
 func binary(dir string, i int) string { return filepath.Join(dir, fmt.Sprintf("%d.test", i)) }
 
-// compile makes the package's test binary. Only code of this repository is
+// compileFuzz makes the test binary of a package. Only code of this repository is
 // instrumented: its dependencies stay as every other build has them in its cache.
-func (p fuzzPackage) compile(ctx context.Context, repo, binary string) error {
-	dir := filepath.Join(repo, filepath.FromSlash(p.module))
-	rel, err := filepath.Rel(filepath.FromSlash(p.module), filepath.FromSlash(p.folder))
-	if err != nil {
-		return err
-	}
+func compileFuzz(ctx context.Context, repo, folder, binary string) error {
 	var said bytes.Buffer
-	if err := goRun(ctx, dir, &said, compileArgs(runtime.GOARCH, binary, filepath.ToSlash(rel))...); err != nil {
-		return fmt.Errorf("compile the tests of %s: %w\n%s", p.folder, err, said.String())
+	if err := goRun(ctx, filepath.Join(repo, folder), &said, compileArgs(runtime.GOARCH, binary)...); err != nil {
+		return fmt.Errorf("compile the tests of %s: %w\n%s", folder, err, said.String())
 	}
 	return nil
 }
 
-func compileArgs(architecture, binary, folder string) []string {
+func compileArgs(architecture, binary string) []string {
 	args := []string{"test", "-c", "-vet=off", "-o", binary}
 	if architecture == "amd64" || architecture == "arm64" {
 		args = append(args, "-gcflags=slipway/...=-d=libfuzzer")
 	}
-	return append(args, "./"+folder)
+	return append(args, ".")
 }
 
 func fuzzArgs(target, limit, corpus string) []string {
@@ -206,104 +197,42 @@ func (r fuzzResult) line(name string) string {
 
 // mend says what a failed target said, where its input is, and how it is run
 // again.
-func (p fuzzPackage) mend(target string, r fuzzResult) string {
+func (r fuzzResult) mend(folder, target string) string {
 	var b strings.Builder
 	for line := range strings.Lines(strings.TrimSpace(r.said)) {
 		b.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
 	}
 	again := "^" + target + "$"
 	if r.input != "" {
-		fmt.Fprintf(&b, "  input kept: %s\n", path.Join(p.folder, filepath.ToSlash(r.input)))
+		fmt.Fprintf(&b, "  input kept: %s\n", path.Join(folder, filepath.ToSlash(r.input)))
 		again += "/^" + path.Base(filepath.ToSlash(r.input)) + "$"
 	}
-	rel, err := filepath.Rel(filepath.FromSlash(p.module), filepath.FromSlash(p.folder))
-	if err != nil {
-		rel = "."
-	}
-	fmt.Fprintf(&b, "  run again:  go -C %s test -run '%s' ./%s\n", p.module, again, filepath.ToSlash(rel))
+	fmt.Fprintf(&b, "  run again:  go -C %s test -run '%s' .\n", folder, again)
 	return b.String()
 }
 
-// fuzzPackages finds the fuzz targets of every Go module of the checkout, but for
-// those that only the engine compiles.
-func fuzzPackages(ctx context.Context, repo string, wanted *regexp.Regexp) ([]fuzzPackage, error) {
-	mods, err := gitFiles(ctx, repo, "*go.mod")
-	if err != nil {
-		return nil, fmt.Errorf("list the Go modules: %w", err)
+// fuzzFolders are the packages whose tests may hold wanted fuzz targets, but for those
+// that only the engine compiles: which targets there are, a package's test binary
+// knows.
+func fuzzFolders(ctx context.Context, repo string, wanted *regexp.Regexp) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "git", "-C", repo, "grep", "--untracked", "-zoE", "^func Fuzz[^(]*",
+		"--", "*_test.go", ":(exclude,glob)**/testdata/**").Output()
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && ended.ExitCode() == 1 {
+		return nil, nil // nothing is found
 	}
-	files, err := gitFiles(ctx, repo, "*_test.go")
-	if err != nil {
-		return nil, fmt.Errorf("list the tests: %w", err)
-	}
-	found := map[string]*fuzzPackage{}
-	for _, file := range files {
-		folder := path.Dir(file)
-		module, ok := moduleOf(mods, folder)
-		if !ok || slices.Contains(clusterModules, module) || slices.ContainsFunc(strings.Split(folder, "/"), ignored) {
-			continue
-		}
-		targets, err := targetsIn(filepath.Join(repo, filepath.FromSlash(file)))
-		if err != nil {
-			return nil, err
-		}
-		for _, target := range targets {
-			if !wanted.MatchString(folder + ":" + target) {
-				continue
-			}
-			if found[folder] == nil {
-				found[folder] = &fuzzPackage{module: module, folder: folder}
-			}
-			found[folder].targets = append(found[folder].targets, target)
-		}
-	}
-	var packages []fuzzPackage
-	for _, p := range found {
-		slices.Sort(p.targets)
-		packages = append(packages, *p)
-	}
-	slices.SortFunc(packages, func(a, b fuzzPackage) int { return strings.Compare(a.folder, b.folder) })
-	return packages, nil
-}
-
-// moduleOf is the folder of the Go module that a folder belongs to.
-func moduleOf(mods []string, folder string) (string, bool) {
-	for at := folder; ; at = path.Dir(at) {
-		if slices.Contains(mods, path.Join(at, "go.mod")) {
-			return at, true
-		}
-		if at == "." {
-			return "", false
-		}
-	}
-}
-
-// ignored says whether the go command leaves a folder out.
-func ignored(name string) bool {
-	return name == "testdata" || name != "." && (name[0] == '.' || name[0] == '_')
-}
-
-// targetsIn lists the fuzz targets of a file that this machine compiles.
-func targetsIn(file string) ([]string, error) {
-	if ok, err := build.Default.MatchFile(filepath.Dir(file), filepath.Base(file)); err != nil || !ok {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil // deleted, but not yet in Git's index
-		}
-		return nil, err
-	}
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
 	if err != nil {
 		return nil, fmt.Errorf("look for fuzz targets: %w", err)
 	}
-	var targets []string
-	for _, declaration := range parsed.Decls {
-		function, ok := declaration.(*ast.FuncDecl)
-		if !ok || function.Recv != nil {
-			continue
-		}
-		rest, ok := strings.CutPrefix(function.Name.Name, "Fuzz")
-		if first, _ := utf8.DecodeRuneInString(rest); ok && !unicode.IsLower(first) {
-			targets = append(targets, function.Name.Name)
+	var folders []string
+	for line := range strings.Lines(string(out)) {
+		file, function, _ := strings.Cut(strings.TrimSpace(line), "\x00")
+		folder := path.Dir(file)
+		engines := slices.ContainsFunc(clusterModules, func(module string) bool { return strings.HasPrefix(folder+"/", module+"/") })
+		if !engines && wanted.MatchString(folder+":"+strings.TrimPrefix(function, "func ")) {
+			folders = append(folders, folder)
 		}
 	}
-	return targets, nil
+	slices.Sort(folders)
+	return slices.Compact(folders), nil
 }

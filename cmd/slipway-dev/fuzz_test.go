@@ -27,6 +27,7 @@ func TestFuzzTargetsAreFoundInEveryGoModule(t *testing.T) {
 		"a/a_test.go":                      fuzzed + target("FuzzB", "") + target("FuzzA", "") + target("Fuzzy", ""),
 		"a/testdata/x/x_test.go":           fuzzed + target("FuzzData", ""),
 		"a/none_test.go":                   "package p\n",
+		"other-words/a_test.go":            fuzzed + target("FuzzA", ""),
 		"modules/m/step/go.mod":            "module slipway/m/step\n\ngo 1.26\n",
 		"modules/m/step/b/b_test.go":       fuzzed + target("FuzzA", ""),
 		"modules/m/step/b/tag_test.go":     "//go:build engine\n\n" + fuzzed + target("FuzzEngine", ""),
@@ -35,14 +36,30 @@ func TestFuzzTargetsAreFoundInEveryGoModule(t *testing.T) {
 		"modules/sandbox/node/n_test.go":   fuzzed + target("FuzzNode", ""),
 		"modules/sandbox/node/x/x_test.go": fuzzed + target("FuzzNode", ""),
 	})
-	packages, err := fuzzPackages(t.Context(), dir, regexp.MustCompile(""))
+	folders, err := fuzzFolders(t.Context(), dir, regexp.MustCompile(""))
 	require.NoError(t, err)
-	assert.Equal(t, []fuzzPackage{
-		{".", "a", []string{"FuzzA", "FuzzB"}}, {"modules/m/step", "modules/m/step/b", []string{"FuzzA"}},
-	}, packages)
-	packages, err = fuzzPackages(t.Context(), dir, regexp.MustCompile("b:FuzzA$"))
+	assert.Equal(t, []string{"a", "modules/m/step/b", "other-words"}, folders)
+	folders, err = fuzzFolders(t.Context(), dir, regexp.MustCompile("b:FuzzA$"))
 	require.NoError(t, err)
-	assert.Equal(t, []fuzzPackage{{"modules/m/step", "modules/m/step/b", []string{"FuzzA"}}}, packages)
+	assert.Equal(t, []string{"modules/m/step/b"}, folders)
+
+	var out bytes.Buffer
+	progress := engine.NewProgress(io.Discard)
+	require.NoError(t, (&fuzzing{Time: "1x"}).run(t.Context(), dir, progress, &out))
+	assert.Equal(t, []string{"a:FuzzA", "a:FuzzB", "modules/m/step/b:FuzzA", "other-words:FuzzA"}, ran(out.String()))
+	out.Reset()
+	require.NoError(t, (&fuzzing{Time: "1x", Run: "^a:FuzzB$"}).run(t.Context(), dir, progress, &out))
+	assert.Equal(t, []string{"a:FuzzB"}, ran(out.String()))
+	require.EqualError(t, (&fuzzing{Time: "1x", Run: "FuzzEngine"}).run(t.Context(), dir, progress, &out), "no fuzz target was found")
+}
+
+// ran are the targets that passed.
+func ran(said string) []string {
+	var names []string
+	for _, line := range regexp.MustCompile(`(?m)^ok     (.+): \d+ executions`).FindAllStringSubmatch(said, -1) {
+		names = append(names, line[1])
+	}
+	return names
 }
 
 func TestFuzzingRunsEachTargetAndKeepsWhatBreaksIt(t *testing.T) {
@@ -62,7 +79,7 @@ func TestFuzzingRunsEachTargetAndKeepsWhatBreaksIt(t *testing.T) {
 	require.Len(t, kept, 1)
 	name := filepath.Base(kept[0])
 	assert.Contains(t, out.String(), "  input kept: a/testdata/fuzz/FuzzBad/"+name+"\n")
-	assert.Contains(t, out.String(), "  run again:  go -C . test -run '^FuzzBad$/^"+name+"$' ./a\n")
+	assert.Contains(t, out.String(), "  run again:  go -C a test -run '^FuzzBad$/^"+name+"$' .\n")
 
 	out.Reset()
 	require.NoError(t, (&fuzzing{Time: "1x", Run: "Good"}).run(t.Context(), dir, progress, &out))
@@ -85,8 +102,8 @@ func TestFuzzingRefusesATimeThatIsNone(t *testing.T) {
 }
 
 func TestFuzzCommands(t *testing.T) {
-	assert.Equal(t, []string{"test", "-c", "-vet=off", "-o", "/tmp/0.test", "-gcflags=slipway/...=-d=libfuzzer", "./oci"}, compileArgs("amd64", "/tmp/0.test", "oci"))
-	assert.Equal(t, []string{"test", "-c", "-vet=off", "-o", "/tmp/0.test", "./."}, compileArgs("riscv64", "/tmp/0.test", "."))
+	assert.Equal(t, []string{"test", "-c", "-vet=off", "-o", "/tmp/0.test", "-gcflags=slipway/...=-d=libfuzzer", "."}, compileArgs("amd64", "/tmp/0.test"))
+	assert.Equal(t, []string{"test", "-c", "-vet=off", "-o", "/tmp/0.test", "."}, compileArgs("riscv64", "/tmp/0.test"))
 	assert.Equal(t, []string{
 		"-test.run=^$", "-test.fuzz=^FuzzA$", "-test.fuzztime=5m", "-test.fuzzminimizetime=5s", "-test.fuzzcachedir=/c", "-test.parallel=2", "-test.timeout=0",
 	}, fuzzArgs("FuzzA", "5m", "/c"))

@@ -1,8 +1,7 @@
-// Command manifests holds everything below gitops/ to the schemas of its kinds,
-// and what Trivy found there to the scan's policy. From its own folder:
+// Command manifests holds everything below gitops/ to what the clusters say about
+// its kinds, and what Trivy found there to the scan's policy. From its own folder:
 //
-//	manifests check      render everything and check it; no network
-//	manifests generate   write the schemas of the kinds in use, from the pinned modules
+//	manifests check      render everything and check it against the kinds of the pinned modules
 //	manifests render     write each object as it is applied below --out, in the file that it is written in
 //	manifests filled     write --folder, rendered, to standard output; refused while it has values that nobody filled in
 //	manifests judge      decide about --findings, a result of the scan module's config, as slipway.yaml says
@@ -16,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,14 +45,13 @@ func main() {
 
 // run does what the arguments say and returns what is to be said about it.
 func run(ctx context.Context, args []string) (string, error) {
-	const usage = "usage: manifests check|generate|render|filled|judge [flags]"
+	const usage = "usage: manifests check|render|filled|judge [flags]"
 	if len(args) == 0 {
 		return "", errors.New(usage)
 	}
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
 	gitops := flags.String("gitops", "../../gitops", "the GitOps `folder`")
-	schemas := flags.String("schemas", "schemas", "the `folder` of schemas")
-	repository := flags.String("repository", "../..", "generate: the `folder` of the repository, which pins the modules")
+	repository := flags.String("repository", "../..", "check: the `folder` of the repository, which pins the modules")
 	helm := flags.String("helm", "", "the helm `program`, which apps packaged as charts need")
 	out := flags.String("out", "", "render: the `folder` to write to")
 	folder := flags.String("folder", "platform/azure", "filled: the `folder` below the GitOps folder")
@@ -85,7 +84,11 @@ func run(ctx context.Context, args []string) (string, error) {
 	}
 	switch args[0] {
 	case "check":
-		problems, err := conform.Check(ctx, *schemas, targets)
+		kinds, err := kindsOf(ctx, *repository)
+		if err != nil {
+			return "", err
+		}
+		problems, err := kinds.Check(targets)
 		if err != nil {
 			return "", err
 		}
@@ -93,21 +96,10 @@ func run(ctx context.Context, args []string) (string, error) {
 			return "", refusal(*gitops, problems)
 		}
 		return fmt.Sprintf("%d targets conform", len(targets)), nil
-	case "generate":
-		kinds, err := conform.Kinds(targets)
-		if err != nil {
-			return "", err
-		}
-		files, err := generate(ctx, *repository, kinds)
-		if err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%d schemas in %s", len(files), *schemas), write(*schemas, files)
 	case "render":
 		if *out == "" {
 			return "", errors.New("--out is missing")
 		}
-		// What is written makes the folder its own.
 		if held, err := os.ReadDir(*out); len(held) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
 			return "", step.Input(stage, "--out "+*out, "is not empty, or can't be read", "name a new folder").Because(err)
 		}
@@ -126,4 +118,18 @@ func refusal(folder string, problems []conform.Problem) error {
 		details = append(details, p.String())
 	}
 	return step.Policy(stage, folder, fmt.Sprintf("%d problems", len(problems)), "mend the named fields", details...)
+}
+
+// write makes the files in a new folder.
+func write(folder string, files map[string][]byte) error {
+	for name, data := range files {
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,14 +1,14 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"maps"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,13 +19,11 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/step"
 	"slipway/tools/manifests/conform"
-	"slipway/tools/manifests/schema"
 	"slipway/tools/manifests/target"
 )
 
 const (
 	gitopsFolder = "../../gitops"
-	schemaFolder = "schemas"
 	repository   = "../.."
 )
 
@@ -68,9 +66,15 @@ func broken(t *testing.T, file, old, new string) []target.Target {
 	return targets
 }
 
+// pinned are the kinds of the pinned modules, which come like every dependency of a
+// test: from Go's cache, or once from its proxy.
+var pinned = sync.OnceValues(func() (*conform.Kinds, error) { return kindsOf(context.Background(), repository) })
+
 func problems(t *testing.T, targets []target.Target) []string {
 	t.Helper()
-	found, err := conform.Check(t.Context(), schemaFolder, targets)
+	kinds, err := pinned()
+	require.NoError(t, err)
+	found, err := kinds.Check(targets)
 	require.NoError(t, err)
 	lines := []string{}
 	for _, p := range found {
@@ -183,15 +187,15 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 		},
 		"an unknown kind": {
 			"apps/hello/base/service.yaml", "kind: Service", "kind: Servlet",
-			"apps/hello/overlays/dev: Servlet hello-dev/hello: there is no schema for v1 Servlet: run `go -C tools/manifests run . generate --helm PATH`",
+			`apps/hello/overlays/dev: Servlet hello-dev/hello: the cluster has no kind "Servlet" of apiVersion "v1"`,
 		},
 		"a kind in other letters": {
 			"apps/hello/base/service.yaml", "kind: Service", "kind: service",
-			"apps/hello/overlays/dev: service hello-dev/hello /kind: value must be 'Service'",
+			`apps/hello/overlays/dev: service hello-dev/hello: the cluster has no kind "service" of apiVersion "v1"`,
 		},
 		"a version that is not served": {
 			deployment, "apiVersion: apps/v1", "apiVersion: apps/v1beta1",
-			"apps/hello/overlays/dev: Deployment hello-dev/hello: there is no schema for apps/v1beta1 Deployment: run `go -C tools/manifests run . generate --helm PATH`",
+			`apps/hello/overlays/dev: Deployment hello-dev/hello: the cluster has no kind "Deployment" of apiVersion "apps/v1beta1"`,
 		},
 		"a typo in an AppProject": {
 			project, "sourceRepos:", "sourceRepo:",
@@ -219,7 +223,7 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 		},
 		"a file without objects": {
 			"argocd/hello-dev.yaml", "apiVersion: argoproj.io/v1alpha1\nkind: Application\n", "",
-			"argocd/hello-dev.yaml: an object: error while parsing: missing 'kind' key",
+			`argocd/hello-dev.yaml: argocd/hello-dev: the cluster has no kind "" of apiVersion ""`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -250,79 +254,6 @@ func TestCheckSaysWhatToMend(t *testing.T) {
 	assert.Equal(t, []string{"service.yaml: Service web /spec: additional properties 'port' not allowed"}, fault.Details)
 }
 
-// This much is known without the modules: which schemas there are, and of which
-// versions.
-func TestSchemasAreThoseOfTheKindsInUse(t *testing.T) {
-	kinds, err := conform.Kinds(shipped(t))
-	require.NoError(t, err)
-	var want []string
-	for _, kind := range kinds {
-		want = append(want, kind.File())
-	}
-	files, err := read(schemaFolder)
-	require.NoError(t, err)
-	var got []string
-	var origins []string
-	for _, s := range append(customs, kubernetes) {
-		origins = append(origins, ", generated from "+s.module+" "+pinned(t, s))
-	}
-	for name, data := range files {
-		got = append(got, name)
-		var schema struct{ Description string }
-		require.NoError(t, json.Unmarshal(data, &schema), name)
-		_, origin, _ := strings.Cut(schema.Description, ",")
-		assert.Contains(t, origins, ","+origin, "%s is of another version: run `%s`", name, conform.Generate)
-	}
-	assert.ElementsMatch(t, want, got, "run `%s`", conform.Generate)
-}
-
-func pinned(t *testing.T, s source) string {
-	t.Helper()
-	out, err := exec.Command("go", "mod", "edit", "-json", filepath.Join(repository, s.pin, "go.mod")).Output()
-	require.NoError(t, err)
-	var mod struct {
-		Require []struct{ Path, Version string }
-	}
-	require.NoError(t, json.Unmarshal(out, &mod))
-	for _, r := range mod.Require {
-		if r.Path == s.module {
-			return r.Version
-		}
-	}
-	require.Fail(t, "not pinned", s.module)
-	return ""
-}
-
-// The modules come like every dependency of a test: from Go's cache, or once from
-// its proxy.
-func TestSchemasAreWhatTheGeneratorWrites(t *testing.T) {
-	kinds, err := conform.Kinds(shipped(t))
-	require.NoError(t, err)
-	want, err := generate(t.Context(), repository, kinds)
-	require.NoError(t, err)
-	got, err := read(schemaFolder)
-	require.NoError(t, err)
-	require.Len(t, got, len(want), "run `%s`", conform.Generate)
-	for name := range want {
-		assert.True(t, string(want[name]) == string(got[name]), "%s differs: run `%s`", name, conform.Generate)
-	}
-
-	_, err = generate(t.Context(), repository, []schema.Kind{{APIVersion: "apps/v1", Name: "Deploymnt"}})
-	fault, ok := step.AsFault(err)
-	require.True(t, ok, "%v", err)
-	assert.Equal(t, "apps/v1 Deploymnt", fault.Input)
-	assert.Contains(t, fault.Mend, "tools/manifests/sources.go")
-}
-
-func TestGenerateLeavesNoOtherSchemas(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "schemas")
-	require.NoError(t, write(folder, map[string][]byte{"apps/v1/old.json": []byte("{}")}))
-	require.NoError(t, write(folder, map[string][]byte{"v1/new.json": []byte("{}")}))
-	files, err := read(folder)
-	require.NoError(t, err)
-	assert.Equal(t, map[string][]byte{"v1/new.json": []byte("{}")}, files)
-}
-
 func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	out := t.TempDir()
 	render := []string{"render", "--gitops", gitopsFolder, "--out", out, "--helm", fakehelm.Program(t)}
@@ -330,8 +261,9 @@ func TestRenderWritesEveryObjectWhereItIsWritten(t *testing.T) {
 	require.NoError(t, err)
 	_, err = run(t.Context(), render)
 	require.ErrorContains(t, err, "is not empty", "what somebody has there is not deleted")
-	files, err := read(out)
+	written, err := overlay.ReadDir(out)
 	require.NoError(t, err)
+	files := written.Files
 	hello := string(files["apps/hello/base/deployment.yaml"])
 	for _, namespace := range []string{"hello-dev", "hello-staging", "hello-production"} {
 		assert.Equal(t, 1, strings.Count(hello, "namespace: "+namespace+"\n"), namespace)

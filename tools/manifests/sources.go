@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"slipway/step"
-	"slipway/tools/manifests/schema"
+	"slipway/tools/manifests/conform"
 )
 
 // source is a Go module that says what its kinds look like: exactly the one that
@@ -44,120 +44,53 @@ var (
 	}
 )
 
-// fetch has Go provide the module, verified by the pin's go.sum. It returns the
-// source's place on the disk, and what schemas name as their origin.
-func (s source) fetch(ctx context.Context, repository string) (place, origin string, err error) {
+// fetch has Go provide the module, verified by the pin's go.sum, and returns the
+// source's place on the disk.
+func (s source) fetch(ctx context.Context, repository string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", s.module)
 	cmd.Dir = filepath.Join(repository, filepath.FromSlash(s.pin))
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, runErr := cmd.Output()
-	var module struct{ Version, Dir, Error string }
+	var module struct{ Dir, Error string }
 	if err := json.Unmarshal(out, &module); err != nil || module.Error != "" || module.Dir == "" {
-		return "", "", step.Infrastructure(stage, "module "+s.module+" of "+cmd.Dir, "can't be had: "+strings.TrimSpace(module.Error+said.String()),
+		return "", step.Infrastructure(stage, "module "+s.module+" of "+cmd.Dir, "can't be had: "+strings.TrimSpace(module.Error+said.String()),
 			"let Go reach a module proxy, or fill its module cache").Because(errors.Join(runErr, err))
 	}
-	return filepath.Join(module.Dir, filepath.FromSlash(s.path)), s.module + " " + module.Version, nil
+	return filepath.Join(module.Dir, filepath.FromSlash(s.path)), nil
 }
 
-// generate returns the schema of each kind, by its file.
-func generate(ctx context.Context, repository string, kinds []schema.Kind) (map[string][]byte, error) {
-	place, origin, err := kubernetes.fetch(ctx, repository)
+// kindsOf are the kinds that the clusters have, by the pins of a repository.
+func kindsOf(ctx context.Context, repository string) (*conform.Kinds, error) {
+	place, err := kubernetes.fetch(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(place)
+	document, err := os.ReadFile(place)
 	if err != nil {
 		return nil, err
 	}
-	builtin, err := schema.ReadKubernetes(data, origin)
+	kinds, err := conform.Kubernetes(document)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", place, err)
 	}
-	var custom schema.Custom
 	for _, s := range customs {
-		if err := s.add(ctx, repository, &custom); err != nil {
+		if place, err = s.fetch(ctx, repository); err != nil {
+			return nil, err
+		}
+		err = filepath.WalkDir(place, func(file string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() || filepath.Ext(file) != ".yaml" {
+				return err
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			return kinds.Define(file, data, s.group)
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
-	files := map[string][]byte{}
-	for _, kind := range kinds {
-		data, ok, err := builtin.Schema(kind)
-		if err == nil && !ok {
-			data, ok, err = custom.Schema(kind, builtin)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, step.Input(stage, kind.String(), "is no kind of "+origin+", nor of "+strings.Join(modules(), ", "),
-				"correct the manifest's apiVersion and kind, or add the module that defines them to tools/manifests/sources.go")
-		}
-		files[kind.File()] = data
-	}
-	return files, nil
-}
-
-// modules are those of the custom kinds.
-func modules() []string {
-	var names []string
-	for _, s := range customs {
-		names = append(names, s.module)
-	}
-	return names
-}
-
-// add reads the source's custom resource definitions.
-func (s source) add(ctx context.Context, repository string, custom *schema.Custom) error {
-	place, origin, err := s.fetch(ctx, repository)
-	if err != nil {
-		return err
-	}
-	return filepath.WalkDir(place, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || filepath.Ext(file) != ".yaml" {
-			return err
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			return err
-		}
-		if err := custom.Add(data, origin, s.group); err != nil {
-			return fmt.Errorf("%s: %w", d.Name(), err)
-		}
-		return nil
-	})
-}
-
-// read returns the files of a folder of schemas, by their paths in it.
-func read(folder string) (map[string][]byte, error) {
-	files := map[string][]byte{}
-	err := filepath.WalkDir(folder, func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(folder, file)
-		if err != nil {
-			return err
-		}
-		files[filepath.ToSlash(name)], err = os.ReadFile(file)
-		return err
-	})
-	return files, err
-}
-
-// write makes the folder hold exactly the files.
-func write(folder string, files map[string][]byte) error {
-	if err := os.RemoveAll(folder); err != nil {
-		return err
-	}
-	for name, data := range files {
-		file := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, data, 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return kinds, nil
 }

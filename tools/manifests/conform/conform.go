@@ -1,31 +1,20 @@
-// Package conform holds manifests to the schemas of their kinds, with
-// kubeconform. Nothing is looked up outside the folder of schemas.
+// Package conform holds manifests to what a cluster says about their kinds.
 package conform
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/yannh/kubeconform/pkg/validator"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	k8syaml "sigs.k8s.io/yaml"
 
-	"slipway/step"
-	"slipway/tools/manifests/schema"
 	"slipway/tools/manifests/target"
 )
-
-const stage = "manifests"
-
-// Generate is the command that writes the schemas.
-const Generate = "go -C tools/manifests run . generate --helm PATH"
 
 // Problem is one thing that is wrong with an object.
 type Problem struct {
@@ -49,99 +38,84 @@ func (p Problem) String() string {
 }
 
 // Check returns what is wrong with the targets' objects: fields that a kind does
-// not have, wrong values, missing ones, kinds without a schema.
-func Check(ctx context.Context, schemas string, targets []target.Target) ([]Problem, error) {
-	folder, err := filepath.Abs(schemas)
-	if err != nil {
-		return nil, err
-	}
-	kubeconform, err := validator.New([]string{filepath.ToSlash(folder) + "/" + schema.Location}, validator.Opts{Strict: true})
-	if err != nil {
-		return nil, fmt.Errorf("start kubeconform: %w", err)
-	}
+// not have, wrong values, missing ones, kinds that there are not.
+func (k *Kinds) Check(targets []target.Target) ([]Problem, error) {
 	var problems []Problem
 	for _, t := range targets {
+		documents, err := target.Documents(t.Name, t.Manifests)
+		if err != nil {
+			return nil, err
+		}
 		objects := 0
-		for _, result := range kubeconform.ValidateWithContext(ctx, t.Name, io.NopCloser(bytes.NewReader(t.Manifests))) {
-			if result.Status == validator.Empty {
-				continue
+		for _, document := range documents {
+			var read any
+			if err := k8syaml.UnmarshalStrict(document, &read); err != nil {
+				read = err
+			}
+			if read == nil {
+				continue // an empty document
 			}
 			objects++
-			found, err := judge(folder, t.Name, result)
+			found, err := k.judge(read)
 			if err != nil {
 				return nil, err
 			}
-			problems = append(problems, found...)
+			for _, problem := range found {
+				problem.Target = t.Name
+				problems = append(problems, problem)
+			}
 		}
 		// A part may hold nothing but values for the kustomizations that name it.
 		if objects == 0 && !t.Part {
 			problems = append(problems, Problem{Target: t.Name, Object: "no object", Reason: "there is nothing to check"})
 		}
 	}
-	return problems, ctx.Err()
+	return problems, nil
 }
 
-// judge reads one of kubeconform's results.
-func judge(folder, name string, result validator.Result) ([]Problem, error) {
-	if result.Status == validator.Valid {
-		return nil, nil
+// judge returns what is wrong with what was read as an object.
+func (k *Kinds) judge(read any) ([]Problem, error) {
+	fields, ok := read.(object)
+	if !ok {
+		return []Problem{{Object: "an object", Reason: fmt.Sprintf("is none: %v", read)}}, nil
 	}
-	signature, err := result.Resource.Signature()
-	problem := Problem{Target: name, Object: "an object"}
-	if err == nil && signature != nil {
-		problem.Object = signature.Kind + " " + strings.TrimPrefix(signature.Namespace+"/"+signature.Name, "/")
-		kind := schema.Kind{APIVersion: signature.Version, Name: signature.Kind}
-		_, err := os.Stat(filepath.Join(folder, filepath.FromSlash(kind.File())))
-		if errors.Is(err, fs.ErrNotExist) {
-			problem.Reason = fmt.Sprintf("there is no schema for %s: run `%s`", kind, Generate)
-			return []Problem{problem}, nil
-		}
-		if err != nil {
-			return nil, err
-		}
+	u := unstructured.Unstructured{Object: fields}
+	problem := Problem{Object: strings.TrimSpace(u.GetKind() + " " + strings.TrimPrefix(u.GetNamespace()+"/"+u.GetName(), "/"))}
+	schema, err := k.schema(u.GetAPIVersion() + " " + u.GetKind())
+	if err != nil {
+		return nil, err
+	}
+	if schema == nil {
+		problem.Reason = fmt.Sprintf("the cluster has no kind %q of apiVersion %q", u.GetKind(), u.GetAPIVersion())
+		return []Problem{problem}, nil
+	}
+	err = schema.Validate(read)
+	var wrong *jsonschema.ValidationError
+	if !errors.As(err, &wrong) {
+		return nil, err
 	}
 	var problems []Problem
-	for _, e := range result.ValidationErrors {
-		next := problem
-		next.Field, next.Reason = e.Path, e.Msg
-		problems = append(problems, next)
+	english := message.NewPrinter(language.English)
+	for _, cause := range causes(wrong) {
+		problem.Field = ""
+		for _, part := range cause.InstanceLocation {
+			problem.Field += "/" + part
+		}
+		problem.Reason = cause.ErrorKind.LocalizedString(english)
+		problems = append(problems, problem)
 	}
-	if len(problems) > 0 {
-		return problems, nil
-	}
-	// Whatever is not said to be valid is not.
-	problem.Reason = "kubeconform does not call it valid"
-	if result.Err != nil {
-		problem.Reason = result.Err.Error()
-	}
-	return []Problem{problem}, nil
+	slices.SortStableFunc(problems, func(a, b Problem) int { return strings.Compare(a.Field, b.Field) })
+	return problems, nil
 }
 
-// Kinds are the kinds of the targets' objects, sorted.
-func Kinds(targets []target.Target) ([]schema.Kind, error) {
-	var kinds []schema.Kind
-	for _, t := range targets {
-		documents := yaml.NewDecoder(bytes.NewReader(t.Manifests))
-		for {
-			var object struct {
-				APIVersion string `yaml:"apiVersion"`
-				Kind       string `yaml:"kind"`
-			}
-			err := documents.Decode(&object)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return nil, step.Input(stage, t.Name, "is not YAML: "+err.Error(), "correct the file").Because(err)
-			}
-			if object.APIVersion == "" && object.Kind == "" {
-				continue // an empty document
-			}
-			if kind := (schema.Kind{APIVersion: object.APIVersion, Name: object.Kind}); !slices.Contains(kinds, kind) {
-				kinds = append(kinds, kind)
-			}
-		}
+// causes are the single errors that an error was made of.
+func causes(e *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	if len(e.Causes) == 0 {
+		return []*jsonschema.ValidationError{e}
 	}
-	slices.SortFunc(kinds, func(a, b schema.Kind) int { return strings.Compare(a.File(), b.File()) })
-	return kinds, nil
+	var all []*jsonschema.ValidationError
+	for _, cause := range e.Causes {
+		all = append(all, causes(cause)...)
+	}
+	return all
 }

@@ -4,9 +4,6 @@
 package reach
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"maps"
 	"net/netip"
 	"slices"
@@ -15,10 +12,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	"sigs.k8s.io/kustomize/kyaml/yaml"
 	k8syaml "sigs.k8s.io/yaml"
 
 	"slipway/step"
+	"slipway/tools/manifests/target"
 )
 
 const stage = "manifests"
@@ -66,24 +63,16 @@ func (c *Cluster) Pod(name string, pod Pod) { c.pods[name] = pod }
 // Read adds the namespaces, policies and pods of rendered manifests. What decides
 // about traffic and is not understood is an input Fault.
 func (c *Cluster) Read(what string, manifests []byte) error {
-	documents := yaml.NewDecoder(bytes.NewReader(manifests))
-	for {
-		var document yaml.Node
-		err := documents.Decode(&document)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return step.Input(stage, what, "is not YAML: "+err.Error(), "render it again").Because(err)
-		}
-		text, err := yaml.NewRNode(&document).String()
-		if err != nil {
-			return err
-		}
-		if err := c.add(what, []byte(text)); err != nil {
+	documents, err := target.Documents(what, manifests)
+	if err != nil {
+		return err
+	}
+	for _, document := range documents {
+		if err := c.add(what, document); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 func (c *Cluster) add(what string, text []byte) error {

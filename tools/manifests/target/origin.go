@@ -2,9 +2,7 @@ package target
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 
@@ -44,17 +42,15 @@ func Applied(tree overlay.Tree, r overlay.Renderer) (map[string][]byte, error) {
 
 // split adds the target's objects to the files that they are written in.
 func (t Target) split(tree overlay.Tree, files map[string][]byte) error {
-	documents := yaml.NewDecoder(bytes.NewReader(t.Manifests))
-	for {
-		var document yaml.Node
-		err := documents.Decode(&document)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	documents, err := Documents(t.Name, t.Manifests)
+	if err != nil {
+		return err
+	}
+	for _, document := range documents {
+		object, err := yaml.Parse(string(document))
 		if err != nil {
 			return err
 		}
-		object := yaml.NewRNode(&document)
 		file := t.Name
 		if _, isFile := tree.Files[file]; !isFile {
 			if file, err = t.written(object); err != nil {
@@ -73,6 +69,7 @@ func (t Target) split(tree overlay.Tree, files map[string][]byte) error {
 		}
 		files[file] = append(append(files[file], "---\n"...), text...)
 	}
+	return nil
 }
 
 // written is the file that an object of a built folder is written in: the one it

@@ -3,7 +3,10 @@
 package target
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -140,4 +143,25 @@ func chartOf(tree overlay.Tree, file string) (chart string, found bool) {
 		}
 	}
 	return chart, found
+}
+
+// Documents are the YAML documents of what a name stands for.
+func Documents(name string, manifests []byte) ([][]byte, error) {
+	var documents [][]byte
+	decoder := yaml.NewDecoder(bytes.NewReader(manifests))
+	for {
+		var node yaml.Node
+		err := decoder.Decode(&node)
+		if errors.Is(err, io.EOF) {
+			return documents, nil
+		}
+		if err != nil {
+			return nil, step.Input(stage, name, "is not YAML: "+err.Error(), "correct the file").Because(err)
+		}
+		text, err := yaml.NewRNode(&node).String()
+		if err != nil {
+			return nil, err
+		}
+		documents = append(documents, []byte(text))
+	}
 }
