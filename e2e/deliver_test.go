@@ -135,7 +135,7 @@ func TestDeliver(t *testing.T) {
 		nobody := slices.Concat(p.place(), p.terraform(t), []string{"with-public-key", "--key", p.file("keys/cosign.pub")})
 		again := []string{"deliver", "--app", "hello", "--env", "dev", "source-revision"}
 		_, err := p.call(dir, nobody, again...)
-		refused(t, err, "sign: refused input: signing key: key or password is not given", "give --key and --key-password")
+		refused(t, err, "sign: bad input: signing key: key or password is not given", "give --key and --key-password")
 
 		attested := deliver(t, p, dir, "hello", "dev")
 		assert.Equal(t, git(t, dir, "rev-parse", "HEAD"), attested.SourceRevision)

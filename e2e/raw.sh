@@ -54,7 +54,7 @@ done
 
 # Push and sign.
 "$RAW_TOOLS/build" publish --out "$new/published" --layout "$layout" --digest "$digest" --repository "$RAW_REGISTRY/$RAW_APP" \
-	--username "$RAW_USERNAME" --password-file "$RAW_REGISTRY_PASSWORD_FILE"
+	--username "$RAW_USERNAME" --registry-password-file "$RAW_REGISTRY_PASSWORD_FILE"
 "$RAW_TOOLS/sign" sign --out "$new/signed" --reference "$RAW_REGISTRY/$RAW_APP@$digest" \
 	--key-file "$RAW_KEY" --password-file "$RAW_PASSWORD_FILE" \
 	--username "$RAW_USERNAME" --registry-password-file "$RAW_REGISTRY_PASSWORD_FILE"

@@ -279,7 +279,7 @@ func reach(base *dagger.Container, username string, password *dagger.Secret, ser
 	}
 	if password != nil {
 		base = base.WithMountedSecret("/secrets/registry-password", password)
-		args = append(args, "--username", username, "--password-file", "/secrets/registry-password")
+		args = append(args, "--username", username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return base, args
 }

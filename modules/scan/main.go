@@ -267,7 +267,7 @@ func signIn(base *dagger.Container, username string, password *dagger.Secret, ar
 	if password == nil {
 		return base, args
 	}
-	return base.WithMountedSecret("/secrets/registry-password", password), append(args, "--username", username, "--password-file", "/secrets/registry-password")
+	return base.WithMountedSecret("/secrets/registry-password", password), append(args, "--username", username, "--registry-password-file", "/secrets/registry-password")
 }
 
 // connect runs a command now: its run id is new each time, so that no earlier

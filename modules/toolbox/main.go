@@ -170,8 +170,9 @@ func (t *Toolbox) Binaries(
 		Directory("/out"), nil
 }
 
-// Step compiles a step program: a Go module that builds on the step protocol, which
-// lies beside it in the repository.
+// Step compiles a step program: a Go module that builds on the step protocol and,
+// where it needs one, on the client of registries, which lie beside it in the
+// repository.
 //
 // +cache="168h"
 func (t *Toolbox) Step(
@@ -197,6 +198,7 @@ func (t *Toolbox) Step(
 	}
 	base, err = t.verified(base.
 		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
+		WithDirectory("/src/modules/toolbox/registry", dag.CurrentModule().Source().Directory("registry")).
 		WithDirectory("/src/"+folder, source).
 		WithWorkdir("/src/" + folder))
 	if err != nil {

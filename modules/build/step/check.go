@@ -15,8 +15,8 @@ import (
 	"slipway/build/step/packages"
 	"slipway/build/step/packages/npm"
 	"slipway/build/step/packages/pip"
-	"slipway/build/step/registry"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/build"
 )
 
@@ -118,7 +118,7 @@ func packagesFetch(name string, args []string) (string, func(context.Context) (a
 	return *out, func(ctx context.Context) (any, error) {
 		in := packages.Input{Source: *source, Sources: []packages.Source{n, p}}
 		var err error
-		if in.Reach.Connections, err = registry.ParseConnections(packages.Stage, connect); err != nil {
+		if in.Reach.Connections, err = reach.ParseConnections(packages.Stage, "--connect", connect); err != nil {
 			return nil, err
 		}
 		if *netrc != "" {

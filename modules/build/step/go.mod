@@ -13,6 +13,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
 	golang.org/x/net v0.57.0
+	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
 
@@ -42,7 +43,9 @@ require (
 	golang.org/x/sys v0.47.0 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 	gopkg.in/warnings.v0 v0.1.2 // indirect
-	gotest.tools/v3 v3.5.2 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace (
+	slipway/registry => ../../toolbox/registry
+	slipway/step => ../../toolbox/step
+)

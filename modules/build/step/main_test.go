@@ -222,7 +222,7 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"packages-fetch", "--netrc", "/nonexistent"}, "build", "--netrc"},
 		{[]string{"publish", "--repository", "$(id)"}, "publish", `--repository "$(id)"`},
 		{[]string{"publish", "--repository", "localhost:5000/a", "--connect", "x"}, "publish", `--connect "x"`},
-		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --password-file"},
+		{[]string{"publish", "--repository", "localhost:5000/a", "--username", "x"}, "publish", "--username and --registry-password-file"},
 		{[]string{"publish", "--repository", "localhost:5000/a"}, "publish", `--digest ""`},
 		{[]string{"fetch-verify", "--reference", "localhost:5000/a:v1"}, "verify", `--reference "localhost:5000/a:v1"`},
 		{[]string{"pull", "--reference", "localhost:5000/a:v1"}, "pull", `--reference "localhost:5000/a:v1"`},

@@ -4,37 +4,20 @@ import (
 	"context"
 	"flag"
 	"path/filepath"
-	"time"
 
-	"slipway/build/step/registry"
+	"slipway/build/step/transfer"
+	"slipway/registry"
 )
 
-// firstWait is the pause before an operation's second try.
-const firstWait = 500 * time.Millisecond
+// access is the registry flags of a subcommand, which reports how far it is.
+type access struct{ flags *registry.Flags }
 
-// access is the flags of a subcommand that speaks with a registry.
-type access struct {
-	connect      list
-	username     *string
-	passwordFile *string
-}
+func accessFlags(fs *flag.FlagSet) access { return access{registry.AddFlags(fs)} }
 
-func accessFlags(fs *flag.FlagSet) *access {
-	a := &access{
-		username:     fs.String("username", "", "the registry's user name, or an Azure identity as JSON; absent means anonymous"),
-		passwordFile: fs.String("password-file", "", "file with the registry's password or token, or the identity's request token"),
-	}
-	fs.Var(&a.connect, "connect", "dial ACTUAL for LOGICAL, as LOGICAL=ACTUAL, both host:port; repeatable")
-	return a
-}
-
-func (a *access) options(stage string) (registry.Options, error) {
-	connections, err := registry.ParseConnections(stage, a.connect)
-	if err != nil {
-		return registry.Options{}, err
-	}
-	o := registry.Options{Stage: stage, Connections: connections, Wait: firstWait, Say: say}
-	return o, o.Credentials(*a.username, *a.passwordFile)
+func (a access) read(stage string) (registry.Access, error) {
+	who, err := a.flags.Access(stage)
+	who.Say = say
+	return who, err
 }
 
 func publish(name string, args []string) (string, func(context.Context) (any, error), error) {
@@ -50,11 +33,11 @@ func publish(name string, args []string) (string, func(context.Context) (any, er
 		if err != nil {
 			return nil, err
 		}
-		o, err := a.options(stage)
+		who, err := a.read(stage)
 		if err != nil {
 			return nil, err
 		}
-		return registry.Publish(ctx, *layout, *digest, repo, o)
+		return transfer.Publish(ctx, *layout, *digest, repo, who)
 	}, err
 }
 
@@ -65,15 +48,15 @@ func fetchVerify(name string, args []string) (string, func(context.Context) (any
 	reference := fs.String("reference", "", "the image, as REGISTRY/NAME@sha256:…")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
-		repo, digest, err := registry.ParseReference(stage, "--reference", *reference)
+		ref, err := registry.ParseReference(stage, "--reference", *reference)
 		if err != nil {
 			return nil, err
 		}
-		o, err := a.options(stage)
+		who, err := a.read(stage)
 		if err != nil {
 			return nil, err
 		}
-		return registry.FetchVerify(ctx, repo, digest, o)
+		return transfer.FetchVerify(ctx, ref, who)
 	}, err
 }
 
@@ -84,14 +67,14 @@ func pull(name string, args []string) (string, func(context.Context) (any, error
 	reference := fs.String("reference", "", "the image, as REGISTRY/NAME@sha256:…")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
-		repo, digest, err := registry.ParseReference(stage, "--reference", *reference)
+		ref, err := registry.ParseReference(stage, "--reference", *reference)
 		if err != nil {
 			return nil, err
 		}
-		o, err := a.options(stage)
+		who, err := a.read(stage)
 		if err != nil {
 			return nil, err
 		}
-		return registry.Pull(ctx, filepath.Join(*out, layoutFolder), repo, digest, registry.MaxImage, o)
+		return transfer.Pull(ctx, filepath.Join(*out, layoutFolder), ref, transfer.MaxImage, who)
 	}, err
 }

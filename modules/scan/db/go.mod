@@ -8,6 +8,7 @@ require (
 	github.com/knqyf263/go-deb-version v0.0.0-20190517075300-09fca494f03d
 	github.com/stretchr/testify v1.12.1
 	go.etcd.io/bbolt v1.4.3
+	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
 
@@ -55,7 +56,9 @@ require (
 	golang.org/x/text v0.33.0 // indirect
 	golang.org/x/xerrors v0.0.0-20231012003039-104605ab7028 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	gotest.tools/v3 v3.5.2 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace (
+	slipway/registry => ../../toolbox/registry
+	slipway/step => ../../toolbox/step
+)

@@ -15,9 +15,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"slipway/registry"
 	"slipway/scan/db/advisory"
 	"slipway/scan/db/artifact"
-	"slipway/scan/db/registry"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
@@ -94,23 +94,16 @@ func push(args []string) {
 	layout := flags.String("layout", "", "OCI layout that build wrote")
 	repository := flags.String("repository", "", "repository to push to, without a tag")
 	tag := flags.String("tag", "2", "tag: Trivy asks for its schema version, 2")
-	username := flags.String("username", "", "user of the registry; anonymous when empty")
-	passwordFile := flags.String("password-file", "", "file with the user's password")
-	var connect list
-	flags.Var(&connect, "connect", "LOGICAL=ACTUAL: dial ACTUAL for the host:port LOGICAL; repeatable")
+	who := registry.AddFlags(flags)
 	out := flags.String("out", "", "output folder")
 	parse(flags, args, out)
 
 	step.Main(*out, func(ctx context.Context) (any, error) {
-		client := &registry.Client{Stage: stage, Username: *username}
-		var err error
-		if client.Connect, err = registry.ParseConnect(stage, connect); err != nil {
+		access, err := who.Access(stage)
+		if err != nil {
 			return nil, err
 		}
-		if client.Password, err = registry.ReadPassword(stage, *passwordFile); err != nil {
-			return nil, err
-		}
-		digest, err := artifact.Push(ctx, client, *layout, *repository, *tag)
+		digest, err := artifact.Push(ctx, access, *layout, *repository, *tag)
 		if err != nil {
 			return nil, err
 		}
@@ -136,14 +129,4 @@ func parse(flags *flag.FlagSet, args []string, out *string) {
 	if *out == "" || flags.NArg() > 0 {
 		fail(flags.Name() + ": --out is missing, or an argument is not a flag")
 	}
-}
-
-// list is a flag that may be repeated.
-type list []string
-
-func (l *list) String() string { return fmt.Sprint([]string(*l)) }
-
-func (l *list) Set(value string) error {
-	*l = append(*l, value)
-	return nil
 }

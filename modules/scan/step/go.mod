@@ -18,6 +18,7 @@ require (
 	golang.org/x/mod v0.41.0
 	golang.org/x/net v0.59.0
 	golang.org/x/sys v0.48.0
+	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
 
@@ -42,8 +43,10 @@ require (
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/xerrors v0.0.0-20240903120638-7835f813f4da // indirect
-	gotest.tools/v3 v3.5.2 // indirect
 	k8s.io/utils v0.0.0-20260319190234-28399d86e0b5 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace (
+	slipway/registry => ../../toolbox/registry
+	slipway/step => ../../toolbox/step
+)

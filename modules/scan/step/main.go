@@ -20,8 +20,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"slipway/registry"
 	"slipway/scan/step/database"
-	"slipway/scan/step/registry"
 	"slipway/scan/step/scan"
 	"slipway/scan/step/trivy"
 	"slipway/step"
@@ -65,10 +65,7 @@ func fetch(command string, args []string, download bool) {
 	flags := flag.NewFlagSet(command, flag.ExitOnError)
 	repository := flags.String("repository", "", "repository of the vulnerability database, without a tag")
 	tag := flags.String("tag", "2", "tag of the vulnerability database")
-	username := flags.String("username", "", "user of the registry, or an Azure identity as JSON; anonymous when empty")
-	passwordFile := flags.String("password-file", "", "file with the user's password, or the identity's request token")
-	var connect list
-	flags.Var(&connect, "connect", "LOGICAL=ACTUAL: dial ACTUAL for the host:port LOGICAL; repeatable")
+	who := registry.AddFlags(flags)
 	var binary, digest *string
 	if download {
 		binary = flags.String("trivy", "/trivy", "the Trivy binary")
@@ -78,12 +75,8 @@ func fetch(command string, args []string, download bool) {
 	parse(flags, args, out)
 
 	step.Main(*out, func(ctx context.Context) (any, error) {
-		client := &registry.Client{Stage: stage}
-		var err error
-		if client.Connect, err = registry.ParseConnect(stage, connect); err != nil {
-			return nil, err
-		}
-		if err = client.Credentials(*username, *passwordFile); err != nil {
+		access, err := who.Access(stage)
+		if err != nil {
 			return nil, err
 		}
 		pinned := ""
@@ -91,7 +84,7 @@ func fetch(command string, args []string, download bool) {
 			pinned = *digest
 		}
 		if pinned == "" {
-			if pinned, err = database.Resolve(ctx, client, *repository, *tag); err != nil {
+			if pinned, err = database.Resolve(ctx, access, *repository, *tag); err != nil {
 				return nil, err
 			}
 			say("database: %s:%s is %s", *repository, *tag, pinned)
@@ -104,7 +97,7 @@ func fetch(command string, args []string, download bool) {
 			if err != nil {
 				return nil, err
 			}
-			info, err := database.Fetch(ctx, client, runner, *repository, pinned, cache)
+			info, err := database.Fetch(ctx, access, runner, *repository, pinned, cache)
 			if err != nil {
 				return nil, err
 			}

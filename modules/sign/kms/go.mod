@@ -146,9 +146,11 @@ require (
 	google.golang.org/grpc v1.82.1 // indirect
 	google.golang.org/protobuf v1.36.11 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
+	slipway/registry v0.0.0 // indirect
 )
 
 replace (
+	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
 	slipway/step => ../../toolbox/step
 )

@@ -91,6 +91,7 @@ require (
 )
 
 replace (
+	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
 	slipway/step => ../../toolbox/step
 )

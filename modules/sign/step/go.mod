@@ -19,6 +19,7 @@ require (
 	github.com/transparency-dev/merkle v0.0.2
 	golang.org/x/mod v0.39.0
 	google.golang.org/protobuf v1.36.11
+	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
 
@@ -97,8 +98,10 @@ require (
 	google.golang.org/genproto/googleapis/api v0.0.0-20260526163538-3dc84a4a5aaa // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260523011958-0a33c5d7ca68 // indirect
 	google.golang.org/grpc v1.82.1 // indirect
-	gotest.tools/v3 v3.5.2 // indirect
 	k8s.io/klog/v2 v2.140.0 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace (
+	slipway/registry => ../../toolbox/registry
+	slipway/step => ../../toolbox/step
+)

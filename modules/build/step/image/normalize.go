@@ -15,6 +15,7 @@ import (
 
 	"slipway/build/step/layer"
 	"slipway/build/step/oci"
+	"slipway/registry/verify"
 	"slipway/step"
 	"slipway/step/result/build"
 )
@@ -169,7 +170,7 @@ func readImage(layout *oci.Layout, d v1.Descriptor) (*v1.Manifest, *v1.ConfigFil
 	if !m.Config.MediaType.IsConfig() {
 		return &m, nil, nil
 	}
-	if m.Config.Size > oci.MaxManifest {
+	if m.Config.Size > verify.MaxManifest {
 		return nil, nil, fmt.Errorf("config %s is %d bytes long", m.Config.Digest, m.Config.Size)
 	}
 	f, err := layout.OpenBlob(m.Config)

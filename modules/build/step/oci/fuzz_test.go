@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"slipway/registry/verify"
 	"slipway/step"
 	"slipway/step/steptest"
 )
@@ -37,7 +38,7 @@ func FuzzChildren(f *testing.F) {
 	f.Fuzz(func(t *testing.T, mediaType string, content []byte) {
 		d := descriptor(types.MediaType(mediaType), 1)
 		children, err := Children(d, content)
-		if err != nil || !IsManifest(d) {
+		if err != nil || !verify.IsManifest(d) {
 			if err == nil && children != nil {
 				t.Fatalf("a blob names %v", children)
 			}
@@ -57,7 +58,7 @@ func FuzzChildren(f *testing.F) {
 			t.Fatalf("accepted as %s: %s", mediaType, content)
 		}
 		for _, child := range children {
-			if step.Digest("test", "child", child.Digest.String()) != nil || child.Size < 0 || manifest && IsManifest(child) {
+			if step.Digest("test", "child", child.Digest.String()) != nil || child.Size < 0 || manifest && verify.IsManifest(child) {
 				t.Fatalf("%+v", child)
 			}
 		}
@@ -135,7 +136,7 @@ func FuzzOpen(f *testing.F) {
 			if got, _, err := v1.SHA256(strings.NewReader(string(data))); err != nil || got != d.Digest || int64(len(data)) != d.Size {
 				t.Fatalf("%s is %s: %v", d.Digest, got, err)
 			}
-			if IsManifest(d) != (l.Manifest(d) != nil) {
+			if verify.IsManifest(d) != (l.Manifest(d) != nil) {
 				t.Fatalf("manifest of %s", d.Digest)
 			}
 		}

@@ -9,17 +9,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"slipway/registry/verify"
 )
-
-// MaxManifest is the most bytes an index or manifest may have: what the OCI
-// distribution specification lets a registry refuse above.
-const MaxManifest = 4 << 20
-
-// IsManifest tells descriptors of an index or an image manifest, which
-// registries serve under /manifests/, from those of blobs.
-func IsManifest(d v1.Descriptor) bool {
-	return d.MediaType.IsIndex() || d.MediaType.IsImage()
-}
 
 // Children reads content, the bytes that d describes, and lists what it names
 // in order: an index's manifests, or a manifest's config and layers. Blobs name
@@ -29,7 +21,7 @@ func IsManifest(d v1.Descriptor) bool {
 // be read as both an index and a manifest, which clients would disagree on
 // (CVE-2021-41190).
 func Children(d v1.Descriptor, content []byte) ([]v1.Descriptor, error) {
-	if !IsManifest(d) {
+	if !verify.IsManifest(d) {
 		return nil, nil
 	}
 	var shape struct {
@@ -67,7 +59,7 @@ func Children(d v1.Descriptor, content []byte) ([]v1.Descriptor, error) {
 	}
 	children := append([]v1.Descriptor{manifest.Config}, manifest.Layers...)
 	for _, child := range children {
-		if IsManifest(child) {
+		if verify.IsManifest(child) {
 			return nil, fmt.Errorf("names the manifest %s as a blob", child.Digest)
 		}
 		if !child.MediaType.IsDistributable() || len(child.URLs) > 0 {
@@ -82,7 +74,7 @@ func validate(descriptors []v1.Descriptor) error {
 		if d.Digest.Algorithm != "sha256" {
 			return fmt.Errorf("names content by %q, not by a sha256 digest", d.Digest)
 		}
-		if d.Size < 0 || IsManifest(d) && d.Size > MaxManifest {
+		if d.Size < 0 || verify.IsManifest(d) && d.Size > verify.MaxManifest {
 			return fmt.Errorf("names %s with a size of %d bytes", d.Digest, d.Size)
 		}
 	}

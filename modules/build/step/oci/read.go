@@ -11,6 +11,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/registry/verify"
 	"slipway/step"
 )
 
@@ -55,7 +56,7 @@ func Open(stage, dir string) (*Layout, error) {
 		return nil, damaged(stage, indexFile, err)
 	}
 	for _, root := range l.Roots {
-		if !IsManifest(root) {
+		if !verify.IsManifest(root) {
 			return nil, damaged(stage, indexFile, fmt.Errorf("names %s of media type %q", root.Digest, root.MediaType))
 		}
 	}
@@ -86,7 +87,7 @@ func (e *blobError) Error() string { return "blob " + e.digest.String() + ": " +
 func (e *blobError) Unwrap() error { return e.err }
 
 func (l *Layout) verify(d v1.Descriptor) ([]byte, error) {
-	if !IsManifest(d) {
+	if !verify.IsManifest(d) {
 		if err := l.check(io.Discard, d); err != nil {
 			return nil, &blobError{d.Digest, err}
 		}
@@ -117,7 +118,7 @@ func (l *Layout) check(w io.Writer, d v1.Descriptor) error {
 		return err
 	}
 	defer f.Close()
-	return Check(w, f, d)
+	return verify.Check(w, f, d)
 }
 
 func (l *Layout) path(d v1.Descriptor) string {
@@ -142,7 +143,7 @@ func readJSON(path string, value any) error {
 		return err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxManifest))
+	data, err := io.ReadAll(io.LimitReader(f, verify.MaxManifest))
 	if err != nil {
 		return err
 	}

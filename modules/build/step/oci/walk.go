@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"slipway/registry/verify"
 )
 
 // maxDepth is how deep indexes may nest.
@@ -50,7 +52,7 @@ type walker struct {
 
 func (w *walker) visit(d v1.Descriptor, depth int) error {
 	if before, ok := w.seen[d.Digest]; ok {
-		if before.Size != d.Size || IsManifest(before) != IsManifest(d) {
+		if before.Size != d.Size || verify.IsManifest(before) != verify.IsManifest(d) {
 			return &Malformed{d, errors.New("is described in two ways")}
 		}
 		return nil

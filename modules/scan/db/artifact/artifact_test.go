@@ -18,13 +18,15 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	fake "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	client "slipway/scan/db/registry"
+	"slipway/registry"
 	"slipway/step"
+	"slipway/step/azure/azuretest"
+	"slipway/step/reach"
 )
 
 var at = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -44,16 +46,16 @@ func layoutOf(t *testing.T) (string, string) {
 	return folder, digest
 }
 
-func store(t *testing.T, handler http.Handler) *client.Client {
+func store(t *testing.T, handler http.Handler) registry.Access {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return &client.Client{Stage: "scan", Pause: time.Microsecond,
-		Connect: map[string]string{"localhost:5000": strings.TrimPrefix(server.URL, "http://")}}
+	return registry.Access{Stage: "scan", Pause: time.Microsecond,
+		Connections: reach.Connections{"localhost:5000": strings.TrimPrefix(server.URL, "http://")}}
 }
 
 func TestTheArtifactIsTheOneThatTrivyReads(t *testing.T) {
-	c := store(t, registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	c := store(t, fake.New(fake.Logger(log.New(io.Discard, "", 0))))
 	folder, digest := layoutOf(t)
 	again, same := layoutOf(t)
 	require.NotEqual(t, folder, again)
@@ -65,7 +67,9 @@ func TestTheArtifactIsTheOneThatTrivyReads(t *testing.T) {
 
 	reference, err := name.NewDigest(repository + "@" + digest)
 	require.NoError(t, err)
-	image, err := remote.Image(reference, c.Options(context.Background())...)
+	transport, err := registry.New(c, reference.Repository, registry.Pull).Transport(t.Context())
+	require.NoError(t, err)
+	image, err := remote.Image(reference, remote.WithTransport(transport))
 	require.NoError(t, err)
 	manifest, err := image.Manifest()
 	require.NoError(t, err)
@@ -82,6 +86,33 @@ func TestTheArtifactIsTheOneThatTrivyReads(t *testing.T) {
 	require.NoError(t, err)
 	defer content.Close()
 	require.Equal(t, map[string]string{"trivy.db": "db", "metadata.json": "{}"}, unpack(t, content))
+}
+
+func TestAnIdentityPushesToAzure(t *testing.T) {
+	a := azuretest.Start(t)
+	inner := fake.New(fake.Logger(log.New(io.Discard, "", 0)))
+	denied := false
+	a.Hosts[azuretest.Registry] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if denied && r.Method == http.MethodPut {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	folder, digest := layoutOf(t)
+	identity, file := a.Identity()
+	access := registry.Access{Stage: "scan", Pause: time.Microsecond}
+	require.NoError(t, access.SignIn(identity.String(), file))
+	pushed, err := Push(t.Context(), access, folder, azuretest.Registry+"/slipway/trivy-db", "2")
+	require.NoError(t, err)
+	require.Equal(t, digest, pushed)
+
+	denied = true
+	_, err = Push(t.Context(), access, folder, azuretest.Registry+"/slipway/trivy-db", "2")
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, step.KindInput, fault.Kind)
+	require.Contains(t, fault.Mend, "Container Registry Repository Writer")
 }
 
 func unpack(t *testing.T, content io.Reader) map[string]string {
@@ -104,26 +135,26 @@ func unpack(t *testing.T, content io.Reader) map[string]string {
 }
 
 func TestPushRefuses(t *testing.T) {
-	good := store(t, registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	good := store(t, fake.New(fake.Logger(log.New(io.Discard, "", 0))))
 	broken := store(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
 	shut := store(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	folder, _ := layoutOf(t)
 	for name, c := range map[string]struct {
-		client                  *client.Client
+		access                  registry.Access
 		folder, repository, tag string
 		kind                    step.Kind
 		reason                  string
 	}{
 		"no layout":               {good, t.TempDir(), repository, "2", step.KindInput, "is no OCI layout"},
-		"an odd repository":       {good, folder, "localhost:5000/../x", "2", step.KindInput, "is not the name of a repository"},
+		"an odd repository":       {good, folder, "localhost:5000/../x", "2", step.KindInput, "is not a repository"},
 		"an odd tag":              {good, folder, repository, "-2", step.KindInput, "is not a valid tag"},
 		"a flipped byte":          {good, edited(t, flip), repository, "2", step.KindInput, "does not match its digest"},
 		"another artifact":        {good, edited(t, retype), repository, "2", step.KindInput, "not a Trivy database"},
-		"a broken registry":       {broken, folder, repository, "2", step.KindInfrastructure, "answered 500"},
-		"a registry that forbids": {shut, folder, repository, "2", step.KindInput, "refuses these credentials (403)"},
+		"a broken registry":       {broken, folder, repository, "2", step.KindInfrastructure, "500"},
+		"a registry that forbids": {shut, folder, repository, "2", step.KindInput, "credentials refused with status 403"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Push(context.Background(), c.client, c.folder, c.repository, c.tag)
+			_, err := Push(context.Background(), c.access, c.folder, c.repository, c.tag)
 			fault, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, c.kind, fault.Kind, fault.Reason)

@@ -18,12 +18,11 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"slipway/registry"
 	"slipway/scan/db/advisory"
-	"slipway/scan/db/registry"
 	"slipway/step"
 )
 
@@ -104,12 +103,11 @@ func Layout(archive []byte, created time.Time, folder string) (string, error) {
 
 // Push publishes the artifact of an OCI layout as repository:tag and returns
 // its digest.
-func Push(ctx context.Context, client *registry.Client, folder, repository, tag string) (string, error) {
-	repo, err := client.Repository(repository)
-	if err != nil {
-		return "", err
+func Push(ctx context.Context, access registry.Access, folder, repository, tag string) (string, error) {
+	repo, err := registry.ParseRepository(stage, "repository", repository)
+	if err == nil {
+		err = registry.CheckTag(stage, tag)
 	}
-	reference, err := client.Tag(repo, tag)
 	if err != nil {
 		return "", err
 	}
@@ -117,8 +115,23 @@ func Push(ctx context.Context, client *registry.Client, folder, repository, tag 
 	if err != nil {
 		return "", err
 	}
-	if err := remote.Write(reference, image, client.Options(ctx)...); err != nil {
-		return "", client.Fault("push of "+reference.String(), err)
+	data, err := image.RawManifest()
+	if err != nil {
+		return "", err
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return "", err
+	}
+	client := registry.New(access, repo, registry.Push)
+	for _, d := range append(manifest.Layers, manifest.Config) {
+		blob := func() (io.ReadCloser, error) { return layout.Path(folder).Blob(d.Digest) }
+		if _, err := client.Add(ctx, d, blob); err != nil {
+			return "", err
+		}
+	}
+	if err := client.Tag(ctx, tag, manifest.MediaType, data); err != nil {
+		return "", err
 	}
 	digest, err := image.Digest()
 	return digest.String(), err

@@ -3,6 +3,7 @@
 package database
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,11 +12,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway/scan/step/registry"
+	"slipway/registry"
 	"slipway/scan/step/trivy"
 	"slipway/step"
 	"slipway/step/result/scan"
@@ -34,63 +34,56 @@ const (
 
 // Resolve asks the registry which artifact repository:tag is, checks that it is
 // a database, and returns its digest.
-func Resolve(ctx context.Context, client *registry.Client, repository, tag string) (string, error) {
-	repo, err := client.Repository(repository)
+func Resolve(ctx context.Context, access registry.Access, repository, tag string) (string, error) {
+	repo, err := registry.ParseRepository(stage, "repository", repository)
 	if err != nil {
 		return "", err
 	}
-	reference, err := client.Tag(repo, tag)
+	d, data, err := registry.New(access, repo, registry.Pull).Tagged(ctx, tag)
 	if err != nil {
 		return "", err
 	}
-	return describe(ctx, client, reference)
+	return d.Digest.String(), check("vulnerability database "+repository+":"+tag, d, data)
 }
 
-func describe(ctx context.Context, client *registry.Client, reference name.Reference) (string, error) {
-	asked := "vulnerability database " + reference.String()
-	descriptor, err := remote.Get(reference, client.Options(ctx, reference.Context().Registry)...)
-	if err != nil {
-		return "", client.Fault(asked, err)
-	}
+// check refuses a manifest that is no database's.
+func check(asked string, d v1.Descriptor, data []byte) error {
 	notOne := func(reason string, cause error) error {
 		return step.Input(stage, asked, reason,
 			"name the repository and tag of a Trivy database, such as the official one's mirror").Because(cause)
 	}
-	if !descriptor.MediaType.IsImage() {
-		return "", notOne(fmt.Sprintf("is a %s, not a database", descriptor.MediaType), nil)
+	if !d.MediaType.IsImage() {
+		return notOne(fmt.Sprintf("is a %s, not a database", d.MediaType), nil)
 	}
-	image, err := descriptor.Image()
+	manifest, err := v1.ParseManifest(bytes.NewReader(data))
 	if err != nil {
-		return "", notOne("is no artifact", err)
-	}
-	manifest, err := image.Manifest()
-	if err != nil {
-		return "", notOne("has a manifest that can't be read", err)
+		return notOne("has a manifest that can't be read", err)
 	}
 	if len(manifest.Layers) != 1 || manifest.Layers[0].MediaType != layerMediaType {
-		return "", notOne("is not a Trivy database: it has not one layer of type "+string(layerMediaType), nil)
+		return notOne("is not a Trivy database: it has not one layer of type "+string(layerMediaType), nil)
 	}
-	return descriptor.Digest.String(), nil
+	return nil
 }
 
 // Fetch downloads the database with Trivy into cache. digest pins the artifact.
 // The same artifact gives the same bytes: the time of the download is not kept.
-func Fetch(ctx context.Context, client *registry.Client, runner *trivy.Runner, repository, digest, cache string) (*scan.Database, error) {
-	repo, err := client.Repository(repository)
+func Fetch(ctx context.Context, access registry.Access, runner *trivy.Runner, repository, digest, cache string) (*scan.Database, error) {
+	ref, err := registry.ParseReference(stage, "database", repository+"@"+digest)
 	if err != nil {
 		return nil, err
 	}
-	if err := step.Digest(stage, "database digest", digest); err != nil {
-		return nil, err
+	asked := "vulnerability database " + ref.Text
+	client := registry.New(access, ref.Repository, registry.Pull)
+	d, manifest, err := client.Manifest(ctx, ref.Digest)
+	if err == nil {
+		err = check(asked, d, manifest)
 	}
-	reference := repo.Digest(digest)
-	asked := "vulnerability database " + reference.String()
-	if _, err := describe(ctx, client, reference); err != nil {
-		return nil, err
-	}
-	gateway, err := open(ctx, client, repo)
 	if err != nil {
-		return nil, client.Fault(asked, err)
+		return nil, err
+	}
+	gateway, err := open(ctx, client, ref.Repository)
+	if err != nil {
+		return nil, err
 	}
 	defer func() { _ = gateway.Close() }()
 	if err := os.MkdirAll(cache, 0o755); err != nil {

@@ -19,8 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	fake "github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -29,9 +30,10 @@ import (
 	"github.com/stretchr/testify/require"
 	bolt "go.etcd.io/bbolt"
 
-	client "slipway/scan/step/registry"
+	"slipway/registry"
 	"slipway/scan/step/trivy"
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // TestMain makes the test binary a stand-in for Trivy when it is called so: it
@@ -107,21 +109,21 @@ func standIn(args []string) error {
 const repository = "localhost:5000/slipway/trivy-db"
 
 // store is a registry behind the logical name localhost:5000.
-func store(t *testing.T, wrap func(http.Handler) http.Handler) *client.Client {
+func store(t *testing.T, wrap func(http.Handler) http.Handler) registry.Access {
 	t.Helper()
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	handler := fake.New(fake.Logger(log.New(io.Discard, "", 0)))
 	if wrap != nil {
 		handler = wrap(handler)
 	}
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return &client.Client{
+	return registry.Access{
 		Stage: "scan", Pause: time.Microsecond,
-		Connect: map[string]string{"localhost:5000": strings.TrimPrefix(server.URL, "http://")},
+		Connections: reach.Connections{"localhost:5000": strings.TrimPrefix(server.URL, "http://")},
 	}
 }
 
-func publish(t *testing.T, c *client.Client, content []byte, media types.MediaType) string {
+func publish(t *testing.T, a registry.Access, content []byte, media types.MediaType) string {
 	t.Helper()
 	image := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	image, err := mutate.Append(image, mutate.Addendum{
@@ -129,12 +131,21 @@ func publish(t *testing.T, c *client.Client, content []byte, media types.MediaTy
 		Annotations: map[string]string{"org.opencontainers.image.title": "db.tar.gz"},
 	})
 	require.NoError(t, err)
-	reference, err := name.NewTag(repository + ":2")
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(reference, image, c.Options(context.Background(), reference.Registry)...))
+	tag, transport := tagged(t, a)
+	require.NoError(t, remote.Write(tag, image, transport))
 	digest, err := image.Digest()
 	require.NoError(t, err)
 	return digest.String()
+}
+
+// tagged is the database's tag, and how to write it.
+func tagged(t *testing.T, a registry.Access) (name.Tag, remote.Option) {
+	t.Helper()
+	tag, err := name.NewTag(repository + ":2")
+	require.NoError(t, err)
+	transport, err := registry.New(a, tag.Repository, registry.Push).Transport(t.Context())
+	require.NoError(t, err)
+	return tag, remote.WithTransport(transport)
 }
 
 // packed is a database artifact's layer, with sources as its buckets.
@@ -225,9 +236,9 @@ func TestFetchAuthenticatesForTrivy(t *testing.T) {
 		})
 	})
 	_, err := Resolve(context.Background(), c, repository, "2")
-	_ = refused(t, err, step.KindInput, "refuses these credentials")
+	_ = refused(t, err, step.KindInput, "credentials refused with status 401")
 
-	c.Username, c.Password = "robot", "swordfish"
+	c.Auth = &authn.Basic{Username: "robot", Password: "swordfish"}
 	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
 	_, err = Fetch(context.Background(), c, runner(t), repository, digest, t.TempDir())
 	require.NoError(t, err)
@@ -236,16 +247,16 @@ func TestFetchAuthenticatesForTrivy(t *testing.T) {
 func TestResolveRefuses(t *testing.T) {
 	t.Run("a database that is not there", func(t *testing.T) {
 		_, err := Resolve(context.Background(), store(t, nil), repository, "2")
-		fault := refused(t, err, step.KindInfrastructure, "404")
-		require.Equal(t, "vulnerability database "+repository+":2", fault.Input)
+		fault := refused(t, err, step.KindInput, "is not in the registry")
+		require.Equal(t, repository+":2", fault.Input)
 	})
 	t.Run("a registry that does not answer", func(t *testing.T) {
 		server := httptest.NewServer(http.NotFoundHandler())
 		address := strings.TrimPrefix(server.URL, "http://")
 		server.Close()
-		c := &client.Client{Stage: "scan", Pause: time.Microsecond, Connect: map[string]string{"localhost:5000": address}}
+		c := registry.Access{Stage: "scan", Pause: time.Microsecond, Connections: reach.Connections{"localhost:5000": address}}
 		_, err := Resolve(context.Background(), c, repository, "2")
-		_ = refused(t, err, step.KindInfrastructure, "can't be reached")
+		_ = refused(t, err, step.KindInfrastructure, "read localhost:5000/slipway/trivy-db:2 failed, 3 of 3 tries made")
 	})
 	t.Run("a registry that is broken", func(t *testing.T) {
 		var asked atomic.Int32
@@ -260,7 +271,7 @@ func TestResolveRefuses(t *testing.T) {
 			})
 		})
 		_, err := Resolve(context.Background(), c, repository, "2")
-		_ = refused(t, err, step.KindInfrastructure, "answered 500")
+		_ = refused(t, err, step.KindInfrastructure, "500")
 		require.EqualValues(t, 3, asked.Load())
 	})
 	t.Run("something that is no database", func(t *testing.T) {
@@ -271,18 +282,18 @@ func TestResolveRefuses(t *testing.T) {
 	})
 	t.Run("an index", func(t *testing.T) {
 		c := store(t, nil)
-		reference, err := name.NewTag(repository + ":2")
-		require.NoError(t, err)
-		require.NoError(t, remote.WriteIndex(reference, mutate.IndexMediaType(empty.Index, types.OCIImageIndex), c.Options(context.Background(), reference.Registry)...))
-		_, err = Resolve(context.Background(), c, repository, "2")
+		tag, transport := tagged(t, c)
+		require.NoError(t, remote.WriteIndex(tag, mutate.IndexMediaType(empty.Index, types.OCIImageIndex), transport))
+		_, err := Resolve(context.Background(), c, repository, "2")
 		_ = refused(t, err, step.KindInput, "not a database")
 	})
 	t.Run("names that are none", func(t *testing.T) {
 		c := store(t, nil)
 		for _, hostile := range []string{"", "../x", "localhost:5000/$(id)", "localhost:5000/db:2", "-x", "localhost:5000/a\nb"} {
 			_, err := Resolve(context.Background(), c, hostile, "2")
-			_ = refused(t, err, step.KindInput, "is not the name of a repository")
+			_ = refused(t, err, step.KindInput, "is not a repository")
 		}
+		c.Connections["192.168.0.1:5000"] = c.Connections["localhost:5000"]
 		_, err := Resolve(context.Background(), c, "192.168.0.1:5000/db", "2")
 		_ = refused(t, err, step.KindInput, "plain HTTP")
 		for _, hostile := range []string{"", "../x", "a b", "-x", "a\nb", strings.Repeat("a", 300)} {
@@ -332,9 +343,9 @@ func TestLoadRefusesAFolderWithoutADatabase(t *testing.T) {
 func TestTheGatewayServesOneRepositoryToRead(t *testing.T) {
 	c := store(t, nil)
 	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
-	repo, err := c.Repository(repository)
+	repo, err := registry.ParseRepository("scan", "repository", repository)
 	require.NoError(t, err)
-	g, err := open(context.Background(), c, repo)
+	g, err := open(context.Background(), registry.New(c, repo, registry.Pull), repo)
 	require.NoError(t, err)
 	defer func() { _ = g.Close() }()
 	base := "http://" + g.listener.Addr().String()

@@ -8,9 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"slipway/scan/step/registry"
+	"slipway/registry"
 )
 
 // gateway serves one repository of a registry, read-only, on a loopback port.
@@ -23,8 +22,7 @@ type gateway struct {
 }
 
 func open(ctx context.Context, client *registry.Client, repository name.Repository) (*gateway, error) {
-	scopes := []string{repository.Scope(transport.PullScope)}
-	tripper, err := transport.NewWithContext(ctx, repository.Registry, client.Authenticator(repository.Registry), client.Transport(), scopes)
+	tripper, err := client.Transport(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	fake "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -24,11 +25,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/registry"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
-	"slipway/sign/step/registry"
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 const verdictType = "https://example.org/verdict/v1"
@@ -40,7 +42,7 @@ var ctx = context.Background()
 type world struct {
 	t      *testing.T
 	server *httptest.Server
-	ref    *attach.Reference
+	ref    *registry.Reference
 	key    *key.Signer
 	// before may answer a request in the registry's stead.
 	before func(http.ResponseWriter, *http.Request) bool
@@ -78,9 +80,9 @@ func newWorld(t *testing.T, referrersAPI bool) *world {
 	require.NoError(t, err)
 	digest, err := index.Digest()
 	require.NoError(t, err)
-	w.ref, err = attach.ParseReference("sign", "localhost:5000/apps/hello@"+digest.String())
+	w.ref, err = registry.ParseReference("sign", "reference", "localhost:5000/apps/hello@"+digest.String())
 	require.NoError(t, err)
-	pushed, err := attach.ParseReference("sign", w.address()+"/apps/hello@"+digest.String())
+	pushed, err := registry.ParseReference("sign", "reference", w.address()+"/apps/hello@"+digest.String())
 	require.NoError(t, err)
 	require.NoError(t, remote.WriteIndex(pushed.Repository.Digest(digest.String()), index))
 	return w
@@ -88,10 +90,17 @@ func newWorld(t *testing.T, referrersAPI bool) *world {
 
 func (w *world) address() string { return strings.TrimPrefix(w.server.URL, "http://") }
 
+func (w *world) access(stage string) registry.Access {
+	return registry.Access{Stage: stage, Connections: reach.Connections{"localhost:5000": w.address()}, Pause: time.Microsecond}
+}
+
+// signing is a client of the stage sign.
+func (w *world) signing() *registry.Client {
+	return registry.New(w.access("sign"), w.ref.Repository, registry.Push)
+}
+
 func (w *world) client() *registry.Client {
-	return registry.New(w.ref.Repository, registry.Options{
-		Connect: map[string]string{"localhost:5000": w.address()}, Push: true, Pause: time.Microsecond,
-	})
+	return registry.New(w.access("verify"), w.ref.Repository, registry.Push)
 }
 
 func (w *world) sign(annotations map[string]string) (*attach.Signed, error) {
@@ -103,7 +112,7 @@ func (w *world) attest(predicate string) (*attach.Signed, error) {
 }
 
 func (w *world) one(request attach.Request) (*attach.Signed, error) {
-	all, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, request)
+	all, err := attach.Sign(ctx, w.signing(), bundle.SignKey(w.key), "sign", w.ref, request)
 	if err != nil {
 		return nil, err
 	}
@@ -354,7 +363,7 @@ func TestVerifyRefusesChangedContent(t *testing.T) {
 				return body
 			}
 			_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
-			assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "does not match its digest")
+			assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "the registry serves other bytes")
 		})
 		t.Run("bundle", func(t *testing.T) {
 			w.change = func(path string, body []byte) []byte {
@@ -366,7 +375,7 @@ func TestVerifyRefusesChangedContent(t *testing.T) {
 			_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
 			fault := refused(t, err, step.KindPolicy, "verify")
 			require.Len(t, fault.Details, 1)
-			assert.Contains(t, fault.Details[0], "does not match its digest")
+			assert.Contains(t, fault.Details[0], "the registry serves other bytes")
 		})
 		t.Run("referrer's manifest", func(t *testing.T) {
 			w.change = func(path string, body []byte) []byte {
@@ -376,7 +385,7 @@ func TestVerifyRefusesChangedContent(t *testing.T) {
 				return body
 			}
 			_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
-			assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Details[0], "does not match its digest")
+			assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Details[0], "the registry serves other bytes")
 		})
 	})
 }
@@ -414,13 +423,13 @@ func TestARegistryThatFailsIsAskedThreeTimes(t *testing.T) {
 	_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
 	fault := refused(t, err, step.KindInfrastructure, "verify")
 	assert.Equal(t, "registry localhost:5000", fault.Input)
-	assert.Contains(t, fault.Reason, "read manifest "+w.ref.Digest.String()+": 3 tries")
-	assert.EqualValues(t, registry.Attempts, w.asked.Load())
+	assert.Contains(t, fault.Reason, "read "+w.ref.Text+" failed, 3 of 3 tries made")
+	assert.EqualValues(t, registry.Tries, w.asked.Load())
 
 	w.asked.Store(0)
 	_, err = w.sign(nil)
 	_ = refused(t, err, step.KindInfrastructure, "sign")
-	assert.EqualValues(t, registry.Attempts, w.asked.Load())
+	assert.EqualValues(t, registry.Tries, w.asked.Load())
 }
 
 func TestAFailureWhileReadingABundleIsNoRefusalOfIt(t *testing.T) {
@@ -449,8 +458,8 @@ func TestAFailedUploadIsTriedThreeTimesAndListsNothing(t *testing.T) {
 		return false
 	}
 	_, err := w.sign(nil)
-	assert.Contains(t, refused(t, err, step.KindInfrastructure, "sign").Reason, "attach application/vnd.dev.sigstore.bundle.v0.3+json")
-	assert.EqualValues(t, registry.Attempts, w.asked.Load())
+	assert.Contains(t, refused(t, err, step.KindInfrastructure, "sign").Reason, "upload localhost:5000/apps/hello@sha256:")
+	assert.EqualValues(t, registry.Tries, w.asked.Load())
 	list, err := w.client().Referrers(ctx, w.ref.Digest)
 	require.NoError(t, err)
 	assert.Empty(t, list)
@@ -478,18 +487,18 @@ func TestAnUnreachableRegistryIsAnInfrastructureFault(t *testing.T) {
 	w.server.Close()
 	_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
 	fault := refused(t, err, step.KindInfrastructure, "verify")
-	assert.Contains(t, fault.Reason, "3 tries")
+	assert.Contains(t, fault.Reason, "3 of 3 tries made")
 }
 
 func TestAnImageThatIsNotThereIsTheCallersMistake(t *testing.T) {
 	w := newWorld(t, true)
-	missing, err := attach.ParseReference("verify", "localhost:5000/apps/hello@sha256:"+strings.Repeat("0", 64))
+	missing, err := registry.ParseReference("verify", "reference", "localhost:5000/apps/hello@sha256:"+strings.Repeat("0", 64))
 	require.NoError(t, err)
 	w.ref = missing
 	_, err = w.verify(w.key.Public(), bundle.SignPredicateType)
 	fault := refused(t, err, step.KindInput, "verify")
 	assert.Contains(t, fault.Reason, "is not in the registry")
-	assert.Contains(t, fault.Mend, "publish the image first")
+	assert.Contains(t, fault.Mend, "publish it first")
 	_, err = w.sign(nil)
 	_ = refused(t, err, step.KindInput, "sign")
 }
@@ -567,7 +576,7 @@ func TestTooManyReferrersAreNotCutShort(t *testing.T) {
 		return true
 	}
 	_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
-	assert.Contains(t, refused(t, err, step.KindInfrastructure, "verify").Reason, "more than 1000 referrers")
+	assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "more than 1000 referrers")
 }
 
 func TestCredentials(t *testing.T) {
@@ -580,27 +589,29 @@ func TestCredentials(t *testing.T) {
 		rw.WriteHeader(http.StatusUnauthorized)
 		return true
 	}
-	options := registry.Options{Connect: map[string]string{"localhost:5000": w.address()}, Push: true, Username: "ci", Password: "hunter2", Pause: time.Microsecond}
+	access := w.access("sign")
+	access.Auth = &authn.Basic{Username: "ci", Password: "hunter2"}
 	request := attach.Request{PredicateType: bundle.SignPredicateType}
-	_, err := attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), "sign", w.ref, request)
+	_, err := attach.Sign(ctx, registry.New(access, w.ref.Repository, registry.Push), bundle.SignKey(w.key), "sign", w.ref, request)
 	require.NoError(t, err)
 
-	options.Password = "hunter3"
-	_, err = attach.Sign(ctx, registry.New(w.ref.Repository, options), bundle.SignKey(w.key), "sign", w.ref, request)
+	access.Auth = &authn.Basic{Username: "ci", Password: "hunter3"}
+	_, err = attach.Sign(ctx, registry.New(access, w.ref.Repository, registry.Push), bundle.SignKey(w.key), "sign", w.ref, request)
 	fault := refused(t, err, step.KindInput, "sign")
-	assert.Equal(t, "credentials for localhost:5000", fault.Input)
+	assert.Equal(t, "registry localhost:5000", fault.Input)
+	assert.Contains(t, fault.Reason, "credentials refused with status 401")
 	assert.NotContains(t, fault.Error(), "hunter")
 }
 
 func TestPlainHTTPIsForLocalhostOnly(t *testing.T) {
 	for _, host := range []string{"10.0.0.1:5000", "172.16.0.9:5000"} {
 		w := newWorld(t, true)
-		ref, err := attach.ParseReference("verify", host+"/apps/hello@"+w.ref.Digest.String())
+		ref, err := registry.ParseReference("verify", "reference", host+"/apps/hello@"+w.ref.Digest.String())
 		require.NoError(t, err)
-		client := registry.New(ref.Repository, registry.Options{Connect: map[string]string{host: w.address()}, Pause: time.Microsecond})
+		client := registry.New(registry.Access{Stage: "verify", Connections: reach.Connections{host: w.address()}, Pause: time.Microsecond}, ref.Repository, registry.Pull)
 		_, err = attach.Verify(ctx, client, bundle.TrustKey(w.key.Public()), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: bundle.SignPredicateType})
 		fault := refused(t, err, step.KindInput, "verify")
-		assert.Contains(t, fault.Reason, "plain HTTP is allowed to localhost only", host)
+		assert.Contains(t, fault.Reason, "plain HTTP is only for loopback names", host)
 	}
 }
 
@@ -623,12 +634,12 @@ func TestParseReferenceRefuses(t *testing.T) {
 		"localhost:5000/$(id)@" + digest, "-x/hello@" + digest, "localhost:5000/Hello@" + digest, "localhost:5000/a b@" + digest,
 		"localhost:5000/" + strings.Repeat("a", 300) + "@" + digest, "@" + digest,
 	} {
-		_, err := attach.ParseReference("verify", text)
+		_, err := registry.ParseReference("verify", "reference", text)
 		require.Error(t, err, text)
 		_ = refused(t, err, step.KindInput, "verify")
 	}
 	for _, text := range []string{"localhost:5000/hello", "ghcr.io/a/b-c/d_e.f", "127.0.0.1:5000/x", "[::1]:5000/x"} {
-		ref, err := attach.ParseReference("verify", text+"@"+digest)
+		ref, err := registry.ParseReference("verify", "reference", text+"@"+digest)
 		require.NoError(t, err)
 		assert.Equal(t, text, ref.Repository.Name())
 	}
@@ -644,7 +655,7 @@ func TestASignatureThatDoesNotVerifyIsNotAttached(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, w.key.Public().Hint(), remote.Public().Hint())
 	for _, envelope := range []attach.Envelope{attach.EnvelopeBundle, attach.EnvelopeDSSE} {
-		_, err = attach.Sign(ctx, w.client(), bundle.SignKey(remote), "sign", w.ref, attach.Request{PredicateType: bundle.SignPredicateType, Envelope: envelope})
+		_, err = attach.Sign(ctx, w.signing(), bundle.SignKey(remote), "sign", w.ref, attach.Request{PredicateType: bundle.SignPredicateType, Envelope: envelope})
 		fault := refused(t, err, step.KindInfrastructure, "sign")
 		assert.Contains(t, fault.Reason, "made no signature that verifies", envelope)
 	}

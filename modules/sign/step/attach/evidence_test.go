@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/registry"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/registry"
 	"slipway/step"
 )
 
@@ -25,7 +25,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 			{PredicateType: verdictType, Predicate: []byte(`{"n":2}`)},
 			{PredicateType: verdictType, Predicate: []byte(`{ "n": 2 }`)},
 		}
-		first, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
+		first, err := attach.Sign(ctx, w.signing(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		require.Len(t, first, 5)
 		for n, done := range first {
@@ -33,7 +33,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 		}
 		assert.Equal(t, first[3].Referrer, first[4].Referrer)
 		assert.NotEqual(t, first[1].Referrer, first[2].Referrer, "a bundle is no envelope")
-		again, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
+		again, err := attach.Sign(ctx, w.signing(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		for n, done := range again {
 			assert.False(t, done.Signed, "statement %d", n)
@@ -122,7 +122,7 @@ func TestSigningManyStatementsLooksOnce(t *testing.T) {
 			}
 			return false
 		}
-		_, err := attach.Sign(ctx, w.client(), bundle.SignKey(w.key), "sign", w.ref, requests...)
+		_, err := attach.Sign(ctx, w.signing(), bundle.SignKey(w.key), "sign", w.ref, requests...)
 		require.NoError(t, err)
 		return n
 	}

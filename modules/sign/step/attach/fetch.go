@@ -6,14 +6,14 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/registry"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/registry"
 	"slipway/step"
 )
 
 // Fetch reads the bundle that a referrer holds, byte for byte, and refuses it
 // unless it is a statement about the image whose signer is trusted.
-func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *Reference, referrer string) ([]byte, *bundle.Verified, error) {
+func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference, referrer string) ([]byte, *bundle.Verified, error) {
 	if err := step.Digest(stage, "referrer", referrer); err != nil {
 		return nil, nil, err
 	}
@@ -26,7 +26,7 @@ func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, st
 	case errors.Is(err, errNoBundle) || err == nil && envelope != EnvelopeBundle:
 		return nil, nil, step.Input(stage, "referrer "+referrer, "is not a bundle", "give the digest of a manifest that holds one, as verify --all lists them")
 	case err != nil:
-		return nil, nil, registryFault(stage, reference, err)
+		return nil, nil, err
 	}
 	verified, err := trust.Verify(data, reference.Digest.String())
 	if err != nil {

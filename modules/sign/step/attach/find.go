@@ -1,3 +1,6 @@
+// Package attach signs images and checks their signatures: a bundle beside
+// the image in its registry, found as its referrer. Every refusal is a
+// step.Fault.
 package attach
 
 import (
@@ -10,8 +13,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/registry"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/registry"
 	"slipway/step"
 )
 
@@ -39,17 +42,17 @@ type survey struct {
 
 // look reads an image's manifest and all its bundles; when nobody is trusted,
 // the manifest only.
-func look(ctx context.Context, stage string, client *registry.Client, ref *Reference, trust *bundle.Trust) (*survey, error) {
+func look(ctx context.Context, stage string, client *registry.Client, ref *registry.Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
-		return nil, registryFault(stage, ref, err)
+		return nil, err
 	}
 	if trust == nil {
 		return &survey{Image: image}, nil
 	}
 	referrers, err := client.Referrers(ctx, ref.Digest)
 	if err != nil {
-		return nil, registryFault(stage, ref, err)
+		return nil, err
 	}
 	s := &survey{Image: image}
 	seen := map[v1.Hash]bool{}
@@ -66,7 +69,7 @@ func look(ctx context.Context, stage string, client *registry.Client, ref *Refer
 			s.reject(descriptor.Digest, err)
 			continue
 		case err != nil:
-			return nil, registryFault(stage, ref, err)
+			return nil, err
 		}
 		verified, err := verify(ctx, envelope, data, trust, ref.Digest.String())
 		if err != nil {
@@ -127,34 +130,19 @@ func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte
 	case !strings.HasPrefix(string(layer.MediaType), bundleType):
 		return nil, "", errNoBundle
 	}
-	data, err = client.Blob(ctx, layer.Digest)
+	data, err = client.Read(ctx, layer)
 	return data, envelope, err
 }
 
-// registryFault says who has to act on a failed request.
-func registryFault(stage string, ref *Reference, err error) error {
-	if refused, ok := step.AsFault(err); ok {
-		return refused
-	}
-	registryName := ref.Repository.RegistryStr()
-	switch {
-	case errors.Is(err, registry.ErrContent):
-		return step.Policy(stage, ref.Text, "was changed: "+oneLine(err), "publish the image again; find out who can write to the registry's storage").Because(err)
-	case errors.Is(err, registry.ErrNotFound):
-		return step.Input(stage, ref.Text, oneLine(err), "publish the image first, and give its digest").Because(err)
-	case errors.Is(err, registry.ErrDenied):
-		return step.Input(stage, "credentials for "+registryName, oneLine(err), "give a user name and password that may use "+ref.Repository.Name()).Because(err)
-	case errors.Is(err, registry.ErrPlainHTTP):
-		return step.Input(stage, "registry "+registryName, oneLine(err), "serve the registry over HTTPS").Because(err)
-	}
-	return step.Infrastructure(stage, "registry "+registryName, oneLine(err), "see whether the registry runs and is reachable, then run the stage again").Because(err)
-}
-
-// oneLine renders an error for a fault's one-line fields, cut when long: parts
-// of it come from the registry.
+// oneLine renders an error, or of a fault its reason, for a fault's one-line fields,
+// cut when long: parts of it come from the registry.
 func oneLine(err error) string {
 	const most = 400
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	text := err.Error()
+	if f, ok := step.AsFault(err); ok {
+		text = f.Reason
+	}
+	text = strings.Join(strings.Fields(text), " ")
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], "") + "…"
 	}

@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"slipway/registry"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/registry"
 	"slipway/step"
 )
 
@@ -57,7 +57,7 @@ type Signed struct {
 // one by the same signer that says the same, in the same wrapping, is there: the
 // same key, or whom the signing's Trust accepts. Stage names the stage in faults:
 // sign.
-func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, stage string, reference *Reference, requests ...Request) ([]*Signed, error) {
+func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, stage string, reference *registry.Reference, requests ...Request) ([]*Signed, error) {
 	digest := reference.Digest.String()
 	statements := make([]*bundle.Statement, len(requests))
 	for n, r := range requests {
@@ -96,7 +96,7 @@ func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, 
 		artifact.Subject = there.Image
 		referrer, err := client.Attach(ctx, artifact)
 		if err != nil {
-			return nil, registryFault(stage, reference, err)
+			return nil, err
 		}
 		done.by(made.Signer)
 		done.Signed, done.Referrer, done.Degraded = true, referrer.String(), made.Degraded

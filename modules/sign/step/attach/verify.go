@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"slipway/registry"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/registry"
 	"slipway/step"
 )
 
@@ -16,7 +16,7 @@ import (
 type Wanted struct {
 	// Stage names the stage in faults: verify.
 	Stage     string
-	Reference *Reference
+	Reference *registry.Reference
 	// PredicateType is the type of the statements that count.
 	PredicateType string
 	// Annotations are claims that a statement must make, among others.
@@ -115,7 +115,7 @@ type Evidence struct {
 
 // VerifyAll returns every statement that who is trusted signed about the image. It
 // refuses an image without a signature by them, whatever else is there.
-func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *Reference) (*Evidence, error) {
+func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference) (*Evidence, error) {
 	there, err := look(ctx, stage, client, reference, trust)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/registry"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/step"
@@ -42,13 +43,13 @@ func newBundled(verified *bundle.Verified, digest string) bundled {
 
 func fetchBundle(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	registry, who := addRegistry(set), addTrust(set)
+	where, who := addRegistry(set), addTrust(set)
 	referrer := set.String("referrer", "", "digest of the manifest that holds the bundle (required)")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		reference, client, err := registry.dial("verify", false)
+		reference, client, err := where.dial("verify", registry.Pull)
 		if err != nil {
 			return nil, err
 		}

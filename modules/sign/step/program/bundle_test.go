@@ -56,7 +56,7 @@ func exportAndVerify(t *testing.T, address string) {
 		"an envelope":   {export(reference, public, attested.Attestations[1].Referrer), step.KindInput, "referrer " + attested.Attestations[1].Referrer, "is not a bundle"},
 		"an image":      {export(reference, public, digest), step.KindInput, "referrer " + digest, "is not a bundle"},
 		"no digest":     {export(reference, public, "latest"), step.KindInput, `referrer "latest"`, "is not a sha256 digest"},
-		"nothing there": {export(reference, public, "sha256:"+strings.Repeat("0", 64)), step.KindInput, reference, "is not in the registry"},
+		"nothing there": {export(reference, public, "sha256:"+strings.Repeat("0", 64)), step.KindInput, "localhost:5000/apps/hello@sha256:" + strings.Repeat("0", 64), "is not in the registry"},
 	} {
 		out := t.TempDir()
 		f := fault(t, runInto(t, out, nil, c.args...))

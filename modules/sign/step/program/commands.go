@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/registry"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
@@ -111,7 +112,7 @@ func (p *program) publicKey(name string, args []string) (string, work, error) {
 
 func (p *program) signImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
+	private, where, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
@@ -122,7 +123,7 @@ func (p *program) signImage(name string, args []string) (string, work, error) {
 			return nil, err
 		}
 		requests := append([]attach.Request{{PredicateType: bundle.SignPredicateType, Annotations: claims}}, more...)
-		done, err := attachStatements(ctx, private, registry, requests)
+		done, err := attachStatements(ctx, private, where, requests)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +140,7 @@ type signResult struct {
 
 func (p *program) attestImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	private, registry, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
+	private, where, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
 	if err := finish(set, args, out); err != nil {
 		return "", nil, err
@@ -152,7 +153,7 @@ func (p *program) attestImage(name string, args []string) (string, work, error) 
 		if len(requests) == 0 {
 			return nil, step.Input("sign", "--predicate", "is not given", "give --predicate FILE with --predicate-type URI, or --statements FOLDER")
 		}
-		done, err := attachStatements(ctx, private, registry, requests)
+		done, err := attachStatements(ctx, private, where, requests)
 		if err != nil {
 			return nil, err
 		}
@@ -167,8 +168,8 @@ type attestResult struct {
 }
 
 // attachStatements signs the requests, in their order, by one signer.
-func attachStatements(ctx context.Context, private *signerFlags, registry registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
-	reference, client, err := registry.dial("sign", true)
+func attachStatements(ctx context.Context, private *signerFlags, where registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
+	reference, client, err := where.dial("sign", registry.Push)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +197,7 @@ func attachStatements(ctx context.Context, private *signerFlags, registry regist
 
 func verifyImage(name string, args []string) (string, work, error) {
 	set, out := flags(name)
-	registry, claims := addRegistry(set), pairs{}
+	where, claims := addRegistry(set), pairs{}
 	who := addTrust(set)
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
 	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
@@ -206,7 +207,7 @@ func verifyImage(name string, args []string) (string, work, error) {
 		return "", nil, err
 	}
 	return *out, func(ctx context.Context) (any, error) {
-		reference, client, err := registry.dial("verify", false)
+		reference, client, err := where.dial("verify", registry.Pull)
 		if err != nil {
 			return nil, err
 		}

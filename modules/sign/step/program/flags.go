@@ -5,15 +5,14 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"strings"
 
-	"slipway/sign/step/attach"
+	"slipway/registry"
 	"slipway/sign/step/key"
-	"slipway/sign/step/registry"
 	"slipway/step"
 	"slipway/step/azure"
+	"slipway/step/reach"
 )
 
 // pairs is a flag that can be repeated, each time as KEY=VALUE.
@@ -94,51 +93,30 @@ func keyFault(stage, file string, err error) error {
 	return step.Input(stage, "key "+file, err.Error(), mend).Because(err)
 }
 
-// registryFlags are how the registry is reached.
+// registryFlags are an image, and how its registry is reached.
 type registryFlags struct {
-	reference          *string
-	connect            pairs
-	username, password *string
+	reference *string
+	who       *registry.Flags
 }
 
 func addRegistry(set *flag.FlagSet) registryFlags {
-	r := registryFlags{
-		reference: set.String("reference", "", "the image: repository@sha256:… (required)"),
-		connect:   pairs{},
-		username:  set.String("username", "", "user name at the registry, or an Azure identity as JSON"),
-		password:  set.String("registry-password-file", "", "file with the registry's password or token, or the identity's request token"),
+	return registryFlags{
+		reference: set.String("reference", "", "the image: registry/name@sha256:… (required)"),
+		who:       registry.AddFlags(set),
 	}
-	set.Var(r.connect, "connect", "host:port of the registry in references, and the one to dial: LOGICAL=ACTUAL; repeat for more")
-	return r
 }
 
 // dial checks the flags and makes a client; nothing is sent yet.
-func (r registryFlags) dial(stage string, push bool) (*attach.Reference, *registry.Client, error) {
-	reference, err := attach.ParseReference(stage, *r.reference)
+func (r registryFlags) dial(stage string, right registry.Right) (*registry.Reference, *registry.Client, error) {
+	reference, err := registry.ParseReference(stage, "reference", *r.reference)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkConnect(stage, "--connect", r.connect); err != nil {
+	access, err := r.who.Access(stage)
+	if err != nil {
 		return nil, nil, err
 	}
-	options := registry.Options{Connect: r.connect, Username: *r.username, Push: push}
-	if (*r.username == "") != (*r.password == "") {
-		return nil, nil, step.Input(stage, "registry credentials", "user name or password is missing", "give --username and --registry-password-file, or neither")
-	}
-	if azure.Is(*r.username) {
-		if options.Azure, err = azure.Open(stage, *r.username, *r.password); err != nil {
-			return nil, nil, err
-		}
-		return reference, registry.New(reference.Repository, options), nil
-	}
-	if *r.password != "" {
-		data, err := read(stage, "--registry-password-file", *r.password)
-		if err != nil {
-			return nil, nil, err
-		}
-		options.Password = string(trimLine(data))
-	}
-	return reference, registry.New(reference.Repository, options), nil
+	return reference, registry.New(access, reference.Repository, right), nil
 }
 
 // azureFlags are who somebody is in Azure.
@@ -159,33 +137,12 @@ func (a azureFlags) open(stage, what string) (*azure.Credential, error) {
 	return azure.Open(stage, *a.identity, *a.token)
 }
 
-func checkConnect(stage, flagName string, connect pairs) error {
-	for logical, actual := range connect {
-		for _, address := range []string{logical, actual} {
-			if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
-				return step.Input(stage, fmt.Sprintf("%s %q", flagName, logical+"="+actual), "is not two host:port", "give it as localhost:5000=registry:5000")
-			}
-		}
-	}
-	return nil
-}
-
 func readPassword(stage, file string) ([]byte, error) {
 	if file == "" {
 		return nil, step.Input(stage, "--password-file", "is not given: the key is protected by a password", "give the key's password as a file")
 	}
-	data, err := read(stage, "--password-file", file)
-	if err != nil {
-		return nil, err
-	}
-	return trimLine(data), nil
-}
-
-// trimLine leaves out one line end: editors and echo add one, no password
-// means it.
-func trimLine(data []byte) []byte {
-	text := strings.TrimSuffix(string(data), "\n")
-	return []byte(strings.TrimSuffix(text, "\r"))
+	password, err := reach.Password(stage, "--password-file", file)
+	return []byte(password), err
 }
 
 // read reads a small file that a flag names.

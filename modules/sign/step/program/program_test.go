@@ -252,7 +252,7 @@ func signAndAttest(t *testing.T, address string) {
 func TestKeygenRefuses(t *testing.T) {
 	f := fault(t, run(t, nil, "keygen", "--password-file", file(t, "\n")))
 	assert.Equal(t, step.KindInput, f.Kind)
-	assert.Equal(t, "password is empty", f.Reason)
+	assert.Equal(t, "is empty", f.Reason)
 	f = fault(t, run(t, nil, "keygen"))
 	assert.Equal(t, "--password-file", f.Input)
 
@@ -283,12 +283,12 @@ func TestKeyWithoutItsPasswordIsRefusedBeforeAnyRequest(t *testing.T) {
 	}{
 		"no password file":    {[]string{"--key-file", private}, "--password-file", "is not given"},
 		"missing file":        {[]string{"--key-file", private, "--password-file", secret + "x"}, "--password-file", "no such file"},
-		"empty password":      {[]string{"--key-file", private, "--password-file", file(t, "")}, private, "password is empty"},
+		"empty password":      {[]string{"--key-file", private, "--password-file", file(t, "")}, "--password-file", "is empty"},
 		"wrong password":      {[]string{"--key-file", private, "--password-file", file(t, "wrong horse")}, private, "does not open"},
 		"no key":              {[]string{"--password-file", secret}, "--key-file", "is not given"},
 		"public key":          {[]string{"--key-file", public, "--password-file", secret}, public, "is not a key"},
 		"rubbish":             {[]string{"--key-file", file(t, "PRIVATE KEY horse"), "--password-file", secret}, "key ", "is not a key"},
-		"registry's password": {[]string{"--key-file", private, "--password-file", secret, "--username", "ci"}, "registry credentials", "missing"},
+		"registry's password": {[]string{"--key-file", private, "--password-file", secret, "--username", "ci"}, "--username and --registry-password-file", "is one without the other"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := fault(t, run(t, nil, append(append([]string{"sign"}, base...), c.args...)...))

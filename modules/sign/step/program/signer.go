@@ -12,6 +12,7 @@ import (
 	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/oidc"
+	"slipway/step/reach"
 )
 
 // OpenKMS opens a key that a key management service holds, by its URI. The
@@ -38,7 +39,7 @@ type signerFlags struct {
 	uri, credentials *string
 	azure            azureFlags
 
-	connect            pairs
+	connect            list
 	token, fulcio      *string
 	source             oidc.Source
 	audience           *string
@@ -68,8 +69,7 @@ func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
 	set.Var(&s.logs, "rekor", "URL of a transparency log with Rekor's API 1; repeat for more")
 	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
 	set.Var(&s.times, "timestamp-authority", "URL of a timestamp authority (RFC 3161); repeat for more")
-	s.connect = pairs{}
-	set.Var(s.connect, "identity-connect", "host:port of a service in its URL, and the one to dial: LOGICAL=ACTUAL; repeat for more")
+	set.Var(&s.connect, "identity-connect", "host:port of a service in its URL, and the one to dial: LOGICAL=ACTUAL; repeat for more")
 	s.whenDown = set.String("when-down", string(keyless.WhenDownRefuse), "when a log or timestamp authority is down: refuse, or degrade")
 	s.degradedFor = set.Duration("degraded-for", 0, "how long a degraded signature counts, such as 24h (required with --when-down degrade)")
 	s.identity = addIdentity(set)
@@ -174,12 +174,13 @@ func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
 	if *s.fulcio == "" {
 		return nil, step.Input(stage, "--fulcio", "is not given", "give the certificate authority's URL")
 	}
-	if err := checkConnect(stage, "--identity-connect", s.connect); err != nil {
+	connections, err := reach.ParseConnections(stage, "--identity-connect", s.connect)
+	if err != nil {
 		return nil, err
 	}
 	options := keyless.Options{
 		Token: []byte(strings.TrimSpace(string(token))), Fulcio: *s.fulcio, TimestampAuthorities: s.times,
-		Connect: s.connect, WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
+		Connect: connections, WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
 	}
 	if s.source != (oidc.Source{}) {
 		options.Source, options.Audience = &s.source, *s.audience

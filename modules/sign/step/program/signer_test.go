@@ -222,7 +222,7 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 		"no authority":         {[]string{"--identity-token-file", token, "--rekor", "https://log.example.org"}, "--fulcio", "is not given"},
 		"a rubbish token":      {with(byToken[2:], "--identity-token-file", secret), "identity token", "is not a JWT"},
 		"no time":              {byToken[:4], "services", "none gives a time"},
-		"half an address":      {with(byToken, "--identity-connect", "localhost:1=sigstore"), "--identity-connect", "is not two host:port"},
+		"half an address":      {with(byToken, "--identity-connect", "localhost:1=sigstore"), "--identity-connect", "is not LOGICAL=ACTUAL"},
 		"unknown policy":       {with(byToken, "--when-down", "ignore"), "when down", "neither refuse nor degrade"},
 		"no expiry":            {with(byToken, "--when-down", "degrade"), "expiry", "is not between"},
 		"half an identity":     {with(byToken, "--certificate-identity", who), "--certificate-oidc-issuer", "is not given"},

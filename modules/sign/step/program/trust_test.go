@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/registry"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/bundle/bundletest"
-	"slipway/sign/step/registry"
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 const (
@@ -25,9 +26,9 @@ const (
 // attachBundle puts a bundle beside an image.
 func attachBundle(t *testing.T, address, reference string, data []byte) {
 	t.Helper()
-	parsed, err := attach.ParseReference("sign", reference)
+	parsed, err := registry.ParseReference("sign", "reference", reference)
 	require.NoError(t, err)
-	client := registry.New(parsed.Repository, registry.Options{Connect: map[string]string{"localhost:5000": address}, Push: true})
+	client := registry.New(registry.Access{Stage: "sign", Connections: reach.Connections{"localhost:5000": address}}, parsed.Repository, registry.Push)
 	subject, _, err := client.Manifest(context.Background(), parsed.Digest)
 	require.NoError(t, err)
 	_, err = client.Attach(context.Background(), registry.Artifact{Subject: subject, Type: bundle.MediaType, Data: data})

@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
@@ -25,7 +26,9 @@ import (
 	"slipway/build/step/image"
 	"slipway/build/step/internal/testinput"
 	"slipway/build/step/oci"
+	"slipway/registry"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/build"
 )
 
@@ -83,8 +86,8 @@ next:
 	return n
 }
 
-func (s *server) options(stage string) Options {
-	return Options{Stage: stage, Connections: Connections{logical: s.Listener.Addr().String()}}
+func (s *server) access(stage string) registry.Access {
+	return registry.Access{Stage: stage, Connections: reach.Connections{logical: s.Listener.Addr().String()}, Pause: time.Microsecond}
 }
 
 // build makes a layout for two platforms.
@@ -104,16 +107,16 @@ func assembled(t *testing.T) (string, build.Built) {
 
 func repository(t *testing.T) name.Repository {
 	t.Helper()
-	repo, err := ParseRepository("publish", "--repository", logical+"/hello")
+	repo, err := registry.ParseRepository("publish", "--repository", logical+"/hello")
 	require.NoError(t, err)
 	return repo
 }
 
-func hash(t *testing.T, digest string) v1.Hash {
+func reference(t testing.TB, digest string) *registry.Reference {
 	t.Helper()
-	h, err := v1.NewHash(digest)
+	ref, err := registry.ParseReference("verify", "--reference", logical+"/hello@"+digest)
 	require.NoError(t, err)
-	return h
+	return ref
 }
 
 func fault(t *testing.T, err error, kind step.Kind, stage string) *step.Fault {
@@ -131,14 +134,14 @@ func TestPublishPushesTheLayoutAndThenNothing(t *testing.T) {
 	dir, built := assembled(t)
 	ctx := t.Context()
 
-	first, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
+	first, err := Publish(ctx, dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	assert.Equal(t, build.Published{
 		Reference: "localhost:5000/hello@" + built.Digest, Digest: built.Digest,
 		Pushed: true, UploadedBlobs: 5, UploadedManifests: 3,
 	}, first)
 
-	verified, err := FetchVerify(ctx, repository(t), hash(t, built.Digest), s.options("verify"))
+	verified, err := FetchVerify(ctx, reference(t, built.Digest), s.access("verify"))
 	require.NoError(t, err)
 	assert.Equal(t, first.Reference, verified.Reference)
 	assert.Equal(t, []int{3, 5}, []int{verified.Manifests, verified.Blobs})
@@ -155,7 +158,7 @@ func TestPublishPushesTheLayoutAndThenNothing(t *testing.T) {
 	assert.Equal(t, want, raw)
 
 	s.on(nil)
-	second, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
+	second, err := Publish(ctx, dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	assert.Equal(t, build.Published{Reference: first.Reference, Digest: built.Digest}, second)
 	assert.Zero(t, s.count("POST")+s.count("PUT")+s.count("PATCH"), "a second publish moves nothing")
@@ -164,7 +167,7 @@ func TestPublishPushesTheLayoutAndThenNothing(t *testing.T) {
 func TestPublishMendsWhatTheRegistryLost(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 
 	lost := firstOf(t, dir, types.OCILayer)
@@ -175,7 +178,7 @@ func TestPublishMendsWhatTheRegistryLost(t *testing.T) {
 		}
 		return false
 	})
-	again, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	again, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	assert.Equal(t, []any{true, 1, 0}, []any{again.Pushed, again.UploadedBlobs, again.UploadedManifests})
 }
@@ -223,7 +226,7 @@ func TestPublishRefusesOtherLayouts(t *testing.T) {
 			if tc.digest != "" {
 				digest = tc.digest
 			}
-			_, err := Publish(t.Context(), dir, digest, repository(t), s.options("publish"))
+			_, err := Publish(t.Context(), dir, digest, repository(t), s.access("publish"))
 			f := fault(t, err, tc.kind, "publish")
 			assert.Contains(t, f.Input, tc.input)
 			assert.Contains(t, f.Reason, tc.reason)
@@ -237,12 +240,12 @@ func TestPublishRefusesOtherLayouts(t *testing.T) {
 
 func TestPublishGivesUpOnA500AfterBoundedTries(t *testing.T) {
 	for what, tc := range map[string]struct{ method, path, operation string }{
-		"ping":           {"GET", "/v2/", "look for sha256:"},
-		"look":           {"HEAD", "/blobs/", "look for sha256:"},
-		"upload":         {"PUT", "/blobs/uploads/", "upload blob sha256:"},
-		"begin upload":   {"POST", "/blobs/uploads/", "upload blob sha256:"},
-		"put a manifest": {"PUT", "/manifests/", "put manifest sha256:"},
-		"read it back":   {"GET", "/manifests/", "read sha256:"},
+		"ping":           {"GET", "/v2/", "look for localhost:5000/hello@sha256:"},
+		"look":           {"HEAD", "/blobs/", "look for localhost:5000/hello@sha256:"},
+		"upload":         {"PUT", "/blobs/uploads/", "upload localhost:5000/hello@sha256:"},
+		"begin upload":   {"POST", "/blobs/uploads/", "upload localhost:5000/hello@sha256:"},
+		"put a manifest": {"PUT", "/manifests/", "put localhost:5000/hello@sha256:"},
+		"read it back":   {"GET", "/manifests/", "read localhost:5000/hello@sha256:"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := serve(t)
@@ -254,16 +257,16 @@ func TestPublishGivesUpOnA500AfterBoundedTries(t *testing.T) {
 				http.Error(w, "out of order", http.StatusInternalServerError)
 				return true
 			})
-			_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+			_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 			f := fault(t, err, step.KindInfrastructure, "publish")
 			assert.Equal(t, "registry localhost:5000", f.Input)
 			assert.Contains(t, f.Reason, tc.operation)
 			assert.Contains(t, f.Reason, "failed, 3 of 3 tries made")
 			assert.Contains(t, f.Reason, "500")
 			if tc.path == "/v2/" {
-				assert.Equal(t, Tries, s.count("GET /v2/"))
+				assert.Equal(t, registry.Tries, s.count("GET /v2/"))
 			} else {
-				assert.Equal(t, Tries, s.count(tc.method, tc.path))
+				assert.Equal(t, registry.Tries, s.count(tc.method, tc.path))
 			}
 		})
 	}
@@ -290,7 +293,7 @@ func TestPublishOutlivesA500(t *testing.T) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return err == nil
 	})
-	published, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	published, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	assert.Equal(t, []int{5, 3}, []int{published.UploadedBlobs, published.UploadedManifests})
 	assert.Len(t, failed, 7, "ping, HEAD and GET of manifests, HEAD of blobs, POST and PUT of uploads, PUT of manifests")
@@ -310,7 +313,7 @@ func TestPublishDoesNotRetryAnAnswerThatStays(t *testing.T) {
 			}
 			return r.Method == http.MethodPost
 		})
-		_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+		_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 		f := fault(t, err, kind, "publish")
 		assert.Equal(t, "registry localhost:5000", f.Input)
 		assert.Equal(t, 1, s.count("POST"))
@@ -322,7 +325,7 @@ func TestPublishWithoutARegistry(t *testing.T) {
 	dir, built := assembled(t)
 	s.Close()
 	var said bytes.Buffer
-	o := s.options("publish")
+	o := s.access("publish")
 	o.Say = log.New(&said, "", 0).Printf
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), o)
 	f := fault(t, err, step.KindInfrastructure, "publish")
@@ -340,7 +343,7 @@ func TestPublishReadsBack(t *testing.T) {
 		_, err := w.Write([]byte(`{"schemaVersion":2}`))
 		return err == nil
 	})
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	f := fault(t, err, step.KindPolicy, "publish")
 	assert.Equal(t, "localhost:5000/hello@"+built.Digest, f.Input)
 	assert.Contains(t, f.Reason, "the registry serves other bytes")
@@ -350,7 +353,7 @@ func TestPublishReadsBack(t *testing.T) {
 func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
 	require.NoError(t, err)
@@ -361,14 +364,19 @@ func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 		require.NoError(t, err)
 		flipped := bytes.Clone(data)
 		flipped[len(flipped)/2] ^= 1
+		missing := step.KindPolicy
+		if d.Digest.String() == built.Digest {
+			missing = step.KindInput // what was asked for, not a part of it
+		}
 		for what, tc := range map[string]struct {
 			status int
 			body   []byte
+			kind   step.Kind
 			reason string
 		}{
-			"flipped": {http.StatusOK, flipped, "the registry serves other bytes: content " + d.Digest.String() + " has digest"},
-			"longer":  {http.StatusOK, append(bytes.Clone(data), 'x'), "the registry serves other bytes: content " + d.Digest.String()},
-			"gone":    {http.StatusNotFound, nil, "is not found in the registry"},
+			"flipped": {http.StatusOK, flipped, step.KindPolicy, "the registry serves other bytes: content " + d.Digest.String() + " has digest"},
+			"longer":  {http.StatusOK, append(bytes.Clone(data), 'x'), step.KindPolicy, "the registry serves other bytes: content " + d.Digest.String()},
+			"gone":    {http.StatusNotFound, nil, missing, "is not in the registry"},
 		} {
 			s.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, d.Digest.String()) {
@@ -379,8 +387,8 @@ func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 				_, err := w.Write(tc.body)
 				return err == nil
 			})
-			_, err := FetchVerify(t.Context(), repository(t), hash(t, built.Digest), s.options("verify"))
-			f := fault(t, err, step.KindPolicy, "verify")
+			_, err := FetchVerify(t.Context(), reference(t, built.Digest), s.access("verify"))
+			f := fault(t, err, tc.kind, "verify")
 			assert.Equal(t, "localhost:5000/hello@"+d.Digest.String(), f.Input, what)
 			assert.Contains(t, f.Reason, tc.reason, what)
 			assert.Equal(t, 1, s.count("GET", d.Digest.String()), what)
@@ -391,7 +399,7 @@ func TestFetchVerifyRefusesEachDamagedPart(t *testing.T) {
 func TestFetchVerifyRetriesACutConnection(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	d := firstOf(t, dir, types.OCILayer)
 	s.on(func(w http.ResponseWriter, r *http.Request) bool {
@@ -402,31 +410,39 @@ func TestFetchVerifyRetriesACutConnection(t *testing.T) {
 		_, _ = w.Write([]byte("part")) // the client may be gone
 		return true
 	})
-	_, err = FetchVerify(t.Context(), repository(t), hash(t, built.Digest), s.options("verify"))
+	_, err = FetchVerify(t.Context(), reference(t, built.Digest), s.access("verify"))
 	f := fault(t, err, step.KindInfrastructure, "verify")
-	assert.Contains(t, f.Reason, "read "+d.Digest.String()+" failed, 3 of 3 tries made")
-	assert.Equal(t, Tries, s.count("GET", d.Digest.String()))
+	assert.Contains(t, f.Reason, "read localhost:5000/hello@"+d.Digest.String()+" failed, 3 of 3 tries made")
+	assert.Equal(t, registry.Tries, s.count("GET", d.Digest.String()))
 }
 
 func TestFetchVerifyRefusesWhatIsNoImage(t *testing.T) {
 	s := serve(t)
-	both := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[],"layers":[]}`)
-	for what, tc := range map[string]struct{ mediaType, reason string }{
-		"a blob":               {"application/octet-stream", "which is no image"},
-		"index and manifest":   {string(types.OCIImageIndex), "doesn't have just an index's fields"},
-		"described as another": {string(types.OCIManifestSchema1), "is described as"},
+	const index = `"mediaType":"application/vnd.oci.image.index.v1+json",`
+	both := func(mediaType string) []byte {
+		return []byte(`{"schemaVersion":2,` + mediaType + `"manifests":[],"layers":[]}`)
+	}
+	for what, tc := range map[string]struct {
+		body              []byte
+		mediaType, reason string
+	}{
+		"a blob":               {both(""), "application/octet-stream", "which is no image"},
+		"index and manifest":   {both(index), string(types.OCIImageIndex), "doesn't have just an index's fields"},
+		"without a type":       {both(""), string(types.OCIImageIndex), "doesn't have just an index's fields"},
+		"a blob by its header": {both(index), "application/octet-stream", `is served as "application/octet-stream" and says that it is "application/vnd.oci.image.index.v1+json"`},
+		"described as another": {both(index), string(types.OCIManifestSchema1), `is served as "application/vnd.oci.image.manifest.v1+json" and says`},
 	} {
-		digest, _, err := v1.SHA256(bytes.NewReader(both))
+		digest, _, err := v1.SHA256(bytes.NewReader(tc.body))
 		require.NoError(t, err)
 		s.on(func(w http.ResponseWriter, r *http.Request) bool {
 			if !strings.Contains(r.URL.Path, "/manifests/") {
 				return false
 			}
 			w.Header().Set("Content-Type", tc.mediaType)
-			_, err := w.Write(both)
+			_, err := w.Write(tc.body)
 			return err == nil
 		})
-		_, err = FetchVerify(t.Context(), repository(t), digest, s.options("verify"))
+		_, err = FetchVerify(t.Context(), reference(t, digest.String()), s.access("verify"))
 		f := fault(t, err, step.KindPolicy, "verify")
 		assert.Contains(t, f.Reason, tc.reason, what)
 	}
@@ -446,7 +462,7 @@ func TestCredentialsReachOnlyTheRegistry(t *testing.T) {
 		return true
 	})
 	var said bytes.Buffer
-	o := s.options("publish")
+	o := s.access("publish")
 	o.Say = log.New(&said, "", 0).Printf
 
 	_, err := Publish(t.Context(), dir, built.Digest, repository(t), o)
@@ -455,43 +471,17 @@ func TestCredentialsReachOnlyTheRegistry(t *testing.T) {
 	assert.Contains(t, f.Mend, "localhost:5000/hello")
 
 	file := testinput.File(t, "password", []byte("wrong-"+secret))
-	require.NoError(t, o.Credentials("pusher", file))
+	require.NoError(t, o.SignIn("pusher", file))
 	_, err = Publish(t.Context(), dir, built.Digest, repository(t), o)
 	f = fault(t, err, step.KindInput, "publish")
 	assert.NotContains(t, f.Error()+said.String(), secret)
 
 	require.NoError(t, os.WriteFile(file, []byte(secret+"\n"), 0o600))
-	require.NoError(t, o.Credentials("pusher", file))
+	require.NoError(t, o.SignIn("pusher", file))
 	published, err := Publish(t.Context(), dir, built.Digest, repository(t), o)
 	require.NoError(t, err)
 	assert.True(t, published.Pushed)
 	assert.NotContains(t, said.String(), secret)
-}
-
-func TestCredentialsRefuse(t *testing.T) {
-	for what, tc := range map[string]struct{ user, file, reason string }{
-		"user alone":    {"u", "", "is one without the other"},
-		"password only": {"", testinput.File(t, "p", []byte("x")), "is one without the other"},
-		"no file":       {"u", "/nonexistent", "can't be read"},
-		"empty":         {"u", testinput.File(t, "p", []byte("\n")), "is empty"},
-	} {
-		err := (&Options{Stage: "publish"}).Credentials(tc.user, tc.file)
-		assert.Equal(t, tc.reason, fault(t, err, step.KindInput, "publish").Reason, what)
-	}
-}
-
-func TestPlainHTTPIsForLoopbackOnly(t *testing.T) {
-	s := serve(t)
-	dir, built := assembled(t)
-	for _, host := range []string{"10.0.0.1:5000", "registry.local:5000", "registry.example:5000"} {
-		repo, err := ParseRepository("publish", "--repository", host+"/hello")
-		require.NoError(t, err)
-		o := Options{Stage: "publish", Connections: Connections{host: s.Listener.Addr().String()}}
-		_, err = Publish(t.Context(), dir, built.Digest, repo, o)
-		f := fault(t, err, step.KindInfrastructure, "publish")
-		assert.Equal(t, "registry "+host, f.Input)
-		assert.Zero(t, s.count(""), host)
-	}
 }
 
 func TestInterruptedPublishSaysSo(t *testing.T) {
@@ -499,41 +489,10 @@ func TestInterruptedPublishSaysSo(t *testing.T) {
 	dir, built := assembled(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := Publish(ctx, dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(ctx, dir, built.Digest, repository(t), s.access("publish"))
 	f := fault(t, err, step.KindInfrastructure, "publish")
 	assert.Contains(t, f.Reason, "context canceled")
 	assert.Zero(t, s.count("POST"))
-}
-
-func TestParseRepositoryAndReferenceRefuse(t *testing.T) {
-	digest := "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	repo, got, err := ParseReference("verify", "--reference", "localhost:5000/a/b@"+digest)
-	require.NoError(t, err)
-	assert.Equal(t, "localhost:5000/a/b", repo.Name())
-	assert.Equal(t, digest, got.String())
-	for _, value := range []string{"", "hello", "library/hello", "localhost:5000", "localhost:5000/", "localhost:5000/Hello",
-		"localhost:5000/hello:v1", "localhost:5000/../x", "http://localhost:5000/hello", "localhost:5000/a b", "-x", "localhost:5000/hello\n"} {
-		_, err := ParseRepository("publish", "--repository", value)
-		assert.Equal(t, "is not a repository", fault(t, err, step.KindInput, "publish").Reason, value)
-		_, _, err = ParseReference("verify", "--reference", value+"@"+digest)
-		assert.Equal(t, "is not a reference by digest", fault(t, err, step.KindInput, "verify").Reason, value)
-	}
-	for _, value := range []string{"localhost:5000/hello", "localhost:5000/hello:v1", "localhost:5000/hello@sha256:01", "localhost:5000/hello:v1@" + digest} {
-		_, _, err := ParseReference("verify", "--reference", value)
-		assert.Equal(t, "is not a reference by digest", fault(t, err, step.KindInput, "verify").Reason, value)
-	}
-}
-
-func TestParseConnectionsRefuses(t *testing.T) {
-	got, err := ParseConnections("publish", []string{"localhost:5000=registry:5000"})
-	require.NoError(t, err)
-	assert.Equal(t, Connections{logical: "registry:5000"}, got)
-	for _, value := range []string{"", "localhost:5000", "localhost=registry:5000", "localhost:5000=registry", ":5000=registry:5000"} {
-		_, err := ParseConnections("publish", []string{value})
-		assert.Equal(t, "is not LOGICAL=ACTUAL", fault(t, err, step.KindInput, "publish").Reason, value)
-	}
-	_, err = ParseConnections("publish", []string{"a:1=b:1", "a:1=c:1"})
-	assert.Equal(t, "is given twice", fault(t, err, step.KindInput, "publish").Reason)
 }
 
 func firstOf(t *testing.T, dir string, mediaType types.MediaType) v1.Descriptor {

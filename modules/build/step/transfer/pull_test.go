@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"bytes"
@@ -18,12 +18,12 @@ import (
 func TestPullMakesTheLayoutThatWasPublished(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	s.on(nil)
 
 	pulled := filepath.Join(t.TempDir(), "layout")
-	got, err := Pull(t.Context(), pulled, repository(t), hash(t, built.Digest), MaxImage, s.options("pull"))
+	got, err := Pull(t.Context(), pulled, reference(t, built.Digest), MaxImage, s.access("pull"))
 	require.NoError(t, err)
 	want, err := oci.Open("test", dir)
 	require.NoError(t, err)
@@ -42,14 +42,14 @@ func TestPullMakesTheLayoutThatWasPublished(t *testing.T) {
 	assert.Len(t, blobs, len(want.Content), "nothing else lies beside the image")
 
 	// To the byte.
-	_, err = Pull(t.Context(), filepath.Join(t.TempDir(), "layout"), repository(t), hash(t, built.Digest), size, s.options("pull"))
+	_, err = Pull(t.Context(), filepath.Join(t.TempDir(), "layout"), reference(t, built.Digest), size, s.access("pull"))
 	require.NoError(t, err)
 }
 
 func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
 	require.NoError(t, err)
@@ -58,14 +58,19 @@ func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 		require.NoError(t, err)
 		flipped := bytes.Clone(data)
 		flipped[len(flipped)/2] ^= 1
+		missing := step.KindPolicy
+		if d.Digest.String() == built.Digest {
+			missing = step.KindInput // what was asked for, not a part of it
+		}
 		for what, tc := range map[string]struct {
 			status int
 			body   []byte
+			kind   step.Kind
 			reason string
 		}{
-			"flipped": {http.StatusOK, flipped, "the registry serves other bytes: content " + d.Digest.String() + " has digest"},
-			"longer":  {http.StatusOK, append(bytes.Clone(data), 'x'), "the registry serves other bytes: content " + d.Digest.String()},
-			"gone":    {http.StatusNotFound, nil, "is not found in the registry"},
+			"flipped": {http.StatusOK, flipped, step.KindPolicy, "the registry serves other bytes: content " + d.Digest.String() + " has digest"},
+			"longer":  {http.StatusOK, append(bytes.Clone(data), 'x'), step.KindPolicy, "the registry serves other bytes: content " + d.Digest.String()},
+			"gone":    {http.StatusNotFound, nil, missing, "is not in the registry"},
 		} {
 			s.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, d.Digest.String()) {
@@ -77,8 +82,8 @@ func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 				return err == nil
 			})
 			pulled := filepath.Join(t.TempDir(), "layout")
-			_, err := Pull(t.Context(), pulled, repository(t), hash(t, built.Digest), MaxImage, s.options("pull"))
-			f := fault(t, err, step.KindPolicy, "pull")
+			_, err := Pull(t.Context(), pulled, reference(t, built.Digest), MaxImage, s.access("pull"))
+			f := fault(t, err, tc.kind, "pull")
 			assert.Equal(t, "localhost:5000/hello@"+d.Digest.String(), f.Input, what)
 			assert.Contains(t, f.Reason, tc.reason, what)
 			assert.NoFileExists(t, filepath.Join(pulled, "index.json"), what)
@@ -90,7 +95,7 @@ func TestPullRefusesEachDamagedPartAndLeavesNoLayout(t *testing.T) {
 func TestPullRefusesMoreThanTheBoundBeforeItAsks(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	l, err := oci.Open("test", dir)
 	require.NoError(t, err)
@@ -100,7 +105,7 @@ func TestPullRefusesMoreThanTheBoundBeforeItAsks(t *testing.T) {
 	}
 	s.on(nil)
 	pulled := filepath.Join(t.TempDir(), "layout")
-	_, err = Pull(t.Context(), pulled, repository(t), hash(t, built.Digest), size-1, s.options("pull"))
+	_, err = Pull(t.Context(), pulled, reference(t, built.Digest), size-1, s.access("pull"))
 	f := fault(t, err, step.KindPolicy, "pull")
 	assert.Equal(t, "localhost:5000/hello@"+built.Digest, f.Input)
 	assert.Contains(t, f.Reason, "is larger than")
@@ -112,7 +117,7 @@ func TestPullRefusesMoreThanTheBoundBeforeItAsks(t *testing.T) {
 func TestPullOutlivesACutConnection(t *testing.T) {
 	s := serve(t)
 	dir, built := assembled(t)
-	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.options("publish"))
+	_, err := Publish(t.Context(), dir, built.Digest, repository(t), s.access("publish"))
 	require.NoError(t, err)
 	cut := map[string]bool{}
 	s.on(func(w http.ResponseWriter, r *http.Request) bool {
@@ -127,7 +132,7 @@ func TestPullOutlivesACutConnection(t *testing.T) {
 		return true
 	})
 	pulled := filepath.Join(t.TempDir(), "layout")
-	_, err = Pull(t.Context(), pulled, repository(t), hash(t, built.Digest), MaxImage, s.options("pull"))
+	_, err = Pull(t.Context(), pulled, reference(t, built.Digest), MaxImage, s.access("pull"))
 	require.NoError(t, err)
 	assert.Len(t, cut, 8)
 	l, err := oci.Open("test", pulled)

@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,72 +14,17 @@ import (
 	"testing"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"slipway/build/step/oci"
-	"slipway/step"
+	"slipway/registry"
+	"slipway/step/reach"
 	"slipway/step/steptest"
 )
 
 func sha(data []byte) string {
 	sum := sha256.Sum256(data)
 	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// FuzzParseReference: what is taken for a repository or reference is one, written
-// out, and is refused as an input otherwise.
-func FuzzParseReference(f *testing.F) {
-	const at = "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	for _, text := range []string{
-		"localhost:5000/hello", "ghcr.io/acme/a__b.c-d", "hello", "docker.io/hello", "localhost/hello:v1", "localhost/../x", "localhost//x", "localhost/x/",
-		"u@localhost/x", "localhost/X", "localhost:99999/x", "-x/y", "http://localhost/x", "", "@", "[::1]/x", "a.b/x\n", "LOCALHOST/x", "a.b/" + strings.Repeat("x", 300),
-	} {
-		f.Add(text)
-		f.Add(text + at)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if repo, err := ParseRepository("publish", "--repository", text); err != nil {
-			_ = steptest.Refused(t, err)
-		} else if repo.Name() != text || strings.ContainsAny(text, "@ \r\n%?#\\") || strings.Contains(text, "/.") || text[0] == '-' {
-			t.Fatalf("%q is accepted", text)
-		}
-		repo, digest, err := ParseReference("pull", "--reference", text)
-		if err != nil {
-			if fault := steptest.Refused(t, err); fault.Kind != step.KindInput || len(fault.Input) > 2500 {
-				t.Fatal(err)
-			}
-			return
-		}
-		if repo.Name()+"@"+digest.String() != text || step.Digest("pull", "digest", digest.String()) != nil {
-			t.Fatalf("%q is accepted", text)
-		}
-	})
-}
-
-// FuzzUploadURL: where an upload goes on is where the registry says, for the
-// digest that is uploaded.
-func FuzzUploadURL(f *testing.F) {
-	for _, location := range []string{
-		"/v2/x/blobs/uploads/1?_state=a%20b", "http://localhost:5000/x", "//elsewhere.test/x?digest=sha256:00", "?a=1;b=2", "%zz", "", "?digest=x&digest=y", "\x7f",
-	} {
-		f.Add(location)
-	}
-	digest := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("ab", 32)}
-	asked := &http.Request{URL: &url.URL{Scheme: "https", Host: "localhost:5000", Path: "/v2/x/blobs/uploads/"}}
-	f.Fuzz(func(t *testing.T, location string) {
-		got, err := uploadURL(&http.Response{Header: http.Header{"Location": {location}}, Request: asked}, digest)
-		if err != nil {
-			return
-		}
-		u, err := url.Parse(got)
-		if err != nil {
-			return // nothing is sent to such a host
-		}
-		if len(u.Query()["digest"]) != 1 || u.Query().Get("digest") != digest.String() {
-			t.Fatalf("%q leads to %q", location, got)
-		}
-	})
 }
 
 // FuzzPull: whatever a registry answers, what is pulled is a layout of the digest
@@ -126,17 +70,10 @@ func FuzzPull(f *testing.F) {
 			all[sha(layer)] = answer{"", []byte(served)}
 		}
 		now.Store(&all)
-		repo, err := ParseRepository("pull", "--repository", logical+"/hello")
-		if err != nil {
-			t.Fatal(err)
-		}
-		digest, err := v1.NewHash(sha(root))
-		if err != nil {
-			t.Fatal(err)
-		}
+		ref := reference(t, sha(root))
 		const most = 1 << 20
 		dir := filepath.Join(t.TempDir(), "layout")
-		got, err := Pull(t.Context(), dir, repo, digest, most, Options{Stage: "pull", Connections: Connections{logical: server.Listener.Addr().String()}, Wait: time.Nanosecond})
+		got, err := Pull(t.Context(), dir, ref, most, registry.Access{Stage: "pull", Connections: reach.Connections{logical: server.Listener.Addr().String()}, Pause: time.Nanosecond})
 		if err != nil {
 			if fault := steptest.Refused(t, err); fault.Stage != "pull" || got != (Verified{}) {
 				t.Fatal(err)
@@ -150,7 +87,7 @@ func FuzzPull(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(l.Roots) != 1 || l.Roots[0].Digest != digest || got.Digest != digest.String() || got.Bytes > most || got.Blobs+got.Manifests != len(l.Content) {
+		if len(l.Roots) != 1 || l.Roots[0].Digest != ref.Digest || got.Digest != sha(root) || got.Bytes > most || got.Blobs+got.Manifests != len(l.Content) {
 			t.Fatalf("%+v", got)
 		}
 		if data := l.Manifest(l.Roots[0]); !bytes.Equal(data, root) {

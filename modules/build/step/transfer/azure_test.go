@@ -1,4 +1,4 @@
-package registry
+package transfer
 
 import (
 	"bytes"
@@ -11,25 +11,25 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/registry"
 	"slipway/step"
 	"slipway/step/azure/azuretest"
 )
 
 // acr is a registry of Azure's, and the options of who reaches it by an identity.
-func acr(t *testing.T, front func(http.Handler) http.Handler) (*azuretest.Azure, name.Repository, func(stage string) Options) {
+func acr(t *testing.T, front func(http.Handler) http.Handler) (*azuretest.Azure, name.Repository, func(stage string) registry.Access) {
 	t.Helper()
 	a := azuretest.Start(t)
 	a.Hosts[azuretest.Registry] = front(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
-	repo, err := ParseRepository("publish", "--repository", azuretest.Registry+"/apps/hello")
+	repo, err := registry.ParseRepository("publish", "--repository", azuretest.Registry+"/apps/hello")
 	require.NoError(t, err)
-	return a, repo, func(stage string) Options {
-		o := Options{Stage: stage, Wait: time.Microsecond}
+	return a, repo, func(stage string) registry.Access {
+		o := registry.Access{Stage: stage, Pause: time.Microsecond}
 		identity, file := a.Identity()
-		require.NoError(t, o.Credentials(identity.String(), file))
+		require.NoError(t, o.SignIn(identity.String(), file))
 		o.Azure.Now = a.Now
 		return o
 	}
@@ -41,11 +41,11 @@ func TestAnIdentityPublishesToAzure(t *testing.T) {
 	published, err := Publish(t.Context(), dir, built.Digest, repo, options("publish"))
 	require.NoError(t, err)
 	assert.True(t, published.Pushed)
-	digest, err := v1.NewHash(built.Digest)
+	ref, err := registry.ParseReference("verify", "--reference", repo.Name()+"@"+built.Digest)
 	require.NoError(t, err)
-	_, err = FetchVerify(t.Context(), repo, digest, options("verify"))
+	_, err = FetchVerify(t.Context(), ref, options("verify"))
 	require.NoError(t, err)
-	_, err = Pull(t.Context(), t.TempDir()+"/layout", repo, digest, MaxImage, options("pull"))
+	_, err = Pull(t.Context(), t.TempDir()+"/layout", ref, MaxImage, options("pull"))
 	require.NoError(t, err)
 	assert.Contains(t, a.Asked(), "POST "+azuretest.Registry+"/oauth2/exchange 200")
 	assert.Contains(t, a.Asked(), "GET "+azuretest.Registry+"/v2/ 401", "nobody gets in without")
@@ -123,10 +123,10 @@ func TestAnIdentityThatMayNotIsToldWhatItLacks(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			return true
 		})
-		o := s.options("publish")
+		o := s.access("publish")
 		identity, file := a.Identity()
 		identity.MetadataHost, identity.Proxy = "", ""
-		require.NoError(t, o.Credentials(identity.String(), file))
+		require.NoError(t, o.SignIn(identity.String(), file))
 		_, err := Publish(t.Context(), dir, built.Digest, repository(t), o)
 		f := fault(t, err, step.KindInput, "publish")
 		assert.Equal(t, "is no registry of the identity's cloud: their names end in .azurecr.io", f.Reason)
