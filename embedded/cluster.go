@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"slipway/embedded/plain"
 	"slipway/embedded/session"
 	"slipway/engine"
 )
@@ -188,12 +189,23 @@ func (p *Platform) ClusterKeep(ctx context.Context, out io.Writer) error {
 	return cluster.Run(ctx)
 }
 
-// awaitNode waits until the node says that it is ready.
+// awaitNode waits until the node says that it is ready. Until then it follows the
+// cluster's log, which says what is compiled.
 func (p *Platform) awaitNode(ctx context.Context, ended <-chan error) error {
+	log, err := os.Open(p.path("cluster", "log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	steps := plain.New(time.Now)
+	defer p.Progress.Follow(steps.Now)()
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("not ready after %s; see %s", clusterPatience, p.path("cluster", "log")))
 	defer cancel()
 	var phase string
 	for {
+		if _, err := io.Copy(steps, log); err != nil {
+			return err
+		}
 		if status, err := session.Ask(ctx, session.StatusPort); err == nil {
 			if status.Ready {
 				return nil

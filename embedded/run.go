@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"slipway/embedded/plain"
 )
 
 // output runs a program and returns its standard output; its standard error
@@ -26,7 +28,8 @@ func (p *Platform) output(ctx context.Context, name string, args ...string) (str
 }
 
 // Dagger runs the dagger CLI on the checkout's engine. Its standard output goes
-// to out; what it says while it works is kept and shown only when it fails.
+// to out; what it says while it works is kept and shown only when it fails. Meanwhile
+// long work says which of its calls is under way.
 func (p *Platform) Dagger(ctx context.Context, out io.Writer, args ...string) error {
 	return p.daggerWith(ctx, nil, out, args...)
 }
@@ -40,7 +43,9 @@ func (p *Platform) daggerWith(ctx context.Context, env []string, out io.Writer, 
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = out, &log
+	steps := plain.New(time.Now)
+	defer p.Progress.Follow(steps.Now)()
+	cmd.Stdout, cmd.Stderr = out, io.MultiWriter(&log, steps)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("dagger %s: %w\n%s", strings.Join(args, " "), err, log.String())
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -162,4 +164,18 @@ func TestProgress(t *testing.T) {
 	broken := errors.New("broken")
 	require.ErrorIs(t, progress.Do("start", func() error { return broken }), broken)
 	assert.Regexp(t, `\Acompile\n  compile: done in \d+s\nstart\n  start: failed after \d+s\n\z`, out.String())
+}
+
+func TestProgressSaysWhatIsUnderWay(t *testing.T) {
+	progress := NewProgress(io.Discard)
+	still := func() string { return progress.still("deliver", 80*time.Second) }
+	assert.Equal(t, "  deliver: 1m20s so far", still())
+	doing := "compiling trivy for 40s"
+	stop := progress.Follow(func() string { return doing })
+	assert.Equal(t, "  deliver: 1m20s so far, compiling trivy for 40s", still())
+	doing = ""
+	assert.Equal(t, "  deliver: 1m20s so far", still())
+	doing = "in Sign.sign for 2s"
+	stop()
+	assert.Equal(t, "  deliver: 1m20s so far", still())
 }

@@ -14,6 +14,8 @@ const tick = 20 * time.Second
 type Progress struct {
 	mu  sync.Mutex
 	out io.Writer
+	// now says what is under way; nil, that nothing does.
+	now func() string
 }
 
 // NewProgress writes to out, one line at a time.
@@ -24,6 +26,32 @@ func (p *Progress) Say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fmt.Fprintf(p.out, format+"\n", args...)
+}
+
+// Follow has long work say what now tells, such as "compiling trivy for 3m20s", until
+// it is stopped. An empty text tells nothing.
+func (p *Progress) Follow(now func() string) (stop func()) {
+	set := func(now func() string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.now = now
+	}
+	set(now)
+	return func() { set(nil) }
+}
+
+// still is the line about work that still runs.
+func (p *Progress) still(what string, elapsed time.Duration) string {
+	p.mu.Lock()
+	now := p.now
+	p.mu.Unlock()
+	line := fmt.Sprintf("  %s: %s so far", what, elapsed)
+	if now != nil {
+		if doing := now(); doing != "" {
+			line += ", " + doing
+		}
+	}
+	return line
 }
 
 // Do runs work and tells when it begins, that it still runs, and how it ended.
@@ -38,7 +66,7 @@ func (p *Progress) Do(what string, work func() error) error {
 		for {
 			select {
 			case <-ticker.C:
-				p.Say("  %s: %s so far", what, elapsed())
+				p.Say("%s", p.still(what, elapsed()))
 			case <-done:
 				return
 			}
