@@ -1,11 +1,15 @@
 package slipway_test
 
 import (
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -161,6 +165,44 @@ func TestREADMEShowsAReceipt(t *testing.T) {
 		at += next
 	}
 	assert.Positive(t, at)
+}
+
+// TestThePictureStandsAlone: it is read in light and dark, by whoever sees it or not, and
+// its stages are those of docs/stages.md.
+func TestThePictureStandsAlone(t *testing.T) {
+	stages := readFile(t, "docs/stages.md")
+	text := readFile(t, "docs/journey.svg")
+	decoder := xml.NewDecoder(strings.NewReader(text))
+	elements, class, named := map[string]int{}, "", 0
+	for {
+		token, err := decoder.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		switch token := token.(type) {
+		case xml.StartElement:
+			elements[token.Name.Local]++
+			class = ""
+			for _, attribute := range token.Attr {
+				assert.NotContains(t, []string{"href", "onload", "onclick", "src"}, attribute.Name.Local)
+				if attribute.Name.Local == "class" {
+					class = attribute.Value
+				}
+			}
+		case xml.CharData:
+			if name := string(token); class == "name" && !slices.Contains([]string{"commit", "registry", "GitOps repository", "Argo CD", "receipt"}, name) {
+				assert.Contains(t, stages, "\n| "+name+" | ")
+				named++
+			}
+			class = ""
+		}
+	}
+	assert.Equal(t, 9, named)
+	assert.Equal(t, 1, elements["title"])
+	assert.Equal(t, 1, elements["desc"])
+	assert.Zero(t, elements["script"]+elements["image"]+elements["foreignObject"])
+	assert.Contains(t, text, "@media (prefers-color-scheme: dark)")
 }
 
 func TestBrokenLinksAreSeen(t *testing.T) {
