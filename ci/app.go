@@ -89,10 +89,10 @@ func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
 
 func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("apps/" + a.Name) }
 
-// Test runs the app's own tests and says how each package's went; failing ones are
-// a refusal, and so are none. They run as an ordinary user, within the limits of
-// slipway.yaml, and without a network but for the hosts of test.network. The test of an
-// app without Go code and without test.target is its build.
+// Test runs the app's own tests and says how those of each package went. Failing tests
+// are a refusal, and so is having none. They run as an ordinary user, within the limits
+// of slipway.yaml, and without a network, except to the hosts of test.network. The test
+// of an app without Go code and without test.target is its build.
 //
 // Example: dagger call app --name hello test
 //

@@ -37,14 +37,14 @@ type Azure struct {
 const azureAlias = "azure"
 
 // WithAzure says who the pipeline is in Azure: an identity that trusts this job's
-// tokens. It signs in to registries of Azure's (*.azurecr.io) that have no password of
-// their own, reads and writes Terraform's state, is who the azurerm provider is,
-// signs with a key in a vault (with-kms-key), and reaches a cluster of AKS whose
-// kubeconfig names kubelogin.
+// tokens. It signs in to Azure's registries (*.azurecr.io) that have no password of
+// their own, reads and writes Terraform's state, acts for the azurerm provider, signs
+// with a key in a vault (with-kms-key), and reaches a cluster of AKS whose kubeconfig
+// names kubelogin.
 //
-// Nobody needs a password, and nothing is stored: each step asks for the token that
-// it needs when it needs it, so that a delivery may take longer than a token lives.
-// One of GitHub's lives for five minutes.
+// Nobody needs a password, and nothing is stored: each step asks for the token that it
+// needs when it needs it, so that a delivery may take longer than a token lives.
+// GitHub's live for five minutes.
 //
 // On a laptop, where no job gives tokens, az does: --client-id
 // 04b07795-8ddb-461a-bbee-02f9e1bf7b46, which is az's own, and --token
@@ -63,9 +63,9 @@ func (s *Slipway) WithAzure(
 	tenantId string,
 	// The subscription's ID.
 	subscriptionId string,
-	// The token that this job asks for its tokens with: GitHub's
+	// The token with which this job asks for its tokens: GitHub's
 	// ACTIONS_ID_TOKEN_REQUEST_TOKEN, Azure DevOps' SYSTEM_ACCESSTOKEN. Without a
-	// request URL it is a token that the identity trusts, such as a pod's of AKS:
+	// request URL it is a token that the identity trusts, such as that of a pod in AKS:
 	// file:/var/run/secrets/azure/tokens/azure-identity-token. Or it is what az account
 	// get-access-token prints.
 	token *dagger.Secret,
@@ -88,8 +88,7 @@ func (s *Slipway) WithAzure(
 	return &next, err
 }
 
-// WithAzureCloud says where another cloud than the public one is. It comes after
-// with-azure.
+// WithAzureCloud names a cloud other than the public one. It comes after with-azure.
 //
 // Example: dagger call with-azure … with-azure-cloud --metadata-host management.usgovcloudapi.net infra --env dev plan summary
 //

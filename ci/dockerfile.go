@@ -224,8 +224,8 @@ func (r recipe) secrets(ctx context.Context) ([]*dagger.Secret, error) {
 	return all, nil
 }
 
-// WithBuildSecret gives a secret to the builds of Dockerfiles whose app.yaml names
-// it below build.secrets: for RUN --mount=type=secret,id=NAME. It is in no layer,
+// WithBuildSecret gives a secret to the build of each Dockerfile whose app.yaml names
+// it below build.secrets, for RUN --mount=type=secret,id=NAME. It gets into no layer,
 // unless a command puts it there.
 //
 // Example: dagger call with-build-secret --name npm --value env:NPM_TOKEN app --name shop build digest

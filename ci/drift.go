@@ -17,7 +17,7 @@ type Drift struct {
 	Environment string
 	// Applied is false when the code has resources and the state none.
 	Applied bool
-	// Pending is what the code says that was not applied, such as
+	// Pending is what the code says but was not applied, such as
 	// kubectl_manifest.quota["hello"] (update).
 	Pending []string
 	// Drifted is true when something was changed outside of Terraform.
@@ -50,9 +50,9 @@ type DriftedAttribute struct {
 	After string
 }
 
-// Drift compares the environment's infrastructure with its state, the state
-// with the code, and changes neither. It returns drift, and fails only when it
-// can't look: check refuses drift.
+// Drift compares the environment's infrastructure with its state, and the state with
+// the code, and changes neither. It returns what it found, and fails only when it can't
+// look; check is what refuses drift.
 //
 // Example: dagger call infra --env dev drift text
 //

@@ -53,12 +53,12 @@ func (d *Drill) Text() (string, error) {
 func (d *Drill) Json() string { return d.Rows }
 
 // Drill attacks every gate of this configuration, and fails unless each attack is
-// stopped by the gate that is meant to, after a control with nothing wrong has
-// passed it. It works with an app, a key, a registry, a Git remote and a Terraform
-// state of its own, which end with the call, under the policy, the rules and the
-// database of slipway.yaml. With --terraform it attacks the plan's gates, too; with
-// --kubeconfig it asks the cluster, by a dry run and by waiting, about an app that
-// is healthy there, and changes nothing but to have Argo CD look at it.
+// stopped by the gate that is meant to stop it, after a control with nothing wrong has
+// passed that gate. It works with an app, a key, a registry, a Git remote and a
+// Terraform state of its own, which end with the call, under the policy, the rules and
+// the database of slipway.yaml. With --terraform it attacks the plan's gates, too; with
+// --kubeconfig it asks the cluster, by a dry run and by waiting, about an app that is
+// healthy there, and changes nothing there, except that Argo CD looks at it again.
 //
 // Example: dagger call drill text
 //

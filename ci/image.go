@@ -23,8 +23,8 @@ type Image struct {
 	Digest string
 	// Tree is the Git tree id of the app's folder that the image was built from.
 	Tree string
-	// Revision is the commit that it was built at, with -dirty behind it when what a
-	// delivery takes from the source is not all as the commit has it.
+	// Revision is the commit that it was built at, with -dirty appended when anything
+	// that a delivery takes from the source differs from the commit.
 	Revision string
 	// Uncommitted names what differs: added, changed or removed, and the path.
 	Uncommitted []string

@@ -154,7 +154,7 @@ type Plan struct {
 	Program string
 	// Changes is false when there is nothing to do.
 	Changes bool
-	// Summary of the plan, as JSON: counts, and one entry a resource.
+	// Summary of the plan, as JSON: counts, and one entry for each resource.
 	Summary string
 	// +private
 	Code string
@@ -219,7 +219,7 @@ func (p *Plan) Check(
 type CheckedPlan struct {
 	// Sha256 of the saved plan file.
 	Sha256 string
-	// Summary of the plan, as JSON: counts, and one entry a resource.
+	// Summary of the plan, as JSON: counts, and one entry for each resource.
 	Summary string
 	// +private
 	Plan *Plan
@@ -260,9 +260,9 @@ type Applied struct {
 	Outputs string
 }
 
-// Unlock gives back the lock that a killed run left on the environment's state,
-// and returns the state's address. Nothing else ever breaks a lock: only a
-// person can know that its holder is dead.
+// Unlock releases the lock that a killed run left on the environment's state, and
+// returns the state's address. Nothing else ever breaks a lock: only a person can know
+// that its holder is dead.
 //
 // Example: dagger call infra --env dev unlock --id 6d4e…
 //

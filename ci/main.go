@@ -85,11 +85,11 @@ func New(
 	// +defaultPath="/"
 	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
 	source *dagger.Directory,
-	// The checkout that the source belongs to: its folder .git is read, never its
-	// settings. What is delivered is compared with the commit at its head. The
-	// commit's id goes into provenance, release and receipt, with -dirty behind it
-	// when anything that was taken is not as the commit has it. For a linked worktree,
-	// the repository that it was made from.
+	// The checkout that the source belongs to: its .git folder is read, but never its
+	// settings. What is delivered is compared with the commit at its head. The commit's
+	// id goes into provenance, release and receipt, with -dirty appended when anything
+	// that was taken differs from the commit. For a linked worktree, the repository
+	// that it was made from.
 	// +defaultPath="/"
 	// +ignore=["*", "!.git", ".git/*", "!.git/HEAD", "!.git/packed-refs", "!.git/refs", ".git/refs/*", "!.git/refs/heads", "!.git/objects", "!.git/reftable", "!.git/worktrees", ".git/worktrees/*/*", "!.git/worktrees/*/HEAD"]
 	repository *dagger.Directory,
@@ -103,9 +103,9 @@ func New(
 	// that the pipeline compiles. Example: /usr/local/bin/terraform
 	// +optional
 	terraform *dagger.File,
-	// A mirror of the Terraform providers that the lock file of the code names, as
-	// terraform providers mirror makes it; with one, none comes from their
-	// registry. Example: ./mirror
+	// A mirror of the Terraform providers that the code's lock file names, as terraform
+	// providers mirror makes it. With a mirror, no provider comes from its registry.
+	// Example: ./mirror
 	// +optional
 	providers *dagger.Directory,
 	// A service that stands in for every localhost address of the
@@ -119,18 +119,18 @@ func New(
 	// Example: file:.slipway/sandbox/data/accounts.json
 	// +optional
 	accounts *dagger.Secret,
-	// The kubeconfig of the cluster that Argo CD runs in, with its credentials in
-	// it; or as AKS gives it, naming kubelogin: then with-azure says who reaches the
-	// cluster. Example: file:kubeconfig
+	// The kubeconfig of the cluster that Argo CD runs in, with its credentials in it.
+	// One from AKS, which names kubelogin instead, needs with-azure, which says who
+	// reaches the cluster. Example: file:kubeconfig
 	// +optional
 	kubeconfig *dagger.Secret,
 	// A service that stands in for the cluster's Kubernetes API when a container
 	// does not reach it directly. Example: tcp://localhost:6443
 	// +optional
 	kubernetes *dagger.Service,
-	// A published toolbox, whose programs are verified and pulled instead of
-	// compiled: what toolbox publish returned. A registry that wants a password
-	// is named by with-toolbox. Example: ghcr.io/acme/toolbox@sha256:…
+	// A published toolbox, whose programs are verified and pulled instead of compiled:
+	// what toolbox publish returned. For a registry that wants a password, use
+	// with-toolbox instead. Example: ghcr.io/acme/toolbox@sha256:…
 	// +optional
 	toolbox string,
 	// The PEM public key that must have signed the toolbox; by default the
@@ -281,9 +281,9 @@ func (s *Slipway) WithState(
 	return next.configured(c)
 }
 
-// WithInfraVariables gives secret values to variables that the Terraform code
-// declares ephemeral, for provider settings and write-only arguments: no plan, state
-// or log holds them. Whoever applies a plan gives them, too. Any other variable is
+// WithInfraVariables gives secret values to variables that the Terraform code declares
+// ephemeral, for provider settings and write-only arguments: no plan, state or log
+// holds them. Whoever applies a plan has to give them, too. Any other variable is
 // refused, because a plan would hold its value. It needs Terraform 1.10 or later.
 //
 // Example: dagger call with-infra-variables --variables file:secrets.json infra --env dev plan check apply outputs
@@ -328,7 +328,7 @@ func (s *Slipway) WithPublicKey(
 	return &next
 }
 
-// ModuleSource is where apps' modules come from that the platform's proxies lack.
+// ModuleSource is the source of the apps' modules that the platform's proxies lack.
 type ModuleSource struct {
 	// +private
 	Proxy string
@@ -338,8 +338,8 @@ type ModuleSource struct {
 	Netrc *dagger.Secret
 }
 
-// WithModules fetches apps' Go modules from private proxies. The credentials are seen
-// by the step that fetches, and by nothing that is an app's.
+// WithModules fetches apps' Go modules from private proxies. Only the step that fetches
+// sees the credentials; nothing of the app does.
 //
 // Example: dagger call with-modules --proxy https://modules.acme.example --private 'acme.example/*' --netrc file:$HOME/.netrc app --name hello build digest
 //

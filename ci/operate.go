@@ -82,9 +82,9 @@ func (s *Slipway) known(stage, app string, envs ...string) (*config.Config, erro
 	return c, nil
 }
 
-// Promote releases to another environment the very digest that is healthy in
-// the first one. It refuses unless that is what Git says and what Argo CD has
-// synced and found healthy, and the image verifies again.
+// Promote releases, to another environment, the very digest that is healthy in the
+// first one. It refuses unless Git names that digest, Argo CD has synced it and found
+// it healthy, and the image verifies again.
 //
 // Example: dagger call promote --app hello --from dev --to staging wait receipt text
 //
@@ -140,12 +140,11 @@ func (s *Slipway) Promote(
 	return image.release(ctx, to, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
 }
 
-// Rollback takes an environment back to the last digest that was healthy there
-// and still verifies under today's policy, by a new commit that says what it
-// reverts; Argo CD's automatic sync stays on. Each newer digest that does not
-// qualify is named in the refusal when none does. Where a rollback is what runs,
-// it is returned again, so that a call that was cut off can be repeated; to go
-// back further, release the earlier digest by name.
+// Rollback takes an environment back to the last digest that was healthy there and
+// still verifies under today's policy, by a new commit that says what it reverts; Argo
+// CD's automatic sync stays on. When no digest qualifies, the refusal says why of each.
+// When a rollback is what runs already, it is returned again, so that a call that was
+// cut off can be repeated; to go back further, release the earlier digest by name.
 //
 // Example: dagger call rollback --app hello --env dev wait receipt text
 //

@@ -18,9 +18,9 @@ type PackageSource struct {
 	Service *dagger.Service
 }
 
-// WithPackages fetches the packages of apps' lock files from a registry or an index that
-// asks who wants them: build.npm.registry and build.pip.index of slipway.yaml. The
-// credentials are seen by the step that fetches, and by nothing that is an app's.
+// WithPackages fetches the packages of apps' lock files from a registry or an index
+// that asks for credentials: build.npm.registry and build.pip.index of slipway.yaml.
+// Only the step that fetches sees them; nothing of the app does.
 //
 // Example: dagger call with-packages --netrc file:$HOME/.netrc app --name shop build digest
 //

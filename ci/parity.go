@@ -9,11 +9,11 @@ import (
 	"slipway/step"
 )
 
-// Parity says in a line that two receipts record the same delivery, as one commit's
-// have to that a laptop and a CI system delivered: the same image, scan, decision and
-// plan, in the same place. It refuses otherwise, and names the first difference. Left
-// out is only what two deliveries can't have in common: who ran them and when, and
-// what the second finds done already.
+// Parity says in one line that two receipts record the same delivery: the same image,
+// scan, decision and plan, in the same place. That has to hold when a laptop and a CI
+// system deliver the same commit. Otherwise it refuses, and names the first difference.
+// It leaves out only what two deliveries can't have in common: who ran them, when, and
+// what the second one found done already.
 //
 // Example: dagger call parity --first laptop.json --second pipeline.json
 //

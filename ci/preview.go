@@ -52,13 +52,12 @@ type Preview struct {
 	Patch string
 }
 
-// Preview builds and scans the present source and says what its release would
-// change in an environment: the image, its packages and their vulnerabilities
-// compared with the image that runs there now, and the rendered manifests.
-// Misconfigurations are those of the source's manifests on both sides, since a
-// release changes only the image. Nothing is pushed, signed, committed or
-// applied. An image that the scan's policy refuses has a preview too: it says
-// that, and why.
+// Preview builds and scans the present source and says what its release would change in
+// an environment: the image, its packages and their vulnerabilities compared with the
+// image that runs there now, and the rendered manifests. Misconfigurations are those of
+// the source's manifests on both sides, since a release changes only the image. Nothing
+// is pushed, signed, committed or applied. An image that the scan's policy refuses has
+// a preview, too, which says so, and why.
 //
 // Example: dagger call preview --app hello --env dev text
 //

@@ -122,7 +122,8 @@ type PublishedImage struct {
 func (i *PublishedImage) Sign(
 	ctx context.Context,
 	// The environment that it is signed for, which says who may sign as an identity,
-	// and what happens when a log is down; without one, what holds everywhere.
+	// and what happens when a log is down. Without one, the rules that hold everywhere
+	// apply.
 	// +optional
 	env string,
 ) (*SignedImage, error) {

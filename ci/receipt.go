@@ -196,9 +196,9 @@ type SignedReceipt struct {
 	Image *SignedImage
 }
 
-// Receipt returns the newest signed receipt of what Git says runs in an environment,
-// from beside its image. It refuses an image without the platform's signature, and one
-// whose receipt is missing or contradicts itself.
+// Receipt reads, from beside the image, the newest signed receipt of what runs in an
+// environment according to Git. It refuses an image without the platform's signature,
+// and one whose receipt is missing or contradicts itself.
 //
 // Example: dagger call receipt --app hello --env dev text
 //
@@ -259,11 +259,11 @@ func (s *Slipway) Receipt(
 
 // ReceiptVerify checks a receipt's bundle without registry, cluster or any other
 // network: the signature by the key or by an identity that may sign for the
-// environment, that the receipt is about the image that was signed, that it goes
-// from a decision to Healthy without contradicting itself, and that the decision's
-// digest is that of its verdicts and statements. With a checkout, the release's
-// commit has to be in the history of its head, to put the digest into the named file
-// and to name the same decision as the receipt says.
+// environment, that the receipt is about the image that was signed, that it goes from a
+// decision to Healthy without contradicting itself, and that the decision's digest is
+// that of its verdicts and statements. With a checkout, the release's commit has to be
+// in the history of its head, has to put the digest into the named file, and has to
+// name the same decision as the receipt.
 //
 // Example: dagger call receipt-verify --bundle receipt.sigstore.json --repository ../gitops checked
 //
@@ -276,8 +276,8 @@ func (s *Slipway) ReceiptVerify(
 	// trusts.
 	// +optional
 	publicKey *dagger.File,
-	// The environment that the receipt has to be of. Where identities sign, it says
-	// which of them may have, and has to be given.
+	// The environment that the receipt has to be about. Where identities sign, it is
+	// required, and says which of them may have signed.
 	// +optional
 	env string,
 	// A clone of the GitOps repository, with its folder .git and its whole history.

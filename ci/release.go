@@ -84,7 +84,7 @@ type Receipt struct {
 	Environment string `json:"environment"`
 	// SourceRevision is the commit it was delivered from.
 	SourceRevision string `json:"sourceRevision"`
-	// Uncommitted names what was taken that is not as that commit has it.
+	// Uncommitted names whatever was taken and differs from that commit.
 	Uncommitted []string `json:"uncommitted,omitempty"`
 	// SourceTree is the Git tree id of the app's folder.
 	SourceTree string `json:"sourceTree,omitempty"`

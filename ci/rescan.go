@@ -20,7 +20,7 @@ import (
 
 const rescanStage = "rescan"
 
-// Rescan is what the apps of an environment are worth under today's advisories.
+// Rescan is how the apps of an environment stand under today's advisories.
 type Rescan struct {
 	// Environment that was looked at.
 	Environment string

@@ -67,18 +67,18 @@ type SigningIdentity struct {
 	Service *dagger.Service
 }
 
-// WithKmsKey signs with a key that stays in its key management service instead of
-// one in a file: Azure Key Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. A key
-// in Azure is used by the identity that with-azure names, with the role Key Vault
-// Crypto User. The clients of the other services are compiled on first use. It is
-// refused beside another signer.
+// WithKmsKey signs with a key that stays in its key management service instead of one
+// in a file: Azure Key Vault, AWS KMS, Google Cloud KMS or HashiCorp Vault. A key in
+// Azure is used by the identity that with-azure names, with the role Key Vault Crypto
+// User. The clients of the other services are compiled on first use. A second signer is
+// refused.
 //
 // Example: dagger call with-azure … with-kms-key --uri azurekms://acme.vault.azure.net/release deliver --app hello --env dev text
 //
 // +cache="168h"
 func (s *Slipway) WithKmsKey(
-	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION behind it for one that
-	// is not the newest, awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
+	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION appended for one
+	// that is not the newest, awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
 	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
 	// hashivault://KEY.
 	uri string,
@@ -87,8 +87,8 @@ func (s *Slipway) WithKmsKey(
 	// the credentials' JSON. A key in Azure has none.
 	// +optional
 	credentials *dagger.Secret,
-	// PEM certificates of authorities of your own, such as a Vault's; they count
-	// beside the well-known ones.
+	// PEM certificates of your own authorities, such as a Vault's, which count beside
+	// the well-known ones.
 	// +optional
 	authorities *dagger.File,
 	// A service that is reached as the host kms, such as a Vault behind a tunnel:
@@ -107,17 +107,17 @@ func (s *Slipway) WithKmsKey(
 // WithIdentity signs without a key: an OIDC token proves to a certificate authority
 // (Fulcio) who signs, and logs and timestamp authorities say when. At least one
 // timestamp authority, or log with Rekor's API 1, has to be named. When a log or
-// timestamp authority is down, the environment's signing.degraded in slipway.yaml
-// says what happens: nothing is signed, or the signature is marked degraded and
-// counts only until its expiry. It is refused beside another signer.
+// timestamp authority is down, the environment's signing.degraded in slipway.yaml says
+// what happens: nothing is signed, or the signature is marked degraded and counts only
+// until its expiry. A second signer is refused.
 //
 // Example: dagger call with-identity --token env:ID_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev deliver --app hello --env dev text
 //
 // +cache="168h"
 func (s *Slipway) WithIdentity(
-	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore).
-	// It has to be valid until the last stage has signed. With with-identity-request it
-	// is the token that the job asks for its ID tokens with.
+	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore). It
+	// has to be valid until the last stage has signed. With with-identity-request it is
+	// the token with which the job asks for its ID tokens.
 	token *dagger.Secret,
 	// The certificate authority's URL.
 	fulcio string,
@@ -145,9 +145,9 @@ func (s *Slipway) WithIdentity(
 	return &next, nil
 }
 
-// WithIdentityRequest asks for an ID token with each signature, where the job's host
-// gives them: one of GitHub's lives for five minutes, and a delivery may take longer.
-// It comes after with-identity, whose token is then the request token.
+// WithIdentityRequest asks for a new ID token for each signature, where the job's host
+// gives them: GitHub's live for five minutes, and a delivery may take longer. It comes
+// after with-identity, whose token is then the request token.
 //
 // Example: dagger call with-identity --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev with-identity-request --url $ACTIONS_ID_TOKEN_REQUEST_URL deliver --app hello --env dev text
 //

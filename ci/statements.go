@@ -35,8 +35,9 @@ var runners = map[Runner]evidence.Runner{
 }
 
 // WithRunner says what the pipeline runs on, for the provenance of what it builds.
-// Where a rule of slipway.yaml names runners, that counts only if the pipeline signs
-// as an identity of that runner's job (with-identity): whoever holds a key could say so.
+// Where a rule of slipway.yaml names runners, this counts only if the pipeline signs as
+// an identity of that runner's job (with-identity), because whoever holds a key could
+// claim it.
 //
 // Example: dagger call with-runner --kind GITHUB_ACTIONS --invocation https://github.com/acme/platform/actions/runs/1 deliver --app hello --env dev
 //

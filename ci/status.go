@@ -39,9 +39,9 @@ type row struct {
 	Scanned string `json:"scanned"`
 }
 
-// Status shows where an app stands in every environment: what Git says was
-// released, by whom and when; what Argo CD has synced and found healthy, when a
-// kubeconfig is given; and how old the knowledge of its last scan is.
+// Status shows where an app stands in every environment: what Git says was released, by
+// whom and when; what Argo CD has synced and found healthy, when a kubeconfig is given;
+// and how old the advisories of its last scan are.
 //
 // Example: dagger call status --app hello text
 //

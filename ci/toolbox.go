@@ -18,7 +18,7 @@ const (
 	toolboxType = "https://slipway.dev/attestations/toolbox/v1"
 )
 
-// ToolboxImage is every program that the pipeline's stages run, besides those that
+// ToolboxImage is every program that the pipeline's stages run, except those that
 // verify and pull it.
 type ToolboxImage struct {
 	// +private

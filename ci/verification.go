@@ -14,7 +14,7 @@ import (
 	"slipway/step/printable"
 )
 
-// Verification is what every rule says of an image for an environment.
+// Verification is what every rule says about an image for an environment.
 type Verification struct {
 	// Reference is repository@digest.
 	Reference string
@@ -31,9 +31,9 @@ type Verification struct {
 	Judgement string
 }
 
-// Inspect says what every rule of an environment says of an image, of any registry
-// that can be reached and by whoever built it: the table of verify, also for an
-// image that is refused.
+// Inspect shows what every rule of an environment says about an image, whoever built
+// it, in any registry that can be reached: verify's table, also for an image that is
+// refused.
 //
 // Example: dagger call inspect --reference localhost:5000/hello@sha256:… --env production text
 //

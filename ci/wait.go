@@ -55,7 +55,8 @@ type Observation struct {
 	Result string
 }
 
-// Observe waits like Wait, but returns every end of it, a bad one too.
+// Observe waits as Wait does, but returns however the wait ended, even when it ended
+// badly.
 //
 // Example: dagger call signed --app hello --digest sha256:… release --env dev observe outcome
 //
@@ -107,8 +108,8 @@ var outcomes = map[argocd.Outcome]Outcome{
 	argocd.Deadline: Deadline, argocd.Lost: Lost, argocd.Missing: Missing,
 }
 
-// Json is everything that was seen, as JSON: the failing resources with their
-// messages and last events among it.
+// Json is everything that was seen, as JSON, including the failing resources with their
+// messages and last events.
 //
 // +cache="168h"
 func (o *Observation) Json() string { return printable.JSON(o.Result) + "\n" }

@@ -140,8 +140,8 @@ var clusterModules = []string{"modules/gitops/applications", "modules/sandbox/no
 // slowModules stand on what takes minutes to compile, and nothing else needs it.
 var slowModules = []string{"modules/sign/kms"}
 
-// toolModules hold only pins of tools or imports: the seed's warm the Go SDK
-// image's caches, CoreDNS's are its plugins. There is nothing of ours to test.
+// toolModules hold only pins of tools or imports: the seed's warm the Go SDK image's
+// caches, CoreDNS's are its plugins. They hold no code of ours that could be tested.
 var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/act", "tools/golangci-lint"}
 
 // vetAndTest is the work of the unit tests.

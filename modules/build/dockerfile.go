@@ -117,7 +117,7 @@ func (d *Dockerfile) Rewrite(
 // Packages fetches what the lock files of an app pin: npm's (package-lock.json and
 // npm-shrinkwrap.json) and pip's (requirements*.txt and what they include), outside of
 // node_modules and site-packages, each file held to the lock file's hash. Nothing else
-// of the app's is read, and nothing of it runs. The result's folder holds result.json
+// of the app is read, and nothing of it runs. The result's folder holds result.json
 // and, unless it is a refusal, the folder packages.
 //
 // Example: dagger -m modules/build call packages --source apps/shop --npm https://registry.example file --path result.json contents

@@ -21,8 +21,8 @@ const (
 // so that the module which builds is the one that has to.
 func networkMount(id string) string { return "/" + id }
 
-// Gateway is what boxes without a network reach named hosts through: a proxy whose
-// socket is in a cache volume, which a RUN mounts. It runs nothing of the app's.
+// Gateway is the proxy through which boxes without a network reach named hosts. Its
+// socket is in a cache volume, which a RUN mounts. It runs nothing of the app.
 //
 // +cache="never"
 func (*Build) Gateway(
@@ -44,7 +44,7 @@ func (*Build) Gateway(
 		AsService(dagger.ContainerAsServiceOpts{Args: args})
 }
 
-// Usage is what a gateway was used for so far, as JSON.
+// Usage is what a gateway has been used for so far, as JSON.
 //
 // +cache="never"
 func (*Build) Usage(

@@ -27,7 +27,7 @@ type GoApp struct {
 	Fetch ModuleSource
 }
 
-// ModuleSource is where modules come from that the platform's own proxies lack.
+// ModuleSource is the source of the modules that the platform's own proxies lack.
 type ModuleSource struct {
 	Proxy, Private string
 	Netrc          *dagger.Secret
@@ -39,7 +39,7 @@ type ModuleSource struct {
 func (*Build) GoApp(
 	// The app's name.
 	name string,
-	// What no other app shares with it: the name of its build cache.
+	// A name that no other app shares: that of its build cache.
 	zone string,
 	// The app's folder, with its go.mod.
 	source *dagger.Directory,
@@ -51,8 +51,8 @@ func (*Build) GoApp(
 	return &GoApp{Name: name, Zone: zone, Source: source, Limits: limits}
 }
 
-// WithModules fetches the app's modules from elsewhere. Only the step that fetches
-// sees the credentials; nothing of the app's runs in it.
+// WithModules fetches the app's modules from elsewhere. Only the step that fetches sees
+// the credentials; nothing of the app runs in it.
 //
 // +cache="168h"
 func (a *GoApp) WithModules(
@@ -99,8 +99,8 @@ func (a *GoApp) Binaries(
 }
 
 // Test vets and tests the app. The result's folder holds result.json, and usage.json
-// where the tests had a network. What has passed without one is not run again for the
-// same source; all else is.
+// where the tests had a network. Tests that passed without one are not run again for
+// the same source; all others are.
 //
 // +cache="never"
 func (a *GoApp) Test(

@@ -175,10 +175,10 @@ func (*Build) Verify(
 		File("/out/result.json").Contents(ctx)
 }
 
-// Pull takes an image out of the registry, every blob checked against its
-// digest. The result's folder holds result.json and, unless it is a refusal,
-// the OCI layout. The digest says what comes, so an earlier pull may stand in;
-// an earlier refusal may not.
+// Pull takes an image out of the registry, every blob checked against its digest. The
+// result's folder holds result.json and, unless it is a refusal, the OCI layout. The
+// digest determines the content, so an earlier pull may be used again; an earlier
+// refusal may not.
 //
 // +cache="never"
 func (*Build) Pull(

@@ -18,7 +18,7 @@ type Azure struct {
 }
 
 // WithAzure says who reaches the cluster where a kubeconfig takes its credentials from
-// kubelogin, as AKS's do whose local accounts are off.
+// kubelogin, as those of AKS do when its local accounts are off.
 //
 // +cache="168h"
 func (g *Gitops) WithAzure(
@@ -64,10 +64,10 @@ func (g *Gitops) inCluster(
 	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()), args
 }
 
-// Wait waits until Argo CD has synced a release's commit and found it healthy
-// after that, and returns the step's result. The result's outcome says how the
-// wait ended: healthy, degraded, sync-failed, superseded, deadline, lost or
-// missing. Only what was asked for wrongly is a fault.
+// Wait waits until Argo CD has synced a release's commit and found it healthy after
+// that, and returns the step's result. The result's outcome says how the wait ended:
+// healthy, degraded, sync-failed, superseded, deadline, lost or missing. Only a wrong
+// request is a fault.
 //
 // +cache="never"
 func (g *Gitops) Wait(

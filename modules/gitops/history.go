@@ -105,10 +105,10 @@ func (g *Gitops) Preview(
 		Directory("/out")
 }
 
-// CheckCommit checks without a network that a commit of a checkout is the release
-// that a receipt tells of, and returns the step's result. It refuses a commit that
-// is not in the history of the checkout's head, did not change the file, holds
-// another digest or names another decision.
+// CheckCommit checks, without a network, that a commit of a checkout is the release
+// that a receipt describes, and returns the step's result. It refuses a commit that is
+// not in the history of the checkout's head, did not change the file, holds another
+// digest or names another decision.
 //
 // +cache="168h"
 func (g *Gitops) CheckCommit(

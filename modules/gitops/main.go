@@ -24,7 +24,7 @@ type Gitops struct {
 //
 // +cache="168h"
 func New(
-	// What Programs of these very sources returned; others are refused.
+	// What Programs returned for these very sources; any other programs are refused.
 	// +optional
 	prebuilt *dagger.Directory,
 ) *Gitops {

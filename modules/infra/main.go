@@ -21,7 +21,7 @@ type Terraform struct {
 //
 // +cache="168h"
 func New(
-	// What Programs of these very sources returned; others are refused.
+	// What Programs returned for these very sources; any other programs are refused.
 	// +optional
 	prebuilt *dagger.Directory,
 ) *Terraform {
@@ -204,9 +204,9 @@ type Azure struct {
 	Proxy *dagger.Service
 }
 
-// WithAzure says who the azurerm provider and backend are, and where Azure is. Where a
-// kubeconfig takes its credentials from kubelogin, the identity reaches the cluster.
-// The check does not see it.
+// WithAzure says as whom the azurerm provider and backend sign in, and where Azure is.
+// Where a kubeconfig takes its credentials from kubelogin, the identity reaches the
+// cluster. The check does not see it.
 //
 // +cache="168h"
 func (r *Root) WithAzure(
@@ -240,9 +240,9 @@ func (a *Azure) reach(base *dagger.Container, args []string) (*dagger.Container,
 	return base, args
 }
 
-// WithVariables gives values to variables that the code declares ephemeral: no
-// plan, state or log holds them. Plan, apply and drift want the same ones; others
-// than ephemeral variables are refused. Terraform 1.10 or later has them.
+// WithVariables gives values to variables that the code declares ephemeral: no plan,
+// state or log holds them. Plan, apply and drift need the same ones; variables that are
+// not ephemeral are refused. It needs Terraform 1.10 or later.
 //
 // +cache="168h"
 func (r *Root) WithVariables(
@@ -342,9 +342,9 @@ func (r *Root) Plan() *dagger.Directory {
 	return r.remote(r.secret(r.runner("plan", "--var-file", r.varFile()))).Directory("/out")
 }
 
-// Check refuses a plan that does not belong to the code and environment, that
-// destroys without leave, or whose code has misconfigurations at or above a
-// severity. The result's folder holds result.json and checked.json.
+// Check refuses a plan that does not belong to the code and environment, that destroys
+// without permission, or whose code has misconfigurations at or above a severity. The
+// result's folder holds result.json and checked.json.
 //
 // +cache="never"
 func (r *Root) Check(
@@ -381,17 +381,16 @@ func (r *Root) Apply(
 	return r.remote(r.secret(base, args)).File("/out/result.json").Contents(ctx)
 }
 
-// Drift returns the step's result: what was changed outside of Terraform since
-// the last apply, and what the code says that was not applied. It changes
-// nothing.
+// Drift returns the step's result: what was changed outside of Terraform since the last
+// apply, and what the code says but was not applied. It changes nothing.
 //
 // +cache="never"
 func (r *Root) Drift(ctx context.Context) (string, error) {
 	return r.remote(r.secret(r.runner("drift", "--var-file", r.varFile()))).File("/out/result.json").Contents(ctx)
 }
 
-// Unlock gives back the state's lock that a killed run left behind, and returns
-// the step's result.
+// Unlock releases the lock that a killed run left on the state, and returns the step's
+// result.
 //
 // +cache="never"
 func (r *Root) Unlock(

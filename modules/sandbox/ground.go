@@ -88,8 +88,8 @@ func groundBase() *dagger.Container {
 		WithFile(groundProgram, host)
 }
 
-// Flipped is the ground's registry with one bit of each manifest of a repository
-// turned on its way.
+// Flipped is the ground's registry, with one bit of each manifest of a repository
+// flipped in transit.
 //
 // +cache="168h"
 func (g *Ground) Flipped(
@@ -129,8 +129,9 @@ func (g *Ground) Resolve(
 	return g.run(ctx, "resolve", "--repository", repository, "--tag", tag)
 }
 
-// Graft copies the signatures and attestations of an image to another one of its
-// repository, as somebody can who may write to the registry, and returns how many.
+// Graft copies the signatures and attestations of an image to another image of its
+// repository, as anybody can who may write to the registry, and returns how many there
+// were.
 //
 // +cache="never"
 func (g *Ground) Graft(

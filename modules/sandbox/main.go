@@ -78,8 +78,8 @@ type Cluster struct {
 	Reset bool
 }
 
-// Cluster is a single-node Kubernetes with Argo CD on it, whose data lies in a
-// cache volume of the given name. One at a time may run on the same data.
+// Cluster is a single-node Kubernetes with Argo CD on it, whose data lies in a cache
+// volume of the given name. Only one at a time may run on the same data.
 //
 // +cache="168h"
 func (s *Sandbox) Cluster(

@@ -10,8 +10,8 @@ const (
 	bootstrapFolder = "/opt/slipway/bootstrap"
 )
 
-// NodeImage is the container of a cluster's node, with everything in it that the
-// cluster runs before it reaches any registry.
+// NodeImage is the container of a cluster's node, with everything that the cluster runs
+// before it can reach a registry.
 //
 // +cache="168h"
 func (s *Sandbox) NodeImage() (*dagger.Container, error) {

@@ -43,8 +43,8 @@ func (s *Sandbox) Programs() (*dagger.Directory, error) {
 		WithDirectory(providersFolder, s.KubectlProvider())), nil
 }
 
-// sources are what decides the programs: not the services beside the cluster,
-// which the host runs.
+// sources are what determines the programs. The services beside the cluster, which the
+// host runs, don't.
 func sources() *dagger.Directory {
 	return dag.CurrentModule().Source().WithoutDirectory("host").WithoutDirectory("azure")
 }

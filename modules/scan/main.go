@@ -19,7 +19,7 @@ type Scan struct {
 //
 // +cache="168h"
 func New(
-	// What Programs of these very sources returned; others are refused.
+	// What Programs returned for these very sources; any other programs are refused.
 	// +optional
 	prebuilt *dagger.Directory,
 ) *Scan {
@@ -107,8 +107,8 @@ func (s *Scan) DatabaseDigest(
 	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
 }
 
-// Database downloads the vulnerability database with this digest with Trivy
-// itself. The result's folder holds result.json and Trivy's cache folder.
+// Database has Trivy itself download the vulnerability database that has this digest.
+// The result's folder holds result.json and Trivy's cache folder.
 //
 // +cache="168h"
 func (s *Scan) Database(

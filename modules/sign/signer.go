@@ -60,8 +60,8 @@ func (*Sign) KmsKey(
 	// AWS_…, or VAULT_ADDR, VAULT_TOKEN and TRANSIT_SECRET_ENGINE_PATH. For
 	// Google it is the credentials' JSON.
 	credentials *dagger.Secret,
-	// PEM certificates of authorities of your own, such as a Vault's; they count
-	// beside the well-known ones.
+	// PEM certificates of your own authorities, such as a Vault's, which count beside
+	// the well-known ones.
 	// +optional
 	authorities *dagger.File,
 	// A service that is reached as the host kms, such as a Vault behind a tunnel.
@@ -91,8 +91,8 @@ func (*Sign) KmsKey(
 //
 // +cache="168h"
 func (*Sign) VaultKey(
-	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION behind it for one that
-	// is not the newest.
+	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION appended for one
+	// that is not the newest.
 	uri string,
 	// The identity, as a JSON object: clientId, tenantId and subscriptionId; requestUrl,
 	// where a CI job asks for its tokens, and Azure DevOps' serviceConnection;
@@ -114,10 +114,10 @@ func (*Sign) VaultKey(
 }
 
 // Identity signs without a key of its own: an OIDC token proves to a certificate
-// authority (Fulcio) who signs, and logs and timestamp authorities say when. At
-// least one timestamp authority, or log with Rekor's API 1, has to be named.
-// Refused are a token that the authority refuses, a service that answers
-// wrongly, and, unless degraded signatures are wanted, one that is down.
+// authority (Fulcio) who signs, and logs and timestamp authorities say when. At least
+// one timestamp authority, or log with Rekor's API 1, has to be named. It refuses when
+// the authority refuses the token, when a service answers wrongly and, unless degraded
+// signatures are wanted, when a service is down.
 //
 // Example: dagger -m modules/sign call identity --token env:ID_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev sign --reference ghcr.io/acme/hello@sha256:…
 //

@@ -69,9 +69,9 @@ func (t *Toolbox) Scratch() (*dagger.Container, error) {
 		WithWorkdir("/"), nil
 }
 
-// Go is a container with the pinned Go toolchain and the module and build cache of
-// the pipeline's own programs, for amd64. Nothing of an app's runs in it or writes
-// to its caches.
+// Go is a container with the pinned Go toolchain and the module and build cache of the
+// pipeline's own programs, for amd64. Nothing of an app runs in it or writes to its
+// caches.
 //
 // +cache="168h"
 func (t *Toolbox) Go(ctx context.Context) (*dagger.Container, error) {
@@ -170,8 +170,8 @@ func (t *Toolbox) Binaries(
 		Directory("/out"), nil
 }
 
-// Step compiles a step program: a Go module that stands on the step protocol,
-// which lies beside it in the repository.
+// Step compiles a step program: a Go module that builds on the step protocol, which
+// lies beside it in the repository.
 //
 // +cache="168h"
 func (t *Toolbox) Step(

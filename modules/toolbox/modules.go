@@ -10,8 +10,8 @@ import (
 )
 
 // Modules is a module cache with what the go.mod files of an app need, as its go.sum
-// says it is. It reads go.mod, go.sum and go.work only, and runs nothing of the
-// app's; no cache of the pipeline's is near.
+// says it is. It reads go.mod, go.sum and go.work only, and runs nothing of the app;
+// none of the pipeline's caches is mounted.
 //
 // Example: dagger -m modules/toolbox call modules --source apps/hello entries
 //

@@ -68,8 +68,8 @@ func (t *Toolbox) Unseal(
 	return programs, nil
 }
 
-// key is the hash of what decides a module's programs, as go.sum writes hashes
-// of modules: names and content of the files, whatever their modes and times.
+// key is the hash of everything that determines a module's programs, as go.sum writes
+// hashes of modules: names and content of the files, whatever their modes and times.
 func (t *Toolbox) key(ctx context.Context, sources *dagger.Directory) (key string, err error) {
 	toolchain, err := dag.Toolchain().Version(ctx)
 	if err != nil {
