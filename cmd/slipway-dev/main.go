@@ -18,7 +18,7 @@
 //	slipway-dev test module     test engine and Dagger modules on the engine
 //	slipway-dev test e2e        test the whole pipeline over real parts
 //	slipway-dev test evidence   test whose signatures count, what they prove, and the drill
-//	slipway-dev test languages  test services in Node and Java, on base images of Debian's packages
+//	slipway-dev test languages  test services in Node, Java and Python, on base images of Debian's packages
 //	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev test azure      test infra/azure, with the real provider, on a stand-in for Azure
