@@ -9,6 +9,7 @@ import (
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/infra"
 )
 
 // Drift is how an environment's infrastructure differs from what was applied.
@@ -63,47 +64,33 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 		return nil, err
 	}
 	text, err := root.Drift(ctx)
-	var seen struct {
-		Environment string   `json:"environment"`
-		Applied     bool     `json:"applied"`
-		Pending     []string `json:"pending"`
-		Drifted     bool     `json:"drifted"`
-		Resources   []struct {
-			Address    string `json:"address"`
-			Type       string `json:"type"`
-			Action     string `json:"action"`
-			Attributes []struct {
-				Path   string          `json:"path"`
-				Before json.RawMessage `json:"before"`
-				After  json.RawMessage `json:"after"`
-			} `json:"attributes"`
-		} `json:"resources"`
-	}
+	var seen infra.Looked
 	if err := decodeText(text, err, &seen); err != nil {
 		return nil, err
 	}
 	if seen.Environment != i.Environment {
 		return nil, fmt.Errorf("the step looked at %q, not at %q", seen.Environment, i.Environment)
 	}
-	var result struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal([]byte(text), &result); err != nil {
-		return nil, err
-	}
-	// As one line: the step's file is indented.
-	value, err := json.Marshal(result.Value)
+	data, err := json.Marshal(seen)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("encode the drift: %w", err)
 	}
 	d := &Drift{
 		Environment: i.Environment, Applied: seen.Applied, Pending: printable.List(seen.Pending), Drifted: seen.Drifted,
-		Resources: []*DriftedResource{}, Result: string(value),
+		Resources: []*DriftedResource{}, Result: string(data),
 	}
 	for _, r := range seen.Resources {
 		resource := &DriftedResource{Address: printable.Line(r.Address), Type: printable.Line(r.Type), Action: printable.Line(r.Action), Attributes: []*DriftedAttribute{}}
 		for _, a := range r.Attributes {
-			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: printable.Line(a.Path), Before: printable.JSON(string(a.Before)), After: printable.JSON(string(a.After))})
+			before, err := json.Marshal(a.Before)
+			if err != nil {
+				return nil, fmt.Errorf("encode %s: %w", a.Path, err)
+			}
+			after, err := json.Marshal(a.After)
+			if err != nil {
+				return nil, fmt.Errorf("encode %s: %w", a.Path, err)
+			}
+			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: printable.Line(a.Path), Before: printable.JSON(string(before)), After: printable.JSON(string(after))})
 		}
 		d.Resources = append(d.Resources, resource)
 	}

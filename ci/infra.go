@@ -11,6 +11,7 @@ import (
 	"slipway/ci/config"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/infra"
 	"slipway/step/result/scan"
 )
 
@@ -116,33 +117,18 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	var planned planResult
+	var planned infra.Planned
 	if err := decode(ctx, out, &planned); err != nil {
 		return nil, err
 	}
-	var changes struct {
-		Changes bool `json:"changes"`
+	summary, err := json.MarshalIndent(planned.Summary, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode the plan's summary: %w", err)
 	}
-	if err := json.Unmarshal(planned.Summary, &changes); err != nil {
-		return nil, fmt.Errorf("decode plan summary: %w", err)
-	}
-	p := planned.Binding.Program
 	return &Plan{
-		Sha256: planned.Binding.PlanSha256, Code: planned.Binding.CodeSha256, Program: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Sha256), Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
+		Sha256: planned.Binding.PlanSHA256, Code: planned.Binding.CodeSHA256, Program: planned.Binding.Program.String(),
+		Changes: planned.Summary.Changes, Summary: printable.JSON(string(summary)), Infra: i, Out: out,
 	}, nil
-}
-
-type planResult struct {
-	Summary json.RawMessage `json:"summary"`
-	Binding struct {
-		PlanSha256 string `json:"planSha256"`
-		CodeSha256 string `json:"codeSha256"`
-		Program    struct {
-			Name    string `json:"name"`
-			Version string `json:"version"`
-			Sha256  string `json:"sha256"`
-		} `json:"program"`
-	} `json:"binding"`
 }
 
 // Plan is a saved Terraform plan that nothing has checked yet.
@@ -201,16 +187,12 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	var decided struct {
-		Checked struct {
-			PlanSha256 string `json:"planSha256"`
-		} `json:"checked"`
-	}
+	var decided infra.CheckedPlan
 	if err := decode(ctx, checked, &decided); err != nil {
 		return nil, err
 	}
-	if decided.Checked.PlanSha256 != p.Sha256 {
-		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSha256)
+	if decided.Checked.PlanSHA256 != p.Sha256 {
+		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSHA256)
 	}
 	return &CheckedPlan{Sha256: p.Sha256, Summary: p.Summary, Plan: p, Out: checked}, nil
 }
@@ -239,17 +221,18 @@ func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
 		return nil, err
 	}
 	text, err := root.Apply(ctx, p.Plan.Out, p.Out)
-	var applied struct {
-		PlanSha256 string          `json:"planSha256"`
-		Outputs    json.RawMessage `json:"outputs"`
-	}
+	var applied infra.Applied
 	if err := decodeText(text, err, &applied); err != nil {
 		return nil, err
 	}
-	if applied.PlanSha256 != p.Sha256 {
-		return nil, anotherPlan("apply", p.Sha256, applied.PlanSha256)
+	if applied.PlanSHA256 != p.Sha256 {
+		return nil, anotherPlan("apply", p.Sha256, applied.PlanSHA256)
 	}
-	return &Applied{Sha256: p.Sha256, Outputs: printable.JSON(string(applied.Outputs))}, nil
+	outputs, err := json.MarshalIndent(applied.Outputs, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encode the outputs: %w", err)
+	}
+	return &Applied{Sha256: p.Sha256, Outputs: printable.JSON(string(outputs))}, nil
 }
 
 // Applied is infrastructure as its checked plan describes it.
@@ -277,9 +260,7 @@ func (i *Infra) Unlock(
 		return "", err
 	}
 	text, err := root.Unlock(ctx, id)
-	var unlocked struct {
-		StateAddress string `json:"stateAddress"`
-	}
+	var unlocked infra.Unlocked
 	if err := decodeText(text, err, &unlocked); err != nil {
 		return "", err
 	}

@@ -17,6 +17,7 @@ import (
 	"slipway/ci/receipt"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/sign"
 )
 
 // stages are those that a call has run, with their times.
@@ -65,8 +66,8 @@ func (r *Release) ran(name string, began time.Time) error {
 }
 
 // statements are those that the image carried when it was verified.
-func (r *Release) statements() ([]evidence.Statement, error) {
-	var all []evidence.Statement
+func (r *Release) statements() ([]sign.Statement, error) {
+	var all []sign.Statement
 	if r.Statements == "" {
 		return nil, nil
 	}
@@ -293,12 +294,7 @@ func (s *Slipway) ReceiptVerify(
 			return nil, err
 		}
 	}
-	var signed struct {
-		Digest        string          `json:"digest"`
-		PredicateType string          `json:"predicateType"`
-		Predicate     json.RawMessage `json:"predicate"`
-		Signer        receipt.Signer  `json:"signer"`
-	}
+	var signed sign.Bundled
 	text, err := trusted.verifyBundle(ctx, bundle)
 	if err := decodeText(text, err, &signed); err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/gitops"
+	"slipway/step/result/sign"
 )
 
 // SignedImage is an image that can be released. Holding one proves nothing:
@@ -99,7 +100,7 @@ type judged struct {
 	// Answered is true when a signed summary gave it.
 	Answered bool
 	// Statements are those that who may sign has signed.
-	Statements []evidence.Statement
+	Statements []sign.Statement
 }
 
 func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
@@ -116,7 +117,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	var statements []evidence.Statement
+	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
 			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
@@ -167,15 +168,13 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
-func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]evidence.Statement, error) {
+func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]sign.Statement, error) {
 	s := i.Slipway
 	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	var signed struct {
-		Statements []evidence.Statement `json:"statements"`
-	}
+	var signed sign.Evidence
 	text, err := trusted.verify(ctx, i.Reference, "", registry, connect)
 	err = decodeText(text, err, &signed)
 	return signed.Statements, err
@@ -189,7 +188,7 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 	if !ok || j.Answered || !s.signs() || !j.Until.After(j.At) {
 		return nil
 	}
-	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"}
+	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: sign.EnvelopeDSSE}
 	if s.Identity != nil {
 		file.Envelope = "" // an envelope alone holds no certificate
 	}

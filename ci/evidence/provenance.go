@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"slipway/step/result/build"
+
+	"slipway/step/result/sign"
 )
 
 // BuildType is the kind of build that Slipway's provenance is about; what its
@@ -207,7 +209,7 @@ func (d Descriptor) uncommitted() (reason, mend string) {
 // Dirty behind it where that is not all, and what differs from it. One image can be
 // built from several: the expected revision counts before one without the mark, and
 // that before any other. Without provenance it is the expected one.
-func Source(statements []Statement, expected string) (revision string, uncommitted []string) {
+func Source(statements []sign.Statement, expected string) (revision string, uncommitted []string) {
 	best := 0
 	for _, p := range (Input{Statements: statements}).provenances() {
 		source, ok := p.source()
