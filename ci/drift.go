@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -26,7 +25,7 @@ type Drift struct {
 	// Resources are what was changed.
 	Resources []*DriftedResource
 	// +private
-	Result string
+	Seen *Looked
 }
 
 // DriftedResource is one resource that was changed outside of Terraform.
@@ -71,26 +70,14 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 	if seen.Environment != i.Environment {
 		return nil, fmt.Errorf("the step looked at %q, not at %q", seen.Environment, i.Environment)
 	}
-	data, err := json.Marshal(seen)
-	if err != nil {
-		return nil, fmt.Errorf("encode the drift: %w", err)
-	}
 	d := &Drift{
 		Environment: i.Environment, Applied: seen.Applied, Pending: printable.List(seen.Pending), Drifted: seen.Drifted,
-		Resources: []*DriftedResource{}, Result: string(data),
+		Resources: []*DriftedResource{}, Seen: &seen,
 	}
 	for _, r := range seen.Resources {
 		resource := &DriftedResource{Address: printable.Line(r.Address), Type: printable.Line(r.Type), Action: printable.Line(r.Action), Attributes: []*DriftedAttribute{}}
 		for _, a := range r.Attributes {
-			before, err := json.Marshal(a.Before)
-			if err != nil {
-				return nil, fmt.Errorf("encode %s: %w", a.Path, err)
-			}
-			after, err := json.Marshal(a.After)
-			if err != nil {
-				return nil, fmt.Errorf("encode %s: %w", a.Path, err)
-			}
-			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: printable.Line(a.Path), Before: printable.JSON(string(before)), After: printable.JSON(string(after))})
+			resource.Attributes = append(resource.Attributes, &DriftedAttribute{Path: printable.Line(a.Path), Before: printable.JSON(string(a.Before)), After: printable.JSON(string(a.After))})
 		}
 		d.Resources = append(d.Resources, resource)
 	}
@@ -102,7 +89,7 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 // Example: dagger call infra --env dev drift json
 //
 // +cache="168h"
-func (d *Drift) Json() string { return printable.JSON(d.Result) + "\n" }
+func (d *Drift) Json() (string, error) { return render.JSON(d.Seen) }
 
 // Text is what was seen, for people.
 //
@@ -169,11 +156,7 @@ func (d *Drift) names() []string {
 // +cache="never"
 func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
 	const stage = "release"
-	c, err := i.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
-	env, err := c.Environment(stage, i.Environment)
+	env, err := i.Slipway.Config.Environment(stage, i.Environment)
 	if err != nil {
 		return nil, err
 	}

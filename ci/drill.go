@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -20,6 +19,7 @@ import (
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
+	"slipway/ci/render"
 	"slipway/step"
 )
 
@@ -32,25 +32,19 @@ type Drill struct {
 	// Complete is false when the call was not given the means for every attack.
 	Complete bool
 	// +private
-	Rows string
+	Rows []Row
 }
 
 // Text is the table for people: gate, attack, verdict, where it was stopped,
 // expected, observed.
 //
 // +cache="168h"
-func (d *Drill) Text() (string, error) {
-	var table drill.Table
-	if err := json.Unmarshal([]byte(d.Rows), &table); err != nil {
-		return "", fmt.Errorf("decode the drill's table: %w", err)
-	}
-	return table.Text(), nil
-}
+func (d *Drill) Text() string { return drill.Table(d.Rows).Text() }
 
 // Json is the table as JSON, with what became of each control.
 //
 // +cache="168h"
-func (d *Drill) Json() string { return d.Rows }
+func (d *Drill) Json() (string, error) { return render.Indented(d.Rows) }
 
 // Drill attacks every gate of this configuration, and fails unless each attack is
 // stopped by the gate that is meant to stop it, after a control with nothing wrong has
@@ -69,10 +63,7 @@ func (s *Slipway) Drill(
 	// +optional
 	env string,
 ) (*Drill, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if env == "" {
 		env = c.EnvironmentNames()[0]
 	}
@@ -93,11 +84,7 @@ func (s *Slipway) Drill(
 		return nil, err
 	}
 	table := slices.Concat(boxes, images, plans, live)
-	rows, err := table.JSON()
-	if err != nil {
-		return nil, err
-	}
-	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: rows}, table.Refusal()
+	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
 }
 
 // ground is the platform that a drill attacks: the caller's configuration, with
@@ -151,7 +138,7 @@ func (s *Slipway) ground(ctx context.Context, c *config.Config, env string) (*gr
 	g.Slipway, err = (&Slipway{
 		Source: source, Key: key, KeyPassword: password, Terraform: s.Terraform,
 		Registry: at, GitOps: at, State: at, Cluster: &Endpoint{}, Prebuilt: s.Prebuilt, Runner: s.Runner, Invocation: s.Invocation,
-	}).configured(&own)
+	}).configured(own)
 	return g, err
 }
 
@@ -169,7 +156,7 @@ func throwawayKey(ctx context.Context) (key, password *dagger.Secret, err error)
 func (g *ground) with(change func(*config.Config)) (*Slipway, error) {
 	c := *g.settings
 	change(&c)
-	return g.configured(&c)
+	return g.configured(c)
 }
 
 // served is the ground with another registry service in the place of its own.
@@ -235,7 +222,7 @@ func (g *ground) deliver(ctx context.Context) *good {
 	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx, g.env); return })
 	gate("verify", func() error { _, err := d.signed.verify(ctx, "verify", g.env); return err })
 	gate("release", func() (err error) {
-		d.release, err = d.signed.release(ctx, g.env, origin{Kind: "release", Provisioned: true})
+		d.release, err = d.signed.release(ctx, g.env, &Applied{}, origin{Kind: "release"})
 		return
 	})
 	return d
@@ -334,12 +321,12 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		func() error {
 			swapped := *good.image
 			swapped.Layout = vulnerable.Layout
-			_, err := (&ScannedImage{Digest: good.scanned.Digest, Verdict: good.scanned.Verdict, Image: &swapped, Out: good.scanned.Out}).Publish(ctx)
+			_, err := (&ScannedImage{Digest: good.scanned.Digest, Decided: good.scanned.Decided, Image: &swapped, Out: good.scanned.Out}).Publish(ctx)
 			return err
 		})
 	try(drill.Attack{Gate: "publish", Name: "another image under a scan that passed", Expected: refusedBy("scan", "the findings are about")}, good.refusals["publish"],
 		func() error {
-			_, err := (&ScannedImage{Digest: vulnerable.Digest, Verdict: good.scanned.Verdict, Image: vulnerable, Out: good.scanned.Out}).Publish(ctx)
+			_, err := (&ScannedImage{Digest: vulnerable.Digest, Decided: good.scanned.Decided, Image: vulnerable, Out: good.scanned.Out}).Publish(ctx)
 			return err
 		})
 
@@ -413,7 +400,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Of another type"]
-			scan, err := good.scanned.attested(ctx, image.Reference, nil)
+			scan, err := good.scanned.attested(ctx, image.Reference, *good.scanned.Decided)
 			if err != nil {
 				return err
 			}
@@ -422,7 +409,9 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Attack{Gate: "verify", Name: "old release replayed", Expected: refusedBy("verify", "older than")}, good.refusals["verify"],
 		func() error {
 			image := other["Replayed"]
-			scan, err := good.scanned.attested(ctx, image.Reference, func(v *policy.Verdict) { v.DatabaseUpdatedAt = v.DatabaseUpdatedAt.AddDate(-1, 0, 0) })
+			v := *good.scanned.Decided
+			v.DatabaseUpdatedAt = v.DatabaseUpdatedAt.AddDate(-1, 0, 0)
+			scan, err := good.scanned.attested(ctx, image.Reference, v)
 			if err != nil {
 				return err
 			}
@@ -444,7 +433,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			Gate: "release", Name: "rollback of a release that runs no more",
 			Expected: drill.Expected{Stage: "release", Kind: step.KindInput, Says: "rollback-of " + good.commit()},
 		}.Judge(second, func() error {
-			_, err := good.signed.release(ctx, g.env, origin{Kind: "rollback", Of: good.commit(), Provisioned: true})
+			_, err := good.signed.release(ctx, g.env, &Applied{}, origin{Kind: "rollback", Of: good.commit()})
 			return err
 		})
 	})
@@ -513,7 +502,7 @@ func (g *ground) supersede(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = signed.release(ctx, g.env, origin{Kind: "release", Provisioned: true})
+	_, err = signed.release(ctx, g.env, &Applied{}, origin{Kind: "release"})
 	return err
 }
 

@@ -67,10 +67,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 
 // known checks an app's name and environments before the first container starts.
 func (s *Slipway) known(stage, app string, envs ...string) (*config.Config, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if err := step.Name(stage, "app", app); err != nil {
 		return nil, err
 	}
@@ -137,7 +134,7 @@ func (s *Slipway) Promote(
 	if outcome != Healthy {
 		return nil, step.Policy(stage, subject, "is not healthy: "+string(outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
-	return image.release(ctx, to, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
+	return image.release(ctx, to, nil, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
 }
 
 // Rollback takes an environment back to the last digest that was healthy there and
@@ -175,7 +172,7 @@ func (s *Slipway) Rollback(
 		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			return nil, err
 		}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
+		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
 	}
 	tried := map[string]bool{releases[0].Digest: true}
 	var details []string
@@ -193,7 +190,7 @@ func (s *Slipway) Rollback(
 			details = append(details, earlier.Digest+": "+f.Reason)
 			continue
 		}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
+		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
 	}
 	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +27,12 @@ type SignedImage struct {
 	// +private
 	Revision string
 	// +private
+	Tree string
+	// +private
+	Verdict *Verdict
+	// +private
+	Stages []Stage
+	// +private
 	App string
 	// +private
 	Slipway *Slipway
@@ -49,11 +55,7 @@ func (s *Slipway) Signed(
 	if err := step.Digest("verify", "digest", digest); err != nil {
 		return nil, err
 	}
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	return &SignedImage{Reference: c.Image(app) + "@" + digest, App: app, Slipway: s}, nil
+	return &SignedImage{Reference: s.Config.Image(app) + "@" + digest, App: app, Slipway: s}, nil
 }
 
 // Verify reads the image back from the registry and checks every blob against
@@ -70,16 +72,12 @@ func (i *SignedImage) Verify(
 	// +optional
 	env string,
 ) (*SignedImage, error) {
-	c, err := i.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
 	if env != "" {
-		if _, err := c.Environment("verify", env); err != nil {
+		if _, err := i.Slipway.Config.Environment("verify", env); err != nil {
 			return nil, err
 		}
 	}
-	_, err = i.verify(ctx, "verify", env)
+	_, err := i.verify(ctx, "verify", env)
 	return i, err
 }
 
@@ -105,10 +103,7 @@ type judged struct {
 
 func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
 	s := i.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
@@ -143,19 +138,18 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 }
 
 // signed is where the image is, or will be, in the registry.
-func (i *Image) signed() (*SignedImage, error) {
-	signed, err := i.App.Slipway.Signed(i.App.Name, i.Digest)
-	if err != nil {
-		return nil, err
+func (i *ScannedImage) signed() *SignedImage {
+	s, app := i.Image.App.Slipway, i.Image.App.Name
+	return &SignedImage{
+		Reference: s.Config.Image(app) + "@" + i.Digest, Revision: i.Image.Revision, Tree: i.Image.Tree, Verdict: i.Decided, Stages: i.Stages,
+		App: app, Slipway: s,
 	}
-	signed.Revision = i.Revision
-	return signed, nil
 }
 
 // standing is the signed decision that answers for an image that the registry has; nil
 // where there is none, for whatever reason. It refuses nothing: who publishes is told.
 func (i *Image) standing(ctx context.Context, env string) *judged {
-	signed, err := i.signed()
+	signed, err := i.App.Slipway.Signed(i.App.Name, i.Digest)
 	if err != nil {
 		return nil
 	}
@@ -227,7 +221,7 @@ func (i *SignedImage) Release(
 	// The environment to release to.
 	env string,
 ) (*Release, error) {
-	return i.release(ctx, env, origin{Kind: "release"})
+	return i.release(ctx, env, nil, origin{Kind: "release"})
 }
 
 // origin is why a digest is released.
@@ -237,28 +231,18 @@ type origin struct {
 	// Revision is the commit that the release before said that the image was built
 	// from. Its provenance is believed first.
 	Revision string
-	// Provisioned is true when this very call has applied the environment's
-	// checked plan, or has seen that there is nothing to apply.
-	Provisioned bool
 	// Standing is the signed decision that this very call has found to answer for the
 	// image; nil where it is still to be verified.
 	Standing *judged
-	// Ran are the stages of this call until now.
-	Ran *stages
 }
 
-func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
+// release releases the image to an environment. The infrastructure is what this very
+// call has made of it; without, it is looked at.
+func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
 	s := i.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
-	}
-	ran := why.Ran
-	if ran == nil {
-		ran = &stages{}
 	}
 	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
 	if err != nil {
@@ -278,15 +262,19 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	// None of the three writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
 	judgement := why.Standing
+	var verified, admitted []Stage
+	began := time.Now()
 	if err := sideBySide(
-		func() error {
+		func() (err error) {
 			if judgement != nil {
 				return nil
 			}
-			return ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return })
+			judgement, err = i.verify(ctx, "release", env)
+			verified = after(nil, "verify", began)
+			return err
 		},
 		func() error {
-			if why.Provisioned {
+			if applied != nil {
 				return nil
 			}
 			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
@@ -296,7 +284,9 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 			if s.Kubeconfig == nil {
 				return nil
 			}
-			return ran.time("admit", func() error { return i.admit(ctx, c, env, connect, api, charted) })
+			err := i.admit(ctx, c, env, connect, api, charted)
+			admitted = after(nil, "admit", began)
+			return err
 		},
 	); err != nil {
 		return nil, err
@@ -313,7 +303,7 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		revision, uncommitted = from.revision(), from.Uncommitted
 	}
 	var done gitops.Released
-	began := time.Now()
+	began = time.Now()
 	gitops, err := s.inCluster(ctx, "release")
 	if err != nil {
 		return nil, err
@@ -332,23 +322,11 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if done.Commit == "" {
 		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
 	}
-	ran.add("commit", began)
-	judgementText, err := json.Marshal(judgement.Judgement)
-	if err != nil {
-		return nil, fmt.Errorf("encode the judgement: %w", err)
-	}
-	statements, err := json.Marshal(judgement.Statements)
-	if err != nil {
-		return nil, fmt.Errorf("encode the statements: %w", err)
-	}
-	stagesText, err := ran.text()
-	if err != nil {
-		return nil, err
-	}
+	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
 	return &Release{
-		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
+		Judgement: &judgement.Judgement, Statements: judgement.Statements, Stages: after(stages, "commit", began),
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
-		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil
 }
 

@@ -201,16 +201,14 @@ func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSi
 }
 
 func (s *Slipway) identity(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
-	c, err := s.config()
+	c := s.Config
+	connect, err := (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore")
 	if err != nil {
 		return nil, err
 	}
 	options := dagger.SignIdentityOpts{
 		Rekor: s.Identity.Rekor, RekorTiles: s.Identity.RekorTiles, TimestampAuthorities: s.Identity.TimestampAuthorities, Service: s.Identity.Service,
-		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience,
-	}
-	if options.Connect, err = (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore"); err != nil {
-		return nil, err
+		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience, Connect: connect,
 	}
 	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
 		options.WhenDown, options.DegradedFor = dagger.SignWhenDownDegrade, accepts.String()
@@ -240,10 +238,7 @@ type trust struct {
 // where slipway.yaml names some: then no key counts, and none may be given. Without
 // either it is the signing key's public half.
 func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	switch {
 	case len(c.Signing.Identities) > 0:
 		return s.identities(c, stage, env)

@@ -45,10 +45,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := s.config()
-	if err != nil {
-		return "", err
-	}
+	c := s.Config
 	repository := c.Image(toolboxName)
 	registry, connect, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
 	if err != nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -62,7 +63,15 @@ func differences(path string, real, shown [2]any, list []infra.Attribute) []infr
 	if shown[0] == Redacted || shown[1] == Redacted {
 		shown = [2]any{Redacted, Redacted}
 	}
-	return append(list, infra.Attribute{Path: path, Before: shown[0], After: shown[1]})
+	return append(list, infra.Attribute{Path: path, Before: raw(shown[0]), After: raw(shown[1])})
+}
+
+func raw(value any) json.RawMessage {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // what was JSON always encodes
+	}
+	return data
 }
 
 // same reports whether two values say the same. A list or map with nothing in it

@@ -55,7 +55,7 @@ func TestASecretThatOneSideMarksIsHiddenOnBoth(t *testing.T) {
 	rc := drifted(t, "thing.a", tfjson.ActionUpdate, `{"key":"correct-horse"}`, `{"key":"plain"}`, `{"key":true}`)
 	rc.Change.AfterSensitive = false
 	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}})
-	assert.Equal(t, []infra.Attribute{{Path: "key", Before: Redacted, After: Redacted}}, list[0].Attributes)
+	assert.Equal(t, []infra.Attribute{{Path: "key", Before: raw(Redacted), After: raw(Redacted)}}, list[0].Attributes)
 }
 
 func TestNothingIsNoDriftOfNothing(t *testing.T) {

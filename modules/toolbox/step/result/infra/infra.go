@@ -179,9 +179,9 @@ type Drift struct {
 // after.
 type Attribute struct {
 	// Path is where, such as metadata[0].labels.team.
-	Path   string `json:"path"`
-	Before any    `json:"before"`
-	After  any    `json:"after"`
+	Path   string          `json:"path"`
+	Before json.RawMessage `json:"before"`
+	After  json.RawMessage `json:"after"`
 }
 
 // Unlocked is a state whose lock was given back.
