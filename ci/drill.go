@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -192,7 +191,7 @@ func (g *ground) push(ctx context.Context, i *Image) (*SignedImage, error) {
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	return &SignedImage{Reference: repository + "@" + i.Digest, App: drill.App, Slipway: g.Slipway}, nil
+	return g.signed(drill.App, i.Digest), nil
 }
 
 // good is what the ground's app came to at each gate, and the first refusal, by
@@ -343,20 +342,19 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		return nil, err
 	}
 	path := groundRepository + "/" + drill.App
-	digestOf := func(i *SignedImage) string { _, digest, _ := strings.Cut(i.Reference, "@"); return digest }
 
 	try(drill.Attack{Gate: "sign", Name: "image named by tag", Expected: drill.Expected{Stage: "sign", Kind: step.KindInput, Says: "names no digest"}}, good.refusals["sign"],
 		func() error {
-			_, err := (&PublishedImage{Reference: g.settings.Image(drill.App) + ":v1", App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx, g.env)
+			_, err := (&PublishedImage{Reference: Reference(g.settings.Image(drill.App) + ":v1"), App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx, g.env)
 			return err
 		})
 	try(drill.Attack{Gate: "verify", Name: "unsigned image", Expected: refusedBy("verify", "no signature")}, good.refusals["verify"], verify(other["Unsigned"]))
 	try(drill.Attack{Gate: "verify", Name: "tag moved between scan and sign", Expected: refusedBy("verify", "no signature")}, good.refusals["verify"],
 		func() error {
-			if _, err := g.remote.Tag(ctx, path, good.published.digest(), "v1"); err != nil {
+			if _, err := g.remote.Tag(ctx, path, good.published.Reference.Digest(), "v1"); err != nil {
 				return err
 			}
-			if _, err := g.remote.Tag(ctx, path, digestOf(other["Unsigned"]), "v1"); err != nil {
+			if _, err := g.remote.Tag(ctx, path, other["Unsigned"].Reference.Digest(), "v1"); err != nil {
 				return err
 			}
 			if _, err := good.published.Sign(ctx, g.env); err != nil {
@@ -366,7 +364,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			if err != nil {
 				return err
 			}
-			return verify(&SignedImage{Reference: g.settings.Image(drill.App) + "@" + digest, App: drill.App, Slipway: g.Slipway})()
+			return verify(g.signed(drill.App, digest))()
 		})
 	try(drill.Attack{Gate: "verify", Name: "signed by another key", Expected: refusedBy("verify", "has no valid signature by key")}, good.refusals["verify"],
 		func() error {
@@ -386,18 +384,18 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		return drill.Attack{Gate: "verify", Name: "signed by another identity", Expected: refusedBy("verify", "has no valid signature by identity "+strconv.Quote(rightful))}.Judge(
 			identities.control(ctx, good), func() error { return identities.attack(ctx, good, other["Signed by another identity"]) })
 	})
-	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference+" is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference.String()+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Grafted"]
 			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: dag.Directory(), Slipway: g.Slipway}).Sign(ctx, g.env); err != nil {
 				return err
 			}
-			if _, err := g.remote.Graft(ctx, path, good.published.digest(), digestOf(image)); err != nil {
+			if _, err := g.remote.Graft(ctx, path, good.published.Reference.Digest(), image.Reference.Digest()); err != nil {
 				return err
 			}
 			return verify(image)()
 		})
-	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference+" is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference.String()+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Of another type"]
 			scan, err := good.scanned.attested(ctx, image.Reference, *good.scanned.Decided)
@@ -530,11 +528,6 @@ func (g *ground) signWith(ctx context.Context, image *SignedImage, good *good, s
 	return verify()
 }
 
-func (i *PublishedImage) digest() string {
-	_, digest, _ := strings.Cut(i.Reference, "@")
-	return digest
-}
-
 // syntheticToken has the form of a GitHub token, and opens nothing. It is made
 // here so that no source holds one.
 func syntheticToken() string { return "ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36] }
@@ -611,13 +604,13 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	if err != nil {
 		return nil, err
 	}
-	nobody := c.Image(release.App) + "@sha256:" + strings.Repeat("0f", 32)
-	admit := func(reference string) error {
+	nobody := step.Refer(c.Image(release.App), "sha256:"+strings.Repeat("0f", 32))
+	admit := func(reference Reference) error {
 		return (&SignedImage{Reference: reference, App: release.App, Slipway: s}).admit(ctx, c, env, connect, api, charted)
 	}
 	// The revision that is synced, so that no later commit is in the way.
 	revision := release.Commit
-	wait := func(reference, deadline string) error {
+	wait := func(reference Reference, deadline string) error {
 		next := *release
 		next.Commit, next.Reference = revision, reference
 		seen, outcome, err := next.observe(ctx, deadline)
@@ -657,7 +650,7 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 		if err != nil {
 			return nil, err
 		}
-		reference := fmt.Sprintf("%s@%s", c.Image(app), releases[0].Digest)
+		reference := step.Refer(c.Image(app), releases[0].Digest)
 		if now := standing[env]; runs(now, reference) && now.Health == "Healthy" && now.Sync == "Synced" {
 			return &Release{Commit: releases[0].Commit, Environment: env, Reference: reference, App: app, Slipway: s}, nil
 		}

@@ -258,7 +258,7 @@ func (s *Slipway) PublishDatabase(
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
-	return pushed.Repository + "@" + pushed.Digest, nil
+	return step.Refer(pushed.Repository, pushed.Digest).String(), nil
 }
 
 // databaseRegistry is how the vulnerability database is reached: as the images

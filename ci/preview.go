@@ -176,8 +176,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 // is an error.
 func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *scan.Findings, uncompared string, err error) {
 	s := i.App.Slipway
-	reference := c.Image(i.App.Name) + "@" + digest
-	layout, err := s.pulled(ctx, previewStage, reference)
+	layout, err := s.pulled(ctx, previewStage, step.Refer(c.Image(i.App.Name), digest))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return nil, f.Error(), nil
 	}

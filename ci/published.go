@@ -93,7 +93,7 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 		return nil, err
 	}
 	return &PublishedImage{
-		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Decided,
+		Reference: Reference(pushed.Reference), Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Decided,
 		Statements: folder.WithDirectory("sbom", i.Out.Directory("sbom")),
 		Revision:   i.Image.Revision, Tree: i.Image.Tree, Stages: after(i.Stages, "publish", began), Slipway: s,
 	}, nil
@@ -102,7 +102,7 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 // PublishedImage is a scanned image in the registry.
 type PublishedImage struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Moved says whether this publish had to push anything.
 	Moved bool
 	// +private
@@ -148,11 +148,11 @@ func (i *PublishedImage) Sign(
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, "sign", i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, "sign", i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	text, err := signer.Sign(ctx, i.Reference, dagger.SignSignerSignOpts{
+	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{
 		Statements: i.Statements,
 		Username:   registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})

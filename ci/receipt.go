@@ -43,7 +43,7 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	remote.User = nil
 	d := &receipt.Document{
 		App: r.App, Environment: r.Environment, Kind: receipt.Kind(or(release.Kind, string(receipt.KindRelease))),
-		Image:  receipt.Image{Reference: r.Image, Pushed: r.ImagePushed},
+		Image:  receipt.Image{Reference: release.Reference, Pushed: r.ImagePushed},
 		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated, Evidence: r.GitopsEvidence},
 		Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))),
 	}
@@ -149,7 +149,7 @@ func (s *Slipway) Receipt(
 	if len(releases) == 0 {
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
-	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
+	image := s.signed(app, releases[0].Digest)
 	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
@@ -233,8 +233,7 @@ func (s *Slipway) ReceiptVerify(
 	}
 	checked := d.Checked(signed.Signer)
 	if repository != nil {
-		name, digest, _ := strings.Cut(d.Image.Reference, "@")
-		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, name, digest, dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
+		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.Repository(), d.Image.Reference.Digest(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
 		if err := decodeText(text, err, nil); err != nil {
 			return nil, err
 		}
@@ -259,7 +258,7 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, stage, r.Image.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, r.Image.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type Release struct {
 	// Environment is where the app is released to.
 	Environment string
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Revision is the commit that the image was built from, as its provenance says.
 	Revision string
 	// +private
@@ -64,7 +64,7 @@ type Release struct {
 // +cache="168h"
 func (r *Release) Receipt() (*Receipt, error) {
 	receipt := &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference,
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference.String(),
 		ImagePushed:  r.Moved,
 		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
 	}

@@ -95,7 +95,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return row, err
 	}
 	row.Digest = releases[0].Digest
-	image := &SignedImage{Reference: c.Image(app) + "@" + row.Digest, App: app, Slipway: s}
+	image := s.signed(app, row.Digest)
 	if s.Kubeconfig != nil {
 		standing, err := s.standing(ctx, rescanStage, c, app, env)
 		if err != nil {
@@ -130,12 +130,12 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	said, statement := c.Scan.Policy.Rescan(image.Reference, policy.Input{
+	said, statement := c.Scan.Policy.Rescan(image.Reference.String(), policy.Input{
 		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {
-		return nil, step.Policy(rescanStage, image.Reference, said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
+		return nil, step.Policy(rescanStage, image.Reference.String(), said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
 	}
 	if !s.signs() {
 		return row, nil
@@ -155,12 +155,12 @@ func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.
 }
 
 // pulled is an image's OCI layout out of the registry.
-func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.Directory, error) {
-	registry, connect, err := s.registry(ctx, stage, reference, s.Registry)
+func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference) (*dagger.Directory, error) {
+	registry, connect, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
+	out, err := dag.Build().Pull(reference.String(), dagger.BuildPullOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	}).Sync(ctx)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -21,7 +20,7 @@ import (
 // verify and release look at the registry.
 type SignedImage struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// +private
 	Moved bool
 	// +private
@@ -55,7 +54,11 @@ func (s *Slipway) Signed(
 	if err := step.Digest("verify", "digest", digest); err != nil {
 		return nil, err
 	}
-	return &SignedImage{Reference: s.Config.Image(app) + "@" + digest, App: app, Slipway: s}, nil
+	return s.signed(app, digest), nil
+}
+
+func (s *Slipway) signed(app, digest string) *SignedImage {
+	return &SignedImage{Reference: step.Refer(s.Config.Image(app), digest), App: app, Slipway: s}
 }
 
 // Verify reads the image back from the registry and checks every blob against
@@ -108,14 +111,14 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
+			text, err := dag.Build().Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts{
 				Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 			})
 			return decodeText(text, err, nil)
@@ -129,7 +132,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		return nil, err
 	}
 	in := evidence.Input{
-		Reference: i.Reference, Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
+		Reference: i.Reference.String(), Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
 	}
 	if answer, ok := evidence.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil
@@ -139,21 +142,15 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 
 // signed is where the image is, or will be, in the registry.
 func (i *ScannedImage) signed() *SignedImage {
-	s, app := i.Image.App.Slipway, i.Image.App.Name
-	return &SignedImage{
-		Reference: s.Config.Image(app) + "@" + i.Digest, Revision: i.Image.Revision, Tree: i.Image.Tree, Verdict: i.Decided, Stages: i.Stages,
-		App: app, Slipway: s,
-	}
+	signed := i.Image.App.Slipway.signed(i.Image.App.Name, i.Digest)
+	signed.Revision, signed.Tree, signed.Verdict, signed.Stages = i.Image.Revision, i.Image.Tree, i.Decided, i.Stages
+	return signed
 }
 
 // standing is the signed decision that answers for an image that the registry has; nil
 // where there is none, for whatever reason. It refuses nothing: who publishes is told.
 func (i *Image) standing(ctx context.Context, env string) *judged {
-	signed, err := i.App.Slipway.Signed(i.App.Name, i.Digest)
-	if err != nil {
-		return nil
-	}
-	j, err := signed.judge(ctx, "verify", env)
+	j, err := i.App.Slipway.signed(i.App.Name, i.Digest).judge(ctx, "verify", env)
 	if err != nil || !j.Answered || j.Refusal("verify") != nil {
 		return nil
 	}
@@ -164,7 +161,7 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 // trusted signed about it.
 func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]sign.Statement, error) {
 	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +189,7 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 // attest signs statements about the image for an environment.
 func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
 	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return err
 	}
@@ -204,7 +201,7 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	if err != nil {
 		return err
 	}
-	text, err := signer.Attest(ctx, i.Reference, folder, dagger.SignSignerAttestOpts{
+	text, err := signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	return decodeText(text, err, nil)
@@ -252,7 +249,6 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	if err != nil {
 		return nil, err
 	}
-	repository, digest, _ := strings.Cut(i.Reference, "@")
 	api := ""
 	if s.Kubeconfig != nil {
 		if api, err = s.cluster(ctx, "admit"); err != nil {
@@ -308,7 +304,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	if err != nil {
 		return nil, err
 	}
-	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
+	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
@@ -334,9 +330,8 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 // digest, and the cluster's own policies judge its pods by a dry run.
 func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect, api string, charted bool) error {
 	s := i.Slipway
-	repository, digest, _ := strings.Cut(i.Reference, "@")
 	// Without Sync it would be rendered again wherever its result is used.
-	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
+	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), dagger.GitopsPreviewOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	}).Sync(ctx)

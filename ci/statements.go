@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"slipway/ci/internal/dagger"
 
@@ -78,14 +77,14 @@ func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy
 }
 
 // attested is the predicate of the scan of an image.
-func (i *ScannedImage) attested(ctx context.Context, reference string, verdict policy.Verdict) (policy.Scan, error) {
+func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdict policy.Verdict) (policy.Scan, error) {
 	found, run, err := i.looked(ctx)
-	return policy.Attest(reference, verdict, found, run), err
+	return policy.Attest(reference.String(), verdict, found, run), err
 }
 
 // statements are what is to be attested about a scanned image.
 func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[string]evidence.File, error) {
-	scan, err := i.attested(ctx, i.Image.App.Slipway.Config.Image(i.Image.App.Name)+"@"+i.Digest, *i.Decided)
+	scan, err := i.attested(ctx, step.Refer(i.Image.App.Slipway.Config.Image(i.Image.App.Name), i.Digest), *i.Decided)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +154,8 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 			build.Locks = append(build.Locks, evidence.Lock{Path: lock.Path, Digest: lock.Digest})
 		}
 		for _, base := range checked.Bases {
-			if repository, digest, ok := strings.Cut(base.Reference, "@"); ok {
-				build.Bases = append(build.Bases, untagged(repository)+"@"+digest)
+			if pinned := step.Reference(base.Reference); pinned.Digest() != "" {
+				build.Bases = append(build.Bases, pinned.Untagged())
 			}
 		}
 		for _, f := range checked.Fetches {
@@ -164,14 +163,6 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		}
 	}
 	return build, nil
-}
-
-// untagged is a repository without the tag that may stand behind it.
-func untagged(name string) string {
-	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
-		return name[:colon]
-	}
-	return name
 }
 
 // fileDigest is sha256:… of a file, or empty when there is none.

@@ -85,7 +85,7 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 		return r, err
 	}
 	last := releases[0]
-	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+	image := s.signed(app, last.Digest)
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
 	// Scans can only be shown where it is known whose of them count.
 	if trusted, err := s.trust(ctx, stage, env); err == nil {

@@ -114,11 +114,11 @@ func (s *Slipway) WithToolbox(
 			return nil, err
 		}
 	}
-	registry, connect, err := s.registry(ctx, "toolbox", reference, &Endpoint{Username: username, Password: password, Service: service})
+	registry, connect, err := s.registry(ctx, "toolbox", Reference(reference).Repository(), &Endpoint{Username: username, Password: password, Service: service})
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.verify(ctx, reference, toolboxType, registry, connect)
+	text, err := trusted.verify(ctx, Reference(reference), toolboxType, registry, connect)
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

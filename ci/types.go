@@ -6,6 +6,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/step"
 	"slipway/step/result/argocd"
 	"slipway/step/result/infra"
 	"slipway/step/result/sign"
@@ -19,6 +20,7 @@ type (
 	Document  = receipt.Document
 	Judgement = evidence.Judgement
 	Looked    = infra.Looked
+	Reference = step.Reference
 	Row       = drill.Row
 	Stage     = receipt.Stage
 	Statement = sign.Statement

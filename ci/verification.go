@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"slipway/ci/config"
@@ -14,7 +13,7 @@ import (
 // Verification is what every rule says about an image for an environment.
 type Verification struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Environment whose rules were applied.
 	Environment string
 	// Passed is false when a rule refuses.
@@ -72,22 +71,22 @@ func (s *Slipway) inspect(ctx context.Context, stage, reference, env string) (*V
 	if _, err := c.Environment(stage, env); err != nil {
 		return nil, err
 	}
-	repository, digest, _ := strings.Cut(reference, "@")
-	if err := step.Digest(stage, "reference", digest); err != nil {
+	image := Reference(reference)
+	if err := step.Digest(stage, "reference", image.Digest()); err != nil {
 		return nil, err
 	}
-	if !config.SameHost("//"+repository, "//"+c.Registry.Repository) {
+	if !config.SameHost("//"+image.Repository(), "//"+c.Registry.Repository) {
 		// Its credentials and its service are for the configured registry only.
 		next := *s
 		next.Registry = &Endpoint{}
 		s = &next
 	}
-	j, err := (&SignedImage{Reference: reference, Slipway: s}).judge(ctx, stage, env)
+	j, err := (&SignedImage{Reference: image, Slipway: s}).judge(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
 	return &Verification{
-		Reference: reference, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
+		Reference: image, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
 		DecidedAt: j.At.Format(time.RFC3339), Judgement: &j.Judgement,
 	}, nil
 }

@@ -85,7 +85,7 @@ func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited,
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := gitops.Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
+	text, err := gitops.Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsWaitOpts{
 		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
 	})
 	seen := &argocd.Waited{}

@@ -36,7 +36,7 @@ func build() evidence.Build {
 	return evidence.Build{
 		Parameters: evidence.Parameters{App: "hello", Recipe: "go", Package: "./cmd/hello"},
 		Revision:   revision, Tree: tree, GoSum: "sha256:01", Toolchain: "golang.org/toolchain@v0.0.1-go1.26.4.linux-amd64 h1:abc=",
-		Bases: []string{"registry.example/base/static@sha256:02"}, Platforms: []string{"linux/amd64", "linux/arm64"}, Runner: evidence.RunnerLocal,
+		Bases: []step.Reference{"registry.example/base/static@sha256:02"}, Platforms: []string{"linux/amd64", "linux/arm64"}, Runner: evidence.RunnerLocal,
 	}
 }
 
@@ -242,7 +242,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"no source":             {replace(evidence.ProvenanceType, sourceless), evidence.RequireProvenance, "names no source"},
 		"no SPDX":               {without(evidence.SPDXType), evidence.RequireSBOM, "1 CycloneDX and 0 SPDX documents"},
 		"no CycloneDX":          {replace(evidence.CycloneDXType, map[string]string{"bomFormat": "x"}), evidence.RequireSBOM, "0 CycloneDX and 1 SPDX documents"},
-		"another base image":    {provenance(func(b *evidence.Build) { b.Bases = []string{"registry.example/other@sha256:03"} }), evidence.RequireBases, "it stands on registry.example/other"},
+		"another base image":    {provenance(func(b *evidence.Build) { b.Bases = []step.Reference{"registry.example/other@sha256:03"} }), evidence.RequireBases, "it stands on registry.example/other"},
 		"base images unknown":   {without(evidence.ProvenanceType), evidence.RequireBases, "no provenance says"},
 		"a denied licence":      {rule(5, func(r *evidence.Rule) { r.Deny = []string{"BSD-*"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
 		"a licence not allowed": {rule(5, func(r *evidence.Rule) { r.Deny, r.Allow = nil, []string{"MIT"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},

@@ -3,6 +3,7 @@ package evidence
 import (
 	"strings"
 
+	"slipway/step"
 	"slipway/step/result/build"
 
 	"slipway/step/result/sign"
@@ -94,7 +95,7 @@ type Build struct {
 	// Toolchain is the Go toolchain as module@version and its checksum (h1:…).
 	Toolchain string
 	// Bases are the images that a Dockerfile takes content from, by digest.
-	Bases []string
+	Bases []step.Reference
 	// Fetched are the files and Git repositories that a Dockerfile adds.
 	Fetched []Fetched
 	// Platforms that the image is for.
@@ -175,8 +176,7 @@ func (b Build) Provenance() Provenance {
 		add(Descriptor{Name: toolchainName, URI: "pkg:golang/" + module, Digest: map[string]string{"dirHash": sum}})
 	}
 	for _, base := range b.Bases {
-		repository, digest, _ := strings.Cut(base, "@")
-		add(Descriptor{Name: baseName, URI: "docker://" + repository, Digest: digestSet(digest)})
+		add(Descriptor{Name: baseName, URI: "docker://" + base.Repository(), Digest: digestSet(base.Digest())})
 	}
 	for _, f := range b.Fetched {
 		if f.Commit != "" {

@@ -83,7 +83,7 @@ type Source struct {
 // Image is what was delivered.
 type Image struct {
 	// Reference is repository@digest, without a tag.
-	Reference string `json:"reference"`
+	Reference step.Reference `json:"reference"`
 	// Pushed is false when the registry already held the image.
 	Pushed bool `json:"pushed"`
 }

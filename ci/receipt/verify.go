@@ -27,8 +27,8 @@ func Open(predicateType, digest string, predicate []byte) (*Document, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	if _, own := d.Image.split(); own != digest {
-		return nil, step.Policy(stage, "image.reference "+quote(d.Image.Reference), "is not the image that the statement is about: "+quote(digest),
+	if own := d.Image.Reference.Digest(); own != digest {
+		return nil, step.Policy(stage, "image.reference "+quote(d.Image.Reference.String()), "is not the image that the statement is about: "+quote(digest),
 			"take the receipt from beside the image again, and find out who signs with the platform's key")
 	}
 	const mend = "release the image again: a receipt that is whole is written when the release is healthy"
@@ -62,7 +62,7 @@ func signedBy(s sign.Signer) string {
 
 // Checked is what Open has checked, one line each, for a statement by signer.
 func (d *Document) Checked(signer sign.Signer) []string {
-	_, digest := d.Image.split()
+	digest := d.Image.Reference.Digest()
 	pass, warn, _ := d.Decision.count()
 	lines := []string{
 		"signature: by " + signedBy(signer),
