@@ -28,6 +28,9 @@ type Account struct {
 	Password *dagger.Secret
 }
 
+// account is one of the sandbox's.
+type account struct{ Username, Password string }
+
 // signIn gives the endpoints that the sandbox stands in for its accounts.
 func (s *Slipway) signIn(ctx context.Context, accounts *dagger.Secret) error {
 	if accounts == nil {
@@ -38,7 +41,7 @@ func (s *Slipway) signIn(ctx context.Context, accounts *dagger.Secret) error {
 	if err != nil {
 		return step.Input("config", "accounts", "can't be read: "+err.Error(), mend)
 	}
-	var all map[string]struct{ Username, Password string }
+	var all map[string]account
 	if json.Unmarshal([]byte(text), &all) != nil {
 		// The decoder's error could show a part of it.
 		return step.Input("config", "accounts", "are not a JSON object of accounts, by purpose", mend)

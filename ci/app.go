@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"slipway/ci/internal/dagger"
 
@@ -169,11 +170,7 @@ func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err 
 
 // limits are those of what the app brings along.
 func (a *App) limits(settings *config.App) (config.Limits, error) {
-	c, err := a.Slipway.config()
-	if err != nil {
-		return config.Limits{}, err
-	}
-	return c.Build.Limits.Lowered("apps/"+a.Name+"/"+config.AppFile+": limits", settings.Limits)
+	return a.Slipway.Config.Build.Limits.Lowered("apps/"+a.Name+"/"+config.AppFile+": limits", settings.Limits)
 }
 
 // binaries are the app's programs, a folder for each architecture, with the commit
@@ -196,10 +193,7 @@ func (a *App) binaries(ctx context.Context, settings *config.App, revision strin
 
 // goApp is the app in its box.
 func (a *App) goApp(settings *config.App) (*dagger.BuildGoApp, error) {
-	c, err := a.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
+	c := a.Slipway.Config
 	limits, err := a.limits(settings)
 	if err != nil {
 		return nil, err
@@ -220,6 +214,7 @@ func (a *App) goApp(settings *config.App) (*dagger.BuildGoApp, error) {
 //
 // +cache="168h"
 func (a *App) Build(ctx context.Context) (*Image, error) {
+	began := time.Now()
 	compared := sync.OnceValues(func() (*commit, error) { return a.commit(ctx) })
 	var image *Image
 	if err := sideBySide(
@@ -229,7 +224,7 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 		return nil, err
 	}
 	from, err := compared()
-	image.Revision, image.Uncommitted = from.revision(), from.Uncommitted
+	image.Revision, image.Uncommitted, image.Stages = from.revision(), from.Uncommitted, after(nil, "build", began)
 	return image, err
 }
 

@@ -15,10 +15,7 @@ import (
 //
 // +cache="168h"
 func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	out := s.gitops().Applications(s.Source.Directory("gitops"), c.GitOps.Remote, dagger.GitopsApplicationsOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 	})

@@ -30,10 +30,7 @@ func (c *commit) revision() string {
 // commit compares everything that a delivery of the app takes from the source with
 // the commit. Nothing else says whether a delivery is committed.
 func (a *App) commit(ctx context.Context) (*commit, error) {
-	c, err := a.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
+	c := a.Slipway.Config
 	paths := []string{config.File, "apps/" + a.Name, "gitops/apps/" + a.Name, "infra"}
 	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
 		if file != "" {

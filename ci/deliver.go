@@ -2,13 +2,14 @@ package main
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
-	"slipway/ci/receipt"
 	"slipway/step/result/build"
 )
 
@@ -36,56 +37,36 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
-	ran := &stages{}
 	var (
 		ready   *prepared
 		checked *CheckedPlan
 	)
 	gates, gatesCtx := errgroup.WithContext(ctx)
-	gates.Go(func() error {
-		a, err := s.App(gatesCtx, app)
-		if err != nil {
-			return err
-		}
-		ready, err = a.prepare(gatesCtx, env, ran)
-		return err
-	})
-	gates.Go(func() error {
-		var plan *Plan
-		if err := ran.time("plan", func() (err error) { plan, err = infra.Plan(gatesCtx); return }); err != nil {
-			return err
-		}
-		return ran.time("check", func() (err error) { checked, err = plan.Check(gatesCtx, allowDestroy); return })
-	})
+	gates.Go(func() (err error) { ready, err = s.prepare(gatesCtx, app, env); return })
+	gates.Go(func() (err error) { checked, err = infra.checked(gatesCtx, allowDestroy); return })
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
-	signed, standing, err := ready.signed(ctx, env, checked, ran)
+	signed, standing, err := ready.signed(ctx, env, checked)
 	if err != nil {
 		return nil, err
 	}
-	changes := receipt.PlanUnchanged
-	if checked.Plan.Changes {
-		if err := ran.time("apply", func() error { _, err := checked.Apply(ctx); return err }); err != nil {
-			return nil, err
-		}
-		changes = receipt.PlanApplied
-	}
-	release, err := signed.release(ctx, env, origin{Kind: "release", Provisioned: true, Standing: standing, Ran: ran})
+	applied, err := checked.settled(ctx)
 	if err != nil {
 		return nil, err
 	}
-	release.Tree, release.Verdict = ready.scanned.Image.Tree, ready.scanned.Verdict
-	release.Plan, release.PlanCode = checked.Sha256, checked.Plan.Code
-	release.PlanProgram, release.PlanChanges = checked.Plan.Program, changes
+	release, err := signed.release(ctx, env, applied, origin{Kind: "release", Standing: standing})
+	if err != nil {
+		return nil, err
+	}
 	if s.Kubeconfig == nil {
-		return release.Receipt(), nil
+		return release.Receipt()
 	}
 	live, err := release.Wait(ctx, defaultDeadline)
 	if err != nil {
 		return nil, err
 	}
-	return live.Receipt(), nil
+	return live.Receipt()
 }
 
 // prepared is an image that every gate before the registry has let pass.
@@ -99,61 +80,77 @@ type prepared struct {
 // prepare fetches the vulnerability database while the image is built, and runs the
 // app's tests beside both. An image that can't be built is refused for that, whatever
 // the database says, and one that the scan refuses whatever its tests say.
-func (a *App) prepare(ctx context.Context, env string, ran *stages) (*prepared, error) {
+func (s *Slipway) prepare(ctx context.Context, app, env string) (*prepared, error) {
+	a, err := s.App(ctx, app)
+	if err != nil {
+		return nil, err
+	}
 	p := &prepared{}
+	testing, stop := context.WithCancel(ctx)
+	defer stop()
+	began := time.Now()
+	var tests []Stage
+	if err := sideBySide(
+		func() error {
+			err := p.scan(ctx, a, env)
+			if err != nil {
+				stop()
+			}
+			return err
+		},
+		func() (err error) {
+			p.tested, _, err = a.tests(testing)
+			tests = after(nil, "test", began)
+			return err
+		},
+	); err != nil {
+		return nil, err
+	}
+	p.scanned.Stages = slices.Concat(p.scanned.Stages, tests)
+	return p, nil
+}
+
+// scan builds and scans the image, and looks for the decision that stands.
+func (p *prepared) scan(ctx context.Context, a *App, env string) error {
 	var (
 		image    *Image
 		database *dagger.Directory
 	)
-	testing, stop := context.WithCancel(ctx)
-	defer stop()
-	err := sideBySide(
-		func() (err error) {
-			defer func() {
-				if err != nil {
-					stop()
-				}
-			}()
-			if err := sideBySide(
-				func() error { return ran.time("build", func() (err error) { image, err = a.Build(ctx); return }) },
-				func() (err error) { database, err = a.Slipway.database(ctx); return },
-			); err != nil {
-				return err
-			}
-			return sideBySide(
-				func() error {
-					return ran.time("scan", func() (err error) { p.scanned, err = image.scan(ctx, database); return })
-				},
-				func() error { p.standing = image.standing(ctx, env); return nil },
-			)
-		},
-		func() error {
-			return ran.time("test", func() (err error) { p.tested, _, err = a.tests(testing); return })
-		},
+	if err := sideBySide(
+		func() (err error) { image, err = a.Build(ctx); return },
+		func() (err error) { database, err = a.Slipway.database(ctx); return },
+	); err != nil {
+		return err
+	}
+	return sideBySide(
+		func() (err error) { p.scanned, err = image.scan(ctx, database); return },
+		func() error { p.standing = image.standing(ctx, env); return nil },
 	)
-	return p, err
 }
 
 // signed is the image in the registry, with its statements. Where its signed decision
 // stands, nothing would be attested that is not, and nothing is to be applied, neither
 // publishing nor signing would change anything: that decision is returned, too.
-func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan, ran *stages) (*SignedImage, *judged, error) {
-	image := p.scanned.Image
+func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *judged, error) {
 	files, err := p.scanned.statements(ctx, p.tested)
 	if err != nil {
 		return nil, nil, err
 	}
 	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, files) {
-		signed, err := image.signed()
-		return signed, p.standing, err
+		return p.scanned.signed(), p.standing, nil
 	}
-	var (
-		published *PublishedImage
-		signed    *SignedImage
-	)
-	if err := ran.time("publish", func() (err error) { published, err = p.scanned.publish(ctx, files); return }); err != nil {
+	published, err := p.scanned.publish(ctx, files)
+	if err != nil {
 		return nil, nil, err
 	}
-	err = ran.time("sign", func() (err error) { signed, err = published.Sign(ctx, env); return })
+	signed, err := published.Sign(ctx, env)
 	return signed, nil, err
+}
+
+func (i *Infra) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
+	plan, err := i.Plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Check(ctx, allowDestroy)
 }

@@ -37,10 +37,7 @@ func (a *App) recipe(settings *config.App, binaries *dagger.Directory) recipe {
 }
 
 func (r recipe) dockerfile() (*dagger.BuildDockerfile, error) {
-	c, err := r.app.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
+	c := r.app.Slipway.Config
 	b := r.settings.Build
 	return dag.Build().Dockerfile(r.app.source(), b.File, dagger.BuildDockerfileOpts{
 		Args: b.Arguments(), Target: r.target, Secrets: b.Secrets, Bases: c.Build.Images(),

@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/infra"
 )
 
 // Drift is how an environment's infrastructure differs from what was applied.
@@ -25,7 +25,7 @@ type Drift struct {
 	// Resources are what was changed.
 	Resources []*DriftedResource
 	// +private
-	Result string
+	Seen *Looked
 }
 
 // DriftedResource is one resource that was changed outside of Terraform.
@@ -63,42 +63,16 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 		return nil, err
 	}
 	text, err := root.Drift(ctx)
-	var seen struct {
-		Environment string   `json:"environment"`
-		Applied     bool     `json:"applied"`
-		Pending     []string `json:"pending"`
-		Drifted     bool     `json:"drifted"`
-		Resources   []struct {
-			Address    string `json:"address"`
-			Type       string `json:"type"`
-			Action     string `json:"action"`
-			Attributes []struct {
-				Path   string          `json:"path"`
-				Before json.RawMessage `json:"before"`
-				After  json.RawMessage `json:"after"`
-			} `json:"attributes"`
-		} `json:"resources"`
-	}
+	var seen infra.Looked
 	if err := decodeText(text, err, &seen); err != nil {
 		return nil, err
 	}
 	if seen.Environment != i.Environment {
 		return nil, fmt.Errorf("the step looked at %q, not at %q", seen.Environment, i.Environment)
 	}
-	var result struct {
-		Value json.RawMessage `json:"value"`
-	}
-	if err := json.Unmarshal([]byte(text), &result); err != nil {
-		return nil, err
-	}
-	// As one line: the step's file is indented.
-	value, err := json.Marshal(result.Value)
-	if err != nil {
-		return nil, err
-	}
 	d := &Drift{
 		Environment: i.Environment, Applied: seen.Applied, Pending: printable.List(seen.Pending), Drifted: seen.Drifted,
-		Resources: []*DriftedResource{}, Result: string(value),
+		Resources: []*DriftedResource{}, Seen: &seen,
 	}
 	for _, r := range seen.Resources {
 		resource := &DriftedResource{Address: printable.Line(r.Address), Type: printable.Line(r.Type), Action: printable.Line(r.Action), Attributes: []*DriftedAttribute{}}
@@ -115,7 +89,7 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 // Example: dagger call infra --env dev drift json
 //
 // +cache="168h"
-func (d *Drift) Json() string { return printable.JSON(d.Result) + "\n" }
+func (d *Drift) Json() (string, error) { return render.JSON(d.Seen) }
 
 // Text is what was seen, for people.
 //
@@ -182,11 +156,7 @@ func (d *Drift) names() []string {
 // +cache="never"
 func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
 	const stage = "release"
-	c, err := i.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
-	env, err := c.Environment(stage, i.Environment)
+	env, err := i.Slipway.Config.Environment(stage, i.Environment)
 	if err != nil {
 		return nil, err
 	}

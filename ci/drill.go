@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -20,6 +18,7 @@ import (
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
+	"slipway/ci/render"
 	"slipway/step"
 )
 
@@ -32,25 +31,19 @@ type Drill struct {
 	// Complete is false when the call was not given the means for every attack.
 	Complete bool
 	// +private
-	Rows string
+	Rows []Row
 }
 
 // Text is the table for people: gate, attack, verdict, where it was stopped,
 // expected, observed.
 //
 // +cache="168h"
-func (d *Drill) Text() (string, error) {
-	var table drill.Table
-	if err := json.Unmarshal([]byte(d.Rows), &table); err != nil {
-		return "", fmt.Errorf("decode the drill's table: %w", err)
-	}
-	return table.Text(), nil
-}
+func (d *Drill) Text() string { return drill.Table(d.Rows).Text() }
 
 // Json is the table as JSON, with what became of each control.
 //
 // +cache="168h"
-func (d *Drill) Json() string { return d.Rows }
+func (d *Drill) Json() (string, error) { return render.Indented(d.Rows) }
 
 // Drill attacks every gate of this configuration, and fails unless each attack is
 // stopped by the gate that is meant to stop it, after a control with nothing wrong has
@@ -69,10 +62,7 @@ func (s *Slipway) Drill(
 	// +optional
 	env string,
 ) (*Drill, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if env == "" {
 		env = c.EnvironmentNames()[0]
 	}
@@ -93,11 +83,7 @@ func (s *Slipway) Drill(
 		return nil, err
 	}
 	table := slices.Concat(boxes, images, plans, live)
-	rows, err := table.JSON()
-	if err != nil {
-		return nil, err
-	}
-	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: rows}, table.Refusal()
+	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
 }
 
 // ground is the platform that a drill attacks: the caller's configuration, with
@@ -151,7 +137,7 @@ func (s *Slipway) ground(ctx context.Context, c *config.Config, env string) (*gr
 	g.Slipway, err = (&Slipway{
 		Source: source, Key: key, KeyPassword: password, Terraform: s.Terraform,
 		Registry: at, GitOps: at, State: at, Cluster: &Endpoint{}, Prebuilt: s.Prebuilt, Runner: s.Runner, Invocation: s.Invocation,
-	}).configured(&own)
+	}).configured(own)
 	return g, err
 }
 
@@ -169,7 +155,7 @@ func throwawayKey(ctx context.Context) (key, password *dagger.Secret, err error)
 func (g *ground) with(change func(*config.Config)) (*Slipway, error) {
 	c := *g.settings
 	change(&c)
-	return g.configured(&c)
+	return g.configured(c)
 }
 
 // served is the ground with another registry service in the place of its own.
@@ -205,7 +191,7 @@ func (g *ground) push(ctx context.Context, i *Image) (*SignedImage, error) {
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	return &SignedImage{Reference: repository + "@" + i.Digest, App: drill.App, Slipway: g.Slipway}, nil
+	return g.signed(drill.App, i.Digest), nil
 }
 
 // good is what the ground's app came to at each gate, and the first refusal, by
@@ -235,7 +221,7 @@ func (g *ground) deliver(ctx context.Context) *good {
 	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx, g.env); return })
 	gate("verify", func() error { _, err := d.signed.verify(ctx, "verify", g.env); return err })
 	gate("release", func() (err error) {
-		d.release, err = d.signed.release(ctx, g.env, origin{Kind: "release", Provisioned: true})
+		d.release, err = d.signed.release(ctx, g.env, &Applied{}, origin{Kind: "release"})
 		return
 	})
 	return d
@@ -334,12 +320,12 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		func() error {
 			swapped := *good.image
 			swapped.Layout = vulnerable.Layout
-			_, err := (&ScannedImage{Digest: good.scanned.Digest, Verdict: good.scanned.Verdict, Image: &swapped, Out: good.scanned.Out}).Publish(ctx)
+			_, err := (&ScannedImage{Digest: good.scanned.Digest, Decided: good.scanned.Decided, Image: &swapped, Out: good.scanned.Out}).Publish(ctx)
 			return err
 		})
 	try(drill.Attack{Gate: "publish", Name: "another image under a scan that passed", Expected: refusedBy("scan", "the findings are about")}, good.refusals["publish"],
 		func() error {
-			_, err := (&ScannedImage{Digest: vulnerable.Digest, Verdict: good.scanned.Verdict, Image: vulnerable, Out: good.scanned.Out}).Publish(ctx)
+			_, err := (&ScannedImage{Digest: vulnerable.Digest, Decided: good.scanned.Decided, Image: vulnerable, Out: good.scanned.Out}).Publish(ctx)
 			return err
 		})
 
@@ -356,20 +342,19 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		return nil, err
 	}
 	path := groundRepository + "/" + drill.App
-	digestOf := func(i *SignedImage) string { _, digest, _ := strings.Cut(i.Reference, "@"); return digest }
 
 	try(drill.Attack{Gate: "sign", Name: "image named by tag", Expected: drill.Expected{Stage: "sign", Kind: step.KindInput, Says: "names no digest"}}, good.refusals["sign"],
 		func() error {
-			_, err := (&PublishedImage{Reference: g.settings.Image(drill.App) + ":v1", App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx, g.env)
+			_, err := (&PublishedImage{Reference: Reference(g.settings.Image(drill.App) + ":v1"), App: drill.App, Statements: good.published.Statements, Slipway: g.Slipway}).Sign(ctx, g.env)
 			return err
 		})
 	try(drill.Attack{Gate: "verify", Name: "unsigned image", Expected: refusedBy("verify", "no signature")}, good.refusals["verify"], verify(other["Unsigned"]))
 	try(drill.Attack{Gate: "verify", Name: "tag moved between scan and sign", Expected: refusedBy("verify", "no signature")}, good.refusals["verify"],
 		func() error {
-			if _, err := g.remote.Tag(ctx, path, good.published.digest(), "v1"); err != nil {
+			if _, err := g.remote.Tag(ctx, path, good.published.Reference.Digest(), "v1"); err != nil {
 				return err
 			}
-			if _, err := g.remote.Tag(ctx, path, digestOf(other["Unsigned"]), "v1"); err != nil {
+			if _, err := g.remote.Tag(ctx, path, other["Unsigned"].Reference.Digest(), "v1"); err != nil {
 				return err
 			}
 			if _, err := good.published.Sign(ctx, g.env); err != nil {
@@ -379,7 +364,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			if err != nil {
 				return err
 			}
-			return verify(&SignedImage{Reference: g.settings.Image(drill.App) + "@" + digest, App: drill.App, Slipway: g.Slipway})()
+			return verify(g.signed(drill.App, digest))()
 		})
 	try(drill.Attack{Gate: "verify", Name: "signed by another key", Expected: refusedBy("verify", "has no valid signature by key")}, good.refusals["verify"],
 		func() error {
@@ -399,21 +384,21 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 		return drill.Attack{Gate: "verify", Name: "signed by another identity", Expected: refusedBy("verify", "has no valid signature by identity "+strconv.Quote(rightful))}.Judge(
 			identities.control(ctx, good), func() error { return identities.attack(ctx, good, other["Signed by another identity"]) })
 	})
-	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference+" is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "attestations of another image", Expected: refusedBy("verify", "scan verdict of "+other["Grafted"].Reference.String()+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Grafted"]
 			if _, err := (&PublishedImage{Reference: image.Reference, App: drill.App, Statements: dag.Directory(), Slipway: g.Slipway}).Sign(ctx, g.env); err != nil {
 				return err
 			}
-			if _, err := g.remote.Graft(ctx, path, good.published.digest(), digestOf(image)); err != nil {
+			if _, err := g.remote.Graft(ctx, path, good.published.Reference.Digest(), image.Reference.Digest()); err != nil {
 				return err
 			}
 			return verify(image)()
 		})
-	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference+" is missing")}, good.refusals["verify"],
+	try(drill.Attack{Gate: "verify", Name: "scan under another predicate type", Expected: refusedBy("verify", "scan verdict of "+other["Of another type"].Reference.String()+" is missing")}, good.refusals["verify"],
 		func() error {
 			image := other["Of another type"]
-			scan, err := good.scanned.attested(ctx, image.Reference, nil)
+			scan, err := good.scanned.attested(ctx, image.Reference, *good.scanned.Decided)
 			if err != nil {
 				return err
 			}
@@ -422,7 +407,9 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Attack{Gate: "verify", Name: "old release replayed", Expected: refusedBy("verify", "older than")}, good.refusals["verify"],
 		func() error {
 			image := other["Replayed"]
-			scan, err := good.scanned.attested(ctx, image.Reference, func(v *policy.Verdict) { v.DatabaseUpdatedAt = v.DatabaseUpdatedAt.AddDate(-1, 0, 0) })
+			v := *good.scanned.Decided
+			v.DatabaseUpdatedAt = v.DatabaseUpdatedAt.AddDate(-1, 0, 0)
+			scan, err := good.scanned.attested(ctx, image.Reference, v)
 			if err != nil {
 				return err
 			}
@@ -444,7 +431,7 @@ func (g *ground) attackImages(ctx context.Context) (drill.Table, error) {
 			Gate: "release", Name: "rollback of a release that runs no more",
 			Expected: drill.Expected{Stage: "release", Kind: step.KindInput, Says: "rollback-of " + good.commit()},
 		}.Judge(second, func() error {
-			_, err := good.signed.release(ctx, g.env, origin{Kind: "rollback", Of: good.commit(), Provisioned: true})
+			_, err := good.signed.release(ctx, g.env, &Applied{}, origin{Kind: "rollback", Of: good.commit()})
 			return err
 		})
 	})
@@ -513,7 +500,7 @@ func (g *ground) supersede(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = signed.release(ctx, g.env, origin{Kind: "release", Provisioned: true})
+	_, err = signed.release(ctx, g.env, &Applied{}, origin{Kind: "release"})
 	return err
 }
 
@@ -539,11 +526,6 @@ func (g *ground) signWith(ctx context.Context, image *SignedImage, good *good, s
 		return err
 	}
 	return verify()
-}
-
-func (i *PublishedImage) digest() string {
-	_, digest, _ := strings.Cut(i.Reference, "@")
-	return digest
 }
 
 // syntheticToken has the form of a GitHub token, and opens nothing. It is made
@@ -622,13 +604,13 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	if err != nil {
 		return nil, err
 	}
-	nobody := c.Image(release.App) + "@sha256:" + strings.Repeat("0f", 32)
-	admit := func(reference string) error {
+	nobody := step.Refer(c.Image(release.App), "sha256:"+strings.Repeat("0f", 32))
+	admit := func(reference Reference) error {
 		return (&SignedImage{Reference: reference, App: release.App, Slipway: s}).admit(ctx, c, env, connect, api, charted)
 	}
 	// The revision that is synced, so that no later commit is in the way.
 	revision := release.Commit
-	wait := func(reference, deadline string) error {
+	wait := func(reference Reference, deadline string) error {
 		next := *release
 		next.Commit, next.Reference = revision, reference
 		seen, outcome, err := next.observe(ctx, deadline)
@@ -668,7 +650,7 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 		if err != nil {
 			return nil, err
 		}
-		reference := fmt.Sprintf("%s@%s", c.Image(app), releases[0].Digest)
+		reference := step.Refer(c.Image(app), releases[0].Digest)
 		if now := standing[env]; runs(now, reference) && now.Health == "Healthy" && now.Sync == "Synced" {
 			return &Release{Commit: releases[0].Commit, Environment: env, Reference: reference, App: app, Slipway: s}, nil
 		}

@@ -71,7 +71,7 @@ func (i *identities) control(ctx context.Context, good *good) error {
 	}
 	image := *good.image
 	image.App = &App{Name: drill.App, Slipway: s}
-	published, err := (&ScannedImage{Digest: good.scanned.Digest, Verdict: good.scanned.Verdict, Image: &image, Out: good.scanned.Out}).Publish(ctx)
+	published, err := (&ScannedImage{Digest: good.scanned.Digest, Decided: good.scanned.Decided, Image: &image, Out: good.scanned.Out}).Publish(ctx)
 	if err != nil {
 		return err
 	}

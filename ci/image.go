@@ -34,6 +34,8 @@ type Image struct {
 	Layout *dagger.Directory
 	// +private
 	Box Box
+	// +private
+	Stages []Stage
 }
 
 // OciLayout is the image as an OCI image layout.
@@ -155,44 +157,34 @@ func (i *Image) Scan(ctx context.Context) (*ScannedImage, error) {
 }
 
 func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedImage, error) {
+	began := time.Now()
 	out, found, err := i.findings(ctx, database)
 	if err != nil {
 		return nil, err
 	}
-	scanned := &ScannedImage{Digest: i.Digest, Image: i, Out: out}
-	scanned.Verdict, err = i.judge(ctx, found)
+	verdict, err := i.judge(ctx, found)
 	if err != nil {
 		return nil, err
 	}
-	return scanned, nil
+	data, err := json.Marshal(verdict)
+	return &ScannedImage{Digest: i.Digest, Verdict: printable.JSON(string(data)), Decided: verdict, Image: i, Out: out, Stages: after(i.Stages, "scan", began)}, err
 }
 
-// judge decides over findings now and returns the verdict's JSON.
-func (i *Image) judge(ctx context.Context, found *scan.Findings) (string, error) {
-	c, err := i.App.Slipway.config()
-	if err != nil {
-		return "", err
-	}
+// judge decides over findings now.
+func (i *Image) judge(ctx context.Context, found *scan.Findings) (*policy.Verdict, error) {
+	c := i.App.Slipway.Config
 	exceptions, err := i.App.exceptions(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	verdict, err := c.Scan.Policy.Evaluate(policy.Input{
+	return c.Scan.Policy.Evaluate(policy.Input{
 		App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	})
-	if err != nil {
-		return "", err
-	}
-	data, err := json.Marshal(verdict)
-	return printable.JSON(string(data)), err
 }
 
 // exceptions are those of the app's OpenVEX document, if it has one.
 func (a *App) exceptions(ctx context.Context) ([]policy.Exception, error) {
-	c, err := a.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
+	c := a.Slipway.Config
 	found, err := a.source().Glob(ctx, policy.VEXFile)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -246,12 +238,10 @@ func (s *Slipway) PublishDatabase(
 	// +optional
 	updatedAt string,
 ) (string, error) {
-	c, err := s.config()
-	if err != nil {
-		return "", err
-	}
+	c := s.Config
 	at := time.Now().UTC()
 	if updatedAt != "" {
+		var err error
 		if at, err = time.Parse(time.RFC3339, updatedAt); err != nil {
 			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
 		}
@@ -268,7 +258,7 @@ func (s *Slipway) PublishDatabase(
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
-	return pushed.Repository + "@" + pushed.Digest, nil
+	return step.Refer(pushed.Repository, pushed.Digest).String(), nil
 }
 
 // databaseRegistry is how the vulnerability database is reached: as the images
@@ -283,10 +273,7 @@ func (s *Slipway) databaseRegistry(c *config.Config) *Endpoint {
 // database resolves the vulnerability database's digest now and fetches that
 // very artifact, once for each digest.
 func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	registry, connect, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
 	if err != nil {
 		return nil, err

@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/ci/receipt"
+	"slipway/ci/render"
 	"slipway/step"
-	"slipway/step/printable"
+	"slipway/step/result/infra"
 	"slipway/step/result/scan"
 )
 
@@ -32,11 +33,7 @@ func (s *Slipway) Infra(
 	// The environment.
 	env string,
 ) (*Infra, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.Environment("plan", env); err != nil {
+	if _, err := s.Config.Environment("plan", env); err != nil {
 		return nil, err
 	}
 	return &Infra{Environment: env, Slipway: s}, nil
@@ -46,10 +43,7 @@ func (s *Slipway) Infra(
 // want it.
 func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error) {
 	s := i.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, nil, err
-	}
+	c := s.Config
 	state, err := c.Infra.StateConfig(i.Environment, s.State.Username)
 	if err != nil {
 		return nil, nil, err
@@ -108,6 +102,7 @@ const stateAlias = "state"
 //
 // +cache="never"
 func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
+	began := time.Now()
 	root, err := i.reach(ctx, "plan")
 	if err != nil {
 		return nil, err
@@ -116,33 +111,18 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	var planned planResult
+	var planned infra.Planned
 	if err := decode(ctx, out, &planned); err != nil {
 		return nil, err
 	}
-	var changes struct {
-		Changes bool `json:"changes"`
+	summary, err := render.Indented(planned.Summary)
+	if err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(planned.Summary, &changes); err != nil {
-		return nil, fmt.Errorf("decode plan summary: %w", err)
-	}
-	p := planned.Binding.Program
 	return &Plan{
-		Sha256: planned.Binding.PlanSha256, Code: planned.Binding.CodeSha256, Program: fmt.Sprintf("%s %s (%s)", p.Name, p.Version, p.Sha256), Changes: changes.Changes, Summary: printable.JSON(string(planned.Summary)), Infra: i, Out: out,
+		Sha256: planned.Binding.PlanSHA256, Code: planned.Binding.CodeSHA256, Program: planned.Binding.Program.String(),
+		Changes: planned.Summary.Changes, Summary: summary, Infra: i, Out: out, Stages: after(nil, "plan", began),
 	}, nil
-}
-
-type planResult struct {
-	Summary json.RawMessage `json:"summary"`
-	Binding struct {
-		PlanSha256 string `json:"planSha256"`
-		CodeSha256 string `json:"codeSha256"`
-		Program    struct {
-			Name    string `json:"name"`
-			Version string `json:"version"`
-			Sha256  string `json:"sha256"`
-		} `json:"program"`
-	} `json:"binding"`
 }
 
 // Plan is a saved Terraform plan that nothing has checked yet.
@@ -162,6 +142,8 @@ type Plan struct {
 	Infra *Infra
 	// +private
 	Out *dagger.Directory
+	// +private
+	Stages []Stage
 }
 
 // Check scans the Terraform code for misconfigurations, compares the plan with
@@ -177,6 +159,7 @@ func (p *Plan) Check(
 	// +optional
 	allowDestroy bool,
 ) (*CheckedPlan, error) {
+	began := time.Now()
 	s := p.Infra.Slipway
 	c, root, err := p.Infra.root("check")
 	if err != nil {
@@ -201,18 +184,14 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	var decided struct {
-		Checked struct {
-			PlanSha256 string `json:"planSha256"`
-		} `json:"checked"`
-	}
+	var decided infra.CheckedPlan
 	if err := decode(ctx, checked, &decided); err != nil {
 		return nil, err
 	}
-	if decided.Checked.PlanSha256 != p.Sha256 {
-		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSha256)
+	if decided.Checked.PlanSHA256 != p.Sha256 {
+		return nil, anotherPlan("check", p.Sha256, decided.Checked.PlanSHA256)
 	}
-	return &CheckedPlan{Sha256: p.Sha256, Summary: p.Summary, Plan: p, Out: checked}, nil
+	return &CheckedPlan{Sha256: p.Sha256, Summary: p.Summary, Plan: p, Out: checked, Stages: after(p.Stages, "check", began)}, nil
 }
 
 // CheckedPlan is a plan that may be applied.
@@ -225,6 +204,8 @@ type CheckedPlan struct {
 	Plan *Plan
 	// +private
 	Out *dagger.Directory
+	// +private
+	Stages []Stage
 }
 
 // Apply applies exactly the checked plan file. A plan for other code, another
@@ -234,22 +215,36 @@ type CheckedPlan struct {
 //
 // +cache="never"
 func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
+	began := time.Now()
 	root, err := p.Plan.Infra.reach(ctx, "apply")
 	if err != nil {
 		return nil, err
 	}
 	text, err := root.Apply(ctx, p.Plan.Out, p.Out)
-	var applied struct {
-		PlanSha256 string          `json:"planSha256"`
-		Outputs    json.RawMessage `json:"outputs"`
-	}
+	var applied infra.Applied
 	if err := decodeText(text, err, &applied); err != nil {
 		return nil, err
 	}
-	if applied.PlanSha256 != p.Sha256 {
-		return nil, anotherPlan("apply", p.Sha256, applied.PlanSha256)
+	if applied.PlanSHA256 != p.Sha256 {
+		return nil, anotherPlan("apply", p.Sha256, applied.PlanSHA256)
 	}
-	return &Applied{Sha256: p.Sha256, Outputs: printable.JSON(string(applied.Outputs))}, nil
+	outputs, err := render.Indented(applied.Outputs)
+	done := p.unchanged()
+	done.Outputs, done.Changes, done.Stages = outputs, receipt.PlanApplied, after(p.Stages, "apply", began)
+	return done, err
+}
+
+// settled applies the plan where there is something to.
+func (p *CheckedPlan) settled(ctx context.Context) (*Applied, error) {
+	if p.Plan.Changes {
+		return p.Apply(ctx)
+	}
+	return p.unchanged(), nil
+}
+
+// unchanged is infrastructure that is as the plan describes it already.
+func (p *CheckedPlan) unchanged() *Applied {
+	return &Applied{Sha256: p.Sha256, Code: p.Plan.Code, Program: p.Plan.Program, Changes: receipt.PlanUnchanged, Stages: p.Stages}
 }
 
 // Applied is infrastructure as its checked plan describes it.
@@ -258,6 +253,22 @@ type Applied struct {
 	Sha256 string
 	// Outputs of the Terraform code, as JSON; sensitive values are withheld.
 	Outputs string
+	// +private
+	Code string
+	// +private
+	Program string
+	// +private
+	Changes string
+	// +private
+	Stages []Stage
+}
+
+// stages are those that led to it, if there is any.
+func (a *Applied) stages() []Stage {
+	if a == nil {
+		return nil
+	}
+	return a.Stages
 }
 
 // Unlock releases the lock that a killed run left on the environment's state, and
@@ -277,9 +288,7 @@ func (i *Infra) Unlock(
 		return "", err
 	}
 	text, err := root.Unlock(ctx, id)
-	var unlocked struct {
-		StateAddress string `json:"stateAddress"`
-	}
+	var unlocked infra.Unlocked
 	if err := decodeText(text, err, &unlocked); err != nil {
 		return "", err
 	}
@@ -289,10 +298,7 @@ func (i *Infra) Unlock(
 // misconfigurations scans a folder and returns what no exception lets pass, as
 // the JSON list that the infra step reads.
 func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory, name string) (string, error) {
-	c, err := s.config()
-	if err != nil {
-		return "", err
-	}
+	c := s.Config
 	var found scan.Checked
 	if err := decode(ctx, s.scan().Config(code, name), &found); err != nil {
 		return "", err

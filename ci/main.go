@@ -14,8 +14,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 
 	"slipway/ci/internal/dagger"
 
@@ -29,7 +27,7 @@ type Slipway struct {
 	// +private
 	Source *dagger.Directory
 	// +private
-	Settings string
+	Config *Config
 	// +private
 	Repository *dagger.Directory
 	// +private
@@ -163,33 +161,21 @@ func New(
 	if err := s.signIn(ctx, accounts); err != nil {
 		return nil, err
 	}
-	s, err = s.configured(c)
+	s, err = s.configured(*c)
 	if err != nil || toolbox == "" {
 		return s, err
 	}
 	return s.WithToolbox(ctx, toolbox, toolboxKey, "", nil, local("//"+toolbox, sandbox))
 }
 
-// configured returns s with its settings replaced, after checking them.
-func (s *Slipway) configured(c *config.Config) (*Slipway, error) {
+// configured returns s with other settings, after checking them.
+func (s *Slipway) configured(c config.Config) (*Slipway, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode settings: %w", err)
-	}
 	next := *s
-	next.Settings = string(data)
+	next.Config = &c
 	return &next, nil
-}
-
-func (s *Slipway) config() (*config.Config, error) {
-	c := &config.Config{}
-	if err := json.Unmarshal([]byte(s.Settings), c); err != nil {
-		return nil, fmt.Errorf("decode settings: %w", err)
-	}
-	return c, nil
 }
 
 // WithRegistry sends images to another registry.
@@ -211,10 +197,7 @@ func (s *Slipway) WithRegistry(
 	// +optional
 	service *dagger.Service,
 ) (*Slipway, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := *s.Config
 	c.Registry.Repository = or(repository, c.Registry.Repository)
 	next := *s
 	next.Registry = s.Registry.with(username, password, service, repository != "")
@@ -243,10 +226,7 @@ func (s *Slipway) WithGitops(
 	// +optional
 	service *dagger.Service,
 ) (*Slipway, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := *s.Config
 	c.GitOps.Remote = or(remote, c.GitOps.Remote)
 	c.GitOps.Branch = or(branch, c.GitOps.Branch)
 	next := *s
@@ -271,10 +251,7 @@ func (s *Slipway) WithState(
 	// +optional
 	service *dagger.Service,
 ) (*Slipway, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := *s.Config
 	c.Infra.State = or(address, c.Infra.State)
 	next := *s
 	next.State = s.State.with(username, password, service, address != "")
@@ -307,10 +284,7 @@ func (s *Slipway) WithDatabase(
 	// The OCI artifact's repository, without a tag.
 	repository string,
 ) (*Slipway, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := *s.Config
 	c.Scan.Database.Repository = repository
 	return s.configured(c)
 }

@@ -21,10 +21,7 @@ type Box = build.Box
 // box is what a stage is held to, build or test: the hosts that app.yaml asks for, of
 // those that the platform allows, and the limits.
 func (a *App) box(settings *config.App, stage string) (*Box, error) {
-	c, err := a.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
+	c := a.Slipway.Config
 	limits, err := a.limits(settings)
 	if err != nil {
 		return nil, err

@@ -32,7 +32,9 @@ func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, a
 }
 
 // runs says whether an Application runs exactly this image.
-func runs(a argocd.Status, reference string) bool { return slices.Contains(a.Images, reference) }
+func runs(a argocd.Status, reference Reference) bool {
+	return slices.Contains(a.Images, string(reference))
+}
 
 // standing returns where the app stands in each environment of the cluster.
 func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]argocd.Status, error) {
@@ -67,10 +69,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 
 // known checks an app's name and environments before the first container starts.
 func (s *Slipway) known(stage, app string, envs ...string) (*config.Config, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if err := step.Name(stage, "app", app); err != nil {
 		return nil, err
 	}
@@ -119,7 +118,7 @@ func (s *Slipway) Promote(
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
 	now := standing[from]
-	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
+	image := s.signed(app, releases[0].Digest)
 	switch {
 	case !now.Found:
 		return nil, step.Policy(stage, subject, "has no Application in Argo CD", "generate gitops/argocd with dagger call applications, and commit it")
@@ -137,7 +136,7 @@ func (s *Slipway) Promote(
 	if outcome != Healthy {
 		return nil, step.Policy(stage, subject, "is not healthy: "+string(outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
-	return image.release(ctx, to, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
+	return image.release(ctx, to, nil, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
 }
 
 // Rollback takes an environment back to the last digest that was healthy there and
@@ -170,12 +169,12 @@ func (s *Slipway) Rollback(
 		return nil, step.Policy(stage, subject, "has no earlier release", "release a mended image")
 	}
 	if last := releases[0]; last.Reverts != "" {
-		image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+		image := s.signed(app, last.Digest)
 		// That a commit calls itself a rollback says nothing about its image.
 		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			return nil, err
 		}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
+		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
 	}
 	tried := map[string]bool{releases[0].Digest: true}
 	var details []string
@@ -184,7 +183,7 @@ func (s *Slipway) Rollback(
 			continue
 		}
 		tried[earlier.Digest] = true
-		image := &SignedImage{Reference: c.Image(app) + "@" + earlier.Digest, App: app, Slipway: s}
+		image := s.signed(app, earlier.Digest)
 		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			f, ok := step.AsFault(err)
 			if !ok || f.Kind != step.KindPolicy {
@@ -193,7 +192,7 @@ func (s *Slipway) Rollback(
 			details = append(details, earlier.Digest+": "+f.Reason)
 			continue
 		}
-		return image.release(ctx, env, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
+		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
 	}
 	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
 }
@@ -211,7 +210,7 @@ func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 			return nil
 		}
 	}
-	return step.Policy(stage, i.Reference, "was never seen healthy in "+env, "release it there and wait for it")
+	return step.Policy(stage, i.Reference.String(), "was never seen healthy in "+env, "release it there and wait for it")
 }
 
 // newestScan returns the attested scan of an image that knows the newest

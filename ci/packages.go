@@ -55,16 +55,14 @@ func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger
 	if len(locks) == 0 {
 		return nil, fetched, nil
 	}
-	c, err := r.app.Slipway.config()
-	if err != nil {
-		return nil, fetched, err
-	}
+	c := r.app.Slipway.Config
 	opts := dagger.BuildPackagesOpts{Npm: c.Build.NPM.Registry, Pip: c.Build.Pip.Index}
 	if p := r.app.Slipway.Packages; p != nil {
-		opts.Netrc, opts.Service = p.Netrc, p.Service
-		if opts.Connect, err = p.connect(ctx, c.Build); err != nil {
+		connect, err := p.connect(ctx, c.Build)
+		if err != nil {
 			return nil, fetched, err
 		}
+		opts.Netrc, opts.Service, opts.Connect = p.Netrc, p.Service, connect
 	}
 	out := dag.Build().Packages(source, opts)
 	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"slipway/ci/internal/dagger"
@@ -47,7 +46,7 @@ type Preview struct {
 	// +private
 	Repository string
 	// +private
-	Delta string
+	Delta *Delta
 	// +private
 	Patch string
 }
@@ -114,11 +113,8 @@ func (s *Slipway) Preview(
 		before = after
 	}
 	if p.Uncompared == "" {
-		data, err := json.Marshal(policy.Compare(*before, *after))
-		if err != nil {
-			return nil, err
-		}
-		p.Delta = string(data)
+		delta := policy.Compare(*before, *after)
+		p.Delta = &delta
 	}
 	return p, nil
 }
@@ -180,8 +176,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 // is an error.
 func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *scan.Findings, uncompared string, err error) {
 	s := i.App.Slipway
-	reference := c.Image(i.App.Name) + "@" + digest
-	layout, err := s.pulled(ctx, previewStage, reference)
+	layout, err := s.pulled(ctx, previewStage, step.Refer(c.Image(i.App.Name), digest))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return nil, f.Error(), nil
 	}
@@ -213,23 +208,22 @@ func (p *Preview) Diff() string { return printable.Whole(p.Patch) }
 //
 // +cache="168h"
 func (p *Preview) Json() (string, error) {
-	data, err := json.MarshalIndent(struct {
-		App         string          `json:"app"`
-		Environment string          `json:"environment"`
-		Repository  string          `json:"repository"`
-		Head        string          `json:"head"`
-		Before      string          `json:"before"`
-		After       string          `json:"after"`
-		Changes     bool            `json:"changes"`
-		Refusal     string          `json:"refusal"`
-		Uncompared  string          `json:"uncompared"`
-		Delta       json.RawMessage `json:"delta,omitempty"`
-		Diff        string          `json:"diff"`
+	return render.Indented(struct {
+		App         string        `json:"app"`
+		Environment string        `json:"environment"`
+		Repository  string        `json:"repository"`
+		Head        string        `json:"head"`
+		Before      string        `json:"before"`
+		After       string        `json:"after"`
+		Changes     bool          `json:"changes"`
+		Refusal     string        `json:"refusal"`
+		Uncompared  string        `json:"uncompared"`
+		Delta       *policy.Delta `json:"delta,omitempty"`
+		Diff        string        `json:"diff"`
 	}{
 		p.App, p.Environment, p.Repository, p.Head, p.Before, p.After, p.Changes, p.Refusal, p.Uncompared,
-		json.RawMessage(p.Delta), p.Patch,
-	}, "", "  ")
-	return printable.JSON(string(data)) + "\n", err
+		p.Delta, p.Patch,
+	})
 }
 
 // Text is the preview for people.
@@ -237,7 +231,7 @@ func (p *Preview) Json() (string, error) {
 // Example: dagger call preview --app hello --env dev text
 //
 // +cache="168h"
-func (p *Preview) Text() (string, error) {
+func (p *Preview) Text() string {
 	would, scan := "would change it", "passes"
 	switch {
 	case p.Refusal != "":
@@ -259,14 +253,10 @@ func (p *Preview) Text() (string, error) {
 	if p.Uncompared != "" {
 		text += "\nnot compared: " + p.Uncompared + "\n"
 	} else {
-		var delta policy.Delta
-		if err := json.Unmarshal([]byte(p.Delta), &delta); err != nil {
-			return "", fmt.Errorf("decode delta: %w", err)
-		}
-		text += "\n" + delta.Text()
+		text += "\n" + p.Delta.Text()
 	}
 	if p.Patch != "" {
 		text += "\n" + p.Patch
 	}
-	return printable.Whole(text), nil
+	return printable.Whole(text)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"slipway/ci/internal/dagger"
 
@@ -19,9 +20,13 @@ type ScannedImage struct {
 	// digests, what was reported and which exceptions were needed.
 	Verdict string
 	// +private
+	Decided *Verdict
+	// +private
 	Image *Image
 	// +private
 	Out *dagger.Directory
+	// +private
+	Stages []Stage
 }
 
 // Report is what the scanner found.
@@ -50,28 +55,28 @@ func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	if i.Verdict, err = i.Image.judge(ctx, &found); err != nil {
+	next := *i
+	if next.Decided, err = i.Image.judge(ctx, &found); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	tested, _, err := i.Image.App.tests(ctx)
 	if err != nil {
 		return nil, err
 	}
-	files, err := i.statements(ctx, tested)
+	next.Stages = after(i.Stages, "test", began)
+	files, err := next.statements(ctx, tested)
 	if err != nil {
 		return nil, err
 	}
-	return i.publish(ctx, files)
+	return next.publish(ctx, files)
 }
 
 // publish pushes an image that has just been judged, with what is to be attested of it.
 func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.File) (*PublishedImage, error) {
+	began := time.Now()
 	s := i.Image.App.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	repository := c.Image(i.Image.App.Name)
+	repository := s.Config.Image(i.Image.App.Name)
 	registry, connect, err := s.registry(ctx, "publish", repository, s.Registry)
 	if err != nil {
 		return nil, err
@@ -88,25 +93,30 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 		return nil, err
 	}
 	return &PublishedImage{
-		Reference: pushed.Reference, Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Verdict,
-		Statements: folder.WithDirectory("sbom", i.Out.Directory("sbom")), Revision: i.Image.Revision, Slipway: s,
+		Reference: Reference(pushed.Reference), Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Decided,
+		Statements: folder.WithDirectory("sbom", i.Out.Directory("sbom")),
+		Revision:   i.Image.Revision, Tree: i.Image.Tree, Stages: after(i.Stages, "publish", began), Slipway: s,
 	}, nil
 }
 
 // PublishedImage is a scanned image in the registry.
 type PublishedImage struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Moved says whether this publish had to push anything.
 	Moved bool
 	// +private
 	App string
 	// +private
-	Verdict string
+	Verdict *Verdict
 	// +private
 	Statements *dagger.Directory
 	// +private
 	Revision string
+	// +private
+	Tree string
+	// +private
+	Stages []Stage
 	// +private
 	Slipway *Slipway
 }
@@ -127,13 +137,10 @@ func (i *PublishedImage) Sign(
 	// +optional
 	env string,
 ) (*SignedImage, error) {
+	began := time.Now()
 	s := i.Slipway
 	if env != "" {
-		c, err := s.config()
-		if err != nil {
-			return nil, err
-		}
-		if _, err := c.Environment("sign", env); err != nil {
+		if _, err := s.Config.Environment("sign", env); err != nil {
 			return nil, err
 		}
 	}
@@ -141,16 +148,19 @@ func (i *PublishedImage) Sign(
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, "sign", i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, "sign", i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	text, err := signer.Sign(ctx, i.Reference, dagger.SignSignerSignOpts{
+	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{
 		Statements: i.Statements,
 		Username:   registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	return &SignedImage{Reference: i.Reference, Moved: i.Moved, Revision: i.Revision, App: i.App, Slipway: s}, nil
+	return &SignedImage{
+		Reference: i.Reference, Moved: i.Moved, Revision: i.Revision, Tree: i.Tree, Verdict: i.Verdict, Stages: after(i.Stages, "sign", began),
+		App: i.App, Slipway: s,
+	}, nil
 }

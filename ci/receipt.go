@@ -4,10 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/url"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -15,92 +14,28 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/sign"
 )
 
-// stages are those that a call has run, with their times.
-type stages struct {
-	mu  sync.Mutex
-	all []receipt.Stage
-}
-
-// time runs a stage; one that fails leaves no time.
-func (s *stages) time(name string, work func() error) error {
-	began := time.Now()
-	if err := work(); err != nil {
-		return err
-	}
-	s.add(name, began)
-	return nil
-}
-
-func (s *stages) add(name string, began time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all = append(s.all, receipt.Stage{
-		Name: name, StartedAt: began.UTC().Format(time.RFC3339), Seconds: math.Round(time.Since(began).Seconds()*10) / 10,
-	})
-}
-
-func (s *stages) text() (string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	data, err := json.Marshal(s.all)
-	return string(data), err
-}
-
-// ran adds a stage to those of the release.
-func (r *Release) ran(name string, began time.Time) error {
-	s := &stages{}
-	if r.Stages != "" {
-		if err := json.Unmarshal([]byte(r.Stages), &s.all); err != nil {
-			return fmt.Errorf("decode the stages: %w", err)
-		}
-	}
-	s.add(name, began)
-	text, err := s.text()
-	r.Stages = text
-	return err
-}
-
-// statements are those that the image carried when it was verified.
-func (r *Release) statements() ([]evidence.Statement, error) {
-	var all []evidence.Statement
-	if r.Statements == "" {
-		return nil, nil
-	}
-	if err := json.Unmarshal([]byte(r.Statements), &all); err != nil {
-		return nil, fmt.Errorf("decode the statements: %w", err)
-	}
-	return all, nil
-}
-
 // hasReceipt says whether the image carries the receipt of this very commit.
-func (r *Release) hasReceipt() (bool, error) {
-	all, err := r.statements()
-	if err != nil {
-		return false, err
-	}
-	for _, s := range all {
+func (r *Release) hasReceipt() bool {
+	return slices.ContainsFunc(r.Statements, func(s sign.Statement) bool {
 		if s.PredicateType != receipt.PredicateType {
-			continue
+			return false
 		}
-		if d, err := receipt.Parse(s.Predicate); err == nil && d.GitOps != nil && d.GitOps.Commit == r.Commit && d.Environment == r.Environment {
-			return true, nil
-		}
-	}
-	return false, nil
+		d, err := receipt.Parse(s.Predicate)
+		return err == nil && d.GitOps != nil && d.GitOps.Commit == r.Commit && d.Environment == r.Environment
+	})
 }
 
 // document is the receipt in the form that is signed, checked for sense.
 func (r *Receipt) document() (*receipt.Document, error) {
 	release := r.Release
 	s := release.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	remote, err := url.Parse(c.GitOps.Remote)
 	if err != nil {
 		return nil, fmt.Errorf("gitops.remote: %w", err)
@@ -108,7 +43,7 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	remote.User = nil
 	d := &receipt.Document{
 		App: r.App, Environment: r.Environment, Kind: receipt.Kind(or(release.Kind, string(receipt.KindRelease))),
-		Image:  receipt.Image{Reference: r.Image, Pushed: r.ImagePushed},
+		Image:  receipt.Image{Reference: release.Reference, Pushed: r.ImagePushed},
 		GitOps: &receipt.GitOps{Remote: remote.String(), Commit: r.GitopsCommit, Path: r.GitopsPath, Created: r.ReleaseCreated, Evidence: r.GitopsEvidence},
 		Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))),
 	}
@@ -116,24 +51,16 @@ func (r *Receipt) document() (*receipt.Document, error) {
 		d.Source = &receipt.Source{Commit: commit, Tree: r.SourceTree, Dirty: dirty, Uncommitted: r.Uncommitted}
 	}
 	if r.Plan != "" {
-		d.Plan = &receipt.Plan{SHA256: r.Plan, Code: release.PlanCode, Program: r.PlanProgram, Changes: r.PlanChanges}
+		d.Plan = &receipt.Plan{SHA256: r.Plan, Code: release.Applied.Code, Program: r.PlanProgram, Changes: r.PlanChanges}
 	}
 	if r.Health != "" {
 		d.Live = &receipt.Live{SyncedRevision: r.SyncedRevision, Health: r.Health, HealthyAt: r.HealthyAt}
 	}
-	if release.Judgement != "" {
-		var j evidence.Judgement
-		if err := json.Unmarshal([]byte(release.Judgement), &j); err != nil {
-			return nil, fmt.Errorf("decode the judgement: %w", err)
-		}
-		d.Decision, d.Evidence = receipt.FromJudgement(j)
-	}
-	all, err := release.statements()
-	if err != nil {
-		return nil, err
+	if release.Judgement != nil {
+		d.Decision, d.Evidence = receipt.FromJudgement(*release.Judgement)
 	}
 	var scans []json.RawMessage
-	for _, statement := range all {
+	for _, statement := range release.Statements {
 		if statement.PredicateType == policy.PredicateType {
 			scans = append(scans, statement.Predicate)
 		}
@@ -144,10 +71,8 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	}
 	d.Scan = receipt.FromScan(*scan)
 	// A call that found the release there ran none of its stages.
-	if release.Stages != "" && release.Created {
-		if err := json.Unmarshal([]byte(release.Stages), &d.Stages); err != nil {
-			return nil, fmt.Errorf("decode the stages: %w", err)
-		}
+	if release.Created {
+		d.Stages = release.Stages
 	}
 	return d, d.Validate()
 }
@@ -163,8 +88,7 @@ func (r *Receipt) Document() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	data, err := json.MarshalIndent(d, "", "  ")
-	return printable.JSON(string(data)) + "\n", err
+	return render.Indented(d)
 }
 
 // Html is the receipt as one page, with the journey as a picture.
@@ -189,7 +113,9 @@ type SignedReceipt struct {
 	// Checked is what receipt-verify has checked, one line each.
 	Checked []string
 	// +private
-	Predicate string
+	Predicate []byte
+	// +private
+	Document *Document
 	// +private
 	File *dagger.File
 	// +private
@@ -223,7 +149,7 @@ func (s *Slipway) Receipt(
 	if len(releases) == 0 {
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
-	image := &SignedImage{Reference: c.Image(app) + "@" + releases[0].Digest, App: app, Slipway: s}
+	image := s.signed(app, releases[0].Digest)
 	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
@@ -249,7 +175,7 @@ func (s *Slipway) Receipt(
 			continue
 		}
 		at = d.Live.HealthyAt
-		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: string(statement.Predicate), Image: image}
+		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: statement.Predicate, Document: d, Image: image}
 	}
 	if newest == nil {
 		return nil, step.Policy(stage, subject, "has no signed receipt: nobody who may sign has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and a signer, and wait for it")
@@ -293,12 +219,7 @@ func (s *Slipway) ReceiptVerify(
 			return nil, err
 		}
 	}
-	var signed struct {
-		Digest        string          `json:"digest"`
-		PredicateType string          `json:"predicateType"`
-		Predicate     json.RawMessage `json:"predicate"`
-		Signer        receipt.Signer  `json:"signer"`
-	}
+	var signed sign.Bundled
 	text, err := trusted.verifyBundle(ctx, bundle)
 	if err := decodeText(text, err, &signed); err != nil {
 		return nil, err
@@ -312,14 +233,13 @@ func (s *Slipway) ReceiptVerify(
 	}
 	checked := d.Checked(signed.Signer)
 	if repository != nil {
-		name, digest, _ := strings.Cut(d.Image.Reference, "@")
-		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, name, digest, dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
+		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.Repository(), d.Image.Reference.Digest(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
 		if err := decodeText(text, err, nil); err != nil {
 			return nil, err
 		}
 		checked = append(checked, "commit: "+d.GitOps.Commit+" puts the digest into "+d.GitOps.Path, d.Binding())
 	}
-	return &SignedReceipt{Checked: printable.List(checked), Predicate: string(signed.Predicate), File: bundle}, nil
+	return &SignedReceipt{Checked: printable.List(checked), Predicate: signed.Predicate, Document: d, File: bundle}, nil
 }
 
 // Bundle is the receipt with its signature, as one Sigstore bundle: what
@@ -334,15 +254,11 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	}
 	const stage = "receipt"
 	s := r.Image.Slipway
-	d, err := r.document()
+	trusted, err := s.trust(ctx, stage, r.Document.Environment)
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := s.trust(ctx, stage, d.Environment)
-	if err != nil {
-		return nil, err
-	}
-	registry, connect, err := s.registry(ctx, stage, r.Image.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, r.Image.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
@@ -354,29 +270,15 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	return out.File("bundle.sigstore.json"), decode(ctx, out, nil)
 }
 
-func (r *SignedReceipt) document() (*receipt.Document, error) {
-	d, err := receipt.Parse([]byte(r.Predicate))
-	if err != nil {
-		return nil, err
-	}
-	return d, d.Validate()
-}
-
 // Json is the receipt as it was signed.
 //
 // +cache="168h"
-func (r *SignedReceipt) Json() string { return printable.JSON(r.Predicate) + "\n" }
+func (r *SignedReceipt) Json() string { return printable.JSON(string(r.Predicate)) + "\n" }
 
 // Text is the receipt for people.
 //
 // +cache="168h"
-func (r *SignedReceipt) Text() (string, error) {
-	d, err := r.document()
-	if err != nil {
-		return "", err
-	}
-	return d.Text(), nil
-}
+func (r *SignedReceipt) Text() string { return r.Document.Text() }
 
 // Html is the receipt as one page, with the journey as a picture.
 //
@@ -384,10 +286,6 @@ func (r *SignedReceipt) Text() (string, error) {
 //
 // +cache="168h"
 func (r *SignedReceipt) Html() (*dagger.File, error) {
-	d, err := r.document()
-	if err != nil {
-		return nil, err
-	}
-	page, err := d.HTML()
+	page, err := r.Document.HTML()
 	return dag.File("receipt.html", string(page)), err
 }

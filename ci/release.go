@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"slipway/ci/policy"
+	"slipway/ci/render"
 	"slipway/step/printable"
 )
 
@@ -31,29 +32,23 @@ type Release struct {
 	// Environment is where the app is released to.
 	Environment string
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Revision is the commit that the image was built from, as its provenance says.
 	Revision string
 	// +private
 	Uncommitted []string
 	// +private
-	Judgement string
+	Judgement *Judgement
 	// +private
-	Statements string
+	Statements []Statement
 	// +private
-	Stages string
+	Stages []Stage
 	// +private
 	Tree string
 	// +private
-	Verdict string
+	Verdict *Verdict
 	// +private
-	Plan string
-	// +private
-	PlanCode string
-	// +private
-	PlanProgram string
-	// +private
-	PlanChanges string
+	Applied *Applied
 	// +private
 	Moved bool
 	// +private
@@ -67,12 +62,21 @@ type Release struct {
 // Example: dagger call app --name hello build scan publish sign release --env dev receipt json
 //
 // +cache="168h"
-func (r *Release) Receipt() *Receipt {
-	return &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference,
-		ImagePushed: r.Moved, Verdict: r.Verdict, Plan: r.Plan, PlanProgram: r.PlanProgram, PlanChanges: r.PlanChanges,
+func (r *Release) Receipt() (*Receipt, error) {
+	receipt := &Receipt{
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference.String(),
+		ImagePushed:  r.Moved,
 		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
 	}
+	if a := r.Applied; a != nil {
+		receipt.Plan, receipt.PlanProgram, receipt.PlanChanges = a.Sha256, a.Program, a.Changes
+	}
+	if r.Verdict == nil {
+		return receipt, nil
+	}
+	data, err := json.Marshal(r.Verdict)
+	receipt.Verdict = printable.JSON(string(data))
+	return receipt, err
 }
 
 // Receipt is the record of one delivery: what came from which commit, what it
@@ -127,18 +131,17 @@ type Receipt struct {
 func (r *Receipt) Json() (string, error) {
 	// The plain type has none of the methods that Dagger generates.
 	type plain Receipt
-	data, err := json.MarshalIndent(struct {
+	return render.Indented(struct {
 		*plain
-		Verdict json.RawMessage `json:"verdict,omitempty"`
+		Verdict *policy.Verdict `json:"verdict,omitempty"`
 		Release *struct{}       `json:"release,omitempty"`
-	}{plain: (*plain)(r), Verdict: json.RawMessage(r.Verdict)}, "", "  ")
-	return printable.JSON(string(data)) + "\n", err
+	}{plain: (*plain)(r), Verdict: r.Release.Verdict})
 }
 
 // verdict is the scan's decision in a few words.
 func (r *Receipt) verdict() string {
-	var v policy.Verdict
-	if r.Verdict == "" || json.Unmarshal([]byte(r.Verdict), &v) != nil {
+	v := r.Release.Verdict
+	if v == nil {
 		return ""
 	}
 	from := fmt.Sprintf("%d sources", len(v.DatabaseSources))

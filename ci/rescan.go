@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"slipway/ci/policy"
 	"slipway/ci/render"
 	"slipway/step"
-	"slipway/step/printable"
 	"slipway/step/result/scan"
 )
 
@@ -27,7 +25,7 @@ type Rescan struct {
 	// Passed is false when the release of an app has fallen out of policy.
 	Passed bool
 	// +private
-	Rows string
+	Rows []*rescanned
 }
 
 // rescanned is one app's row.
@@ -61,10 +59,7 @@ func (s *Slipway) Rescan(
 	// The environment to look at.
 	env string,
 ) (*Rescan, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if _, err := c.Environment(rescanStage, env); err != nil {
 		return nil, err
 	}
@@ -82,30 +77,25 @@ func (s *Slipway) Rescan(
 		all.Go(func() { rows[n], failures[n] = s.rescan(ctx, app, env, database) })
 	}
 	all.Wait()
-	result := &Rescan{Environment: env, Passed: true}
+	result := &Rescan{Environment: env, Passed: true, Rows: rows}
 	for n, err := range failures {
 		if err != nil {
 			return nil, err
 		}
 		result.Passed = result.Passed && rows[n].passed()
 	}
-	data, err := json.Marshal(rows)
-	result.Rows = string(data)
-	return result, err
+	return result, nil
 }
 
 func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*rescanned, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	row := &rescanned{App: app}
 	releases, err := s.history(ctx, rescanStage, c, app, env)
 	if err != nil || len(releases) == 0 {
 		return row, err
 	}
 	row.Digest = releases[0].Digest
-	image := &SignedImage{Reference: c.Image(app) + "@" + row.Digest, App: app, Slipway: s}
+	image := s.signed(app, row.Digest)
 	if s.Kubeconfig != nil {
 		standing, err := s.standing(ctx, rescanStage, c, app, env)
 		if err != nil {
@@ -140,12 +130,12 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	said, statement := c.Scan.Policy.Rescan(image.Reference, policy.Input{
+	said, statement := c.Scan.Policy.Rescan(image.Reference.String(), policy.Input{
 		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {
-		return nil, step.Policy(rescanStage, image.Reference, said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
+		return nil, step.Policy(rescanStage, image.Reference.String(), said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
 	}
 	if !s.signs() {
 		return row, nil
@@ -155,10 +145,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 
 // scanned is what the scanner finds, and how it ran.
 func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.Findings, *policy.Run, error) {
-	c, err := i.App.Slipway.config()
-	if err != nil {
-		return nil, nil, err
-	}
+	c := i.App.Slipway.Config
 	out, found, err := i.findings(ctx, database)
 	if err != nil {
 		return nil, nil, err
@@ -168,12 +155,12 @@ func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.
 }
 
 // pulled is an image's OCI layout out of the registry.
-func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.Directory, error) {
-	registry, connect, err := s.registry(ctx, stage, reference, s.Registry)
+func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference) (*dagger.Directory, error) {
+	registry, connect, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Build().Pull(reference, dagger.BuildPullOpts{
+	out, err := dag.Build().Pull(reference.String(), dagger.BuildPullOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	}).Sync(ctx)
 	if err != nil {
@@ -188,12 +175,8 @@ func (s *Slipway) pulled(ctx context.Context, stage, reference string) (*dagger.
 //
 // +cache="168h"
 func (r *Rescan) Check() (*Rescan, error) {
-	rows, err := r.rows()
-	if err != nil {
-		return nil, err
-	}
 	var fallen, details []string
-	for _, row := range rows {
+	for _, row := range r.Rows {
 		if row.passed() {
 			continue
 		}
@@ -212,30 +195,18 @@ func (r *Rescan) Check() (*Rescan, error) {
 		"update the named packages and deliver again; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
 }
 
-func (r *Rescan) rows() ([]rescanned, error) {
-	var rows []rescanned
-	if err := json.Unmarshal([]byte(r.Rows), &rows); err != nil {
-		return nil, fmt.Errorf("decode the rescan: %w", err)
-	}
-	return rows, nil
-}
-
 // Json is everything about each app, as JSON: what refuses it and since when, and
 // what is left unfixed, with the day that it was first seen.
 //
 // +cache="168h"
-func (r *Rescan) Json() string { return printable.JSON(r.Rows) + "\n" }
+func (r *Rescan) Json() (string, error) { return render.JSON(r.Rows) }
 
 // Text is the table for people.
 //
 // +cache="168h"
-func (r *Rescan) Text() (string, error) {
-	rows, err := r.rows()
-	if err != nil {
-		return "", err
-	}
+func (r *Rescan) Text() string {
 	table := [][]string{{"APP", "DIGEST", "VERDICT", "SINCE", "ADVISORIES OF"}}
-	for _, row := range rows {
+	for _, row := range r.Rows {
 		verdict, since, taken := "-", "-", "-"
 		if row.Rescanned != nil {
 			verdict, taken = "passes", row.DatabaseUpdatedAt.UTC().Format(time.RFC3339)
@@ -249,7 +220,7 @@ func (r *Rescan) Text() (string, error) {
 		table = append(table, []string{row.App, or(short(row.Digest), "never released"), verdict, since, taken})
 	}
 	var found []string
-	for _, row := range rows {
+	for _, row := range r.Rows {
 		if row.Rescanned == nil {
 			continue
 		}
@@ -260,5 +231,5 @@ func (r *Rescan) Text() (string, error) {
 			found = append(found, row.App+": left: "+v.Line())
 		}
 	}
-	return render.Table(table...) + render.Lines("", found...), nil
+	return render.Table(table...) + render.Lines("", found...)
 }

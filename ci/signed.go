@@ -2,9 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -14,17 +13,24 @@ import (
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/gitops"
+	"slipway/step/result/sign"
 )
 
 // SignedImage is an image that can be released. Holding one proves nothing:
 // verify and release look at the registry.
 type SignedImage struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// +private
 	Moved bool
 	// +private
 	Revision string
+	// +private
+	Tree string
+	// +private
+	Verdict *Verdict
+	// +private
+	Stages []Stage
 	// +private
 	App string
 	// +private
@@ -48,11 +54,11 @@ func (s *Slipway) Signed(
 	if err := step.Digest("verify", "digest", digest); err != nil {
 		return nil, err
 	}
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
-	return &SignedImage{Reference: c.Image(app) + "@" + digest, App: app, Slipway: s}, nil
+	return s.signed(app, digest), nil
+}
+
+func (s *Slipway) signed(app, digest string) *SignedImage {
+	return &SignedImage{Reference: step.Refer(s.Config.Image(app), digest), App: app, Slipway: s}
 }
 
 // Verify reads the image back from the registry and checks every blob against
@@ -69,16 +75,12 @@ func (i *SignedImage) Verify(
 	// +optional
 	env string,
 ) (*SignedImage, error) {
-	c, err := i.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
 	if env != "" {
-		if _, err := c.Environment("verify", env); err != nil {
+		if _, err := i.Slipway.Config.Environment("verify", env); err != nil {
 			return nil, err
 		}
 	}
-	_, err = i.verify(ctx, "verify", env)
+	_, err := i.verify(ctx, "verify", env)
 	return i, err
 }
 
@@ -99,27 +101,24 @@ type judged struct {
 	// Answered is true when a signed summary gave it.
 	Answered bool
 	// Statements are those that who may sign has signed.
-	Statements []evidence.Statement
+	Statements []sign.Statement
 }
 
 func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
 	s := i.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	trusted, err := s.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	var statements []evidence.Statement
+	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().Verify(ctx, i.Reference, dagger.BuildVerifyOpts{
+			text, err := dag.Build().Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts{
 				Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 			})
 			return decodeText(text, err, nil)
@@ -133,7 +132,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		return nil, err
 	}
 	in := evidence.Input{
-		Reference: i.Reference, Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
+		Reference: i.Reference.String(), Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
 	}
 	if answer, ok := evidence.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil
@@ -142,23 +141,16 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 }
 
 // signed is where the image is, or will be, in the registry.
-func (i *Image) signed() (*SignedImage, error) {
-	signed, err := i.App.Slipway.Signed(i.App.Name, i.Digest)
-	if err != nil {
-		return nil, err
-	}
-	signed.Revision = i.Revision
-	return signed, nil
+func (i *ScannedImage) signed() *SignedImage {
+	signed := i.Image.App.Slipway.signed(i.Image.App.Name, i.Digest)
+	signed.Revision, signed.Tree, signed.Verdict, signed.Stages = i.Image.Revision, i.Image.Tree, i.Decided, i.Stages
+	return signed
 }
 
 // standing is the signed decision that answers for an image that the registry has; nil
 // where there is none, for whatever reason. It refuses nothing: who publishes is told.
 func (i *Image) standing(ctx context.Context, env string) *judged {
-	signed, err := i.signed()
-	if err != nil {
-		return nil
-	}
-	j, err := signed.judge(ctx, "verify", env)
+	j, err := i.App.Slipway.signed(i.App.Name, i.Digest).judge(ctx, "verify", env)
 	if err != nil || !j.Answered || j.Refusal("verify") != nil {
 		return nil
 	}
@@ -167,15 +159,13 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
-func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]evidence.Statement, error) {
+func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]sign.Statement, error) {
 	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	var signed struct {
-		Statements []evidence.Statement `json:"statements"`
-	}
+	var signed sign.Evidence
 	text, err := trusted.verify(ctx, i.Reference, "", registry, connect)
 	err = decodeText(text, err, &signed)
 	return signed.Statements, err
@@ -189,7 +179,7 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 	if !ok || j.Answered || !s.signs() || !j.Until.After(j.At) {
 		return nil
 	}
-	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: "dsse"}
+	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: sign.EnvelopeDSSE}
 	if s.Identity != nil {
 		file.Envelope = "" // an envelope alone holds no certificate
 	}
@@ -199,7 +189,7 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 // attest signs statements about the image for an environment.
 func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
 	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference, s.Registry)
+	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return err
 	}
@@ -211,7 +201,7 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	if err != nil {
 		return err
 	}
-	text, err := signer.Attest(ctx, i.Reference, folder, dagger.SignSignerAttestOpts{
+	text, err := signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	return decodeText(text, err, nil)
@@ -228,7 +218,7 @@ func (i *SignedImage) Release(
 	// The environment to release to.
 	env string,
 ) (*Release, error) {
-	return i.release(ctx, env, origin{Kind: "release"})
+	return i.release(ctx, env, nil, origin{Kind: "release"})
 }
 
 // origin is why a digest is released.
@@ -238,28 +228,18 @@ type origin struct {
 	// Revision is the commit that the release before said that the image was built
 	// from. Its provenance is believed first.
 	Revision string
-	// Provisioned is true when this very call has applied the environment's
-	// checked plan, or has seen that there is nothing to apply.
-	Provisioned bool
 	// Standing is the signed decision that this very call has found to answer for the
 	// image; nil where it is still to be verified.
 	Standing *judged
-	// Ran are the stages of this call until now.
-	Ran *stages
 }
 
-func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Release, error) {
+// release releases the image to an environment. The infrastructure is what this very
+// call has made of it; without, it is looked at.
+func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
 	s := i.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if _, err := c.Environment("release", env); err != nil {
 		return nil, err
-	}
-	ran := why.Ran
-	if ran == nil {
-		ran = &stages{}
 	}
 	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
 	if err != nil {
@@ -269,7 +249,6 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if err != nil {
 		return nil, err
 	}
-	repository, digest, _ := strings.Cut(i.Reference, "@")
 	api := ""
 	if s.Kubeconfig != nil {
 		if api, err = s.cluster(ctx, "admit"); err != nil {
@@ -279,15 +258,19 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	// None of the three writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
 	judgement := why.Standing
+	var verified, admitted []Stage
+	began := time.Now()
 	if err := sideBySide(
-		func() error {
+		func() (err error) {
 			if judgement != nil {
 				return nil
 			}
-			return ran.time("verify", func() (err error) { judgement, err = i.verify(ctx, "release", env); return })
+			judgement, err = i.verify(ctx, "release", env)
+			verified = after(nil, "verify", began)
+			return err
 		},
 		func() error {
-			if why.Provisioned {
+			if applied != nil {
 				return nil
 			}
 			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
@@ -297,7 +280,9 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 			if s.Kubeconfig == nil {
 				return nil
 			}
-			return ran.time("admit", func() error { return i.admit(ctx, c, env, connect, api, charted) })
+			err := i.admit(ctx, c, env, connect, api, charted)
+			admitted = after(nil, "admit", began)
+			return err
 		},
 	); err != nil {
 		return nil, err
@@ -314,12 +299,12 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 		revision, uncommitted = from.revision(), from.Uncommitted
 	}
 	var done gitops.Released
-	began := time.Now()
+	began = time.Now()
 	gitops, err := s.inCluster(ctx, "release")
 	if err != nil {
 		return nil, err
 	}
-	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, repository, digest, revision, dagger.GitopsReleaseOpts{
+	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), revision, dagger.GitopsReleaseOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
 		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
 		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
@@ -333,23 +318,11 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 	if done.Commit == "" {
 		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
 	}
-	ran.add("commit", began)
-	judgementText, err := json.Marshal(judgement.Judgement)
-	if err != nil {
-		return nil, fmt.Errorf("encode the judgement: %w", err)
-	}
-	statements, err := json.Marshal(judgement.Statements)
-	if err != nil {
-		return nil, fmt.Errorf("encode the statements: %w", err)
-	}
-	stagesText, err := ran.text()
-	if err != nil {
-		return nil, err
-	}
+	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
 	return &Release{
-		Judgement: string(judgementText), Statements: string(statements), Stages: stagesText,
+		Judgement: &judgement.Judgement, Statements: judgement.Statements, Stages: after(stages, "commit", began),
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
-		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, App: i.App, Slipway: s,
+		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil
 }
 
@@ -357,9 +330,8 @@ func (i *SignedImage) release(ctx context.Context, env string, why origin) (*Rel
 // digest, and the cluster's own policies judge its pods by a dry run.
 func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect, api string, charted bool) error {
 	s := i.Slipway
-	repository, digest, _ := strings.Cut(i.Reference, "@")
 	// Without Sync it would be rendered again wherever its result is used.
-	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, repository, digest, dagger.GitopsPreviewOpts{
+	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), dagger.GitopsPreviewOpts{
 		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
 		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
 	}).Sync(ctx)

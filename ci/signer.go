@@ -201,16 +201,14 @@ func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSi
 }
 
 func (s *Slipway) identity(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
-	c, err := s.config()
+	c := s.Config
+	connect, err := (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore")
 	if err != nil {
 		return nil, err
 	}
 	options := dagger.SignIdentityOpts{
 		Rekor: s.Identity.Rekor, RekorTiles: s.Identity.RekorTiles, TimestampAuthorities: s.Identity.TimestampAuthorities, Service: s.Identity.Service,
-		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience,
-	}
-	if options.Connect, err = (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore"); err != nil {
-		return nil, err
+		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience, Connect: connect,
 	}
 	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
 		options.WhenDown, options.DegradedFor = dagger.SignWhenDownDegrade, accepts.String()
@@ -240,10 +238,7 @@ type trust struct {
 // where slipway.yaml names some: then no key counts, and none may be given. Without
 // either it is the signing key's public half.
 func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	switch {
 	case len(c.Signing.Identities) > 0:
 		return s.identities(c, stage, env)
@@ -296,14 +291,14 @@ func (s *Slipway) identities(c *config.Config, stage, env string) (*trust, error
 
 // verify checks an image's signature, and returns the sign step's result: every
 // signed statement, or whether there is an attestation of one type.
-func (t *trust) verify(ctx context.Context, reference, attestation string, at *Endpoint, connect string) (string, error) {
+func (t *trust) verify(ctx context.Context, reference Reference, attestation string, at *Endpoint, connect string) (string, error) {
 	if t.key != nil {
-		return dag.Sign().Verify(ctx, reference, t.key, dagger.SignVerifyOpts{
+		return dag.Sign().Verify(ctx, reference.String(), t.key, dagger.SignVerifyOpts{
 			All: attestation == "", Attestation: attestation,
 			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
 		})
 	}
-	return dag.Sign().VerifyIdentity(ctx, reference, t.root, dagger.SignVerifyIdentityOpts{
+	return dag.Sign().VerifyIdentity(ctx, reference.String(), t.root, dagger.SignVerifyIdentityOpts{
 		Identities: dag.File("identities.json", t.identities), MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs),
 		AcceptDegraded: t.degraded, All: attestation == "", Attestation: attestation,
 		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
@@ -312,13 +307,13 @@ func (t *trust) verify(ctx context.Context, reference, attestation string, at *E
 
 // bundle reads one signed statement of an image from its registry. The folder is the
 // sign step's: result.json and bundle.sigstore.json.
-func (t *trust) bundle(reference, referrer string, at *Endpoint, connect string) *dagger.Directory {
+func (t *trust) bundle(reference Reference, referrer string, at *Endpoint, connect string) *dagger.Directory {
 	if t.key != nil {
-		return dag.Sign().Bundle(reference, referrer, t.key, dagger.SignBundleOpts{
+		return dag.Sign().Bundle(reference.String(), referrer, t.key, dagger.SignBundleOpts{
 			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
 		})
 	}
-	return dag.Sign().BundleIdentity(reference, referrer, t.root, dag.File("identities.json", t.identities), dagger.SignBundleIdentityOpts{
+	return dag.Sign().BundleIdentity(reference.String(), referrer, t.root, dag.File("identities.json", t.identities), dagger.SignBundleIdentityOpts{
 		MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs), AcceptDegraded: t.degraded,
 		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
 	})

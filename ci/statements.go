@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"slipway/ci/internal/dagger"
 
@@ -59,10 +58,6 @@ func (s *Slipway) WithRunner(
 
 // looked is what the scanner saw, and how it ran.
 func (i *ScannedImage) looked(ctx context.Context) (found scan.Findings, run policy.Run, err error) {
-	c, err := i.Image.App.Slipway.config()
-	if err != nil {
-		return found, run, err
-	}
 	text, err := i.Out.File("findings.json").Contents(ctx)
 	if err != nil {
 		return found, run, err
@@ -70,7 +65,7 @@ func (i *ScannedImage) looked(ctx context.Context) (found scan.Findings, run pol
 	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		return found, run, fmt.Errorf("decode findings: %w", err)
 	}
-	run, err = ranAs(ctx, i.Out, c)
+	run, err = ranAs(ctx, i.Out, i.Image.App.Slipway.Config)
 	return found, run, err
 }
 
@@ -81,30 +76,15 @@ func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy
 	return policy.Run{TrivyDigest: s.TrivyDigest, Repository: c.Scan.Database.Repository, StartedOn: s.StartedOn, FinishedOn: s.FinishedOn}, err
 }
 
-// attested is the predicate of the scan of an image. A change is made to the
-// verdict before.
-func (i *ScannedImage) attested(ctx context.Context, reference string, change func(*policy.Verdict)) (policy.Scan, error) {
-	var v policy.Verdict
-	if err := json.Unmarshal([]byte(i.Verdict), &v); err != nil {
-		return policy.Scan{}, fmt.Errorf("decode verdict: %w", err)
-	}
+// attested is the predicate of the scan of an image.
+func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdict policy.Verdict) (policy.Scan, error) {
 	found, run, err := i.looked(ctx)
-	if err != nil {
-		return policy.Scan{}, err
-	}
-	if change != nil {
-		change(&v)
-	}
-	return policy.Attest(reference, v, found, run), nil
+	return policy.Attest(reference.String(), verdict, found, run), err
 }
 
 // statements are what is to be attested about a scanned image.
 func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[string]evidence.File, error) {
-	c, err := i.Image.App.Slipway.config()
-	if err != nil {
-		return nil, err
-	}
-	scan, err := i.attested(ctx, c.Image(i.Image.App.Name)+"@"+i.Digest, nil)
+	scan, err := i.attested(ctx, step.Refer(i.Image.App.Slipway.Config.Image(i.Image.App.Name), i.Digest), *i.Decided)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +154,8 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 			build.Locks = append(build.Locks, evidence.Lock{Path: lock.Path, Digest: lock.Digest})
 		}
 		for _, base := range checked.Bases {
-			if repository, digest, ok := strings.Cut(base.Reference, "@"); ok {
-				build.Bases = append(build.Bases, untagged(repository)+"@"+digest)
+			if pinned := step.Reference(base.Reference); pinned.Digest() != "" {
+				build.Bases = append(build.Bases, pinned.Untagged())
 			}
 		}
 		for _, f := range checked.Fetches {
@@ -183,14 +163,6 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		}
 	}
 	return build, nil
-}
-
-// untagged is a repository without the tag that may stand behind it.
-func untagged(name string) string {
-	if colon := strings.LastIndex(name, ":"); colon > strings.LastIndex(name, "/") {
-		return name[:colon]
-	}
-	return name
 }
 
 // fileDigest is sha256:… of a file, or empty when there is none.

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
 	"slipway/ci/render"
-	"slipway/step/printable"
 	"slipway/step/result/argocd"
 )
 
@@ -17,7 +15,7 @@ type Standing struct {
 	// App that it is about.
 	App string
 	// +private
-	Rows string
+	Rows []row
 }
 
 // row is one environment's line.
@@ -76,22 +74,18 @@ func (s *Slipway) Status(
 			return nil, err
 		}
 	}
-	data, err := json.Marshal(rows)
-	return &Standing{App: app, Rows: string(data)}, err
+	return &Standing{App: app, Rows: rows}, nil
 }
 
 func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (row, error) {
 	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
-	c, err := s.config()
-	if err != nil {
-		return r, err
-	}
+	c := s.Config
 	releases, err := s.history(ctx, stage, c, app, env)
 	if err != nil || len(releases) == 0 {
 		return r, err
 	}
 	last := releases[0]
-	image := &SignedImage{Reference: c.Image(app) + "@" + last.Digest, App: app, Slipway: s}
+	image := s.signed(app, last.Digest)
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
 	// Scans can only be shown where it is known whose of them count.
 	if trusted, err := s.trust(ctx, stage, env); err == nil {
@@ -109,18 +103,14 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 // Json is the table as JSON.
 //
 // +cache="168h"
-func (s *Standing) Json() string { return printable.JSON(s.Rows) + "\n" }
+func (s *Standing) Json() (string, error) { return render.JSON(s.Rows) }
 
 // Text is the table for people.
 //
 // +cache="never"
-func (s *Standing) Text() (string, error) {
-	var rows []row
-	if err := json.Unmarshal([]byte(s.Rows), &rows); err != nil {
-		return "", err
-	}
+func (s *Standing) Text() string {
 	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
-	for _, r := range rows {
+	for _, r := range s.Rows {
 		health := or(r.Health, "-")
 		if r.Digest != "" && r.Health != "" && !r.Running {
 			health += " (another digest runs)"
@@ -132,7 +122,7 @@ func (s *Standing) Text() (string, error) {
 		table = append(table, []string{r.Environment, or(short(r.Digest), "never released"),
 			fmt.Sprintf("%.12s", or(r.Commit, "-")), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan})
 	}
-	return render.Table(table...), nil
+	return render.Table(table...)
 }
 
 // short is a digest as people compare it.

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"time"
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/receipt"
 	"slipway/step"
 )
 
@@ -24,6 +27,11 @@ func decodeText(text string, err error, value any) error {
 		return err
 	}
 	return step.Decode([]byte(text), value)
+}
+
+// after is a stage that ends now, behind those that have run before it.
+func after(before []Stage, name string, began time.Time) []Stage {
+	return append(slices.Clip(before), receipt.Took(name, began, time.Now()))
 }
 
 // sideBySide does all works at once and returns the first error in their order:

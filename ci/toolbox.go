@@ -45,10 +45,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	c, err := s.config()
-	if err != nil {
-		return "", err
-	}
+	c := s.Config
 	repository := c.Image(toolboxName)
 	registry, connect, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
 	if err != nil {
@@ -117,11 +114,11 @@ func (s *Slipway) WithToolbox(
 			return nil, err
 		}
 	}
-	registry, connect, err := s.registry(ctx, "toolbox", reference, &Endpoint{Username: username, Password: password, Service: service})
+	registry, connect, err := s.registry(ctx, "toolbox", Reference(reference).Repository(), &Endpoint{Username: username, Password: password, Service: service})
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.verify(ctx, reference, toolboxType, registry, connect)
+	text, err := trusted.verify(ctx, Reference(reference), toolboxType, registry, connect)
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

@@ -2,22 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"slipway/ci/config"
-	"slipway/ci/evidence"
 	"slipway/ci/render"
 	"slipway/step"
-	"slipway/step/printable"
 )
 
 // Verification is what every rule says about an image for an environment.
 type Verification struct {
 	// Reference is repository@digest.
-	Reference string
+	Reference Reference
 	// Environment whose rules were applied.
 	Environment string
 	// Passed is false when a rule refuses.
@@ -28,7 +24,7 @@ type Verification struct {
 	// DecidedAt is when it was decided, in RFC 3339.
 	DecidedAt string
 	// +private
-	Judgement string
+	Judgement *Judgement
 }
 
 // Inspect shows what every rule of an environment says about an image, whoever built
@@ -67,69 +63,46 @@ func (s *Slipway) Verify(
 	if err != nil {
 		return nil, err
 	}
-	j, err := v.judgement()
-	if err != nil {
-		return nil, err
-	}
-	return v, j.Refusal("verify")
+	return v, v.Judgement.Refusal("verify")
 }
 
 func (s *Slipway) inspect(ctx context.Context, stage, reference, env string) (*Verification, error) {
-	c, err := s.config()
-	if err != nil {
-		return nil, err
-	}
+	c := s.Config
 	if _, err := c.Environment(stage, env); err != nil {
 		return nil, err
 	}
-	repository, digest, _ := strings.Cut(reference, "@")
-	if err := step.Digest(stage, "reference", digest); err != nil {
+	image := Reference(reference)
+	if err := step.Digest(stage, "reference", image.Digest()); err != nil {
 		return nil, err
 	}
-	if !config.SameHost("//"+repository, "//"+c.Registry.Repository) {
+	if !config.SameHost("//"+image.Repository(), "//"+c.Registry.Repository) {
 		// Its credentials and its service are for the configured registry only.
 		next := *s
 		next.Registry = &Endpoint{}
 		s = &next
 	}
-	j, err := (&SignedImage{Reference: reference, Slipway: s}).judge(ctx, stage, env)
+	j, err := (&SignedImage{Reference: image, Slipway: s}).judge(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(j.Judgement)
-	if err != nil {
-		return nil, fmt.Errorf("encode the judgement: %w", err)
-	}
 	return &Verification{
-		Reference: reference, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
-		DecidedAt: j.At.Format(time.RFC3339), Judgement: string(data),
+		Reference: image, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
+		DecidedAt: j.At.Format(time.RFC3339), Judgement: &j.Judgement,
 	}, nil
-}
-
-func (v *Verification) judgement() (*evidence.Judgement, error) {
-	j := &evidence.Judgement{}
-	if err := json.Unmarshal([]byte(v.Judgement), j); err != nil {
-		return nil, fmt.Errorf("decode the judgement: %w", err)
-	}
-	return j, nil
 }
 
 // Json is everything about the decision, as JSON: each rule's verdict with its
 // reason and mend, the digest of the policy, and the statements that it stands on.
 //
 // +cache="168h"
-func (v *Verification) Json() string { return printable.JSON(v.Judgement) + "\n" }
+func (v *Verification) Json() (string, error) { return render.JSON(v.Judgement) }
 
 // Text is the table for people.
 //
 // +cache="168h"
-func (v *Verification) Text() (string, error) {
-	j, err := v.judgement()
-	if err != nil {
-		return "", err
-	}
+func (v *Verification) Text() string {
 	rows := [][]string{{"RULE", "VERDICT", "REASON", "MEND"}}
-	for _, o := range j.Outcomes {
+	for _, o := range v.Judgement.Outcomes {
 		rows = append(rows, []string{string(o.Rule), string(o.Verdict), o.Reason, or(o.Mend, "-")})
 	}
 	fit := "is fit for"
@@ -140,5 +113,5 @@ func (v *Verification) Text() (string, error) {
 	if v.Answered {
 		how = "decided at " + v.DecidedAt + "; nothing has changed since"
 	}
-	return render.Table(rows...) + render.Lines("", fmt.Sprintf("%s %s %s (%s)", v.Reference, fit, v.Environment, how)), nil
+	return render.Table(rows...) + render.Lines("", fmt.Sprintf("%s %s %s (%s)", v.Reference, fit, v.Environment, how))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"slipway/ci/evidence"
 	"slipway/ci/receipt"
+	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/argocd"
@@ -52,7 +52,7 @@ type Observation struct {
 	// Waited is how long it took, such as 4.2s.
 	Waited string
 	// +private
-	Result string
+	Seen *Waited
 }
 
 // Observe waits as Wait does, but returns however the wait ended, even when it ended
@@ -71,16 +71,12 @@ func (r *Release) Observe(
 	if err != nil {
 		return nil, err
 	}
-	data, err := json.Marshal(seen)
-	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: printable.Line(seen.Message), Waited: seen.Waited, Result: string(data)}, err
+	return &Observation{Outcome: outcome, Revision: seen.Revision, Message: printable.Line(seen.Message), Waited: seen.Waited, Seen: seen}, nil
 }
 
 func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited, Outcome, error) {
 	s := r.Slipway
-	c, err := s.config()
-	if err != nil {
-		return nil, "", err
-	}
+	c := s.Config
 	connect, err := s.cluster(ctx, "wait")
 	if err != nil {
 		return nil, "", err
@@ -89,7 +85,7 @@ func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited,
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := gitops.Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference, dagger.GitopsWaitOpts{
+	text, err := gitops.Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsWaitOpts{
 		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
 	})
 	seen := &argocd.Waited{}
@@ -112,7 +108,7 @@ var outcomes = map[argocd.Outcome]Outcome{
 // messages and last events.
 //
 // +cache="168h"
-func (o *Observation) Json() string { return printable.JSON(o.Result) + "\n" }
+func (o *Observation) Json() (string, error) { return render.JSON(o.Seen) }
 
 // Wait waits until Argo CD has synced the release's commit and has found the app
 // healthy after that. It refuses everything else, naming the failing resource,
@@ -136,9 +132,7 @@ func (r *Release) Wait(
 	if outcome != Healthy {
 		return nil, r.refusal(outcome, seen)
 	}
-	if err := r.ran("wait", began); err != nil {
-		return nil, err
-	}
+	r.Stages = after(r.Stages, "wait", began)
 	live := &LiveRelease{Revision: seen.Revision, Health: seen.Health, HealthyAt: seen.HealthyAt, Waited: seen.Waited, Release: r}
 	return live, live.record(ctx)
 }
@@ -193,10 +187,13 @@ type LiveRelease struct {
 // Receipt is what was done and what became of it.
 //
 // +cache="168h"
-func (l *LiveRelease) Receipt() *Receipt {
-	receipt := l.Release.Receipt()
+func (l *LiveRelease) Receipt() (*Receipt, error) {
+	receipt, err := l.Release.Receipt()
+	if err != nil {
+		return nil, err
+	}
 	receipt.SyncedRevision, receipt.Health, receipt.HealthyAt = l.Revision, l.Health, l.HealthyAt
-	return receipt
+	return receipt, nil
 }
 
 // healthType is the predicate type of the attestation that an image was healthy
@@ -223,12 +220,12 @@ func (l *LiveRelease) record(ctx context.Context) error {
 	files := map[string]evidence.File{
 		"health": {PredicateType: healthType, Predicate: health{Environment: r.Environment, Commit: r.Commit}},
 	}
-	known, err := r.hasReceipt()
-	if err != nil {
-		return err
-	}
-	if !known {
-		document, err := l.Receipt().document()
+	if !r.hasReceipt() {
+		receipted, err := l.Receipt()
+		if err != nil {
+			return err
+		}
+		document, err := receipted.document()
 		if err != nil {
 			return err
 		}
@@ -243,10 +240,7 @@ func (s *Slipway) cluster(ctx context.Context, stage string) (connect string, er
 	if s.Kubeconfig == nil {
 		return "", step.Input(stage, "kubeconfig", "is not given", "give --kubeconfig file:PATH and, where containers do not reach the cluster, --kubernetes tcp://HOST:PORT")
 	}
-	c, err := s.config()
-	if err != nil {
-		return "", err
-	}
+	c := s.Config
 	if s.Cluster.Service == nil {
 		return "", nil
 	}

@@ -261,8 +261,8 @@ func (c *Config) Validate() error {
 			return step.Input(stage, key, "is not a name of an image without a digest", "give it as Dockerfiles write it, such as node:22-bookworm-slim")
 		}
 		base := c.Build.Bases[written]
-		image, digest, _ := strings.Cut(base, "@")
-		if !imageName(image) || step.Digest(stage, key, digest) != nil {
+		pinned := step.Reference(base)
+		if !imageName(pinned.Repository()) || step.Digest(stage, key, pinned.Digest()) != nil {
 			return step.Input(stage, key, fmt.Sprintf("gets %.200q, which is not pinned by digest", base), "give name@sha256:…")
 		}
 	}

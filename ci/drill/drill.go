@@ -4,13 +4,11 @@ package drill
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"slipway/ci/render"
 	"slipway/step"
-	"slipway/step/printable"
 )
 
 // Verdict is what an attack says about its gate.
@@ -171,12 +169,6 @@ func (t Table) Refusal() error {
 		names = append(names, fmt.Sprintf("%s (%s: %s)", row.Gate, row.Attack, row.Verdict))
 	}
 	return step.Policy("drill", "gates", "do not hold: "+strings.Join(names, "; "), mend, strings.Split(strings.TrimSpace(t.Text()), "\n")...)
-}
-
-// JSON is the table as JSON.
-func (t Table) JSON() (string, error) {
-	data, err := json.MarshalIndent(t, "", "  ")
-	return printable.JSON(string(data)) + "\n", err
 }
 
 func short(text string) string {

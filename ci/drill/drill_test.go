@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/steptest"
 )
@@ -93,7 +94,7 @@ func TestTableIsSafeToShow(t *testing.T) {
 		}}
 		steptest.Printable(t, table.Text())
 		assert.Equal(t, 3, strings.Count(table.Text(), "\n"))
-		data, err := table.JSON()
+		data, err := render.Indented(table)
 		require.NoError(t, err)
 		steptest.Printable(t, data)
 		steptest.Printable(t, table.Refusal().Error())

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"slipway/step/result/sign"
 )
 
 func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
-	statement := func(kind, predicate string) Statement {
-		return Statement{PredicateType: kind, Predicate: json.RawMessage(predicate)}
+	statement := func(kind, predicate string) sign.Statement {
+		return sign.Statement{PredicateType: kind, Predicate: json.RawMessage(predicate)}
 	}
 	files := func() map[string]File {
 		return map[string]File{
@@ -19,8 +21,8 @@ func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
 	}
 	bill := statement(SPDXType, `{}`)
 	same := statement(TestResultType, ` {"passed": 9007199254740993, "result": "PASSED"} `)
-	assert.True(t, Attested([]Statement{statement(TestResultType, `{"result":"FAILED"}`), bill, same}, files()), "in any order, beside others")
-	for name, others := range map[string][]Statement{
+	assert.True(t, Attested([]sign.Statement{statement(TestResultType, `{"result":"FAILED"}`), bill, same}, files()), "in any order, beside others")
+	for name, others := range map[string][]sign.Statement{
 		"nothing":                {},
 		"no bill":                {same},
 		"no result":              {bill},
@@ -35,5 +37,5 @@ func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
 	}
 	unsayable := files()
 	unsayable["more"] = File{PredicateType: TestResultType, Predicate: func() {}}
-	assert.False(t, Attested([]Statement{bill, same}, unsayable))
+	assert.False(t, Attested([]sign.Statement{bill, same}, unsayable))
 }

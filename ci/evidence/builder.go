@@ -5,14 +5,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-)
 
-// Signer is who signed a statement, as its certificate says.
-type Signer struct {
-	// Identity is the certificate's subject, and Issuer whose token proved it.
-	Identity string `json:"identity,omitempty"`
-	Issuer   string `json:"issuer,omitempty"`
-}
+	"slipway/step/result/sign"
+)
 
 // The issuers of the tokens of CI systems. An Entra tenant issues those of Azure DevOps'
 // service connections as well as those of people, who have other subjects.
@@ -28,7 +23,7 @@ const connectionSubject = "/eid1/"
 
 // proves says whether the token that the signer had was one of a runner's jobs. A key
 // proves nothing: whoever holds it can name any builder.
-func (s *Signer) proves(r Runner) bool {
+func proves(s *sign.Signer, r Runner) bool {
 	switch {
 	case r == RunnerLocal:
 		return true
@@ -45,7 +40,7 @@ func (s *Signer) proves(r Runner) bool {
 // attestedBuild is provenance, and who signed it.
 type attestedBuild struct {
 	Provenance
-	signer *Signer
+	signer *sign.Signer
 }
 
 // builder is the builder's name, and whether it is the one that a rule asks for: what
@@ -55,7 +50,7 @@ func (b attestedBuild) builder(allowed []Runner) (said, reason, mend string) {
 	const signed = "sign it there as the job's own identity, by with-identity"
 	id := b.RunDetails.Builder.ID
 	n := slices.IndexFunc(runners, func(r Runner) bool { return r.Builder() == id })
-	proven := n >= 0 && b.signer.proves(runners[n])
+	proven := n >= 0 && proves(b.signer, runners[n])
 	said = id
 	if !proven {
 		said += ", which no identity proves"

@@ -7,20 +7,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
+
+	"slipway/step/result/sign"
 )
 
 // A builder that provenance names counts where the token of whoever signed says so.
 func TestARunnerCountsWhereTheSignatureProvesIt(t *testing.T) {
 	const tenant = "https://login.microsoftonline.com/00000000-0000-4000-8000-000000000001/v2.0"
-	github := &evidence.Signer{Issuer: "https://token.actions.githubusercontent.com", Identity: "https://github.com/acme/platform/.github/workflows/deliver.yml@refs/heads/main"}
-	connection := &evidence.Signer{Issuer: tenant, Identity: "/eid1/c/pub/t/AQ/a/AQ/sc/00000000-0000-4000-8000-0000000000ad/00000000-0000-4000-8000-0000000000dc"}
-	older := &evidence.Signer{Issuer: "https://vstoken.dev.azure.com/00000000-0000-4000-8000-0000000000ad", Identity: "sc://acme/platform/slipway"}
-	person := &evidence.Signer{Issuer: tenant, Identity: "dev@acme.example"}
+	github := &sign.Signer{Issuer: "https://token.actions.githubusercontent.com", Identity: "https://github.com/acme/platform/.github/workflows/deliver.yml@refs/heads/main"}
+	connection := &sign.Signer{Issuer: tenant, Identity: "/eid1/c/pub/t/AQ/a/AQ/sc/00000000-0000-4000-8000-0000000000ad/00000000-0000-4000-8000-0000000000dc"}
+	older := &sign.Signer{Issuer: "https://vstoken.dev.azure.com/00000000-0000-4000-8000-0000000000ad", Identity: "sc://acme/platform/slipway"}
+	person := &sign.Signer{Issuer: tenant, Identity: "dev@acme.example"}
 	local, both := []evidence.Runner{evidence.RunnerLocal}, []evidence.Runner{evidence.RunnerLocal, evidence.RunnerGitHub}
 	onGitHub, onAzure := []evidence.Runner{evidence.RunnerGitHub}, []evidence.Runner{evidence.RunnerAzure}
 	for name, tc := range map[string]struct {
 		says    evidence.Runner
-		signer  *evidence.Signer
+		signer  *sign.Signer
 		rule    []evidence.Runner
 		refused string
 	}{
@@ -30,8 +32,8 @@ func TestARunnerCountsWhereTheSignatureProvesIt(t *testing.T) {
 		"a key":                              {evidence.RunnerGitHub, nil, onGitHub, "github-actions/v1, which no identity proves"},
 		"a person of the tenant":             {evidence.RunnerAzure, person, onAzure, "azure-devops/v1, which no identity proves"},
 		"another CI system's job":            {evidence.RunnerAzure, github, onAzure, "azure-devops/v1, which no identity proves"},
-		"an issuer that begins alike":        {evidence.RunnerGitHub, &evidence.Signer{Issuer: github.Issuer + ".evil.example"}, onGitHub, "which no identity proves"},
-		"a tenant that is none":              {evidence.RunnerAzure, &evidence.Signer{Issuer: "https://evil.example/" + tenant, Identity: connection.Identity}, onAzure, "which no identity proves"},
+		"an issuer that begins alike":        {evidence.RunnerGitHub, &sign.Signer{Issuer: github.Issuer + ".evil.example"}, onGitHub, "which no identity proves"},
+		"a tenant that is none":              {evidence.RunnerAzure, &sign.Signer{Issuer: "https://evil.example/" + tenant, Identity: connection.Identity}, onAzure, "which no identity proves"},
 		"a laptop":                           {evidence.RunnerLocal, nil, local, ""},
 		"a laptop where GitHub is asked for": {evidence.RunnerLocal, nil, onGitHub, "it was built by https://slipway.dev/builders/local/v1"},
 		"a job that says it is a laptop":     {evidence.RunnerLocal, github, onGitHub, "it was built by https://slipway.dev/builders/local/v1"},

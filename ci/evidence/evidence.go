@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+
+	"slipway/step/result/sign"
 )
 
 // Predicate types, beside the scan's (package policy).
@@ -25,24 +27,14 @@ const (
 	SummaryType = "https://slsa.dev/verification_summary/v1"
 )
 
-// Statement is one signed statement about an image.
-type Statement struct {
-	PredicateType string          `json:"predicateType"`
-	Predicate     json.RawMessage `json:"predicate"`
-	// Referrer is the digest of the manifest that holds it.
-	Referrer string `json:"referrer"`
-	// Signer is who signed it; nil where a key did.
-	Signer *Signer `json:"signer,omitempty"`
-}
-
 // File is a statement to sign, in the form that the sign module reads.
 type File struct {
 	PredicateType string `json:"predicateType"`
 	Predicate     any    `json:"predicate,omitempty"`
 	// PredicateFile is the file beside it that holds the predicate.
 	PredicateFile string `json:"predicateFile,omitempty"`
-	// Envelope is dsse for one without a bundle.
-	Envelope string `json:"envelope,omitempty"`
+	// Envelope is empty for a bundle.
+	Envelope sign.Envelope `json:"envelope,omitempty"`
 }
 
 // Encode is the file's content.
@@ -54,9 +46,9 @@ func (f File) Encode() (string, error) {
 // Attested says whether all files are among statements already, so that signing them
 // would add nothing: the same predicate, or, for one in a file beside it, any of its
 // type. Bills of materials are such files, made by the run that the scan's times name.
-func Attested(statements []Statement, files map[string]File) bool {
+func Attested(statements []sign.Statement, files map[string]File) bool {
 	for _, file := range files {
-		known := slices.ContainsFunc(of(statements, file.PredicateType), func(s Statement) bool {
+		known := slices.ContainsFunc(of(statements, file.PredicateType), func(s sign.Statement) bool {
 			if file.PredicateFile != "" {
 				return true
 			}
@@ -93,8 +85,8 @@ type Descriptor struct {
 }
 
 // of returns the statements of one type.
-func of(statements []Statement, predicateType string) []Statement {
-	var some []Statement
+func of(statements []sign.Statement, predicateType string) []sign.Statement {
+	var some []sign.Statement
 	for _, s := range statements {
 		if s.PredicateType == predicateType {
 			some = append(some, s)

@@ -15,6 +15,7 @@ import (
 	"slipway/step"
 	result "slipway/step/result/build"
 	"slipway/step/result/scan"
+	"slipway/step/result/sign"
 )
 
 const (
@@ -35,15 +36,15 @@ func build() evidence.Build {
 	return evidence.Build{
 		Parameters: evidence.Parameters{App: "hello", Recipe: "go", Package: "./cmd/hello"},
 		Revision:   revision, Tree: tree, GoSum: "sha256:01", Toolchain: "golang.org/toolchain@v0.0.1-go1.26.4.linux-amd64 h1:abc=",
-		Bases: []string{"registry.example/base/static@sha256:02"}, Platforms: []string{"linux/amd64", "linux/arm64"}, Runner: evidence.RunnerLocal,
+		Bases: []step.Reference{"registry.example/base/static@sha256:02"}, Platforms: []string{"linux/amd64", "linux/arm64"}, Runner: evidence.RunnerLocal,
 	}
 }
 
-func statement(t *testing.T, predicateType string, predicate any) evidence.Statement {
+func statement(t *testing.T, predicateType string, predicate any) sign.Statement {
 	t.Helper()
 	data, err := json.Marshal(predicate)
 	require.NoError(t, err)
-	return evidence.Statement{PredicateType: predicateType, Predicate: data, Referrer: "sha256:" + predicateType[len(predicateType)-2:]}
+	return sign.Statement{PredicateType: predicateType, Predicate: data, Referrer: "sha256:" + predicateType[len(predicateType)-2:]}
 }
 
 func passedScan(excepted ...policy.Exception) policy.Scan {
@@ -81,7 +82,7 @@ func complete(t *testing.T) evidence.Input {
 			{Require: evidence.RequireBases, Allow: []string{"registry.example/base/*"}},
 			{Require: evidence.RequireLicences, Deny: []string{"AGPL-*"}, Unknown: policy.Report},
 		}},
-		Statements: []evidence.Statement{
+		Statements: []sign.Statement{
 			statement(t, evidence.SignatureType, map[string]string{}),
 			statement(t, policy.PredicateType, passedScan()),
 			statement(t, evidence.TestResultType, evidence.Passed(tree, ran("a", "b"))),
@@ -139,22 +140,22 @@ func TestSource(t *testing.T) {
 	dirty.Revision, dirty.Uncommitted = strings.Repeat("b", 40)+evidence.Dirty, []string{"changed slipway.yaml"}
 	foreign := clean.Provenance()
 	foreign.BuildDefinition.BuildType = "https://example.org/build"
-	provenance := func(p evidence.Provenance) evidence.Statement {
+	provenance := func(p evidence.Provenance) sign.Statement {
 		return statement(t, evidence.ProvenanceType, p)
 	}
 	for name, tc := range map[string]struct {
-		statements  []evidence.Statement
+		statements  []sign.Statement
 		expected    string
 		revision    string
 		uncommitted []string
 	}{
-		"the only one":                   {[]evidence.Statement{provenance(clean.Provenance())}, "", revision, nil},
-		"another was expected":           {[]evidence.Statement{provenance(clean.Provenance())}, strings.Repeat("c", 40), revision, nil},
-		"the only one, dirty":            {[]evidence.Statement{provenance(dirty.Provenance())}, strings.Repeat("b", 40), dirty.Revision, dirty.Uncommitted},
-		"a clean one before a dirty one": {[]evidence.Statement{provenance(dirty.Provenance()), provenance(clean.Provenance())}, "", revision, nil},
-		"the expected one":               {[]evidence.Statement{provenance(clean.Provenance()), provenance(dirty.Provenance())}, dirty.Revision, dirty.Revision, dirty.Uncommitted},
+		"the only one":                   {[]sign.Statement{provenance(clean.Provenance())}, "", revision, nil},
+		"another was expected":           {[]sign.Statement{provenance(clean.Provenance())}, strings.Repeat("c", 40), revision, nil},
+		"the only one, dirty":            {[]sign.Statement{provenance(dirty.Provenance())}, strings.Repeat("b", 40), dirty.Revision, dirty.Uncommitted},
+		"a clean one before a dirty one": {[]sign.Statement{provenance(dirty.Provenance()), provenance(clean.Provenance())}, "", revision, nil},
+		"the expected one":               {[]sign.Statement{provenance(clean.Provenance()), provenance(dirty.Provenance())}, dirty.Revision, dirty.Revision, dirty.Uncommitted},
 		"none":                           {nil, revision, revision, nil},
-		"none that is ours":              {[]evidence.Statement{provenance(foreign), statement(t, evidence.ProvenanceType, []int{1})}, "", "", nil},
+		"none that is ours":              {[]sign.Statement{provenance(foreign), statement(t, evidence.ProvenanceType, []int{1})}, "", "", nil},
 	} {
 		got, uncommitted := evidence.Source(tc.statements, tc.expected)
 		assert.Equal(t, tc.revision, got, name)
@@ -241,7 +242,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		"no source":             {replace(evidence.ProvenanceType, sourceless), evidence.RequireProvenance, "names no source"},
 		"no SPDX":               {without(evidence.SPDXType), evidence.RequireSBOM, "1 CycloneDX and 0 SPDX documents"},
 		"no CycloneDX":          {replace(evidence.CycloneDXType, map[string]string{"bomFormat": "x"}), evidence.RequireSBOM, "0 CycloneDX and 1 SPDX documents"},
-		"another base image":    {provenance(func(b *evidence.Build) { b.Bases = []string{"registry.example/other@sha256:03"} }), evidence.RequireBases, "it stands on registry.example/other"},
+		"another base image":    {provenance(func(b *evidence.Build) { b.Bases = []step.Reference{"registry.example/other@sha256:03"} }), evidence.RequireBases, "it stands on registry.example/other"},
 		"base images unknown":   {without(evidence.ProvenanceType), evidence.RequireBases, "no provenance says"},
 		"a denied licence":      {rule(5, func(r *evidence.Rule) { r.Deny = []string{"BSD-*"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
 		"a licence not allowed": {rule(5, func(r *evidence.Rule) { r.Deny, r.Allow = nil, []string{"MIT"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
@@ -323,14 +324,14 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 	assert.Len(t, plain["inputAttestations"], 6)
 
 	// Of the others only their names are left: whatever it answers, it answers alone.
-	names := func(statements []evidence.Statement) []evidence.Statement {
-		var emptied []evidence.Statement
+	names := func(statements []sign.Statement) []sign.Statement {
+		var emptied []sign.Statement
 		for _, s := range statements {
-			emptied = append(emptied, evidence.Statement{PredicateType: s.PredicateType, Predicate: json.RawMessage("{}"), Referrer: s.Referrer})
+			emptied = append(emptied, sign.Statement{PredicateType: s.PredicateType, Predicate: json.RawMessage("{}"), Referrer: s.Referrer})
 		}
 		return emptied
 	}(in.Statements)
-	with := func(summary any) []evidence.Statement {
+	with := func(summary any) []sign.Statement {
 		return append(slices.Clone(names), statement(t, evidence.SummaryType, summary))
 	}
 	in.Statements = with(summary)

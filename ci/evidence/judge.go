@@ -14,6 +14,7 @@ import (
 	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/result/build"
+	"slipway/step/result/sign"
 )
 
 // Verdict is what one rule says.
@@ -45,7 +46,7 @@ type Input struct {
 	Policy                 policy.Policy
 	Rules                  Rules
 	// Statements are those that the platform's key signed about the image.
-	Statements []Statement
+	Statements []sign.Statement
 	Now        time.Time
 }
 

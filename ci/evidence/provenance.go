@@ -3,7 +3,10 @@ package evidence
 import (
 	"strings"
 
+	"slipway/step"
 	"slipway/step/result/build"
+
+	"slipway/step/result/sign"
 )
 
 // BuildType is the kind of build that Slipway's provenance is about; what its
@@ -92,7 +95,7 @@ type Build struct {
 	// Toolchain is the Go toolchain as module@version and its checksum (h1:…).
 	Toolchain string
 	// Bases are the images that a Dockerfile takes content from, by digest.
-	Bases []string
+	Bases []step.Reference
 	// Fetched are the files and Git repositories that a Dockerfile adds.
 	Fetched []Fetched
 	// Platforms that the image is for.
@@ -173,8 +176,7 @@ func (b Build) Provenance() Provenance {
 		add(Descriptor{Name: toolchainName, URI: "pkg:golang/" + module, Digest: map[string]string{"dirHash": sum}})
 	}
 	for _, base := range b.Bases {
-		repository, digest, _ := strings.Cut(base, "@")
-		add(Descriptor{Name: baseName, URI: "docker://" + repository, Digest: digestSet(digest)})
+		add(Descriptor{Name: baseName, URI: "docker://" + base.Repository(), Digest: digestSet(base.Digest())})
 	}
 	for _, f := range b.Fetched {
 		if f.Commit != "" {
@@ -207,7 +209,7 @@ func (d Descriptor) uncommitted() (reason, mend string) {
 // Dirty behind it where that is not all, and what differs from it. One image can be
 // built from several: the expected revision counts before one without the mark, and
 // that before any other. Without provenance it is the expected one.
-func Source(statements []Statement, expected string) (revision string, uncommitted []string) {
+func Source(statements []sign.Statement, expected string) (revision string, uncommitted []string) {
 	best := 0
 	for _, p := range (Input{Statements: statements}).provenances() {
 		source, ok := p.source()

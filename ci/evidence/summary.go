@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"slipway/ci/policy"
+
+	"slipway/step/result/sign"
 )
 
 // Verifier is the id that Slipway's verification summaries carry.
@@ -90,7 +92,7 @@ func Answer(in Input) (*Judgement, bool) {
 // time.
 func (in Input) holds(s Summary) bool {
 	for _, d := range s.InputAttestations {
-		if !slices.ContainsFunc(in.Statements, func(known Statement) bool { return known.Referrer == "sha256:"+d.Digest["sha256"] }) {
+		if !slices.ContainsFunc(in.Statements, func(known sign.Statement) bool { return known.Referrer == "sha256:"+d.Digest["sha256"] }) {
 			return false
 		}
 	}

@@ -120,7 +120,7 @@ func Attest(reference string, v Verdict, found scan.Findings, run Run) Scan {
 		},
 	}
 	if run.Repository != "" {
-		s.Scanner.DB.URI = "oci://" + run.Repository + "@" + v.DatabaseDigest
+		s.Scanner.DB.URI = "oci://" + step.Refer(run.Repository, v.DatabaseDigest).String()
 	}
 	for _, f := range found.Vulnerabilities {
 		about := map[string]string{"package": f.Package, "installed": f.Installed, "target": f.Target}

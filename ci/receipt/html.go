@@ -260,7 +260,7 @@ func (d *Document) hashes() []hash {
 		}
 		add("Source tree", s.Tree, "the app's folder", "")
 	}
-	add("Image", d.Image.Reference, either(d.Image.Pushed, "pushed", "was in the registry"), "")
+	add("Image", d.Image.Reference.String(), either(d.Image.Pushed, "pushed", "was in the registry"), "")
 	if s := d.Scan; s != nil {
 		add("Scanner", s.ScannerDigest, s.Scanner, "")
 		add("Advisories", s.Database, "of "+moment(s.DatabaseUpdatedAt), "")

@@ -75,7 +75,7 @@ func (d *Document) journey() []stop {
 		}
 		add(source)
 	}
-	_, digest := d.Image.split()
+	digest := d.Image.Reference.Digest()
 	add(stop{title: "Image", hash: digest, note: either(d.Image.Pushed, "pushed", "already there"), at: d.when("build", "publish"), glyph: glyphImage})
 	if s := d.Scan; s != nil {
 		scan := stop{title: "Scan", hash: s.Database, note: "no findings", at: d.when("scan"), glyph: glyphScan}
@@ -173,12 +173,6 @@ func (g *GitOps) shown() string {
 		return "(not shown)"
 	}
 	return plain(g.Remote)
-}
-
-// split is the image's repository and its digest.
-func (i Image) split() (repository, digest string) {
-	repository, digest, _ = strings.Cut(i.Reference, "@")
-	return repository, digest
 }
 
 func (j *Decision) count() (pass, warn, refuse int) {

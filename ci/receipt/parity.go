@@ -115,7 +115,7 @@ func (d *Document) says() (all sayings) {
 		add("source.dirty", strconv.FormatBool(s.Dirty))
 		add("source.uncommitted", strings.Join(s.Uncommitted, ", "))
 	}
-	add("image.reference", d.Image.Reference)
+	add("image.reference", d.Image.Reference.String())
 	if s := d.Scan; s != nil {
 		add("scan.scanner", s.Scanner)
 		add("scan.scannerDigest", s.ScannerDigest)

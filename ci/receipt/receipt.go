@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"reflect"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"slipway/ci/evidence"
@@ -81,7 +83,7 @@ type Source struct {
 // Image is what was delivered.
 type Image struct {
 	// Reference is repository@digest, without a tag.
-	Reference string `json:"reference"`
+	Reference step.Reference `json:"reference"`
 	// Pushed is false when the registry already held the image.
 	Pushed bool `json:"pushed"`
 }
@@ -166,6 +168,11 @@ type Stage struct {
 	Name      string  `json:"name"`
 	StartedAt string  `json:"startedAt"`
 	Seconds   float64 `json:"seconds"`
+}
+
+// Took is a stage that began and ended at these times.
+func Took(name string, began, ended time.Time) Stage {
+	return Stage{Name: name, StartedAt: rfc3339(began), Seconds: math.Round(ended.Sub(began).Seconds()*10) / 10}
 }
 
 // Attestation is a signed statement about the image.

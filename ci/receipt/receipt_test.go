@@ -70,7 +70,7 @@ func bind(d *receipt.Document) {
 	for _, a := range d.Evidence {
 		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	d.Decision.Digest = evidence.NewDecision(d.Image.Reference, d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	d.Decision.Digest = evidence.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 	d.GitOps.Evidence = d.Decision.Digest
 }
 
@@ -78,7 +78,7 @@ func bind(d *receipt.Document) {
 func long(t testing.TB) *receipt.Document {
 	d := sample(t)
 	d.App, d.Environment = strings.Repeat("a", step.MaxName), strings.Repeat("w", step.MaxName)
-	d.Image.Reference = "registry.example.org:5000/" + strings.Repeat("long/", 40) + "hello@" + digest
+	d.Image.Reference = step.Refer("registry.example.org:5000/"+strings.Repeat("long/", 40)+"hello", digest)
 	d.GitOps.Path = strings.Repeat("folder/", 40) + "kustomization.yaml"
 	d.Plan.Changes = "12 to add, 3 to change, 4 to destroy"
 	d.Scan.Reported = append(d.Scan.Reported, strings.Repeat("x", 500))
@@ -129,9 +129,9 @@ func hashes(t testing.TB, d *receipt.Document) []string {
 	t.Helper()
 	data, err := json.Marshal(d)
 	require.NoError(t, err)
-	all := []string{d.Image.Reference}
+	all := []string{d.Image.Reference.String()}
 	for _, hash := range hashPattern.FindAllString(string(data), -1) {
-		if !strings.HasSuffix(d.Image.Reference, hash) {
+		if !strings.HasSuffix(d.Image.Reference.String(), hash) {
 			all = append(all, hash)
 		}
 	}
@@ -170,7 +170,7 @@ func TestTextIsGolden(t *testing.T) {
 	for line := range strings.Lines(sample(t).Text()) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 101, line)
 	}
-	_, imageDigest, _ := strings.Cut(sample(t).Image.Reference, "@")
+	_, imageDigest, _ := strings.Cut(sample(t).Image.Reference.String(), "@")
 	for _, hash := range append(hashes(t, sample(t))[1:], imageDigest) {
 		assert.Contains(t, sample(t).Text(), " "+hash+"\n", "whole, on one line")
 	}
@@ -255,7 +255,7 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"a tag and a digest":    {func(d *receipt.Document) { d.Image.Reference = "localhost:5000/hello:1@" + digest }, step.KindInput, "image.reference", "is not a repository"},
 		"a digest alone":        {func(d *receipt.Document) { d.Image.Reference = "@" + digest }, step.KindInput, "image.reference", "is not a repository"},
 		"two digests":           {func(d *receipt.Document) { d.Image.Reference = "hello@" + digest + "@" + digest }, step.KindInput, "image.reference", "is not a sha256 digest"},
-		"a sha512 digest":       {func(d *receipt.Document) { d.Image.Reference = "hello@sha512:" + strings.Repeat("a", 128) }, step.KindInput, "image.reference", "is not a sha256 digest"},
+		"a sha512 digest":       {func(d *receipt.Document) { d.Image.Reference = step.Refer("hello", "sha512:"+strings.Repeat("a", 128)) }, step.KindInput, "image.reference", "is not a sha256 digest"},
 		"no scanner":            {func(d *receipt.Document) { d.Scan.Scanner = "" }, step.KindInput, "scan.scanner", "is missing"},
 		"a malformed scanner":   {func(d *receipt.Document) { d.Scan.ScannerDigest = "sha256:00" }, step.KindInput, "scan.scannerDigest", "is not a sha256 digest"},
 		"a malformed database":  {func(d *receipt.Document) { d.Scan.Database = "latest" }, step.KindInput, "scan.database", "is not a sha256 digest"},

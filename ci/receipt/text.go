@@ -46,7 +46,7 @@ func (d *Document) Text() string {
 		}
 	}
 	t.head("image")
-	repository, digest := d.Image.split()
+	repository, digest := d.Image.Reference.Repository(), d.Image.Reference.Digest()
 	t.line("repository", repository)
 	t.line("digest", digest)
 	t.line("registry", either(d.Image.Pushed, "pushed", "held it already"))

@@ -104,7 +104,7 @@ func (d *Document) image() error {
 	if d.Image.Reference == "" {
 		return missing(field)
 	}
-	repository, digest, _ := strings.Cut(d.Image.Reference, "@")
+	repository, digest := d.Image.Reference.Repository(), d.Image.Reference.Digest()
 	if err := step.Digest(stage, field, digest); err != nil {
 		return err
 	}
@@ -368,7 +368,7 @@ func (d *Document) decided() string {
 	for _, a := range d.Evidence {
 		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	return evidence.NewDecision(d.Image.Reference, d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	return evidence.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 }
 
 // began is when the first stage started.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // Open reads a receipt out of a statement whose signature was checked: its
@@ -26,8 +27,8 @@ func Open(predicateType, digest string, predicate []byte) (*Document, error) {
 	if err := d.Validate(); err != nil {
 		return nil, err
 	}
-	if _, own := d.Image.split(); own != digest {
-		return nil, step.Policy(stage, "image.reference "+quote(d.Image.Reference), "is not the image that the statement is about: "+quote(digest),
+	if own := d.Image.Reference.Digest(); own != digest {
+		return nil, step.Policy(stage, "image.reference "+quote(d.Image.Reference.String()), "is not the image that the statement is about: "+quote(digest),
 			"take the receipt from beside the image again, and find out who signs with the platform's key")
 	}
 	const mend = "release the image again: a receipt that is whole is written when the release is healthy"
@@ -45,17 +46,10 @@ func Open(predicateType, digest string, predicate []byte) (*Document, error) {
 	return d, nil
 }
 
-// Signer is who signed a receipt, as the sign step says it: a key by its hint, or an
-// identity with the issuer that vouches for it and the times at which logs and
-// timestamp authorities saw the signature.
-type Signer struct {
-	KeyHint  string      `json:"keyHint"`
-	Identity string      `json:"identity"`
-	Issuer   string      `json:"issuer"`
-	Times    []time.Time `json:"times"`
-}
-
-func (s Signer) String() string {
+// signedBy names who signed a receipt: a key by its hint, or an identity with the
+// issuer that vouches for it and when logs and timestamp authorities first saw the
+// signature.
+func signedBy(s sign.Signer) string {
 	if s.Identity == "" {
 		return "the key " + s.KeyHint
 	}
@@ -67,11 +61,11 @@ func (s Signer) String() string {
 }
 
 // Checked is what Open has checked, one line each, for a statement by signer.
-func (d *Document) Checked(signer Signer) []string {
-	_, digest := d.Image.split()
+func (d *Document) Checked(signer sign.Signer) []string {
+	digest := d.Image.Reference.Digest()
 	pass, warn, _ := d.Decision.count()
 	lines := []string{
-		"signature: by " + signer.String(),
+		"signature: by " + signedBy(signer),
 		"image: the statement and the receipt are about " + digest,
 		fmt.Sprintf("decision: %s is the digest of %s of %s, %s",
 			d.Decision.Digest, plural(pass+warn, "verdict", "verdicts"), plural(len(d.Evidence), "statement", "statements"), d.Decision.PolicyDigest),

@@ -11,6 +11,7 @@ import (
 
 	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 func TestOpenTakesASignedReceipt(t *testing.T) {
@@ -21,8 +22,8 @@ func TestOpenTakesASignedReceipt(t *testing.T) {
 		"signature: by the key hint", "image: the statement and the receipt are about " + digest,
 		"decision: " + d.Decision.Digest + " is the digest of 5 verdicts of 5 statements, " + d.Decision.PolicyDigest,
 		"stages: 9 stages in order",
-	}, d.Checked(receipt.Signer{KeyHint: "hint"}))
-	assert.Equal(t, `signature: by the identity "ci\u202e@example.org" of issuer "https://issuer.example.org", seen at 2026-11-26T11:00:00Z`, d.Checked(receipt.Signer{
+	}, d.Checked(sign.Signer{KeyHint: "hint"}))
+	assert.Equal(t, `signature: by the identity "ci\u202e@example.org" of issuer "https://issuer.example.org", seen at 2026-11-26T11:00:00Z`, d.Checked(sign.Signer{
 		Identity: "ci\u202e@example.org", Issuer: "https://issuer.example.org",
 		Times: []time.Time{time.Date(2026, 11, 26, 13, 0, 0, 0, time.UTC), time.Date(2026, 11, 26, 12, 0, 0, 0, time.FixedZone("", 3600))},
 	})[0])

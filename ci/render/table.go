@@ -2,6 +2,7 @@
 package render
 
 import (
+	"encoding/json"
 	"strings"
 	"text/tabwriter"
 
@@ -31,4 +32,16 @@ func Lines(prefix string, items ...string) string {
 		b.WriteString(prefix + printable.Line(item) + "\n")
 	}
 	return printable.Whole(b.String())
+}
+
+// JSON is a value as JSON, on one line.
+func JSON(value any) (string, error) {
+	data, err := json.Marshal(value)
+	return printable.JSON(string(data)) + "\n", err
+}
+
+// Indented is a value as JSON, a field on each line.
+func Indented(value any) (string, error) {
+	data, err := json.MarshalIndent(value, "", "  ")
+	return printable.JSON(string(data)) + "\n", err
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 
 	"dagger/build/internal/dagger"
+
+	"slipway/step"
 )
 
 // Build assembles, publishes and verifies images.
@@ -245,9 +247,7 @@ func kept(ctx context.Context, base *dagger.Container, args []string) (out *dagg
 	if err != nil {
 		return nil, false, err
 	}
-	var result struct {
-		Fault json.RawMessage `json:"fault"`
-	}
+	var result step.Result
 	if err := json.Unmarshal([]byte(text), &result); err != nil {
 		return nil, false, fmt.Errorf("result of %s: %w", args[1], err)
 	}

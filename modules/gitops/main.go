@@ -7,9 +7,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
 
 	"dagger/gitops/internal/dagger"
+
+	"slipway/step"
+	"slipway/step/result/argocd"
+	"slipway/step/result/gitops"
 )
 
 // Gitops changes the GitOps repository.
@@ -218,44 +221,35 @@ func (g *Gitops) Release(
 	if err != nil || kubeconfig == nil {
 		return text, err
 	}
-	var result struct {
-		Fault json.RawMessage            `json:"fault,omitempty"`
-		Value map[string]json.RawMessage `json:"value,omitempty"`
-	}
-	if err := json.Unmarshal([]byte(text), &result); err != nil {
-		return "", fmt.Errorf("decode the release's result: %w", err)
-	}
-	if string(result.Value["created"]) != "true" {
-		return text, nil
+	var done gitops.Released
+	if err := step.Decode([]byte(text), &done); err != nil || !done.Created {
+		return text, nil // a fault is the caller's to read
 	}
 	asking, args := g.inCluster("refresh", kubeconfig, kubernetes, kubernetesConnect, "--namespace", namespace, "--application", application)
-	if result.Value["notRefreshed"], err = json.Marshal(notRefreshed(asking.WithExec(args).File("/out/result.json").Contents(ctx))); err != nil {
+	done.NotRefreshed = notRefreshed(asking.WithExec(args).File("/out/result.json").Contents(ctx))
+	value, err := json.Marshal(done)
+	if err != nil {
 		return "", err
 	}
-	merged, err := json.Marshal(result)
+	merged, err := json.Marshal(step.Result{Value: value})
 	return string(merged), err
 }
 
 // notRefreshed is why a refresh was not asked for, and empty when it was. What went
 // wrong is told and does not fail the release, which is in Git by now.
 func notRefreshed(text string, err error) string {
-	var result struct {
-		Fault struct {
-			Reason string `json:"reason"`
-		} `json:"fault"`
-		Value struct {
-			Asked   bool   `json:"asked"`
-			Message string `json:"message"`
-		} `json:"value"`
-	}
+	var asked argocd.Refreshed
 	if err == nil {
-		err = json.Unmarshal([]byte(text), &result)
+		err = step.Decode([]byte(text), &asked)
+	}
+	if f, ok := step.AsFault(err); ok {
+		return f.Reason
 	}
 	switch {
 	case err != nil:
 		return err.Error()
-	case result.Value.Asked:
+	case asked.Asked:
 		return ""
 	}
-	return cmp.Or(result.Fault.Reason, result.Value.Message, "no reason was given")
+	return cmp.Or(asked.Message, "no reason was given")
 }

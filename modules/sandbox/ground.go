@@ -58,6 +58,11 @@ func (g *Ground) Service() *dagger.Service {
 		}})
 }
 
+// seeded is what the host says of the remote that it seeded.
+type seeded struct {
+	Commit string `json:"commit"`
+}
+
 // Seed fills the Git remote with the GitOps tree, and returns the commit.
 //
 // +cache="never"
@@ -71,11 +76,9 @@ func (g *Ground) Seed(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var seeded struct {
-		Commit string `json:"commit"`
-	}
-	err = json.Unmarshal([]byte(text), &seeded)
-	return seeded.Commit, err
+	var done seeded
+	err = json.Unmarshal([]byte(text), &done)
+	return done.Commit, err
 }
 
 func groundBase() *dagger.Container {

@@ -19,6 +19,9 @@ import (
 // Toolchain fetches the pinned Go toolchain.
 type Toolchain struct{}
 
+// download is what go mod download says of a module.
+type download struct{ Dir, Sum, Error string }
+
 // Go is the pinned Go toolchain, from the module golang.org/toolchain:
 // the form in which the go command itself fetches toolchains. Its checksum is
 // compared with the pinned one.
@@ -29,7 +32,7 @@ func (*Toolchain) Go(ctx context.Context) (*dagger.Directory, error) {
 	cmd.Dir = os.TempDir()
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
-	var module struct{ Dir, Sum, Error string }
+	var module download
 	if decodeErr := json.Unmarshal(out, &module); decodeErr != nil {
 		return nil, fmt.Errorf("download %s@%s: %w (%v)", toolchainModule, toolchainVersion, decodeErr, err)
 	}

@@ -64,7 +64,10 @@ func Decode(data []byte, value any) error {
 	if t := reflect.TypeOf(value); bytes.Equal(text, []byte("null")) && t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Struct {
 		return noResult(errors.New("its value is null"))
 	}
-	if err := json.Unmarshal(text, value); err != nil {
+	// A number keeps all of its digits, also in a field of any type.
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(value); err != nil {
 		return noResult(fmt.Errorf("its value has another shape: %w", err))
 	}
 	return nil

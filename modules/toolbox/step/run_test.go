@@ -257,3 +257,13 @@ func TestMainEnds(t *testing.T) {
 		})
 	}
 }
+
+func TestANumberKeepsItsDigits(t *testing.T) {
+	var value struct{ N any }
+	if err := step.Decode([]byte(`{"value":{"N":12345678901234567890.10}}`), &value); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := json.Marshal(value); err != nil || string(text) != `{"N":12345678901234567890.10}` {
+		t.Fatalf("became %s, %v", text, err)
+	}
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -8,39 +9,20 @@ import (
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"slipway/step/result/infra"
 )
-
-// Drift is one instance that was changed outside of Terraform since the state
-// was last stored.
-type Drift struct {
-	Address string `json:"address"`
-	Type    string `json:"type"`
-	// Action is what was done to it: update, or delete when it is gone.
-	Action string `json:"action"`
-	// Attributes are what differs, in the order of their path; none when it is
-	// gone.
-	Attributes []Attribute `json:"attributes"`
-}
-
-// Attribute is one value that differs. A sensitive one is Redacted before and
-// after.
-type Attribute struct {
-	// Path is where, such as metadata[0].labels.team.
-	Path   string `json:"path"`
-	Before any    `json:"before"`
-	After  any    `json:"after"`
-}
 
 // Drifted lists what a plan, made with -refresh-only, says has drifted, in the
 // order of the addresses.
-func Drifted(p *tfjson.Plan) []Drift {
+func Drifted(p *tfjson.Plan) []infra.Drift {
 	redacted := Redact(p)
-	list := []Drift{}
+	list := []infra.Drift{}
 	for i, rc := range p.ResourceDrift {
 		if rc == nil || rc.Change == nil || rc.Change.Actions.NoOp() {
 			continue
 		}
-		d := Drift{Address: address(rc), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []Attribute{}}
+		d := infra.Drift{Address: address(rc), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []infra.Attribute{}}
 		if rc.Change.After != nil {
 			if same(rc.Change.Before, rc.Change.After) {
 				continue
@@ -50,13 +32,13 @@ func Drifted(p *tfjson.Plan) []Drift {
 		}
 		list = append(list, d)
 	}
-	slices.SortStableFunc(list, func(a, b Drift) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortStableFunc(list, func(a, b infra.Drift) int { return strings.Compare(a.Address, b.Address) })
 	return list
 }
 
 // differences appends where the two real values differ, as their redacted ones
 // may be shown. Values are equal or not by what they are, not by what is shown.
-func differences(path string, real, shown [2]any, list []Attribute) []Attribute {
+func differences(path string, real, shown [2]any, list []infra.Attribute) []infra.Attribute {
 	if same(real[0], real[1]) {
 		return list
 	}
@@ -81,7 +63,15 @@ func differences(path string, real, shown [2]any, list []Attribute) []Attribute 
 	if shown[0] == Redacted || shown[1] == Redacted {
 		shown = [2]any{Redacted, Redacted}
 	}
-	return append(list, Attribute{Path: path, Before: shown[0], After: shown[1]})
+	return append(list, infra.Attribute{Path: path, Before: raw(shown[0]), After: raw(shown[1])})
+}
+
+func raw(value any) json.RawMessage {
+	data, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // what was JSON always encodes
+	}
+	return data
 }
 
 // same reports whether two values say the same. A list or map with nothing in it

@@ -7,6 +7,8 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"slipway/step/result/infra"
 )
 
 func value(t *testing.T, text string) any {
@@ -46,14 +48,14 @@ func TestDriftNamesWhatDiffersAndNoSecret(t *testing.T) {
 			{"path":"rules[1].port","before":2,"after":3},
 			{"path":"size","before":1,"after":2}]},
 		{"address":"thing.b","type":"thing","action":"delete","attributes":[]}]`, string(text))
-	assert.Equal(t, []Drift{}, Drifted(&tfjson.Plan{}))
+	assert.Equal(t, []infra.Drift{}, Drifted(&tfjson.Plan{}))
 }
 
 func TestASecretThatOneSideMarksIsHiddenOnBoth(t *testing.T) {
 	rc := drifted(t, "thing.a", tfjson.ActionUpdate, `{"key":"correct-horse"}`, `{"key":"plain"}`, `{"key":true}`)
 	rc.Change.AfterSensitive = false
 	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}})
-	assert.Equal(t, []Attribute{{Path: "key", Before: Redacted, After: Redacted}}, list[0].Attributes)
+	assert.Equal(t, []infra.Attribute{{Path: "key", Before: raw(Redacted), After: raw(Redacted)}}, list[0].Attributes)
 }
 
 func TestNothingIsNoDriftOfNothing(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"os"
 
 	"slipway/infra/step/code"
-	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // The files of a plan and of its check, below the steps' output folders.
@@ -27,37 +27,11 @@ const (
 	CheckedFile = "checked.json"
 )
 
-// Binding says what a plan was made for. Digests are "sha256:<hex>".
-type Binding struct {
-	// PlanSHA256 is the digest of the plan file, CodeSHA256 that of the code
-	// folder (see code.Copy).
-	PlanSHA256  string `json:"planSha256"`
-	CodeSHA256  string `json:"codeSha256"`
-	Environment string `json:"environment"`
-	// StateAddress is the logical address of the state that was planned on.
-	StateAddress string `json:"stateAddress"`
-	// Program is what planned.
-	Program terraform.Program `json:"program"`
-	// Lineage and Serial are the state's before the plan was made; a state
-	// that does not exist yet has "" and 0.
-	Lineage string `json:"lineage"`
-	Serial  uint64 `json:"serial"`
-}
+// Binding says what a plan was made for.
+type Binding infra.Binding
 
-// Checked is the check's verdict on one plan. It is only made for a plan that
-// passed.
-type Checked struct {
-	PlanSHA256   string `json:"planSha256"`
-	CodeSHA256   string `json:"codeSha256"`
-	Environment  string `json:"environment"`
-	StateAddress string `json:"stateAddress"`
-	// AllowDestroy says that destroys were explicitly allowed, Destroys which
-	// addresses the plan destroys, replaces or forgets.
-	AllowDestroy bool     `json:"allowDestroy"`
-	Destroys     []string `json:"destroys"`
-	// Severity is the threshold that misconfigurations were held against.
-	Severity string `json:"severity"`
-}
+// Checked is the check's verdict on one plan.
+type Checked infra.Checked
 
 // Read decodes one of the JSON files above into value, strictly. It returns an
 // input Fault of stage that names what and the file.

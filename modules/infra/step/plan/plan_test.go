@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/code"
-	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
@@ -28,7 +28,7 @@ func fault(t *testing.T, err error, kind step.Kind) *step.Fault {
 func binding() Binding {
 	return Binding{
 		PlanSHA256: code.Digest([]byte("plan")), CodeSHA256: code.Digest([]byte("code")), Environment: "dev",
-		StateAddress: "http://localhost:3333/state/local/dev", Program: terraform.Program{Name: "Terraform", Version: "1.11.4", SHA256: "sha256:2"}, Lineage: "l", Serial: 3,
+		StateAddress: "http://localhost:3333/state/local/dev", Program: infra.Program{Name: "Terraform", Version: "1.11.4", SHA256: "sha256:2"}, Lineage: "l", Serial: 3,
 	}
 }
 
@@ -145,7 +145,7 @@ func TestSummarize(t *testing.T) {
 		"terraform_data.d (deposed 1234) (delete)", "terraform_data.f (forget)", "terraform_data.r (create, delete)",
 	}, s.Destroys())
 	var addresses []string
-	byAddress := map[string]Resource{}
+	byAddress := map[string]infra.Resource{}
 	for _, r := range s.Resources {
 		addresses = append(addresses, r.Address)
 		byAddress[r.Address] = r
@@ -159,7 +159,7 @@ func TestSummarize(t *testing.T) {
 	assert.Equal(t, map[string]any{
 		"input": map[string]any{"p": Redacted, "q": "open"}, "set": Redacted, "url": Redacted, "n": Redacted, "old": Redacted,
 	}, byAddress["terraform_data.c"].After)
-	assert.Equal(t, []Output{
+	assert.Equal(t, []infra.OutputChange{
 		{Name: "open", Actions: []string{"create"}, After: "https://example"},
 		{Name: "shut", Actions: []string{"update"}, Sensitive: true},
 	}, s.Outputs)

@@ -8,62 +8,17 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
-// Summary is what a plan would do. It holds no sensitive value.
-type Summary struct {
-	// Changes is false when applying the plan would change nothing.
-	Changes bool `json:"changes"`
-	// The counts are of resource instances; each is in exactly one of them.
-	Create  int `json:"create"`
-	Update  int `json:"update"`
-	Delete  int `json:"delete"`
-	Replace int `json:"replace"`
-	Read    int `json:"read"`
-	Forget  int `json:"forget"`
-	NoOp    int `json:"noop"`
-	// Resources are the instances that change, in the order of their address.
-	Resources []Resource `json:"resources"`
-	// Outputs are the outputs that change, in the order of their name.
-	Outputs []Output `json:"outputs"`
-	// Drift are the addresses of what was changed outside of Terraform.
-	Drift []string `json:"drift"`
-	// Warnings are Terraform's, one line each.
-	Warnings []string `json:"warnings"`
-}
-
-// Resource is one instance that a plan changes.
-type Resource struct {
-	Address string `json:"address"`
-	Type    string `json:"type"`
-	// Actions are Terraform's: no-op, create, read, update, delete, forget;
-	// a replacement is delete and create in the order in which they happen.
-	Actions []string `json:"actions"`
-	// Importing is true when an existing object is taken over.
-	Importing bool `json:"importing,omitempty"`
-	// MovedFrom is the instance's address before, when that changed.
-	MovedFrom string `json:"movedFrom,omitempty"`
-	// Before and After are the instance's values, with each sensitive one
-	// replaced by Redacted. After lacks what is known only after apply.
-	Before any `json:"before,omitempty"`
-	After  any `json:"after,omitempty"`
-}
-
-// Output is one root output that a plan changes.
-type Output struct {
-	Name    string   `json:"name"`
-	Actions []string `json:"actions"`
-	// Sensitive outputs have neither Before nor After.
-	Sensitive bool `json:"sensitive,omitempty"`
-	Before    any  `json:"before,omitempty"`
-	After     any  `json:"after,omitempty"`
-}
+// Summary is what a plan would do.
+type Summary infra.Summary
 
 // Summarize makes the summary of a plan that Redact has been through. A plan
 // with an action that it doesn't know, or with changes that Terraform put off,
 // can't be judged and is an infrastructure Fault of stage.
 func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
-	s := Summary{Resources: []Resource{}, Outputs: []Output{}, Drift: []string{}, Warnings: []string{}}
+	s := Summary{Resources: []infra.Resource{}, Outputs: []infra.OutputChange{}, Drift: []string{}, Warnings: []string{}}
 	if len(p.DeferredChanges) > 0 || len(p.ActionInvocations) > 0 {
 		return s, step.Infrastructure(stage, "terraform plan", "holds deferred changes or provider actions",
 			"plan without them: this step can't judge them")
@@ -95,7 +50,7 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 		if a.NoOp() && rc.Change.Importing == nil && !moved {
 			continue
 		}
-		r := Resource{
+		r := infra.Resource{
 			Address: address(rc), Type: rc.Type, Actions: actions(a), Importing: rc.Change.Importing != nil,
 			Before: rc.Change.Before, After: rc.Change.After,
 		}
@@ -108,7 +63,7 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 		if c == nil || c.Actions.NoOp() {
 			continue
 		}
-		o := Output{Name: name, Actions: actions(c.Actions), Sensitive: sensitive(c.BeforeSensitive) || sensitive(c.AfterSensitive)}
+		o := infra.OutputChange{Name: name, Actions: actions(c.Actions), Sensitive: sensitive(c.BeforeSensitive) || sensitive(c.AfterSensitive)}
 		if !o.Sensitive {
 			o.Before, o.After = c.Before, c.After
 		}
@@ -120,8 +75,8 @@ func Summarize(stage string, p *tfjson.Plan) (Summary, error) {
 		}
 		s.Drift = append(s.Drift, address(rc))
 	}
-	slices.SortStableFunc(s.Resources, func(a, b Resource) int { return strings.Compare(a.Address, b.Address) })
-	slices.SortFunc(s.Outputs, func(a, b Output) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(s.Resources, func(a, b infra.Resource) int { return strings.Compare(a.Address, b.Address) })
+	slices.SortFunc(s.Outputs, func(a, b infra.OutputChange) int { return strings.Compare(a.Name, b.Name) })
 	slices.Sort(s.Drift)
 	return s, nil
 }

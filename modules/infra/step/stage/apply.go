@@ -8,6 +8,7 @@ import (
 	"slipway/infra/step/policy"
 	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // ApplyOptions are the apply stage's inputs.
@@ -18,19 +19,6 @@ type ApplyOptions struct {
 	Plan, Binding, Checked string
 }
 
-// ApplyResult is the apply stage's value.
-type ApplyResult struct {
-	Environment string `json:"environment"`
-	PlanSHA256  string `json:"planSha256"`
-	// Summary is of the plan that was applied.
-	Summary plan.Summary `json:"summary"`
-	// Outputs are the state's after the apply, by name.
-	Outputs map[string]terraform.Output `json:"outputs"`
-	// Lineage and Serial are the state's after the apply.
-	Lineage string `json:"lineage"`
-	Serial  uint64 `json:"serial"`
-}
-
 // Apply applies exactly the plan that was checked. It verifies again that
 // plan, binding, verdict, code, environment, Terraform and state belong
 // together, and that the plan destroys nothing that wasn't allowed.
@@ -38,7 +26,7 @@ type ApplyResult struct {
 // After a kill it can be run again: where the plan had begun to take effect,
 // it is refused as stale, and a new plan holds what is left to do. A killed
 // run may leave the state locked; see Unlock.
-func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
+func Apply(ctx context.Context, o ApplyOptions) (*infra.Applied, error) {
 	if err := o.validate(StageApply); err != nil {
 		return nil, err
 	}
@@ -94,7 +82,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*ApplyResult, error) {
 	if err := o.apply(ctx, w, file, secrets, binding); err != nil {
 		return nil, err
 	}
-	result := &ApplyResult{Environment: o.Environment, PlanSHA256: binding.PlanSHA256, Summary: summary}
+	result := &infra.Applied{Environment: o.Environment, PlanSHA256: binding.PlanSHA256, Summary: infra.Summary(summary)}
 	if result.Outputs, err = w.Outputs(ctx); err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"slipway/infra/step/plan"
 	"slipway/infra/step/policy"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // CheckOptions are the check stage's inputs.
@@ -24,16 +25,10 @@ type CheckOptions struct {
 	AllowDestroy bool
 }
 
-// CheckResult is the check stage's value.
-type CheckResult struct {
-	Checked plan.Checked `json:"checked"`
-	Summary plan.Summary `json:"summary"`
-}
-
 // Check decides whether a plan may be applied. It reads the actions from the
 // plan file itself, not from what was said about it. When it may be, it writes
 // plan.CheckedFile to the output folder.
-func Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
+func Check(ctx context.Context, o CheckOptions) (*infra.CheckedPlan, error) {
 	// A verdict of an earlier run must not outlive a refusal.
 	if err := os.RemoveAll(filepath.Join(o.Out, plan.CheckedFile)); err != nil {
 		return nil, err
@@ -78,12 +73,12 @@ func Check(ctx context.Context, o CheckOptions) (*CheckResult, error) {
 	if err := policy.Destroys(StageCheck, summary.Destroys(), o.AllowDestroy); err != nil {
 		return nil, err
 	}
-	result := &CheckResult{
-		Checked: plan.Checked{
+	result := &infra.CheckedPlan{
+		Checked: infra.Checked{
 			PlanSHA256: binding.PlanSHA256, CodeSHA256: binding.CodeSHA256, Environment: binding.Environment,
 			StateAddress: binding.StateAddress, AllowDestroy: o.AllowDestroy, Destroys: summary.Destroys(), Severity: o.Severity,
 		},
-		Summary: summary,
+		Summary: infra.Summary(summary),
 	}
 	return result, writeJSON(o.Out, plan.CheckedFile, result.Checked)
 }

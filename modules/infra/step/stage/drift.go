@@ -7,6 +7,7 @@ import (
 
 	"slipway/infra/step/plan"
 	"slipway/infra/step/terraform"
+	"slipway/step/result/infra"
 )
 
 // DriftOptions are the drift stage's inputs.
@@ -17,28 +18,10 @@ type DriftOptions struct {
 	VarFiles []string
 }
 
-// DriftResult is the drift stage's value.
-type DriftResult struct {
-	Environment  string `json:"environment"`
-	StateAddress string `json:"stateAddress"`
-	// Applied is false when the code has resources and the state none.
-	Applied bool `json:"applied"`
-	// Pending is what the code says since, or was left undone: how the state
-	// differs from it.
-	Pending []string `json:"pending"`
-	// Drifted says whether Resources has any.
-	Drifted bool `json:"drifted"`
-	// Resources are what was changed outside of Terraform.
-	Resources []plan.Drift `json:"resources"`
-	// Lineage and Serial are the state's.
-	Lineage string `json:"lineage"`
-	Serial  uint64 `json:"serial"`
-}
-
 // Drift compares the objects with the state that the last apply stored, and
 // the state with the code. It changes nothing. Drift is its result, not a
 // Fault: whoever asks decides what it means.
-func Drift(ctx context.Context, o DriftOptions) (*DriftResult, error) {
+func Drift(ctx context.Context, o DriftOptions) (*infra.Looked, error) {
 	if err := o.validate(StageDrift); err != nil {
 		return nil, err
 	}
@@ -64,7 +47,7 @@ func Drift(ctx context.Context, o DriftOptions) (*DriftResult, error) {
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err
 	}
-	result := &DriftResult{Environment: o.Environment, StateAddress: state.Config.Address(), Resources: []plan.Drift{}}
+	result := &infra.Looked{Environment: o.Environment, StateAddress: state.Config.Address(), Resources: []infra.Drift{}}
 	if result.Lineage, result.Serial, err = w.State(ctx); err != nil {
 		return nil, err
 	}

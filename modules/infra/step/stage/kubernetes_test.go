@@ -25,6 +25,7 @@ import (
 	"slipway/infra/step/backend"
 	"slipway/infra/step/plan"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 const (
@@ -189,11 +190,11 @@ func (s *inCluster) remote() Remote {
 	return Remote{BackendConfig: s.backend, Kubeconfig: s.kubeconfig, Connect: backend.Connections{api: s.kube.Listener.Addr().String()}}
 }
 
-func (s *inCluster) plan() (*PlanResult, error) {
+func (s *inCluster) plan() (*infra.Planned, error) {
 	return Plan(context.Background(), PlanOptions{Common: s.common("dev"), Remote: s.remote(), VarFiles: []string{s.vars}})
 }
 
-func (s *inCluster) drift() (*DriftResult, error) {
+func (s *inCluster) drift() (*infra.Looked, error) {
 	return Drift(context.Background(), DriftOptions{Common: s.common("dev"), Remote: s.remote(), VarFiles: []string{s.vars}})
 }
 
@@ -281,7 +282,7 @@ func TestALockInAClusterIsWaitedForNamedAndGivenBack(t *testing.T) {
 	assert.Contains(t, f.Mend, "delete the lease lock-tfstate-default-local-dev in slipway-system", "Terraform unlocks no state that isn't there")
 	s.kube.unlock()
 
-	unlock := func(id string) (*UnlockResult, error) {
+	unlock := func(id string) (*infra.Unlocked, error) {
 		return Unlock(context.Background(), UnlockOptions{Common: s.common("dev"), Remote: s.remote(), ID: id})
 	}
 	s.ready()
@@ -294,7 +295,7 @@ func TestALockInAClusterIsWaitedForNamedAndGivenBack(t *testing.T) {
 	_ = wantFault(t, err, "unlock", step.KindPolicy, "is not the one that is held")
 	got, err := unlock("6d4e-3")
 	require.NoError(t, err)
-	assert.Equal(t, &UnlockResult{StateAddress: "kubernetes://slipway-system/local-dev", ID: "6d4e-3"}, got)
+	assert.Equal(t, &infra.Unlocked{StateAddress: "kubernetes://slipway-system/local-dev", ID: "6d4e-3"}, got)
 	require.NoError(t, s.apply())
 	_, err = unlock("6d4e-3")
 	_ = wantFault(t, err, "unlock", step.KindPolicy, "is not held")

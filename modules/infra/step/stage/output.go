@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // OutputOptions are the output stage's inputs.
@@ -14,17 +14,9 @@ type OutputOptions struct {
 	Remote
 }
 
-// OutputResult is the output stage's value.
-type OutputResult struct {
-	Environment string                      `json:"environment"`
-	Outputs     map[string]terraform.Output `json:"outputs"`
-	Lineage     string                      `json:"lineage"`
-	Serial      uint64                      `json:"serial"`
-}
-
 // ReadOutputs reads the state's outputs. A state that does not exist yet is an
 // input Fault: nothing was applied.
-func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
+func ReadOutputs(ctx context.Context, o OutputOptions) (*infra.Outputs, error) {
 	if err := o.validate(StageOutput); err != nil {
 		return nil, err
 	}
@@ -41,7 +33,7 @@ func ReadOutputs(ctx context.Context, o OutputOptions) (*OutputResult, error) {
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err
 	}
-	result := &OutputResult{Environment: o.Environment}
+	result := &infra.Outputs{Environment: o.Environment}
 	if result.Lineage, result.Serial, err = w.State(ctx); err != nil {
 		return nil, err
 	}

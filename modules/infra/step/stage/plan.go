@@ -10,6 +10,7 @@ import (
 	"slipway/infra/step/plan"
 	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // PlanOptions are the plan stage's inputs.
@@ -20,16 +21,10 @@ type PlanOptions struct {
 	VarFiles []string
 }
 
-// PlanResult is the plan stage's value.
-type PlanResult struct {
-	Binding plan.Binding `json:"binding"`
-	Summary plan.Summary `json:"summary"`
-}
-
 // Plan validates the code and plans it against the state. It writes
 // plan.File, plan.JSONFile and plan.BindingFile to the output folder, and
 // changes nothing else.
-func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
+func Plan(ctx context.Context, o PlanOptions) (*infra.Planned, error) {
 	if err := o.validate(StagePlan); err != nil {
 		return nil, err
 	}
@@ -86,12 +81,12 @@ func Plan(ctx context.Context, o PlanOptions) (*PlanResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := &PlanResult{
-		Binding: plan.Binding{
+	result := &infra.Planned{
+		Binding: infra.Binding{
 			PlanSHA256: code.Digest(data), CodeSHA256: w.digest, Environment: o.Environment,
 			StateAddress: state.Config.Address(), Program: w.Program, Lineage: lineage, Serial: serial,
 		},
-		Summary: summary,
+		Summary: infra.Summary(summary),
 	}
 	if err := writeFile(o.Out, plan.File, data); err != nil {
 		return nil, err

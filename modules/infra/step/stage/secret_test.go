@@ -15,6 +15,7 @@ import (
 
 	"slipway/infra/step/plan"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // withToken is the root with a variable that Terraform refuses when it is too short:
@@ -81,10 +82,10 @@ func TestSecretVariablesReachTerraformAndNoFile(t *testing.T) {
 		return r
 	}
 	given := remote(`{"token":"` + canary + `"}`)
-	planned := func(r Remote) (*PlanResult, error) {
+	planned := func(r Remote) (*infra.Planned, error) {
 		return Plan(context.Background(), PlanOptions{Common: s.common("dev"), Remote: r, VarFiles: []string{s.vars}})
 	}
-	applied := func(r Remote) (*ApplyResult, error) {
+	applied := func(r Remote) (*infra.Applied, error) {
 		o := s.applyOptions("dev")
 		o.Remote = r
 		return Apply(context.Background(), o)

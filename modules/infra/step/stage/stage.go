@@ -88,7 +88,7 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 	if json.Unmarshal(data, &values) != nil || len(values) == 0 {
 		return nil, step.Input(stage, "secret variables", "are not a JSON object with at least one name", mend)
 	}
-	if !w.Program.Ephemeral() {
+	if !terraform.Ephemeral(w.Program) {
 		return nil, step.Input(stage, "--terraform", "is "+w.Program.String()+", which writes every variable into the plan", "use Terraform 1.10 or later for secret variables")
 	}
 	if err := code.CheckEphemeral(stage, w.dir, slices.Collect(maps.Keys(values))); err != nil {

@@ -22,6 +22,7 @@ import (
 	"slipway/infra/step/backend"
 	"slipway/infra/step/plan"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 const (
@@ -125,11 +126,11 @@ func (s *site) remote() Remote {
 	return Remote{BackendConfig: s.backend, Connect: backend.Connections{"localhost:3333": s.server.address()}}
 }
 
-func (s *site) plan(env string) (*PlanResult, error) {
+func (s *site) plan(env string) (*infra.Planned, error) {
 	return Plan(context.Background(), PlanOptions{Common: s.common(env), Remote: s.remote(), VarFiles: []string{s.vars}})
 }
 
-func (s *site) check(env string, allowDestroy bool) (*CheckResult, error) {
+func (s *site) check(env string, allowDestroy bool) (*infra.CheckedPlan, error) {
 	return Check(context.Background(), CheckOptions{
 		Common: s.common(env), Plan: filepath.Join(s.out, plan.File), Binding: filepath.Join(s.out, plan.BindingFile),
 		Misconfig: s.misconfig, Severity: "HIGH", AllowDestroy: allowDestroy,
@@ -143,7 +144,7 @@ func (s *site) applyOptions(env string) ApplyOptions {
 	}
 }
 
-func (s *site) apply(env string) (*ApplyResult, error) {
+func (s *site) apply(env string) (*infra.Applied, error) {
 	return Apply(context.Background(), s.applyOptions(env))
 }
 
@@ -559,7 +560,7 @@ func TestUnlockGivesBackTheLockOfAKilledRun(t *testing.T) {
 	_ = wantFault(t, err, "unlock", step.KindPolicy, "is not the one that is held")
 	got, err := Unlock(context.Background(), UnlockOptions{Remote: s.remote(), ID: "abc-1"})
 	require.NoError(t, err)
-	assert.Equal(t, &UnlockResult{StateAddress: "http://localhost:3333" + path, ID: "abc-1"}, got)
+	assert.Equal(t, &infra.Unlocked{StateAddress: "http://localhost:3333" + path, ID: "abc-1"}, got)
 	_, err = s.apply("dev")
 	assert.NoError(t, err)
 }

@@ -7,6 +7,7 @@ import (
 
 	"slipway/infra/step/backend"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // UnlockOptions are the unlock stage's inputs.
@@ -19,17 +20,11 @@ type UnlockOptions struct {
 	ID string
 }
 
-// UnlockResult is the unlock stage's value.
-type UnlockResult struct {
-	StateAddress string `json:"stateAddress"`
-	ID           string `json:"id"`
-}
-
 var lockID = regexp.MustCompile(`\A[0-9A-Za-z][0-9A-Za-z-]{0,127}\z`)
 
 // Unlock gives back the lock that a killed run left behind. Only a person can
 // know that the run is dead, so nothing else in the pipeline calls it.
-func Unlock(ctx context.Context, o UnlockOptions) (*UnlockResult, error) {
+func Unlock(ctx context.Context, o UnlockOptions) (*infra.Unlocked, error) {
 	if !lockID.MatchString(o.ID) {
 		return nil, step.Input(StageUnlock, fmt.Sprintf("--id %.80q", o.ID), "is not a lock's ID", "give the ID that the refusal named")
 	}
@@ -45,7 +40,7 @@ func Unlock(ctx context.Context, o UnlockOptions) (*UnlockResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &UnlockResult{StateAddress: state.Config.Address(), ID: o.ID}, nil
+	return &infra.Unlocked{StateAddress: state.Config.Address(), ID: o.ID}, nil
 }
 
 func (o UnlockOptions) forceUnlock(ctx context.Context, state *state) error {

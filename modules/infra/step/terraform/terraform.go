@@ -18,6 +18,7 @@ import (
 
 	"slipway/infra/step/backend"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // Supported are the versions that are driven: init tells its diagnostics as JSON since
@@ -34,7 +35,7 @@ const (
 // Terraform is one terraform executable in one working copy of a root.
 type Terraform struct {
 	// Program is the executable.
-	Program Program
+	Program infra.Program
 
 	o    Options
 	path string
@@ -261,17 +262,8 @@ func (t *Terraform) Unlock(ctx context.Context, id string) error {
 		"see that the state backend runs, then try again").Because(err)
 }
 
-// Output is one root output.
-type Output struct {
-	Sensitive bool `json:"sensitive"`
-	// Type is the value's in Terraform's JSON type notation.
-	Type json.RawMessage `json:"type"`
-	// Value is absent when the output is sensitive.
-	Value json.RawMessage `json:"value,omitempty"`
-}
-
 // Outputs reads the state's outputs, without the values of sensitive ones.
-func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
+func (t *Terraform) Outputs(ctx context.Context) (map[string]infra.Output, error) {
 	all, err := t.tf.Output(ctx)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -279,9 +271,9 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]Output, error) {
 	if err != nil {
 		return nil, t.unread("outputs", err)
 	}
-	outputs := make(map[string]Output, len(all))
+	outputs := make(map[string]infra.Output, len(all))
 	for name, o := range all {
-		kept := Output{Sensitive: o.Sensitive, Type: o.Type}
+		kept := infra.Output{Sensitive: o.Sensitive, Type: o.Type}
 		if !o.Sensitive {
 			kept.Value = o.Value
 		}

@@ -31,6 +31,7 @@ import (
 	"slipway/sign/step/key"
 	"slipway/step"
 	"slipway/step/reach"
+	"slipway/step/result/sign"
 )
 
 const verdictType = "https://example.org/verdict/v1"
@@ -103,15 +104,15 @@ func (w *world) client() *registry.Client {
 	return registry.New(w.access("verify"), w.ref.Repository, registry.Push)
 }
 
-func (w *world) sign(annotations map[string]string) (*attach.Signed, error) {
+func (w *world) sign(annotations map[string]string) (*sign.Attached, error) {
 	return w.one(attach.Request{PredicateType: bundle.SignPredicateType, Annotations: annotations})
 }
 
-func (w *world) attest(predicate string) (*attach.Signed, error) {
+func (w *world) attest(predicate string) (*sign.Attached, error) {
 	return w.one(attach.Request{PredicateType: verdictType, Predicate: []byte(predicate)})
 }
 
-func (w *world) one(request attach.Request) (*attach.Signed, error) {
+func (w *world) one(request attach.Request) (*sign.Attached, error) {
 	all, err := attach.Sign(ctx, w.signing(), bundle.SignKey(w.key), "sign", w.ref, request)
 	if err != nil {
 		return nil, err
@@ -120,7 +121,7 @@ func (w *world) one(request attach.Request) (*attach.Signed, error) {
 	return all[0], nil
 }
 
-func (w *world) verify(public *key.Public, predicateType string) (*attach.Verified, error) {
+func (w *world) verify(public *key.Public, predicateType string) (*sign.Found, error) {
 	return attach.Verify(ctx, w.client(), bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: predicateType})
 }
 
@@ -185,7 +186,7 @@ func TestSignedImageVerifies(t *testing.T) {
 
 		got, err := w.verify(w.key.Public(), bundle.SignPredicateType)
 		require.NoError(t, err)
-		assert.Equal(t, &attach.Verified{
+		assert.Equal(t, &sign.Found{
 			Reference: w.ref.Text, Digest: w.ref.Digest.String(), KeyHint: w.key.Public().Hint(), Verified: 1,
 			PredicateType: bundle.SignPredicateType, Predicates: []json.RawMessage{[]byte("{}")},
 			Annotations: []map[string]string{claims}, Referrers: []string{signed.Referrer},
@@ -654,7 +655,7 @@ func TestASignatureThatDoesNotVerifyIsNotAttached(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, w.key.Public().Hint(), remote.Public().Hint())
-	for _, envelope := range []attach.Envelope{attach.EnvelopeBundle, attach.EnvelopeDSSE} {
+	for _, envelope := range []sign.Envelope{sign.EnvelopeBundle, sign.EnvelopeDSSE} {
 		_, err = attach.Sign(ctx, w.signing(), bundle.SignKey(remote), "sign", w.ref, attach.Request{PredicateType: bundle.SignPredicateType, Envelope: envelope})
 		fault := refused(t, err, step.KindInfrastructure, "sign")
 		assert.Contains(t, fault.Reason, "made no signature that verifies", envelope)

@@ -13,6 +13,7 @@ import (
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
@@ -21,7 +22,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 		requests := []attach.Request{
 			{PredicateType: bundle.SignPredicateType},
 			{PredicateType: verdictType, Predicate: []byte(`{"n":1}`)},
-			{PredicateType: verdictType, Predicate: []byte(`{"n":1}`), Envelope: attach.EnvelopeDSSE},
+			{PredicateType: verdictType, Predicate: []byte(`{"n":1}`), Envelope: sign.EnvelopeDSSE},
 			{PredicateType: verdictType, Predicate: []byte(`{"n":2}`)},
 			{PredicateType: verdictType, Predicate: []byte(`{ "n": 2 }`)},
 		}

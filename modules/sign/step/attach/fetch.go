@@ -9,6 +9,7 @@ import (
 	"slipway/registry"
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // Fetch reads the bundle that a referrer holds, byte for byte, and refuses it
@@ -23,7 +24,7 @@ func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, st
 	}
 	data, envelope, err := fetch(ctx, client, digest)
 	switch {
-	case errors.Is(err, errNoBundle) || err == nil && envelope != EnvelopeBundle:
+	case errors.Is(err, errNoBundle) || err == nil && envelope != sign.EnvelopeBundle:
 		return nil, nil, step.Input(stage, "referrer "+referrer, "is not a bundle", "give the digest of a manifest that holds one, as verify --all lists them")
 	case err != nil:
 		return nil, nil, err

@@ -16,6 +16,7 @@ import (
 	"slipway/registry"
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // bundleType begins the media type of any version of a Sigstore bundle.
@@ -25,9 +26,9 @@ const bundleType = "application/vnd.dev.sigstore.bundle"
 type found struct {
 	Referrer  v1.Hash
 	Statement *bundle.Statement
-	Signer    bundle.Signer
+	Signer    sign.Signer
 	// Envelope is how it is wrapped.
-	Envelope Envelope
+	Envelope sign.Envelope
 }
 
 // survey is what the referrers of an image hold.
@@ -102,8 +103,8 @@ func signed(artifactType string) bool {
 	return strings.HasPrefix(artifactType, bundleType) || artifactType == bundle.EnvelopeMediaType
 }
 
-func verify(ctx context.Context, envelope Envelope, data []byte, trust *bundle.Trust, digest string) (*bundle.Verified, error) {
-	if envelope == EnvelopeDSSE {
+func verify(ctx context.Context, envelope sign.Envelope, data []byte, trust *bundle.Trust, digest string) (*bundle.Verified, error) {
+	if envelope == sign.EnvelopeDSSE {
 		return trust.VerifyEnvelope(ctx, data, digest)
 	}
 	return trust.Verify(data, digest)
@@ -113,7 +114,7 @@ func verify(ctx context.Context, envelope Envelope, data []byte, trust *bundle.T
 var errNoBundle = errors.New("is not a bundle")
 
 // fetch reads a referrer's manifest and, when that says so, its signed statement.
-func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte, Envelope, error) {
+func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte, sign.Envelope, error) {
 	_, data, err := client.Manifest(ctx, digest)
 	if err != nil {
 		return nil, "", err
@@ -123,10 +124,10 @@ func fetch(ctx context.Context, client *registry.Client, digest v1.Hash) ([]byte
 		return nil, "", errNoBundle
 	}
 	layer := manifest.Layers[0]
-	envelope := EnvelopeBundle
+	envelope := sign.EnvelopeBundle
 	switch {
 	case string(layer.MediaType) == bundle.EnvelopeMediaType:
-		envelope = EnvelopeDSSE
+		envelope = sign.EnvelopeDSSE
 	case !strings.HasPrefix(string(layer.MediaType), bundleType):
 		return nil, "", errNoBundle
 	}

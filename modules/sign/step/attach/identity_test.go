@@ -11,6 +11,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/bundle/bundletest"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 func TestVerifyByIdentity(t *testing.T) {
@@ -19,7 +20,7 @@ func TestVerifyByIdentity(t *testing.T) {
 		sigstore := bundletest.New(t)
 		root, err := bundle.ParseRoot(sigstore.Root(t))
 		require.NoError(t, err)
-		verify := func(subject string) (*attach.Verified, error) {
+		verify := func(subject string) (*sign.Found, error) {
 			trust, err := bundle.TrustIdentity(bundle.Identity{Subject: subject, Issuer: issuer}, root, bundle.Evidence{CertificateLogs: bundle.None})
 			require.NoError(t, err)
 			return attach.Verify(ctx, w.client(), trust, attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: verdictType})

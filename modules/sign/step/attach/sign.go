@@ -10,22 +10,13 @@ import (
 	"slipway/registry"
 	"slipway/sign/step/bundle"
 	"slipway/step"
-)
-
-// Envelope is how a signed statement is wrapped.
-type Envelope string
-
-const (
-	// EnvelopeBundle is a Sigstore bundle around a DSSE envelope.
-	EnvelopeBundle Envelope = "bundle"
-	// EnvelopeDSSE is a DSSE envelope alone.
-	EnvelopeDSSE Envelope = "dsse"
+	"slipway/step/result/sign"
 )
 
 // Request is what to sign.
 type Request struct {
-	// Envelope is how it is wrapped; empty means EnvelopeBundle.
-	Envelope Envelope
+	// Envelope is how it is wrapped; empty means a bundle.
+	Envelope sign.Envelope
 	// PredicateType is a URI; bundle.SignPredicateType for a signature.
 	PredicateType string
 	// Predicate is a JSON object; empty means {}.
@@ -34,30 +25,11 @@ type Request struct {
 	Annotations map[string]string
 }
 
-// Signed is how signing ended.
-type Signed struct {
-	// Reference is repository@digest of the image, Digest its digest.
-	Reference string `json:"reference"`
-	Digest    string `json:"digest"`
-	// Signed is false when this very statement, signed by this key, was there.
-	Signed bool `json:"signed"`
-	// Referrer is the digest of the manifest that holds the bundle.
-	Referrer      string `json:"referrer"`
-	PredicateType string `json:"predicateType"`
-	// KeyHint names the key, Identity and Issuer who signed without one.
-	KeyHint  string `json:"keyHint"`
-	Identity string `json:"identity,omitempty"`
-	Issuer   string `json:"issuer,omitempty"`
-	// Degraded is set when a service was down: the signature lacks its evidence
-	// and stops to count.
-	Degraded *bundle.Degraded `json:"degraded,omitempty"`
-}
-
 // Sign attaches each statement to the image, in the order of the requests, unless
 // one by the same signer that says the same, in the same wrapping, is there: the
 // same key, or whom the signing's Trust accepts. Stage names the stage in faults:
 // sign.
-func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, stage string, reference *registry.Reference, requests ...Request) ([]*Signed, error) {
+func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, stage string, reference *registry.Reference, requests ...Request) ([]*sign.Attached, error) {
 	digest := reference.Digest.String()
 	statements := make([]*bundle.Statement, len(requests))
 	for n, r := range requests {
@@ -79,13 +51,13 @@ func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, 
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*Signed, len(requests))
+	all := make([]*sign.Attached, len(requests))
 	for n, r := range requests {
-		done := &Signed{Reference: reference.Text, Digest: digest, PredicateType: r.PredicateType}
+		done := &sign.Attached{Reference: reference.Text, Digest: digest, PredicateType: r.PredicateType}
 		all[n] = done
-		r.Envelope = cmp.Or(r.Envelope, EnvelopeBundle)
+		r.Envelope = cmp.Or(r.Envelope, sign.EnvelopeBundle)
 		if f := there.same(statements[n], r.Envelope, digest); f != nil {
-			done.by(f.Signer)
+			by(done, f.Signer)
 			done.Referrer = f.Referrer.String()
 			continue
 		}
@@ -98,38 +70,38 @@ func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, 
 		if err != nil {
 			return nil, err
 		}
-		done.by(made.Signer)
+		by(done, made.Signer)
 		done.Signed, done.Referrer, done.Degraded = true, referrer.String(), made.Degraded
 		there.Verified = append(there.Verified, found{Referrer: referrer, Statement: statements[n], Signer: made.Signer, Envelope: r.Envelope})
 	}
 	return all, nil
 }
 
-func (s *Signed) by(signer bundle.Signer) {
-	s.KeyHint, s.Identity, s.Issuer = signer.KeyHint, signer.Identity, signer.Issuer
+func by(a *sign.Attached, signer sign.Signer) {
+	a.KeyHint, a.Identity, a.Issuer = signer.KeyHint, signer.Identity, signer.Issuer
 }
 
 // wrap signs a statement as an artifact without a subject.
-func wrap(ctx context.Context, stage string, signing bundle.Signing, statement *bundle.Statement, envelope Envelope, digest string) (registry.Artifact, *bundle.Made, error) {
+func wrap(ctx context.Context, stage string, signing bundle.Signing, statement *bundle.Statement, envelope sign.Envelope, digest string) (registry.Artifact, *bundle.Made, error) {
 	artifact := registry.Artifact{Type: bundle.MediaType, Annotations: map[string]string{
 		"org.opencontainers.image.created":  time.Now().UTC().Format(time.RFC3339),
 		"dev.sigstore.bundle.content":       "dsse-envelope",
 		"dev.sigstore.bundle.predicateType": statement.PredicateType,
 	}}
-	sign := signing.Make
-	if envelope == EnvelopeDSSE {
+	wrapped := signing.Make
+	if envelope == sign.EnvelopeDSSE {
 		enveloping, ok := signing.(bundle.Enveloping)
 		if !ok {
 			return artifact, nil, step.Input(stage, "envelope dsse", "holds no certificate, so an identity can't sign one", "sign with a key, or leave the envelope out")
 		}
-		sign = enveloping.MakeEnvelope
+		wrapped = enveloping.MakeEnvelope
 		artifact.Type = bundle.EnvelopeMediaType
 		artifact.Annotations = map[string]string{
 			"org.opencontainers.image.created": artifact.Annotations["org.opencontainers.image.created"],
 			"in-toto.io/predicate-type":        statement.PredicateType,
 		}
 	}
-	made, err := sign(ctx, statement, digest)
+	made, err := wrapped(ctx, statement, digest)
 	if _, decided := step.AsFault(err); err != nil && !decided && ctx.Err() == nil {
 		return artifact, nil, step.Infrastructure(stage, "signer", "made no signature that verifies: "+oneLine(err),
 			"see whether the key signs in the default way of its kind: ECDSA, RSA PKCS #1 v1.5 or Ed25519").Because(err)
@@ -142,7 +114,7 @@ func wrap(ctx context.Context, stage string, signing bundle.Signing, statement *
 }
 
 // same returns what says the same, in the same wrapping.
-func (s *survey) same(statement *bundle.Statement, envelope Envelope, digest string) *found {
+func (s *survey) same(statement *bundle.Statement, envelope sign.Envelope, digest string) *found {
 	for n, f := range s.Verified {
 		if f.Envelope == envelope && same(f.Statement, statement, digest) {
 			return &s.Verified[n]

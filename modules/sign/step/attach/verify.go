@@ -2,7 +2,6 @@ package attach
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"slipway/registry"
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // Wanted is what an image must carry.
@@ -23,37 +23,16 @@ type Wanted struct {
 	Annotations map[string]string
 }
 
-// Verified is what was found.
-type Verified struct {
-	Reference string `json:"reference"`
-	Digest    string `json:"digest"`
-	// KeyHint is empty when an identity is trusted.
-	KeyHint string `json:"keyHint"`
-	// Verified is the number of statements that count: at least 1.
-	Verified      int    `json:"verified"`
-	PredicateType string `json:"predicateType"`
-	// Predicates and Annotations are those of each statement, in the order of
-	// the registry's list; Referrers are the manifests that hold them.
-	Predicates  []json.RawMessage   `json:"predicates"`
-	Annotations []map[string]string `json:"annotations"`
-	Referrers   []string            `json:"referrers"`
-	// Signers are who signed each statement, in the same order; absent when a
-	// key is trusted.
-	Signers []bundle.Signer `json:"signers,omitempty"`
-	// Ignored is one line for each bundle that does not count.
-	Ignored []string `json:"ignored,omitempty"`
-}
-
 // Verify checks that the image carries at least one statement of the wanted
 // type by a signer that is trusted. One is enough: whoever can push can also attach
 // rubbish, which must not stop a release; what does not count is named.
-func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w Wanted) (*Verified, error) {
+func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w Wanted) (*sign.Found, error) {
 	there, err := look(ctx, w.Stage, client, w.Reference, trust)
 	if err != nil {
 		return nil, err
 	}
 	digest := w.Reference.Digest.String()
-	done := &Verified{
+	done := &sign.Found{
 		Reference: w.Reference.Text, Digest: digest,
 		PredicateType: w.PredicateType, Ignored: there.Rejected,
 	}
@@ -88,34 +67,9 @@ func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w
 	return nil, refuse(w, trust, there, len(otherClaims), done.Ignored)
 }
 
-// Statement is one that the signer signed about the image.
-type Statement struct {
-	PredicateType string          `json:"predicateType"`
-	Predicate     json.RawMessage `json:"predicate"`
-	// Annotations are the claims about the image; never null.
-	Annotations map[string]string `json:"annotations"`
-	// Referrer is the manifest that holds it.
-	Referrer string   `json:"referrer"`
-	Envelope Envelope `json:"envelope"`
-	// Signer is who signed it; absent when a key is trusted.
-	Signer *bundle.Signer `json:"signer,omitempty"`
-}
-
-// Evidence is everything that who is trusted signed about an image.
-type Evidence struct {
-	Reference string `json:"reference"`
-	Digest    string `json:"digest"`
-	KeyHint   string `json:"keyHint"`
-	// Statements are in the order of the registry's list; the image's signature
-	// is one of them.
-	Statements []Statement `json:"statements"`
-	// Ignored is one line for each that somebody else signed.
-	Ignored []string `json:"ignored,omitempty"`
-}
-
 // VerifyAll returns every statement that who is trusted signed about the image. It
 // refuses an image without a signature by them, whatever else is there.
-func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference) (*Evidence, error) {
+func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference) (*sign.Evidence, error) {
 	there, err := look(ctx, stage, client, reference, trust)
 	if err != nil {
 		return nil, err
@@ -125,7 +79,7 @@ func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust
 	if key := trust.Key(); key != nil {
 		hint = key.Hint()
 	}
-	all := &Evidence{Reference: reference.Text, Digest: digest, KeyHint: hint, Statements: []Statement{}, Ignored: there.Rejected}
+	all := &sign.Evidence{Reference: reference.Text, Digest: digest, KeyHint: hint, Statements: []sign.Statement{}, Ignored: there.Rejected}
 	isSigned := false
 	for _, f := range there.Verified {
 		claims := f.Statement.Claims(digest)
@@ -133,7 +87,7 @@ func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust
 			claims = map[string]string{}
 		}
 		isSigned = isSigned || f.Statement.PredicateType == bundle.SignPredicateType
-		statement := Statement{
+		statement := sign.Statement{
 			PredicateType: f.Statement.PredicateType, Predicate: f.Statement.Predicate, Annotations: claims,
 			Referrer: f.Referrer.String(), Envelope: f.Envelope,
 		}

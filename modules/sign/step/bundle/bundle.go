@@ -17,6 +17,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"slipway/sign/step/key"
+	results "slipway/step/result/sign"
 )
 
 // ErrMalformed means that the bytes are not a bundle that Verify can read.
@@ -56,7 +57,7 @@ func Verify(data []byte, public *key.Public, digest string) (*Statement, error) 
 // Verified is a statement and who signed it.
 type Verified struct {
 	Statement *Statement
-	Signer    Signer
+	Signer    results.Signer
 }
 
 // Verify checks that data is a bundle with a statement about digest (sha256:…)
@@ -117,7 +118,7 @@ func decided(err *error) {
 // VerifyAny is Verify for a bundle of either content: a statement of any version
 // that has the digest (sha256:…) among its subjects, or a signature of the
 // digest itself. It returns who signed, and knows no degraded mark.
-func (t *Trust) VerifyAny(data []byte, digest string) (signer *Signer, err error) {
+func (t *Trust) VerifyAny(data []byte, digest string) (signer *results.Signer, err error) {
 	defer decided(&err)
 	b, err := parse(data)
 	if err != nil {

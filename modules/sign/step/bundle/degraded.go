@@ -5,17 +5,9 @@ import (
 	"maps"
 	"strings"
 	"time"
-)
 
-// Degraded marks a statement whose signature lacks evidence that was asked for,
-// because a service was down. The mark is signed: a pair of the subject's
-// annotations.
-type Degraded struct {
-	// Missing are the services that gave nothing.
-	Missing []string `json:"missing"`
-	// Expires is when the statement stops to count, for every Trust.
-	Expires time.Time `json:"expires"`
-}
+	results "slipway/step/result/sign"
+)
 
 // The annotations of the mark; ReservedAnnotation tells them.
 const (
@@ -30,7 +22,7 @@ func ReservedAnnotation(name string) bool {
 }
 
 // Degrade returns a copy of the statement with the mark on its subject digest.
-func (s *Statement) Degrade(digest string, mark Degraded) (*Statement, error) {
+func (s *Statement) Degrade(digest string, mark results.Degraded) (*Statement, error) {
 	algorithm, hex, _ := strings.Cut(digest, ":")
 	marked := *s
 	marked.Subject = nil
@@ -55,9 +47,9 @@ func (s *Statement) Degrade(digest string, mark Degraded) (*Statement, error) {
 
 // Degraded is the statement's mark, nil when it has none. A mark that can't be
 // read is an error, as is half of one.
-func (s *Statement) Degraded(digest string) (*Degraded, error) {
+func (s *Statement) Degraded(digest string) (*results.Degraded, error) {
 	algorithm, hex, _ := strings.Cut(digest, ":")
-	var mark *Degraded
+	var mark *results.Degraded
 	for _, subject := range s.Subject {
 		if subject.Digest[algorithm] != hex {
 			continue
@@ -72,14 +64,14 @@ func (s *Statement) Degraded(digest string) (*Degraded, error) {
 			return nil, fmt.Errorf("%w: it is marked degraded, and the mark can't be read", ErrUntrusted)
 		}
 		if mark == nil || at.Before(mark.Expires) {
-			mark = &Degraded{Missing: strings.Fields(missing), Expires: at}
+			mark = &results.Degraded{Missing: strings.Fields(missing), Expires: at}
 		}
 	}
 	return mark, nil
 }
 
 // inTime refuses a degraded statement that no longer counts.
-func (s *Statement) inTime(digest string, now time.Time) (*Degraded, error) {
+func (s *Statement) inTime(digest string, now time.Time) (*results.Degraded, error) {
 	mark, err := s.Degraded(digest)
 	if err != nil {
 		return nil, err

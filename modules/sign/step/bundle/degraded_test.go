@@ -11,13 +11,14 @@ import (
 
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/bundle/bundletest"
+	results "slipway/step/result/sign"
 )
 
 func degraded(t *testing.T, expires time.Time) *bundle.Statement {
 	t.Helper()
 	statement, err := bundle.NewStatement(digest, "https://example.org/verdict/v1", nil, map[string]string{"app": "hello"})
 	require.NoError(t, err)
-	marked, err := statement.Degrade(digest, bundle.Degraded{Missing: []string{"https://log.example.org", "https://tsa.example.org"}, Expires: expires})
+	marked, err := statement.Degrade(digest, results.Degraded{Missing: []string{"https://log.example.org", "https://tsa.example.org"}, Expires: expires})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"app": "hello"}, statement.Claims(digest), "the statement itself stays")
 	return marked
@@ -34,13 +35,13 @@ func TestTheMarkIsRead(t *testing.T) {
 	expires := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	mark, err := degraded(t, expires).Degraded(digest)
 	require.NoError(t, err)
-	assert.Equal(t, &bundle.Degraded{Missing: []string{"https://log.example.org", "https://tsa.example.org"}, Expires: expires}, mark)
+	assert.Equal(t, &results.Degraded{Missing: []string{"https://log.example.org", "https://tsa.example.org"}, Expires: expires}, mark)
 	plain, err := bundle.NewStatement(digest, "https://example.org/verdict/v1", nil, map[string]string{"app": "hello"})
 	require.NoError(t, err)
 	mark, err = plain.Degraded(digest)
 	require.NoError(t, err)
 	assert.Nil(t, mark)
-	_, err = plain.Degrade("sha256:00", bundle.Degraded{Expires: expires})
+	_, err = plain.Degrade("sha256:00", results.Degraded{Expires: expires})
 	assert.ErrorContains(t, err, "is not about")
 
 	for name, claims := range map[string]map[string]string{

@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"slipway/sign/step/key"
+	results "slipway/step/result/sign"
 )
 
 // EnvelopeMediaType is the media type of a DSSE envelope that no bundle holds,
@@ -83,7 +84,7 @@ func (t *Trust) VerifyEnvelope(ctx context.Context, data []byte, digest string) 
 	if err != nil {
 		return nil, err
 	}
-	return &Verified{Statement: statement, Signer: Signer{KeyHint: public.Hint()}}, nil
+	return &Verified{Statement: statement, Signer: results.Signer{KeyHint: public.Hint()}}, nil
 }
 
 // Enveloping is a Signing that can also sign envelopes alone.
@@ -100,7 +101,7 @@ func (k byKey) MakeEnvelope(ctx context.Context, statement *Statement, digest st
 	if _, err := VerifyEnvelope(ctx, data, k.pair.Public(), digest); err != nil {
 		return nil, err
 	}
-	return &Made{Data: data, Signer: Signer{KeyHint: k.pair.Public().Hint()}}, nil
+	return &Made{Data: data, Signer: results.Signer{KeyHint: k.pair.Public().Hint()}}, nil
 }
 
 // about says whether the statement has this digest among its subjects.

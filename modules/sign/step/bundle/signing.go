@@ -9,6 +9,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
 	"slipway/sign/step/key"
+	results "slipway/step/result/sign"
 )
 
 // Keypair is a private key, here or in a key management service: sigstore-go's,
@@ -31,9 +32,9 @@ type Signing interface {
 type Made struct {
 	// Data is its JSON.
 	Data   []byte
-	Signer Signer
+	Signer results.Signer
 	// Degraded is nil for a bundle with all the evidence that was asked for.
-	Degraded *Degraded
+	Degraded *results.Degraded
 }
 
 // SignKey signs by a key, without a log and without a time.
@@ -48,7 +49,7 @@ func (k byKey) Make(ctx context.Context, statement *Statement, _ string) (*Made,
 	if err != nil {
 		return nil, err
 	}
-	return &Made{Data: data, Signer: Signer{KeyHint: k.pair.Public().Hint()}}, nil
+	return &Made{Data: data, Signer: results.Signer{KeyHint: k.pair.Public().Hint()}}, nil
 }
 
 // Content is what a signature of the statement covers.

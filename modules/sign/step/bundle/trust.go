@@ -12,6 +12,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"slipway/sign/step/key"
+	results "slipway/step/result/sign"
 )
 
 // ErrTrust means that a trust can't be made of what was given for it.
@@ -205,7 +206,7 @@ func (t *Trust) checkDegraded(b *sigstore.Bundle, digest string) *verify.Verific
 
 // acceptDegraded refuses a statement that is not marked degraded, or does not
 // count.
-func (t *Trust) acceptDegraded(signer Signer, now time.Time) error {
+func (t *Trust) acceptDegraded(signer results.Signer, now time.Time) error {
 	if signer.Degraded == nil {
 		return errors.New("its statement is not marked degraded")
 	}
@@ -316,25 +317,11 @@ func (t *Trust) Key() *key.Public {
 	return t.key
 }
 
-// Signer is who signed a bundle, as it was verified.
-type Signer struct {
-	// KeyHint names the key, Identity and Issuer what the certificate says: one
-	// or the other.
-	KeyHint  string `json:"keyHint,omitempty"`
-	Identity string `json:"identity,omitempty"`
-	Issuer   string `json:"issuer,omitempty"`
-	// Times are when logs and timestamp authorities saw the signature; none for
-	// a key.
-	Times []time.Time `json:"times,omitempty"`
-	// Degraded is the statement's mark, if it has one.
-	Degraded *Degraded `json:"degraded,omitempty"`
-}
-
-func (t *Trust) signer(result *verify.VerificationResult) Signer {
+func (t *Trust) signer(result *verify.VerificationResult) results.Signer {
 	if t.key != nil {
-		return Signer{KeyHint: t.key.Hint()}
+		return results.Signer{KeyHint: t.key.Hint()}
 	}
-	signer := Signer{
+	signer := results.Signer{
 		Identity: result.Signature.Certificate.SubjectAlternativeName,
 		Issuer:   result.Signature.Certificate.Issuer,
 	}

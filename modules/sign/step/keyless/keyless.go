@@ -30,6 +30,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/step"
 	"slipway/step/oidc"
+	results "slipway/step/result/sign"
 )
 
 // WhenDown says what happens when a log or a timestamp authority is down.
@@ -191,9 +192,9 @@ func (s *Signer) Trust() *bundle.Trust { return s.options.Trust }
 func (s *Signer) Make(ctx context.Context, statement *bundle.Statement, digest string) (*bundle.Made, error) {
 	var missing []string
 	for {
-		signed, mark := statement, (*bundle.Degraded)(nil)
+		signed, mark := statement, (*results.Degraded)(nil)
 		if len(missing) > 0 {
-			mark = &bundle.Degraded{Missing: missing, Expires: time.Now().Add(s.options.DegradedFor).UTC().Truncate(time.Second)}
+			mark = &results.Degraded{Missing: missing, Expires: time.Now().Add(s.options.DegradedFor).UTC().Truncate(time.Second)}
 			var err error
 			if signed, err = statement.Degrade(digest, *mark); err != nil {
 				return nil, err
@@ -325,7 +326,7 @@ func dialling(connect map[string]string) http.RoundTripper {
 }
 
 // finish reads what was made back: nothing is handed on that does not verify.
-func (s *Signer) finish(made *protobundle.Bundle, mark *bundle.Degraded, digest string) (*bundle.Made, error) {
+func (s *Signer) finish(made *protobundle.Bundle, mark *results.Degraded, digest string) (*bundle.Made, error) {
 	data, err := bundle.Encode(made)
 	if err != nil {
 		return nil, s.fault(err)
@@ -338,7 +339,7 @@ func (s *Signer) finish(made *protobundle.Bundle, mark *bundle.Degraded, digest 
 	if err != nil {
 		return nil, s.fault(fmt.Errorf("certificate: %w", err))
 	}
-	done := &bundle.Made{Data: data, Degraded: mark, Signer: bundle.Signer{Identity: summary.SubjectAlternativeName, Issuer: summary.Issuer}}
+	done := &bundle.Made{Data: data, Degraded: mark, Signer: results.Signer{Identity: summary.SubjectAlternativeName, Issuer: summary.Issuer}}
 	if s.options.Trust != nil && mark == nil {
 		verified, err := s.options.Trust.Verify(data, digest)
 		if err != nil {

@@ -2,7 +2,6 @@ package program
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 
@@ -10,6 +9,7 @@ import (
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // bundleFile is the file that bundle writes below --out.
@@ -18,20 +18,8 @@ const bundleFile = "bundle.sigstore.json"
 // maxBundle is the largest bundle that verify-bundle reads.
 const maxBundle = 32 << 20
 
-// bundled is what bundle and verify-bundle return.
-type bundled struct {
-	// Digest is that of the image that the statement is about.
-	Digest        string `json:"digest"`
-	PredicateType string `json:"predicateType"`
-	// Predicate is as it was signed.
-	Predicate json.RawMessage `json:"predicate"`
-	// Annotations are the claims about the image; never null.
-	Annotations map[string]string `json:"annotations"`
-	Signer      bundle.Signer     `json:"signer"`
-}
-
-func newBundled(verified *bundle.Verified, digest string) bundled {
-	b := bundled{
+func newBundled(verified *bundle.Verified, digest string) sign.Bundled {
+	b := sign.Bundled{
 		Digest: digest, PredicateType: verified.Statement.PredicateType, Predicate: verified.Statement.Predicate,
 		Annotations: verified.Statement.Claims(digest), Signer: verified.Signer,
 	}

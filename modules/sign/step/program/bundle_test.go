@@ -14,6 +14,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 func TestABundleIsExportedAndVerifiedWithoutARegistry(t *testing.T) { eachRegistry(t, exportAndVerify) }
@@ -36,7 +37,7 @@ func exportAndVerify(t *testing.T, address string) {
 		return append([]string{"bundle", "--public-key", public, "--reference", reference, "--referrer", referrer}, access...)
 	}
 	out := t.TempDir()
-	var exported, verified bundled
+	var exported, verified sign.Bundled
 	require.NoError(t, runInto(t, out, &exported, export(reference, public, attested.Attestations[0].Referrer)...))
 	bundleAt := filepath.Join(out, "bundle.sigstore.json")
 	require.NoError(t, run(t, &verified, "verify-bundle", "--public-key", public, "--bundle", bundleAt))
@@ -79,7 +80,7 @@ func TestVerifyBundleRefuses(t *testing.T) {
 	require.NoError(t, err)
 	good, err := bundle.Sign(t.Context(), signer, statement)
 	require.NoError(t, err)
-	var verified bundled
+	var verified sign.Bundled
 	require.NoError(t, run(t, &verified, "verify-bundle", "--public-key", public, "--bundle", file(t, string(good))))
 	assert.Equal(t, map[string]string{"app": "hello"}, verified.Annotations)
 

@@ -14,6 +14,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // Names of the files that keygen and public-key write below --out.
@@ -21,14 +22,6 @@ const (
 	privateFile = "cosign.key"
 	publicFile  = "cosign.pub"
 )
-
-// keyResult is what keygen and public-key return.
-type keyResult struct {
-	// PublicKey is the PEM, as cosign.pub below --out holds it.
-	PublicKey string `json:"publicKey"`
-	// KeyHint names the key in bundles.
-	KeyHint string `json:"keyHint"`
-}
 
 func keygen(name string, args []string) (string, work, error) {
 	set, out := flags(name)
@@ -57,7 +50,7 @@ func keygen(name string, args []string) (string, work, error) {
 			return nil, err
 		}
 		say("made key %s", pair.Hint)
-		return keyResult{PublicKey: string(pair.Public), KeyHint: pair.Hint}, nil
+		return sign.Key{PublicKey: string(pair.Public), KeyHint: pair.Hint}, nil
 	}, nil
 }
 
@@ -106,7 +99,7 @@ func (p *program) publicKey(name string, args []string) (string, work, error) {
 		if err := os.WriteFile(filepath.Join(*out, publicFile), public.PEM(), 0o644); err != nil {
 			return nil, err
 		}
-		return keyResult{PublicKey: string(public.PEM()), KeyHint: public.Hint()}, nil
+		return sign.Key{PublicKey: string(public.PEM()), KeyHint: public.Hint()}, nil
 	}, nil
 }
 
@@ -127,15 +120,8 @@ func (p *program) signImage(name string, args []string) (string, work, error) {
 		if err != nil {
 			return nil, err
 		}
-		return signResult{Signed: done[0], Attestations: done[1:]}, nil
+		return sign.Signed{Attached: done[0], Attestations: done[1:]}, nil
 	}, nil
-}
-
-// signResult is what sign returns.
-type signResult struct {
-	*attach.Signed
-	// Attestations are those of the statements that were given, in their order.
-	Attestations []*attach.Signed `json:"attestations"`
 }
 
 func (p *program) attestImage(name string, args []string) (string, work, error) {
@@ -157,18 +143,12 @@ func (p *program) attestImage(name string, args []string) (string, work, error) 
 		if err != nil {
 			return nil, err
 		}
-		return attestResult{Attestations: done}, nil
+		return sign.Attested{Attestations: done}, nil
 	}, nil
 }
 
-// attestResult is what attest returns.
-type attestResult struct {
-	// Attestations are those of the statements, in their order.
-	Attestations []*attach.Signed `json:"attestations"`
-}
-
 // attachStatements signs the requests, in their order, by one signer.
-func attachStatements(ctx context.Context, private *signerFlags, where registryFlags, requests []attach.Request) ([]*attach.Signed, error) {
+func attachStatements(ctx context.Context, private *signerFlags, where registryFlags, requests []attach.Request) ([]*sign.Attached, error) {
 	reference, client, err := where.dial("sign", registry.Push)
 	if err != nil {
 		return nil, err
@@ -232,11 +212,11 @@ func verifyImage(name string, args []string) (string, work, error) {
 			}
 			return done, nil
 		}
-		var result verifyResult
+		var result sign.Verified
 		for _, wanted := range []struct {
 			predicateType string
-			into          **attach.Verified
-		}{{*predicateType, &result.Verified}, {*attestation, &result.Attestation}} {
+			into          **sign.Found
+		}{{*predicateType, &result.Found}, {*attestation, &result.Attestation}} {
 			if wanted.predicateType == "" {
 				continue
 			}
@@ -254,11 +234,4 @@ func verifyImage(name string, args []string) (string, work, error) {
 		}
 		return result, nil
 	}, nil
-}
-
-// verifyResult is what verify returns.
-type verifyResult struct {
-	*attach.Verified
-	// Attestation is absent when none was asked for.
-	Attestation *attach.Verified `json:"attestation,omitempty"`
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // stock is the cosign executable to check with; modules/sign/cosign pins it.
@@ -70,7 +71,7 @@ func keys(t *testing.T) (private, public, passwordFile string) {
 	t.Helper()
 	out := t.TempDir()
 	passwordFile = file(t, password+"\n")
-	var made keyResult
+	var made sign.Key
 	require.NoError(t, runInto(t, out, &made, "keygen", "--password-file", passwordFile))
 	private, public = filepath.Join(out, "cosign.key"), filepath.Join(out, "cosign.pub")
 	data, err := os.ReadFile(public)
@@ -130,11 +131,11 @@ func signAndVerify(t *testing.T, address string) {
 	}
 	var first, again signed
 	var attested struct{ Attestations []signed }
-	sign := []string{"sign", "--key-file", private, "--password-file", secret, "--reference", reference, "--connect", connect, "--annotation", "app=hello"}
-	require.NoError(t, run(t, &first, sign...))
+	signing := []string{"sign", "--key-file", private, "--password-file", secret, "--reference", reference, "--connect", connect, "--annotation", "app=hello"}
+	require.NoError(t, run(t, &first, signing...))
 	assert.True(t, first.Signed)
 	assert.Equal(t, reference, first.Reference)
-	require.NoError(t, run(t, &again, sign...))
+	require.NoError(t, run(t, &again, signing...))
 	assert.Equal(t, signed{reference, first.Referrer, first.PredicateType, false}, again)
 	require.NoError(t, run(t, &attested, "attest", "--key-file", private, "--password-file", secret, "--reference", reference, "--connect", connect,
 		"--predicate", file(t, `{"passed":true}`), "--predicate-type", "https://example.org/verdict/v1"))
@@ -158,7 +159,7 @@ func signAndVerify(t *testing.T, address string) {
 	assert.Equal(t, step.KindPolicy, f.Kind)
 	other, _, _ := keys(t)
 	out := t.TempDir()
-	var half keyResult
+	var half sign.Key
 	require.NoError(t, runInto(t, out, &half, "public-key", "--key-file", other, "--password-file", secret))
 	verify[2] = filepath.Join(out, "cosign.pub")
 	f = fault(t, run(t, nil, verify...))

@@ -24,6 +24,7 @@ import (
 	"slipway/sign/step/keyless/keylesstest"
 	"slipway/sign/step/standin"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // signed is what sign and attest return.
@@ -31,7 +32,7 @@ type signedResult struct {
 	Signed                    bool
 	KeyHint, Identity, Issuer string
 	Referrer                  string
-	Degraded                  *bundle.Degraded
+	Degraded                  *sign.Degraded
 }
 
 // fakeKMS is a stand-in for a key management service: it keeps one key.
@@ -58,7 +59,7 @@ func signByKMS(t *testing.T, address string) {
 	access := []string{"--reference", reference, "--connect", "localhost:5000=" + address}
 	kms := []string{"--key-uri", "hashivault://release", "--kms-credentials-file", "/secrets/kms"}
 	out := t.TempDir()
-	var public keyResult
+	var public sign.Key
 	require.NoError(t, runOf(t, p, out, &public, append([]string{"public-key"}, kms...)...))
 
 	var first, again signedResult
@@ -141,23 +142,23 @@ func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 		s.Answer(standin.Rekor1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		s.Down(standin.Rekor2, http.StatusBadGateway)
 		access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
-		sign := append(append([]string{"sign"}, keylessFlags(t, s)...), access...)
+		signing := append(append([]string{"sign"}, keylessFlags(t, s)...), access...)
 		verify := append(append([]string{"verify"}, identityOf(t, s)...), access...)
 
-		f := fault(t, run(t, nil, sign...))
+		f := fault(t, run(t, nil, signing...))
 		assert.Equal(t, step.KindInfrastructure, f.Kind)
 		assert.Contains(t, f.Input, s.URL(standin.Rekor1))
 		assert.Equal(t, "has no signature", fault(t, run(t, nil, verify...)).Reason, "nothing was attached")
 
 		var done signedResult
-		require.NoError(t, run(t, &done, append(sign, "--when-down", "degrade", "--degraded-for", "1h")...))
+		require.NoError(t, run(t, &done, append(signing, "--when-down", "degrade", "--degraded-for", "1h")...))
 		assert.True(t, done.Signed)
 		require.NotNil(t, done.Degraded)
 		assert.Equal(t, []string{s.URL(standin.Rekor1), s.URL(standin.Rekor2)}, done.Degraded.Missing)
 
 		f = fault(t, run(t, nil, verify...))
 		assert.Equal(t, step.KindPolicy, f.Kind)
-		var verified struct{ Signers []bundle.Signer }
+		var verified struct{ Signers []sign.Signer }
 		require.NoError(t, run(t, &verified, append(verify, "--accept-degraded", "24h")...))
 		require.Len(t, verified.Signers, 1)
 		assert.Equal(t, done.Degraded, verified.Signers[0].Degraded)

@@ -12,6 +12,7 @@ import (
 
 	"slipway/sign/step/attach"
 	"slipway/step"
+	"slipway/step/result/sign"
 )
 
 // statementFlags are the statements to sign.
@@ -80,7 +81,7 @@ func readStatement(folder, name string) (attach.Request, error) {
 		PredicateType string          `json:"predicateType"`
 		Predicate     json.RawMessage `json:"predicate"`
 		PredicateFile string          `json:"predicateFile"`
-		Envelope      attach.Envelope `json:"envelope"`
+		Envelope      sign.Envelope   `json:"envelope"`
 	}
 	if err := json.Unmarshal(data, &given); err != nil {
 		return none, step.Input("sign", "statement "+file, "is not JSON: "+err.Error(), mend).Because(err)
@@ -96,7 +97,7 @@ func readStatement(folder, name string) (attach.Request, error) {
 		}
 	}
 	switch given.Envelope {
-	case "", attach.EnvelopeBundle, attach.EnvelopeDSSE:
+	case "", sign.EnvelopeBundle, sign.EnvelopeDSSE:
 	default:
 		return none, step.Input("sign", fmt.Sprintf("statement %s: envelope %.80q", file, given.Envelope), "is not known", "use bundle or dsse")
 	}

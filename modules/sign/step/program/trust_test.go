@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/registry"
-	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/bundle/bundletest"
 	"slipway/step"
 	"slipway/step/reach"
+	"slipway/step/result/sign"
 )
 
 const (
@@ -53,7 +53,7 @@ func verifyByIdentity(t *testing.T, address string) {
 	var verified struct {
 		Verified int
 		KeyHint  string
-		Signers  []bundle.Signer
+		Signers  []sign.Signer
 	}
 	require.NoError(t, verify(&verified, "--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--annotation", "app=hello"))
 	assert.Equal(t, 1, verified.Verified)
@@ -66,7 +66,7 @@ func verifyByIdentity(t *testing.T, address string) {
 	require.NoError(t, verify(&verified, list(`[{"issuer":"`+issuer+`","subject":"other@example.org"},{"issuer":"`+issuer+`","subjectPattern":".*@example[.]org"}]`)...))
 	assert.Equal(t, who, verified.Signers[0].Identity)
 	var all struct {
-		Statements []attach.Statement
+		Statements []sign.Statement
 	}
 	require.NoError(t, verify(&all, append(list(`[{"issuer":"`+issuer+`","subject":"`+who+`"}]`), "--all")...))
 	require.Len(t, all.Statements, 1)

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"slipway/ci/config"
+	"slipway/ci/drill"
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/ci/receipt"
+	"slipway/step"
+	"slipway/step/result/argocd"
+	"slipway/step/result/infra"
+	"slipway/step/result/sign"
+)
+
+// Dagger's code generator writes a private field's type by its bare name. So those of
+// plain packages have that name here, too.
+type (
+	Config    = config.Config
+	Delta     = policy.Delta
+	Document  = receipt.Document
+	Judgement = evidence.Judgement
+	Looked    = infra.Looked
+	Reference = step.Reference
+	Row       = drill.Row
+	Stage     = receipt.Stage
+	Statement = sign.Statement
+	Verdict   = policy.Verdict
+	Waited    = argocd.Waited
+)
