@@ -52,14 +52,13 @@ type Built struct {
 func build(args []string) {
 	flags := flag.NewFlagSet("build", flag.ExitOnError)
 	advisories := flags.String("advisories", "", "folder of graded OSV advisories")
-	goVulnDB := flags.String("go-vulndb", "", "folder of records of the Go vulnerability database; no severities")
 	updatedAt := flags.String("updated-at", "", "when the advisories were taken, RFC 3339")
 	nextUpdate := flags.String("next-update", "", "when newer ones are due, RFC 3339")
 	out := flags.String("out", "", "output folder")
 	parse(flags, args, out)
 
 	step.Main(*out, func(context.Context) (any, error) {
-		in := advisory.Input{Advisories: *advisories, GoVulnDB: *goVulnDB}
+		in := advisory.Input{Advisories: *advisories}
 		var err error
 		if in.UpdatedAt, err = instant("--updated-at", *updatedAt); err != nil {
 			return nil, err

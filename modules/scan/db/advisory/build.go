@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/aquasecurity/trivy-db/pkg/db"
@@ -27,12 +26,8 @@ const (
 
 // Input says what a database is built from.
 type Input struct {
-	// Advisories is a folder of graded advisories; see Own. May be empty
-	// when GoVulnDB is given.
+	// Advisories is a folder of advisories; see Source.
 	Advisories string
-	// GoVulnDB is a folder of records of the Go vulnerability database;
-	// see GoVulnDB. May be empty.
-	GoVulnDB string
 	// UpdatedAt is when the advisories were taken, NextUpdate when newer
 	// ones are due. A scan judges a database's age by them.
 	UpdatedAt, NextUpdate time.Time
@@ -40,7 +35,7 @@ type Input struct {
 
 // Summary says what a database holds.
 type Summary struct {
-	// Advisories counts the files read, per source.
+	// Advisories counts the files read, by the name of their source.
 	Advisories map[string]int `json:"advisories"`
 	// Vulnerabilities counts the ids stored.
 	Vulnerabilities int `json:"vulnerabilities"`
@@ -75,26 +70,16 @@ func Build(in Input, out string) (*Summary, error) {
 	}
 	defer func() { _ = db.Close() }()
 
-	total := 0
-	for _, s := range []struct {
-		source source
-		folder string
-	}{{GoVulnDB, in.GoVulnDB}, {Own, in.Advisories}} {
-		if s.folder == "" {
-			continue
-		}
-		count, usable, err := s.source.check(s.folder)
-		if err != nil {
-			return nil, err
-		}
-		total += usable
-		if err := s.source.insert(s.folder); err != nil {
-			return nil, step.Input(stage, s.folder, "holds an advisory that can't be used: "+err.Error(),
-				"write advisories in the OSV format, with database_specific.severity").Because(err)
-		}
-		summary.Advisories[s.source.data.Name] = count
+	count, usable, err := check(in.Advisories)
+	if err != nil {
+		return nil, err
 	}
-	if total == 0 {
+	if err := insert(in.Advisories); err != nil {
+		return nil, step.Input(stage, in.Advisories, "holds an advisory that can't be used: "+err.Error(),
+			"write advisories in the OSV format, with database_specific.severity").Because(err)
+	}
+	summary.Advisories[Source.Name] = count
+	if usable == 0 {
 		return nil, step.Input(stage, "advisories", "hold no vulnerability that is not withdrawn",
 			"give a folder of OSV advisories")
 	}
@@ -149,10 +134,10 @@ func settle() (int, error) {
 	return count, nil
 }
 
-// compact copies a database so that its bytes depend on its content alone: in
-// key order, with a transaction for each bucket. One that touches two children
-// of a bucket would allot their pages in a random order, because bbolt keeps
-// open buckets in a map.
+// compact copies a database so that its bytes depend on its content alone: in key
+// order, with a transaction for each key. One that touches two children of a bucket
+// would allot their pages in a random order, because bbolt keeps open buckets in a
+// map.
 func compact(from, to string) error {
 	source, err := bolt.Open(from, 0o600, &bolt.Options{ReadOnly: true})
 	if err != nil {
@@ -171,46 +156,8 @@ func compact(from, to string) error {
 		return err
 	}
 	defer target.Close()
-	err = source.View(func(read *bolt.Tx) error {
-		return read.ForEach(func(name []byte, bucket *bolt.Bucket) error {
-			return copyBucket(target, [][]byte{name}, bucket)
-		})
-	})
-	if err != nil {
+	if err := bolt.Compact(target, source, 1); err != nil {
 		return err
 	}
 	return errors.Join(target.Sync(), target.Close())
-}
-
-// creator is a transaction or a bucket.
-type creator interface {
-	CreateBucketIfNotExists(name []byte) (*bolt.Bucket, error)
-}
-
-// copyBucket copies the bucket at a path, and then each bucket in it.
-func copyBucket(target *bolt.DB, path [][]byte, from *bolt.Bucket) error {
-	err := target.Update(func(write *bolt.Tx) error {
-		var parent creator = write
-		var to *bolt.Bucket
-		for _, name := range path {
-			var err error
-			if to, err = parent.CreateBucketIfNotExists(name); err != nil {
-				return err
-			}
-			parent = to
-		}
-		to.FillPercent = 0.9
-		return from.ForEach(func(key, value []byte) error {
-			if value == nil {
-				return nil
-			}
-			return to.Put(key, value)
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return from.ForEachBucket(func(name []byte) error {
-		return copyBucket(target, append(slices.Clone(path), name), from.Bucket(name))
-	})
 }

@@ -49,7 +49,7 @@ type event struct {
 // check reads every advisory below folder as the OSV format asks for, since the
 // builder and the scanner themselves skip what they do not understand. It counts
 // them, and those of them that are not withdrawn.
-func (s source) check(folder string) (count, usable int, err error) {
+func check(folder string) (count, usable int, err error) {
 	err = filepath.WalkDir(folder, func(path string, file fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ func (s source) check(folder string) (count, usable int, err error) {
 		if err := json.Unmarshal(data, &advisory); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
-		if err := advisory.check(s.ecosystems); err != nil {
+		if err := advisory.check(); err != nil {
 			return fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
 		count++
@@ -78,13 +78,13 @@ func (s source) check(folder string) (count, usable int, err error) {
 		err = errors.New("no file ends in .json")
 	}
 	if err != nil {
-		return 0, 0, step.Input(stage, folder, "is no folder of advisories: "+err.Error(),
-			"give a folder of .json files in the OSV format, about packages of "+strings.Join(s.ecosystems, ", ")).Because(err)
+		return 0, 0, step.Input(stage, "--advisories "+folder, "is no folder of advisories: "+err.Error(),
+			"give a folder of .json files in the OSV format, about packages of "+strings.Join(ecosystems, ", ")).Because(err)
 	}
 	return count, usable, nil
 }
 
-func (e entry) check(ecosystems []string) error {
+func (e entry) check() error {
 	if e.ID == "" || len(e.Affected) == 0 {
 		return errors.New("has no id or affects nothing")
 	}

@@ -23,8 +23,7 @@ func FuzzBuild(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(good, true)
-	f.Add(good, false)
+	f.Add(good)
 	for _, text := range []string{
 		"", "null", "[]", "{}", `{"id":"GHSA-1"}`, `{"id":"GHSA-1","affected":[{"package":{"ecosystem":"Go"}}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[{"package":{"ecosystem":"go","name":"a/b"}}],"database_specific":{"severity":"high"}}`,
@@ -38,21 +37,14 @@ func FuzzBuild(f *testing.F) {
 		`{"id":"GHSA-1","aliases":["","CVE-1","CVE-1"],"affected":[{"package":{"ecosystem":"Go","name":"` + strings.Repeat("x", 40000) + `"},"versions":["1"]}],"database_specific":{"severity":"HIGH"}}`,
 		`{"id":"GHSA-1","affected":[null,{"package":{"ecosystem":"Go","name":"a"},"versions":["1"]}],"database_specific":null}`,
 	} {
-		f.Add([]byte(text), true)
-		f.Add([]byte(text), false)
+		f.Add([]byte(text))
 	}
-	f.Fuzz(func(t *testing.T, data []byte, graded bool) {
+	f.Fuzz(func(t *testing.T, data []byte) {
 		folder, out := t.TempDir(), t.TempDir()
 		if err := os.WriteFile(filepath.Join(folder, "a.json"), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		in := input("")
-		if graded {
-			in.Advisories = folder
-		} else {
-			in.GoVulnDB = folder
-		}
-		summary, err := Build(in, out)
+		summary, err := Build(input(folder), out)
 		if err != nil {
 			if fault := steptest.Refused(t, err); summary != nil || fault.Kind != step.KindInput {
 				t.Fatal(err)

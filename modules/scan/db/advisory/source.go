@@ -18,7 +18,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Own is the source of the advisories that this module carries, a few of each
+// Source is the source of the advisories that this module carries, a few of each
 // ecosystem: enough for a demo and for tests, and its name says so in each finding.
 // They are in GitHub's dialect of OSV: each file carries database_specific.severity,
 // one of LOW, MODERATE, HIGH and CRITICAL. Those of Debian's packages are by source
@@ -27,48 +27,25 @@ import (
 // trivy-db's source for GitHub's own advisories can't be used in its place: it
 // leaves golang.org/x/ to the Go database, which knows no severities, and it
 // runs the go command when the program starts.
-var Own = source{
-	id: vulnerability.GHSA,
-	data: types.DataSource{
-		ID:   vulnerability.GHSA,
-		Name: "Slipway Demo Advisories",
-		URL:  "https://github.com/advisories?query=type%3Areviewed",
-	},
-	ecosystems: []string{"Go", "npm", "PyPI", "Maven", debianSystem},
-	graded:     true,
+var Source = types.DataSource{
+	ID:   vulnerability.GHSA,
+	Name: "Slipway Demo Advisories",
+	URL:  "https://github.com/advisories?query=type%3Areviewed",
 }
 
-// GoVulnDB is the Go vulnerability database: no severities, so Trivy reports
-// UNKNOWN for what no other source grades. Unlike trivy-db's source of the same
-// name it keeps modules outside golang.org/x/ too.
-var GoVulnDB = source{
-	id: vulnerability.GoVulnDB,
-	data: types.DataSource{
-		ID:   vulnerability.GoVulnDB,
-		Name: "The Go Vulnerability Database",
-		URL:  "https://pkg.go.dev/vuln/",
-	},
-	ecosystems: []string{"Go"},
-}
-
-type source struct {
-	id   types.SourceID
-	data types.DataSource
-	// ecosystems are OSV's names of those that its advisories may be about.
-	ecosystems []string
-	graded     bool
-}
+// ecosystems are OSV's names of those that advisories may be about.
+var ecosystems = []string{"Go", "npm", "PyPI", "Maven", debianSystem}
 
 // insert stores every advisory below folder, which check has passed, in the open
 // database.
-func (s source) insert(folder string) error {
+func insert(folder string) error {
 	sources := map[ecosystem.Type]types.DataSource{}
 	for _, e := range []ecosystem.Type{ecosystem.Go, ecosystem.Npm, ecosystem.Pip, ecosystem.Maven} {
-		sources[e] = s.data
+		sources[e] = Source
 	}
-	t := &transformer{source: s}
+	t := &transformer{}
 	debian := osv.WithBucketResolver("debian", func(release string) (bucket.Bucket, error) { return bucket.NewDebian(release), nil })
-	if err := osv.New("", s.id, sources, osv.WithTransformer(t), debian).Update(folder); err != nil {
+	if err := osv.New("", Source.ID, sources, osv.WithTransformer(t), debian).Update(folder); err != nil {
 		return err
 	}
 	return db.Config{}.BatchUpdate(t.store)
@@ -76,7 +53,6 @@ func (s source) insert(folder string) error {
 
 // transformer changes advisories on their way into the database.
 type transformer struct {
-	source
 	// system are those of a distribution, which the builder can't store: Trivy wants
 	// the fixed version in them instead of ranges.
 	system []osv.Advisory
@@ -89,9 +65,9 @@ func (t *transformer) store(tx *bolt.Tx) error {
 		advisory := types.Advisory{VendorIDs: a.Aliases, FixedVersion: strings.Join(a.PatchedVersions, "")}
 		detail := types.VulnerabilityDetail{Severity: a.Severity, References: a.References, Title: a.Title, Description: a.Description}
 		if err := errors.Join(
-			config.PutDataSource(tx, a.Bucket.Name(), t.data),
+			config.PutDataSource(tx, a.Bucket.Name(), Source),
 			config.PutAdvisoryDetail(tx, a.VulnerabilityID, a.PkgName, []string{a.Bucket.Name()}, advisory),
-			config.PutVulnerabilityDetail(tx, a.VulnerabilityID, t.id, detail),
+			config.PutVulnerabilityDetail(tx, a.VulnerabilityID, Source.ID, detail),
 			config.PutVulnerabilityID(tx, a.VulnerabilityID),
 		); err != nil {
 			return err
@@ -100,23 +76,9 @@ func (t *transformer) store(tx *bolt.Tx) error {
 	return nil
 }
 
-// PostParseAffected limits an advisory to operating systems and architectures
-// only where every affected package is limited: one that is not affects all.
-func (t *transformer) PostParseAffected(advisory osv.Advisory, affected osv.Affected) (osv.Advisory, error) {
-	var systems, architectures []string
-	everySystem, everyArchitecture := len(affected.EcosystemSpecific.Imports) == 0, len(affected.EcosystemSpecific.Imports) == 0
-	for _, i := range affected.EcosystemSpecific.Imports {
-		everySystem = everySystem || len(i.GOOS) == 0
-		everyArchitecture = everyArchitecture || len(i.GOARCH) == 0
-		systems = append(systems, i.GOOS...)
-		architectures = append(architectures, i.GOARCH...)
-	}
-	if !everySystem {
-		advisory.OSes = unique(systems)
-	}
-	if !everyArchitecture {
-		advisory.Arches = unique(architectures)
-	}
+// PostParseAffected leaves an advisory as it is: limits to operating systems are
+// those of another database's records.
+func (t *transformer) PostParseAffected(advisory osv.Advisory, _ osv.Affected) (osv.Advisory, error) {
 	return advisory, nil
 }
 
@@ -125,9 +87,6 @@ func (t *transformer) PostParseAffected(advisory osv.Advisory, affected osv.Affe
 func (t *transformer) TransformAdvisories(advisories []osv.Advisory, entry osv.Entry) ([]osv.Advisory, error) {
 	if entry.Withdrawn != nil {
 		return nil, nil
-	}
-	if !t.graded {
-		return advisories, nil
 	}
 	var specific struct {
 		Severity string `json:"severity"`
@@ -156,16 +115,4 @@ var severities = map[string]types.Severity{
 	"MODERATE": types.SeverityMedium,
 	"HIGH":     types.SeverityHigh,
 	"CRITICAL": types.SeverityCritical,
-}
-
-func unique(values []string) []string {
-	var out []string
-	seen := map[string]bool{}
-	for _, v := range values {
-		if !seen[v] {
-			seen[v] = true
-			out = append(out, v)
-		}
-	}
-	return out
 }
