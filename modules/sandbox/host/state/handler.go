@@ -43,7 +43,7 @@ const (
 var name = regexp.MustCompile(`\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\z`)
 
 // Handler serves the states kept below dir, which is made when first needed.
-// Several handlers, also in several processes on one machine, may share dir.
+// Several handlers of one process may share dir.
 func Handler(dir string) http.Handler {
 	mux := http.NewServeMux()
 	for method, route := range map[string]struct {
@@ -70,12 +70,13 @@ func Handler(dir string) http.Handler {
 					return
 				}
 			}
+			one.Lock()
+			defer one.Unlock()
 			s, err := open(dir, infra, env)
 			if err != nil {
 				fail(w)
 				return
 			}
-			defer s.close()
 			route.serve(w, r, s, data)
 		})
 	}

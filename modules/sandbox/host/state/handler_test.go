@@ -290,5 +290,5 @@ func TestConcurrentLocksKeepWritersApart(t *testing.T) {
 	for _, e := range entries {
 		files = append(files, e.Name())
 	}
-	assert.Equal(t, []string{guardFile, stateFile}, files, "no lock and no temporary file is left")
+	assert.Equal(t, []string{stateFile}, files, "no lock and no temporary file is left")
 }

@@ -7,47 +7,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
+	"sync"
 )
 
 const (
 	stateFile = "terraform.tfstate"
 	lockFile  = "lock.json"
-	guardFile = ".guard"
 )
 
-// store is one state's folder, held exclusively from open to close: an flock
-// on its guard file keeps requests of this and of other processes apart. The
-// kernel gives it back when a process dies.
+// one lets one request at a time at the states, whose folder is one process's.
+var one sync.Mutex
+
+// store is one state's folder.
 type store struct {
-	dir   string
-	guard *os.File
+	dir string
 }
 
 func open(root, infra, env string) (*store, error) {
 	dir := filepath.Join(root, infra, env)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	guard, err := os.OpenFile(filepath.Join(dir, guardFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = syscall.Flock(int(guard.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		guard.Close()
-		return nil, fmt.Errorf("guard %s: %w", dir, err)
-	}
-	return &store{dir: dir, guard: guard}, nil
+	return &store{dir}, os.MkdirAll(dir, 0o700)
 }
-
-// close lets the next request in.
-func (s *store) close() { s.guard.Close() }
 
 func (s *store) read(file string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(s.dir, file))
