@@ -18,6 +18,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"slipway/embedded"
+	"slipway/engine"
 )
 
 // The benchmarks measure and report; no figure passes or fails. What is checked
@@ -248,12 +251,11 @@ func BenchmarkSetUp(b *testing.B) {
 		}
 		// Not the launcher's down: the engine is everybody's.
 		b.Cleanup(func() {
-			sandbox := filepath.Join(dir, ".slipway/bin/slipway-sandbox")
-			if !isExecutable(sandbox) {
-				return // the set-up failed before there was one
+			progress := engine.NewProgress(os.Stderr)
+			launcher, err := engine.NewLauncher(dir, progress)
+			if assert.NoError(b, err) {
+				assert.NoError(b, (&embedded.Platform{Launcher: launcher, Progress: progress}).StopSandbox(context.WithoutCancel(b.Context())))
 			}
-			out, err := exec.Command(sandbox, "down", "--state-dir", filepath.Join(dir, ".slipway/sandbox")).CombinedOutput()
-			assert.NoError(b, err, "%s", out)
 		})
 		times.time("clone", up)
 		times.time("warm", up)

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,21 +25,15 @@ import (
 // compiles it.
 const clusterPatience = 80 * time.Minute
 
-// clusterPID is the process that holds the cluster's session, or 0.
-func (p *Platform) clusterPID() int {
-	data, err := os.ReadFile(p.path("cluster", "pid"))
-	if err != nil {
-		return 0
+// cluster is the launcher that keeps the cluster running: ClusterKeep.
+func (p *Platform) cluster() engine.Background {
+	return engine.Background{
+		Name: "the cluster", Lock: p.path("cluster", "lock"), Log: p.path("cluster", "log"),
+		// A clean end, so that the engine lets go of the node's data. It stops a
+		// session's services without asking them, as v0.21.7 does: the node's
+		// programs take their data up again as after a crash.
+		End: syscall.SIGINT, Patience: 2 * time.Minute, Progress: p.Progress,
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || pid <= 0 || syscall.Kill(pid, 0) != nil {
-		return 0
-	}
-	command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !bytes.Contains(command, []byte(strings.Join(keepCommand, "\x00"))) {
-		return 0
-	}
-	return pid
 }
 
 // ClusterUp starts Kubernetes and Argo CD and says how they are reached.
@@ -51,14 +44,20 @@ func (p *Platform) ClusterUp(ctx context.Context, out io.Writer) error {
 	if err := p.push(ctx); err != nil {
 		return err
 	}
-	if p.clusterPID() == 0 {
+	err := p.cluster().Exclusive(ctx, func() error {
+		running, err := p.cluster().Running()
+		if err != nil {
+			return err
+		}
+		if running {
+			return p.awaitNode(ctx, p.cluster().Await)
+		}
 		if err := p.clusterSeed(); err != nil {
 			return err
 		}
-		if err := p.Progress.Do("start Kubernetes and Argo CD", func() error { return p.startCluster(ctx) }); err != nil {
-			return err
-		}
-	} else if err := p.awaitNode(ctx, nil); err != nil {
+		return p.Progress.Do("start Kubernetes and Argo CD", func() error { return p.startCluster(ctx) })
+	})
+	if err != nil {
 		return err
 	}
 	if err := p.clusterFiles(ctx); err != nil {
@@ -134,42 +133,28 @@ func (p *Platform) clusterArgs() ([]string, error) {
 	}, nil
 }
 
-// keepCommand are the arguments of the launcher that keeps the cluster running.
-var keepCommand = []string{"cluster", "keep"}
-
-// startCluster starts the process that keeps the cluster running, detached from
-// this one, and returns when the node is ready.
+// startCluster starts the process that keeps the cluster running, and returns when
+// the node is ready.
 func (p *Platform) startCluster(ctx context.Context) error {
 	launcher, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(p.path("cluster", "log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	cmd := exec.Command(launcher, keepCommand...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Launcher.Repo, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	if err := os.WriteFile(p.path("cluster", "pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600); err != nil {
-		return errors.Join(err, cmd.Process.Signal(os.Interrupt))
-	}
-	if err := p.awaitNode(ctx, ended); err != nil {
-		// Nothing half started stays behind.
-		return errors.Join(err, p.ClusterDown(context.WithoutCancel(ctx)))
-	}
-	return nil
+	cmd := exec.Command(launcher, "cluster", "keep")
+	cmd.Dir = p.Launcher.Repo
+	return p.awaitNode(ctx, func(ctx context.Context, ready func() error) error {
+		return p.cluster().Start(ctx, cmd, ready)
+	})
 }
 
 // ClusterKeep starts the cluster and keeps it running until ctx ends. What it
 // says goes to out.
 func (p *Platform) ClusterKeep(ctx context.Context, out io.Writer) error {
+	lock, err := engine.Hold(p.cluster().Lock)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
 	address, err := p.startSandbox(ctx)
 	if err != nil {
 		return err
@@ -189,55 +174,35 @@ func (p *Platform) ClusterKeep(ctx context.Context, out io.Writer) error {
 	return cluster.Run(ctx)
 }
 
-// awaitNode waits until the node says that it is ready. Until then it follows the
-// cluster's log, which says what is compiled.
-func (p *Platform) awaitNode(ctx context.Context, ended <-chan error) error {
-	log, err := os.Open(p.path("cluster", "log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
+// awaitNode waits, in the way given, until the node says that it is ready. Until then
+// it follows the cluster's log, which says what is compiled.
+func (p *Platform) awaitNode(ctx context.Context, wait func(context.Context, func() error) error) error {
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
 	steps := plain.New(time.Now)
 	defer p.Progress.Follow(steps.Now)()
-	ctx, cancel := context.WithTimeoutCause(ctx, clusterPatience, fmt.Errorf("not ready after %s; see %s", clusterPatience, p.path("cluster", "log")))
-	defer cancel()
+	var log *os.File
+	defer func() { _ = log.Close() }()
 	var phase string
-	for {
+	return wait(ctx, func() (err error) {
+		if log == nil {
+			if log, err = os.Open(p.cluster().Log); err != nil {
+				return err
+			}
+		}
 		if _, err := io.Copy(steps, log); err != nil {
 			return err
 		}
-		if status, err := session.Ask(ctx, session.StatusPort); err == nil {
-			if status.Ready {
-				return nil
-			}
-			if status.Phase != phase {
-				phase = status.Phase
-				p.Progress.Say("%s", phase)
-			}
+		status, err := session.Ask(ctx, session.StatusPort)
+		if err != nil || status.Ready {
+			return err
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case err := <-ended:
-			return errors.Join(errors.New("the cluster ended while it started"), err, errors.New(p.logTail()))
-		case <-time.After(250 * time.Millisecond):
+		if status.Phase != phase {
+			phase = status.Phase
+			p.Progress.Say("%s", phase)
 		}
-	}
-}
-
-// logTail is the end of the cluster's log, without the long lines of its
-// progress.
-func (p *Platform) logTail() string {
-	data, err := os.ReadFile(p.path("cluster", "log"))
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	lines = lines[max(0, len(lines)-15):]
-	for i, line := range lines {
-		lines[i] = line[:min(len(line), 300)]
-	}
-	return strings.Join(lines, "\n")
+		return errors.New(phase)
+	})
 }
 
 // clusterFiles writes what clients need: a kubeconfig, the authority's
@@ -283,27 +248,19 @@ func (p *Platform) relative(parts ...string) string {
 // ClusterDown stops the cluster; its data stays. From then on .env doesn't name
 // it, so that no call waits for it.
 func (p *Platform) ClusterDown(ctx context.Context) error {
-	pid := p.clusterPID()
+	pid, err := p.cluster().PID()
+	if err != nil {
+		return err
+	}
 	if pid == 0 {
 		return p.forgetCluster()
 	}
 	return p.Progress.Do("stop Kubernetes and Argo CD", func() error {
-		// A clean end, so that the engine lets go of the node's data. It stops a
-		// session's services without asking them, as v0.21.7 does: the node's
-		// programs take their data up again as after a crash.
-		if err := syscall.Kill(pid, syscall.SIGINT); err != nil {
+		lock, err := p.cluster().Stop(ctx, pid)
+		if err != nil {
 			return err
 		}
-		ctx, cancel := context.WithTimeoutCause(ctx, 2*time.Minute, errors.New("the cluster's session does not end"))
-		defer cancel()
-		for p.clusterPID() != 0 {
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(200 * time.Millisecond):
-			}
-		}
-		return errors.Join(os.Remove(p.path("cluster", "pid")), p.forgetCluster())
+		return errors.Join(lock.Close(), p.forgetCluster())
 	})
 }
 
@@ -347,7 +304,11 @@ func (downCluster) Is(target error) bool { return target == engine.ErrDown }
 
 // ClusterStatus says what runs; its error is engine.ErrDown when nothing does.
 func (p *Platform) ClusterStatus(ctx context.Context, out io.Writer) error {
-	if p.clusterPID() == 0 {
+	running, err := p.cluster().Running()
+	if err != nil {
+		return err
+	}
+	if !running {
 		return downCluster{}
 	}
 	status, err := session.Ask(ctx, session.StatusPort)

@@ -2,7 +2,10 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -30,6 +33,37 @@ func TestAStoppedClusterIsNoDefaultAnyMore(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tc.after, string(data), name)
 	}
+}
+
+func TestAClusterThatRunsIsADefaultAndIsInterrupted(t *testing.T) {
+	progress := engine.NewProgress(io.Discard)
+	p := &Platform{Launcher: &engine.Launcher{Repo: t.TempDir(), Progress: progress}, Progress: progress}
+	require.NoError(t, p.cluster().Exclusive(t.Context(), func() error {
+		keep := exec.Command("/proc/self/exe", "cluster", "keep")
+		keep.Env = append(os.Environ(), asKeeper+"="+p.cluster().Lock)
+		return p.cluster().Start(t.Context(), keep, func() error {
+			if running, err := p.cluster().Running(); err != nil || !running {
+				return errors.Join(err, errors.New("not yet"))
+			}
+			return nil
+		})
+	}))
+	file := filepath.Join(p.Launcher.Repo, ".env")
+	require.NoError(t, p.defaults("localhost:5001"))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "SLIPWAY_KUBERNETES=tcp://localhost:6443\n")
+	assert.ErrorContains(t, p.ClusterKeep(t.Context(), io.Discard), "another process may hold "+p.cluster().Lock)
+
+	require.NoError(t, p.ClusterDown(t.Context()))
+	require.ErrorIs(t, p.ClusterStatus(t.Context(), io.Discard), engine.ErrDown)
+	log, err := os.ReadFile(p.cluster().Log)
+	require.NoError(t, err)
+	assert.Equal(t, "interrupted\n", string(log))
+	text, err = os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "SLIPWAY_SANDBOX=")
+	assert.NotContains(t, string(text), "SLIPWAY_KUBERNETES")
 }
 
 func TestStatusOfNoClusterSaysThatOfTheCluster(t *testing.T) {

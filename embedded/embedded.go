@@ -37,16 +37,14 @@ type Platform struct {
 	// Toolbox is programs to pull instead of compiling them.
 	Toolbox Toolbox
 
-	// address is where the sandbox listens, once Up has returned.
-	address string
+	// address is where the sandbox listens, once Up has returned; prefer is where it
+	// should, sandboxAddress unless said.
+	address, prefer string
 }
 
 func (p *Platform) path(parts ...string) string {
 	return filepath.Join(append([]string{p.Launcher.Repo, ".slipway"}, parts...)...)
 }
-
-// Sandbox is the program that serves registry, Git remote and state.
-func (p *Platform) Sandbox() string { return p.path("bin", "slipway-sandbox") }
 
 // Up sets up what is missing and starts what does not run.
 func (p *Platform) Up(ctx context.Context) error {
@@ -94,44 +92,7 @@ func (p *Platform) Down(ctx context.Context) error {
 	if err := p.ClusterDown(ctx); err != nil {
 		return err
 	}
-	var sandbox error
-	if _, err := os.Stat(p.Sandbox()); err == nil {
-		_, sandbox = p.output(ctx, p.Sandbox(), "down", "--state-dir", p.path("sandbox"))
-	}
-	return errors.Join(sandbox, p.Launcher.Down(ctx))
-}
-
-// buildSandbox compiles the sandbox; unchanged, that takes a moment.
-func (p *Platform) buildSandbox(ctx context.Context) error {
-	build := func() error {
-		_, err := p.output(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox", "host"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
-		return err
-	}
-	if _, err := os.Stat(p.Sandbox()); err == nil {
-		return build()
-	}
-	return p.Progress.Do("compile the registry and Git server", build)
-}
-
-// startSandbox starts the services unless they run, fills an empty Git remote,
-// and returns where they are.
-func (p *Platform) startSandbox(ctx context.Context) (string, error) {
-	out, err := p.output(ctx, p.Sandbox(), "up", "--state-dir", p.path("sandbox"))
-	if err != nil {
-		return "", err
-	}
-	var status struct {
-		Address string `json:"address"`
-	}
-	if err := json.Unmarshal([]byte(out), &status); err != nil || status.Address == "" {
-		return "", fmt.Errorf("the sandbox did not say where it listens: %q", out)
-	}
-	if _, err := os.Stat(p.accounts()); err != nil {
-		return "", fmt.Errorf("the sandbox that runs has no accounts; it is an older version's (end it with %s down --state-dir %s, then try again): %w", p.Sandbox(), p.path("sandbox"), err)
-	}
-	_, port, _ := strings.Cut(status.Address, ":")
-	address := "localhost:" + port
-	return address, p.seed(ctx, address, filepath.Join(p.Launcher.Repo, "gitops"))
+	return errors.Join(p.StopSandbox(ctx), p.Launcher.Down(ctx))
 }
 
 // accounts is the file that says who may write to the sandbox.
@@ -195,7 +156,11 @@ func (p *Platform) defaults(address string) error {
 	fmt.Fprintf(&b, "SLIPWAY_ACCOUNTS=file://%s\n", p.accounts())
 	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
-	if p.clusterPID() != 0 {
+	cluster, err := p.cluster().Running()
+	if err != nil {
+		return err
+	}
+	if cluster {
 		fmt.Fprintf(&b, "SLIPWAY_KUBECONFIG=file://%s\n", p.path("cluster", "kubeconfig"))
 		fmt.Fprintf(&b, "SLIPWAY_KUBERNETES=tcp://localhost:%d\n", session.APIPort)
 		fmt.Fprintf(&b, "SLIPWAY_PROVIDERS=%s\n", p.path("cluster", "providers"))

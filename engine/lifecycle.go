@@ -34,14 +34,18 @@ type Running struct {
 	Started time.Time `json:"started"`
 }
 
-func (l *Launcher) key() string          { return filepath.Base(l.Dirs.Cache) }
-func (l *Launcher) engineLock() string   { return filepath.Join(l.Dirs.Run, "engine.lock") }
+func (l *Launcher) key() string        { return filepath.Base(l.Dirs.Cache) }
+func (l *Launcher) engineLock() string { return filepath.Join(l.Dirs.Run, "engine.lock") }
+func (l *Launcher) background() Background {
+	return Background{Name: "the engine", Lock: l.engineLock(), Log: l.Dirs.Log(), End: syscall.SIGTERM, Patience: stopTimeout, Progress: l.Progress}
+}
+
 func (l *Launcher) launcherLock() string { return filepath.Join(l.Dirs.Run, "launcher.lock") }
 func (l *Launcher) record() string       { return filepath.Join(l.Dirs.Run, "running.json") }
 
 // running says whether the machine's engine runs: it holds its lock.
 func (l *Launcher) running() bool {
-	locked, err := held(l.engineLock())
+	locked, err := l.background().Running()
 	return err == nil && locked
 }
 
@@ -62,12 +66,7 @@ func (l *Launcher) exclusive(ctx context.Context, work func() error) error {
 	if err := os.MkdirAll(l.Dirs.Run, 0o700); err != nil {
 		return err
 	}
-	unlock, err := lockFile(ctx, l.launcherLock(), func() { l.Progress.Say("another launcher is at work: waiting for it") })
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return work()
+	return exclusive(ctx, l.launcherLock(), func() { l.Progress.Say("another launcher is at work: waiting for it") }, work)
 }
 
 // Up makes sure that an engine is there: it builds what is missing, starts the
@@ -170,15 +169,6 @@ func engineEnv(getenv func(string) string, sdkDigest, goproxy string) []string {
 	return env
 }
 
-// rotate keeps the last engine's log beside the next one's.
-func rotate(log string) error {
-	err := os.Rename(log, log+".old")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
 func dial(socket string) error {
 	conn, err := net.DialTimeout("unix", socket, time.Second)
 	if err != nil {
@@ -195,43 +185,18 @@ func (l *Launcher) await(ctx context.Context, ended <-chan error) error {
 	discard := sync.OnceFunc(func() {
 		l.Progress.Say("the last engine was killed: Dagger discards its caches first")
 	})
-	for {
-		select {
-		case err := <-ended:
-			return fmt.Errorf("the engine ended at once (%s): the end of %s is:\n%s", exitText(err), l.Dirs.Log(), l.logEnd())
-		default:
-		}
-		if dial(l.Dirs.Socket()) == nil {
-			return nil
-		}
-		if strings.Contains(l.logEnd(), discardMessage) {
+	return l.background().await(ctx, ended, func() error {
+		err := dial(l.Dirs.Socket())
+		if err != nil && strings.Contains(l.background().logEnd(), discardMessage) {
 			discard()
 		}
-		if err := pause(ctx, lockPoll/2); err != nil {
-			return fmt.Errorf("the engine does not answer on %s: %w; the end of %s is:\n%s", l.Dirs.Socket(), err, l.Dirs.Log(), l.logEnd())
-		}
-	}
-}
-
-// exitText says how a process ended, from what Wait returned.
-func exitText(err error) string {
-	if err == nil {
-		return "exit status 0"
-	}
-	return err.Error()
+		return err
+	})
 }
 
 // discardMessage is what Dagger v0.21.7 logs when it finds that its caches were
 // not closed.
 const discardMessage = "local cache state invalid; resetting worker"
-
-func (l *Launcher) logEnd() string {
-	content, err := os.ReadFile(l.Dirs.Log())
-	if err != nil {
-		return err.Error()
-	}
-	return lastLines(string(content), 15)
-}
 
 // Down interrupts the calls that run on the machine's engine, ends it, and waits
 // until its caches are written.
@@ -255,17 +220,7 @@ func (l *Launcher) down(ctx context.Context) error {
 		if err := l.interruptClients(ctx); err != nil {
 			return err
 		}
-		if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
-		}
-		lock, err := l.awaitEnd(ctx, stopTimeout)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			l.Progress.Say("the engine did not end in %s: killing it; it will start with empty caches", stopTimeout)
-			if err := syscall.Kill(r.PID, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
-				return err
-			}
-			lock, err = l.awaitEnd(ctx, startTimeout)
-		}
+		lock, err := l.background().Stop(ctx, r.PID)
 		if err != nil {
 			return err
 		}
@@ -278,21 +233,6 @@ func (l *Launcher) down(ctx context.Context) error {
 		}
 		return os.Remove(l.record())
 	})
-}
-
-// awaitEnd waits for the engine's lock, which it gives back by ending.
-func (l *Launcher) awaitEnd(ctx context.Context, limit time.Duration) (*os.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		lock, err := tryLock(l.engineLock())
-		if lock != nil || err != nil {
-			return lock, err
-		}
-		if err := pause(ctx, lockPoll); err != nil {
-			return nil, err
-		}
-	}
 }
 
 // Reset ends the engine and removes its state; what was built stays.

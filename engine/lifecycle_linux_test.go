@@ -232,7 +232,7 @@ func TestLifecycle(t *testing.T) {
 		killed, err := l.readRecord()
 		require.NoError(t, err)
 		require.NoError(t, syscall.Kill(killed.PID, syscall.SIGKILL))
-		lock, err := l.awaitEnd(ctx, startTimeout)
+		lock, err := awaitLock(ctx, startTimeout, l.engineLock())
 		require.NoError(t, err)
 		require.NoError(t, lock.Close())
 		require.Contains(t, machineNetwork(t), l.Network.chains(), "the kill left the rules")

@@ -72,6 +72,21 @@ func lockFile(ctx context.Context, path string, waiting func()) (func(), error) 
 	}
 }
 
+// awaitLock waits for a lock, at most so long.
+func awaitLock(ctx context.Context, limit time.Duration, path string) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		lock, err := tryLock(path)
+		if lock != nil || err != nil {
+			return lock, err
+		}
+		if err := pause(ctx, lockPoll); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // pause waits, or returns why ctx ended.
 func pause(ctx context.Context, wait time.Duration) error {
 	timer := time.NewTimer(wait)

@@ -14,7 +14,7 @@ import (
 
 // start starts the engine. The lock goes to it, so it lasts as long as it.
 func (l *Launcher) start(ctx context.Context) error {
-	lock, err := l.awaitEnd(ctx, time.Second)
+	lock, err := awaitLock(ctx, time.Second, l.engineLock())
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return errors.New("an engine has just been started by other means: end it, then try again")
 	}
@@ -33,14 +33,6 @@ func (l *Launcher) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := rotate(l.Dirs.Log()); err != nil {
-		return err
-	}
-	log, err := os.OpenFile(l.Dirs.Log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
 	linked, link, err := os.Pipe()
 	if err != nil {
 		return err
@@ -48,15 +40,13 @@ func (l *Launcher) start(ctx context.Context) error {
 	defer linked.Close()
 	defer link.Close()
 	cmd := exec.Command("/proc/self/exe", EnterCommand, string(argument))
-	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{lock, linked}
 	cmd.Env, cmd.Dir = []string{}, "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET, Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the engine in its namespaces: %w", err)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET}
+	ended, err := l.background().launch(cmd)
+	if err != nil {
+		return err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
 	record, err := json.Marshal(Running{PID: cmd.Process.Pid, Key: l.key(), State: l.Dirs.State, Network: l.Network, Started: time.Now().UTC()})
 	if err == nil {
 		err = writeFile(l.record(), record, 0o600)
@@ -75,13 +65,6 @@ func (l *Launcher) start(ctx context.Context) error {
 		return errors.Join(err, ignoreDone(cmd.Process.Kill()), clean(l.Dirs.State, l.Network))
 	}
 	return nil
-}
-
-func ignoreDone(err error) error {
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	return err
 }
 
 // spec describes the engine's root, and what of the machine itself the engine may

@@ -9,12 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
-	"path/filepath"
 
 	"slipway/sandbox/host/accounts"
-	"slipway/sandbox/host/daemon"
 	"slipway/sandbox/host/gitserver"
 	"slipway/sandbox/host/server"
 )
@@ -27,20 +24,12 @@ const (
 	ExitFailed = 1
 	// ExitUsage says that the command line is wrong.
 	ExitUsage = 2
-	// ExitNotRunning is status' answer when nothing runs.
-	ExitNotRunning = 3
 )
-
-// firstInherited is the file descriptor after stdin, stdout and stderr.
-const firstInherited = 3
 
 const usage = `slipway-sandbox runs a registry, a Git remote and a Terraform state backend on this machine.
 
-  slipway-sandbox up --state-dir DIR         start it in the background, print where it listens as JSON
-  slipway-sandbox status --state-dir DIR     print whether it runs, and where; exit code 3 if it doesn't
-  slipway-sandbox down --state-dir DIR       stop it; its data stays
+  slipway-sandbox serve --data DIR             run it
   slipway-sandbox seed --gitops DIR --url URL  fill an empty Git remote with a GitOps tree
-  slipway-sandbox serve --data DIR           run it in the foreground
 
 Each command explains its flags with -h.
 `
@@ -49,7 +38,7 @@ Each command explains its flags with -h.
 // code. What the command answers is JSON on stdout; all else goes to stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) (int, error){
-		"serve": serve, "up": up, "down": down, "status": status, "seed": seed,
+		"serve": serve, "seed": seed,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
@@ -84,24 +73,20 @@ func parse(flags *flag.FlagSet, args []string, required ...string) error {
 	return nil
 }
 
-func listenFlag(flags *flag.FlagSet) *string {
-	return flags.String("listen", server.DefaultAddress, "`host:port` to listen on; port 0 takes a free one")
-}
-
 func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer) (int, error) {
 	data := flags.String("data", "", "`folder` of what the parts keep (required)")
 	ready := flags.String("ready-file", "", "`file` to write the endpoint to, as JSON, once it listens")
 	open := flags.Bool("open", false, "let everybody write, for a sandbox that ends with what it is for; by default the data folder's "+server.AccountsFile+" says who may")
-	inherit := flags.Bool("inherit", false, "take the socket as file descriptor 3 instead of opening it")
-	address := listenFlag(flags)
+	address := flags.String("listen", server.DefaultAddress, "`host:port` to listen on; port 0 takes a free one")
+	prefer := flags.String("prefer", "", "`host:port` to listen on if that is free, and another port of the host if not")
 	if err := parse(flags, args, "data"); err != nil {
 		return ExitUsage, err
 	}
-	listen := func() (net.Listener, error) { return server.Listen(*address) }
-	if *inherit {
-		listen = func() (net.Listener, error) { return server.Inherit(firstInherited) }
+	listen := server.Listen
+	if *prefer != "" {
+		listen, address = server.Prefer, prefer
 	}
-	listener, err := listen()
+	listener, err := listen(*address)
 	if err != nil {
 		return ExitFailed, err
 	}
@@ -111,72 +96,6 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer)
 	}
 	log.Print("stopped")
 	return ExitOK, nil
-}
-
-// daemonFlags parses the flags of a command about a daemon.
-func daemonFlags(flags *flag.FlagSet, args []string) (*daemon.Daemon, error) {
-	dir := flags.String("state-dir", "", "`folder` of the sandbox: its data, log and endpoints (required)")
-	address := new(string)
-	if flags.Name() == "slipway-sandbox up" {
-		address = listenFlag(flags)
-	}
-	if err := parse(flags, args, "state-dir"); err != nil {
-		return nil, err
-	}
-	absolute, err := filepath.Abs(*dir)
-	if err != nil {
-		return nil, err
-	}
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return &daemon.Daemon{
-		Dir: absolute, Program: program, Prefer: *address,
-		Notice: func(line string) { fmt.Fprintln(flags.Output(), "sandbox:", line) },
-	}, nil
-}
-
-func up(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
-	d, err := daemonFlags(flags, args)
-	if err != nil {
-		return ExitUsage, err
-	}
-	s, err := d.Up(ctx)
-	if err != nil {
-		return ExitFailed, err
-	}
-	return respond(stdout, s)
-}
-
-func down(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
-	d, err := daemonFlags(flags, args)
-	if err != nil {
-		return ExitUsage, err
-	}
-	stopped, err := d.Down(ctx)
-	if err != nil {
-		return ExitFailed, err
-	}
-	return respond(stdout, struct {
-		Stopped bool `json:"stopped"`
-	}{stopped})
-}
-
-func status(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
-	d, err := daemonFlags(flags, args)
-	if err != nil {
-		return ExitUsage, err
-	}
-	s, err := d.Status(ctx)
-	if err != nil {
-		return ExitFailed, err
-	}
-	code, err := respond(stdout, s)
-	if err == nil && !s.Running {
-		code = ExitNotRunning
-	}
-	return code, err
 }
 
 func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {

@@ -3,8 +3,8 @@ package server
 import (
 	"errors"
 	"fmt"
+	"log"
 	"net"
-	"os"
 	"syscall"
 )
 
@@ -26,30 +26,15 @@ func Listen(address string) (net.Listener, error) {
 }
 
 // Prefer opens the socket, and takes a free port of the same host where the
-// one asked for is in use. It calls notice with a line about that.
-func Prefer(address string, notice func(string)) (net.Listener, error) {
+// one asked for is in use.
+func Prefer(address string) (net.Listener, error) {
 	l, err := Listen(address)
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return l, err
 	}
 	host, port, _ := net.SplitHostPort(address)
 	if l, err = Listen(net.JoinHostPort(host, "0")); err == nil {
-		notice(fmt.Sprintf("port %s is in use; taking %s", port, l.Addr()))
+		log.Printf("port %s is in use; taking %s", port, l.Addr())
 	}
 	return l, err
-}
-
-// Inherit takes over the socket that a parent process opened as a file
-// descriptor.
-func Inherit(descriptor uintptr) (net.Listener, error) {
-	f := os.NewFile(descriptor, "inherited socket")
-	if f == nil {
-		return nil, errors.New("no inherited socket")
-	}
-	defer f.Close()
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("inherit the socket: %w", err)
-	}
-	return l, nil
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -16,49 +15,10 @@ var ErrInUse = errors.New("a running sandbox uses this data folder")
 const lockFile = "lock"
 
 // Lock takes the data folder for this process and writes its process id into
-// the lock file, or returns ErrInUse. The kernel gives the lock back when the
+// the lock file, by which the launcher finds it, or returns ErrInUse. The kernel gives the lock back when the
 // process ends, however it ends: unlike a process id in a file, it never
 // outlives its holder.
 func Lock(data string) (*os.File, error) {
-	f, err := flock(data)
-	if err != nil {
-		return nil, err
-	}
-	if err = f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", data, err)
-	}
-	return f, nil
-}
-
-// Holder returns the process id of the server that holds the data folder, or 0
-// when none does. A process id left behind by a killed server, or reused by
-// another program, is not returned.
-func Holder(data string) (int, error) {
-	f, err := flock(data)
-	switch {
-	case err == nil:
-		return 0, f.Close()
-	case errors.Is(err, os.ErrNotExist):
-		return 0, nil
-	case !errors.Is(err, ErrInUse):
-		return 0, err
-	}
-	content, err := os.ReadFile(filepath.Join(data, lockFile))
-	if err != nil {
-		return 0, err
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
-	if err != nil || pid <= 1 {
-		return 0, fmt.Errorf("%w, but its lock file doesn't say which: %s", ErrInUse, data)
-	}
-	return pid, nil
-}
-
-func flock(data string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(data, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
@@ -68,6 +28,13 @@ func flock(data string) (*os.File, error) {
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%w: %s", ErrInUse, data)
 		}
+		return nil, fmt.Errorf("lock %s: %w", data, err)
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", data, err)
 	}
 	return f, nil

@@ -1,8 +1,11 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"os"
@@ -35,18 +38,19 @@ func TestTakenPortNamesPortAndFlag(t *testing.T) {
 	require.ErrorContains(t, err, "port "+port+" is in use")
 	require.ErrorContains(t, err, "choose another address with -listen")
 
-	var notices []string
-	l, err := server.Prefer(taken, func(n string) { notices = append(notices, n) })
+	var said bytes.Buffer
+	log.SetOutput(&said)
+	defer log.SetOutput(os.Stderr)
+	l, err := server.Prefer(taken)
 	require.NoError(t, err)
 	defer l.Close()
 	assert.NotEqual(t, taken, l.Addr().String())
-	require.Len(t, notices, 1)
-	assert.Contains(t, notices[0], "port "+port+" is in use; taking "+l.Addr().String())
+	assert.Contains(t, said.String(), "port "+port+" is in use; taking "+l.Addr().String())
 }
 
 func TestBadAddressIsRefused(t *testing.T) {
 	for _, address := range []string{"nowhere", "127.0.0.1:99999", "192.0.2.1:0"} {
-		_, err := server.Prefer(address, func(string) {})
+		_, err := server.Prefer(address)
 		require.ErrorContains(t, err, "-listen")
 		require.ErrorContains(t, err, address)
 	}
@@ -92,28 +96,31 @@ func TestServe(t *testing.T) {
 		assert.Equal(c, want, got)
 	}, patience, tick)
 
-	holder, err := server.Holder(data)
+	holder, err := os.ReadFile(filepath.Join(data, "lock"))
 	require.NoError(t, err)
-	assert.Equal(t, os.Getpid(), holder)
+	assert.Equal(t, fmt.Sprintln(os.Getpid()), string(holder))
 	second, err := server.Listen(free)
 	require.NoError(t, err)
 	require.ErrorIs(t, server.Serve(ctx, data, second, "", false), server.ErrInUse)
 
 	stop()
 	require.NoError(t, <-ended)
-	holder, err = server.Holder(data)
-	require.NoError(t, err)
-	assert.Zero(t, holder)
+	lock, err := server.Lock(data)
+	require.NoError(t, err, "the folder is free again")
+	require.NoError(t, lock.Close())
 	_, err = net.Dial("tcp", want.Address)
 	assert.Error(t, err)
 }
 
-func TestProcessIDLeftBehindIsNoHolder(t *testing.T) {
+func TestProcessIDLeftBehindHoldsNothing(t *testing.T) {
 	data := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(data, "lock"), []byte("1234\n"), 0o644))
-	holder, err := server.Holder(data)
+	require.NoError(t, os.WriteFile(filepath.Join(data, "lock"), []byte("1234567890\n"), 0o644))
+	lock, err := server.Lock(data)
 	require.NoError(t, err)
-	assert.Zero(t, holder)
+	defer lock.Close()
+	content, err := os.ReadFile(filepath.Join(data, "lock"))
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintln(os.Getpid()), string(content))
 }
 
 func TestUnwritableReadyFileStopsTheServer(t *testing.T) {
