@@ -350,11 +350,11 @@ require (
 )
 
 replace (
-	github.com/dagger/dagger/engine/distconsts => ./standin/distconsts
-	github.com/vito/dang/v2 => ./standin/dang
-	github.com/vito/midterm => ./standin/midterm
-	github.com/vito/tuist => ./standin/tuist
-	github.com/vito/tuist/teav1 => ./standin/teav1
+	github.com/dagger/dagger/engine/distconsts => ./stubs/distconsts
+	github.com/vito/dang/v2 => ./stubs/dang
+	github.com/vito/midterm => ./stubs/midterm
+	github.com/vito/tuist => ./stubs/tuist
+	github.com/vito/tuist/teav1 => ./stubs/teav1
 	go.etcd.io/bbolt => go.etcd.io/bbolt v1.4.0-beta.0.0.20260422092123-cd4bafc17e45
 	go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc => go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploggrpc v0.16.0
 	go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp => go.opentelemetry.io/otel/exporters/otlp/otlplog/otlploghttp v0.16.0

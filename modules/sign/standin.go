@@ -79,8 +79,5 @@ func (s *StandIn) get(ctx context.Context, path string) (string, error) {
 }
 
 func standIn() *dagger.Container {
-	source := dag.CurrentModule().Source()
-	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/sign/standin", source.Directory("standin"), dagger.ToolboxStepOpts{
-		Beside: dag.Directory().WithDirectory("modules/sign/step", source.Directory("step")),
-	}))
+	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/sign/standin", dag.CurrentModule().Source().Directory("standin")))
 }

@@ -150,6 +150,7 @@ require (
 )
 
 replace (
+	slipway/drill/sigstore => ../standin
 	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
 	slipway/step => ../../toolbox/step

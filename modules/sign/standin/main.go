@@ -31,7 +31,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/sign/step/standin"
+	"slipway/drill/sigstore/standin"
 )
 
 func main() {

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/bundle/bundletest"
 	"slipway/step"
 	"slipway/step/result/sign"
 )
@@ -17,7 +17,7 @@ import (
 func TestVerifyByIdentity(t *testing.T) {
 	const who, issuer = "release@example.org", "https://issuer.example.org"
 	eachRegistry(t, func(t *testing.T, w *world) {
-		sigstore := bundletest.New(t)
+		sigstore := standintest.New(t)
 		root, err := bundle.ParseRoot(sigstore.Root(t))
 		require.NoError(t, err)
 		verify := func(subject string) (*sign.Found, error) {

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/bundle/bundletest"
 	results "slipway/step/result/sign"
 )
 
@@ -76,7 +76,7 @@ func TestAnExpiredMarkCountsForNobody(t *testing.T) {
 }
 
 func TestADegradedSignatureIsAcceptedByName(t *testing.T) {
-	s := bundletest.New(t)
+	s := standintest.New(t)
 	later := degraded(t, time.Now().Add(time.Hour))
 	plain := statementAbout(t, digest)
 	for name, c := range map[string]struct {
@@ -84,19 +84,19 @@ func TestADegradedSignatureIsAcceptedByName(t *testing.T) {
 		accept  time.Duration
 		refusal string
 	}{
-		"without a log":               {s.Attest(t, who, issuer, encoded(t, later), bundletest.WithoutLog), time.Hour, ""},
-		"not by default":              {s.Attest(t, who, issuer, encoded(t, later), bundletest.WithoutLog), 0, "not enough verified log entries"},
-		"longer ago than is accepted": {s.Attest(t, who, issuer, encoded(t, later), bundletest.WithoutLog), time.Nanosecond, "is accepted until"},
-		"expired":                     {s.Attest(t, who, issuer, encoded(t, degraded(t, time.Now().Add(-time.Second))), bundletest.WithoutLog), time.Hour, "counted until"},
+		"without a log":               {s.Attest(t, who, issuer, encoded(t, later), standintest.WithoutLog), time.Hour, ""},
+		"not by default":              {s.Attest(t, who, issuer, encoded(t, later), standintest.WithoutLog), 0, "not enough verified log entries"},
+		"longer ago than is accepted": {s.Attest(t, who, issuer, encoded(t, later), standintest.WithoutLog), time.Nanosecond, "is accepted until"},
+		"expired":                     {s.Attest(t, who, issuer, encoded(t, degraded(t, time.Now().Add(-time.Second))), standintest.WithoutLog), time.Hour, "counted until"},
 		"expired, with all evidence":  {s.Attest(t, who, issuer, encoded(t, degraded(t, time.Now().Add(-time.Second)))), 0, "counted until"},
-		"not marked":                  {s.Attest(t, who, issuer, plain, bundletest.WithoutLog), time.Hour, "is not marked degraded"},
+		"not marked":                  {s.Attest(t, who, issuer, plain, standintest.WithoutLog), time.Hour, "is not marked degraded"},
 		"marked, with all evidence":   {s.Attest(t, who, issuer, encoded(t, later)), time.Hour, ""},
 		"marked, and not by default":  {s.Attest(t, who, issuer, encoded(t, later)), 0, "none that is degraded is accepted"},
-		"says why it does not count":  {s.Attest(t, who, issuer, encoded(t, later), bundletest.WithoutLog), 0, "degraded (without https://log.example.org, https://tsa.example.org)"},
-		"names a stranger":            {s.Attest(t, "other@example.org", issuer, encoded(t, later), bundletest.WithoutLog), 0, `signed by identity "other@example.org"`},
-		"without any time":            {s.AttestV2(t, who, issuer, encoded(t, later), bundletest.WithoutTimestamp), time.Hour, "threshold not met"},
-		"by somebody else":            {s.Attest(t, "other@example.org", issuer, encoded(t, later), bundletest.WithoutLog), time.Hour, "not enough verified log entries"},
-		"of another image":            {s.Attest(t, who, issuer, statementAbout(t, "sha256:"+"cd"+digest[9:]), bundletest.WithoutLog), time.Hour, "not enough verified log entries"},
+		"says why it does not count":  {s.Attest(t, who, issuer, encoded(t, later), standintest.WithoutLog), 0, "degraded (without https://log.example.org, https://tsa.example.org)"},
+		"names a stranger":            {s.Attest(t, "other@example.org", issuer, encoded(t, later), standintest.WithoutLog), 0, `signed by identity "other@example.org"`},
+		"without any time":            {s.AttestV2(t, who, issuer, encoded(t, later), standintest.WithoutTimestamp), time.Hour, "threshold not met"},
+		"by somebody else":            {s.Attest(t, "other@example.org", issuer, encoded(t, later), standintest.WithoutLog), time.Hour, "not enough verified log entries"},
+		"of another image":            {s.Attest(t, who, issuer, statementAbout(t, "sha256:"+"cd"+digest[9:]), standintest.WithoutLog), time.Hour, "not enough verified log entries"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trust := identity(t, s.Root(t), bundle.Identity{Subject: who, Issuer: issuer}, bundle.Evidence{CertificateLogs: bundle.None, Degraded: c.accept})

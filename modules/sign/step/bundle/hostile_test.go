@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/bundle/bundletest"
 )
 
 // A bundle that lacks something, or has something else in its place, is decided:
 // whoever can push could stop a release with one that is not.
 func TestEveryMemberMayBeMissingOrAnother(t *testing.T) {
-	s := bundletest.New(t)
+	s := standintest.New(t)
 	trust := identity(t, s.Root(t), bundle.Identity{Subject: who, Issuer: issuer}, evidence)
 	statement := statementAbout(t, digest)
 	for name, good := range map[string][]byte{"Rekor v1": s.Attest(t, who, issuer, statement), "Rekor v2": s.AttestV2(t, who, issuer, statement)} {

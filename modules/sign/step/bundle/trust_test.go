@@ -13,8 +13,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standin"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/bundle/bundletest"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 	issuer = "https://issuer.example.org"
 )
 
-// evidence asks for no certificate transparency: the virtual Sigstore has none.
+// evidence asks for no certificate transparency: the stand-in's certificates have none.
 var evidence = bundle.Evidence{CertificateLogs: bundle.None}
 
 func statementAbout(t *testing.T, digest string) []byte {
@@ -32,6 +33,14 @@ func statementAbout(t *testing.T, digest string) []byte {
 	data, err := json.Marshal(statement)
 	require.NoError(t, err)
 	return data
+}
+
+// material is what a Sigstore's trusted root holds.
+func material(t *testing.T, s *standintest.Services) *root.TrustedRoot {
+	t.Helper()
+	parsed, err := root.NewTrustedRootFromJSON(s.Root(t))
+	require.NoError(t, err)
+	return parsed
 }
 
 func identity(t *testing.T, root []byte, i bundle.Identity, e bundle.Evidence) *bundle.Trust {
@@ -44,12 +53,12 @@ func identity(t *testing.T, root []byte, i bundle.Identity, e bundle.Evidence) *
 }
 
 func TestAnIdentityIsVerified(t *testing.T) {
-	s := bundletest.New(t)
+	s := standintest.New(t)
 	root, statement := s.Root(t), statementAbout(t, digest)
 	for name, data := range map[string][]byte{
 		"Rekor v1":                               s.Attest(t, who, issuer, statement),
-		"Rekor v1, its own time only":            s.Attest(t, who, issuer, statement, bundletest.WithoutTimestamp),
-		"Rekor v1, a timestamp authority's time": s.Attest(t, who, issuer, statement, bundletest.WithoutPromise),
+		"Rekor v1, its own time only":            s.Attest(t, who, issuer, statement, standintest.WithoutTimestamp),
+		"Rekor v1, a timestamp authority's time": s.Attest(t, who, issuer, statement, standintest.WithoutPromise),
 		"Rekor v2":                               s.AttestV2(t, who, issuer, statement),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,10 +84,21 @@ func TestAnIdentityIsVerified(t *testing.T) {
 }
 
 func TestAnIdentityIsRefused(t *testing.T) {
-	s, stranger := bundletest.New(t), bundletest.New(t)
+	s, stranger := standintest.New(t), standintest.New(t)
 	statement := statementAbout(t, digest)
 	good := s.Attest(t, who, issuer, statement)
 	right := bundle.Identity{Subject: who, Issuer: issuer}
+	// The log's clock is another than the authorities'.
+	logged := func(later time.Duration) []byte {
+		s.Ago(-later, standin.Rekor1)
+		defer s.Ago(0)
+		return s.Attest(t, who, issuer, statement)
+	}
+	ours := material(t, s)
+	anotherAuthority, err := root.NewTrustedRoot(root.TrustedRootMediaType01, material(t, stranger).FulcioCertificateAuthorities(), ours.CTLogs(), ours.TimestampingAuthorities(), ours.RekorLogs())
+	require.NoError(t, err)
+	another, err := anotherAuthority.MarshalJSON()
+	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		data     []byte
 		identity bundle.Identity
@@ -94,17 +114,16 @@ func TestAnIdentityIsRefused(t *testing.T) {
 		"alternatives are anchored":     {identity: bundle.Identity{SubjectPattern: "nobody|release", Issuer: issuer}, reason: "match regex"},
 		"other digest":                  {digest: "sha256:" + strings.Repeat("cd", 32), reason: "digest"},
 		"no digest":                     {digest: "sha256:", reason: "is not valid"},
-		"no log entry":                  {data: s.Attest(t, who, issuer, statement, bundletest.WithoutLog), reason: "not enough verified log entries"},
-		"no time":                       {data: s.AttestV2(t, who, issuer, statement, bundletest.WithoutTimestamp), reason: "threshold not met"},
-		"expired when it was logged":    {data: s.AttestAt(t, who, issuer, statement, time.Now().Add(30*time.Minute)), reason: "outside certificate validity"},
-		"logged before the certificate": {data: s.AttestAt(t, who, issuer, statement, time.Now().Add(-30*time.Minute)), reason: "outside certificate validity"},
+		"no log entry":                  {data: s.Attest(t, who, issuer, statement, standintest.WithoutLog), reason: "not enough verified log entries"},
+		"no time":                       {data: s.AttestV2(t, who, issuer, statement, standintest.WithoutTimestamp), reason: "threshold not met"},
+		"expired when it was logged":    {data: logged(30 * time.Minute), reason: "outside certificate validity"},
+		"logged before the certificate": {data: logged(-30 * time.Minute), reason: "outside certificate validity"},
 		"another Sigstore":              {root: stranger.Root(t), reason: "not enough verified log entries"},
-		"another authority": {root: bundletest.Root(t, stranger.Virtual.FulcioCertificateAuthorities(), s.Virtual.TimestampingAuthorities(), s.Virtual),
-			reason: "leaf certificate verification failed"},
-		"no certificate transparency": {evidence: bundle.Evidence{Logs: 1, Timestamps: 1, CertificateLogs: 1}, reason: "SCT"},
-		"too few times":               {data: s.Attest(t, who, issuer, statement, bundletest.WithoutTimestamp), evidence: bundle.Evidence{Timestamps: 2, CertificateLogs: bundle.None}, reason: "threshold not met"},
-		"a key's bundle":              {data: signed(t, newSigner(t)), reason: "not enough verified log entries"},
-		"a log that doesn't count gives no time": {data: s.Attest(t, who, issuer, statement, bundletest.WithoutTimestamp),
+		"another authority":             {root: another, reason: "leaf certificate verification failed"},
+		"no certificate transparency":   {evidence: bundle.Evidence{Logs: 1, Timestamps: 1, CertificateLogs: 1}, reason: "SCT"},
+		"too few times":                 {data: s.Attest(t, who, issuer, statement, standintest.WithoutTimestamp), evidence: bundle.Evidence{Timestamps: 2, CertificateLogs: bundle.None}, reason: "threshold not met"},
+		"a key's bundle":                {data: signed(t, newSigner(t)), reason: "not enough verified log entries"},
+		"a log that doesn't count gives no time": {data: s.Attest(t, who, issuer, statement, standintest.WithoutTimestamp),
 			evidence: bundle.Evidence{Logs: bundle.None, CertificateLogs: bundle.None}, reason: "threshold not met"},
 		"another statement": {data: s.Attest(t, who, issuer, statement, func(b *protobundle.Bundle) {
 			b.GetDsseEnvelope().Payload = []byte(strings.Replace(string(statement), `"passed":true`, `"passed":null`, 1))
@@ -142,8 +161,8 @@ func TestAnIdentityIsRefused(t *testing.T) {
 
 // An organisation without a log may say so; a time it needs all the same.
 func TestALogCanBeLeftOutOnlyByName(t *testing.T) {
-	s := bundletest.New(t)
-	data := s.Attest(t, who, issuer, statementAbout(t, digest), bundletest.WithoutLog)
+	s := standintest.New(t)
+	data := s.Attest(t, who, issuer, statementAbout(t, digest), standintest.WithoutLog)
 	right := bundle.Identity{Subject: who, Issuer: issuer}
 	_, err := identity(t, s.Root(t), right, bundle.Evidence{Logs: bundle.None, CertificateLogs: bundle.None}).Verify(data, digest)
 	assert.NoError(t, err)
@@ -152,7 +171,7 @@ func TestALogCanBeLeftOutOnlyByName(t *testing.T) {
 }
 
 func TestAKeyIsNoIdentity(t *testing.T) {
-	s := bundletest.New(t)
+	s := standintest.New(t)
 	data := s.Attest(t, who, issuer, statementAbout(t, digest))
 	_, err := bundle.Verify(data, newSigner(t).Public(), digest)
 	assert.ErrorIs(t, err, bundle.ErrUntrusted)
@@ -171,7 +190,7 @@ func TestNobodyIsTrustedByDefault(t *testing.T) {
 }
 
 func TestTrustIdentityRefuses(t *testing.T) {
-	s := bundletest.New(t)
+	s := standintest.New(t)
 	root, err := bundle.ParseRoot(s.Root(t))
 	require.NoError(t, err)
 	right := bundle.Identity{Subject: who, Issuer: issuer}
@@ -190,7 +209,7 @@ func TestTrustIdentityRefuses(t *testing.T) {
 		"leaves its group": {bundle.Identity{SubjectPattern: "a)|(b", Issuer: issuer}, root, evidence, "pattern of the identity's subject"},
 		"no times":         {right, root, bundle.Evidence{Timestamps: bundle.None}, "-1 timestamps are no evidence"},
 		"fewer than none":  {right, root, bundle.Evidence{Logs: -2}, "-2 transparency logs are no evidence"},
-		"too many logs":    {right, root, bundle.Evidence{Logs: 2}, "2 transparency logs are asked for, and the trusted root has 1"},
+		"too many logs":    {right, root, bundle.Evidence{Logs: 3}, "3 transparency logs are asked for, and the trusted root has 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trust, err := bundle.TrustIdentity(c.identity, c.root, c.evidence)
@@ -210,8 +229,8 @@ func TestTrustIdentityRefuses(t *testing.T) {
 
 // Older bundles may bring a chain: what is trusted is the trusted root's alone.
 func TestAChainMayNotBringItsRoot(t *testing.T) {
-	s := bundletest.New(t)
-	authority := s.Virtual.FulcioCertificateAuthorities()[0].(*root.FulcioCertificateAuthority)
+	s := standintest.New(t)
+	authority := material(t, s).FulcioCertificateAuthorities()[0].(*root.FulcioCertificateAuthority)
 	trust := identity(t, s.Root(t), bundle.Identity{Subject: who, Issuer: issuer}, evidence)
 	attest := func(more ...*x509.Certificate) []byte {
 		return s.Attest(t, who, issuer, statementAbout(t, digest), func(b *protobundle.Bundle) {

@@ -14,10 +14,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standin"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/keyless"
-	"slipway/sign/step/keyless/keylesstest"
-	"slipway/sign/step/standin"
 	"slipway/step"
 )
 
@@ -36,7 +36,7 @@ func statement(t *testing.T) *bundle.Statement {
 }
 
 // options ask every service.
-func options(s *keylesstest.Services) keyless.Options {
+func options(s *standintest.Services) keyless.Options {
 	return keyless.Options{
 		Token: standin.Token(who, issuer), Fulcio: s.URL(standin.Fulcio),
 		Logs:                 []keyless.Log{{URL: s.URL(standin.Rekor1), Version: 1}, {URL: s.URL(standin.Rekor2), Version: 2}},
@@ -46,7 +46,7 @@ func options(s *keylesstest.Services) keyless.Options {
 	}
 }
 
-func trust(t *testing.T, s *keylesstest.Services, subject string, evidence bundle.Evidence) *bundle.Trust {
+func trust(t *testing.T, s *standintest.Services, subject string, evidence bundle.Evidence) *bundle.Trust {
 	t.Helper()
 	root, err := bundle.ParseRoot(s.Root(t))
 	require.NoError(t, err)
@@ -73,7 +73,7 @@ func refused(t *testing.T, err error, kind step.Kind) *step.Fault {
 }
 
 func TestAnIdentitySigns(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	for name, c := range map[string]struct {
 		logs     []keyless.Log
 		times    []string
@@ -108,7 +108,7 @@ func TestAnIdentitySigns(t *testing.T) {
 }
 
 func TestWhatWasMadeMustBeTrusted(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	o := options(s)
 	o.Trust = trust(t, s, "other@example.org", bundle.Evidence{})
 	signer, err := keyless.New("sign", o)
@@ -121,7 +121,7 @@ func TestWhatWasMadeMustBeTrusted(t *testing.T) {
 func TestAServiceThatIsDownIsRefused(t *testing.T) {
 	for _, service := range []standin.Service{standin.TSA, standin.Rekor1, standin.Rekor2} {
 		t.Run(string(service), func(t *testing.T) {
-			s := keylesstest.New(t)
+			s := standintest.New(t)
 			s.Down(service, http.StatusServiceUnavailable)
 			signer, err := keyless.New("sign", options(s))
 			require.NoError(t, err)
@@ -137,7 +137,7 @@ func TestAServiceThatIsDownIsRefused(t *testing.T) {
 }
 
 func TestAPassingFailureIsSurvived(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	s.Answer(standin.TSA, func(w http.ResponseWriter, _ *http.Request) {
 		s.Answer(standin.TSA, nil)
 		http.Error(w, "busy", http.StatusTooManyRequests)
@@ -153,7 +153,7 @@ func TestAPassingFailureIsSurvived(t *testing.T) {
 func TestASignatureIsDegradedByName(t *testing.T) {
 	for _, down := range [][]standin.Service{{standin.Rekor1}, {standin.Rekor1, standin.Rekor2}, {standin.TSA}} {
 		t.Run(fmt.Sprint(down), func(t *testing.T) {
-			s := keylesstest.New(t)
+			s := standintest.New(t)
 			o := options(s)
 			o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
 			var missing []string
@@ -186,7 +186,7 @@ func TestASignatureIsDegradedByName(t *testing.T) {
 }
 
 func TestWithoutAnyTimeNothingIsSigned(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	o := options(s)
 	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
 	s.Stop(standin.TSA)
@@ -201,7 +201,7 @@ func TestWithoutAnyTimeNothingIsSigned(t *testing.T) {
 }
 
 func TestACertificateAuthorityHasNoStandIn(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	o := options(s)
 	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
 	signer, err := keyless.New("sign", o)
@@ -254,7 +254,7 @@ func TestAWrongAnswerIsRefused(t *testing.T) {
 		"no certificate": {standin.Fulcio, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{}`)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := keylesstest.New(t)
+			s := standintest.New(t)
 			o := options(s)
 			o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
 			s.Answer(c.service, c.answer)
@@ -269,7 +269,7 @@ func TestAWrongAnswerIsRefused(t *testing.T) {
 }
 
 func TestACertificateOfAnotherKeyIsRefused(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	other, _, err := ca.GenerateRootCa()
 	require.NoError(t, err)
 	s.Answer(standin.Fulcio, func(w http.ResponseWriter, _ *http.Request) {
@@ -288,7 +288,7 @@ func TestACertificateOfAnotherKeyIsRefused(t *testing.T) {
 }
 
 func TestAnEndedContextEndsSigning(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.Answer(standin.TSA, func(w http.ResponseWriter, _ *http.Request) {
 		cancel()

@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standin"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/keyless"
-	"slipway/sign/step/keyless/keylesstest"
-	"slipway/sign/step/standin"
 	"slipway/step"
 	"slipway/step/oidc"
 )
@@ -45,14 +45,14 @@ func newJob(t *testing.T) *job {
 	return j
 }
 
-func (j *job) options(s *keylesstest.Services) keyless.Options {
+func (j *job) options(s *standintest.Services) keyless.Options {
 	o := options(s)
 	o.Token, o.Source, o.Audience = []byte(requestToken), &oidc.Source{RequestURL: j.URL + "/token?api-version=2.0"}, "sigstore"
 	return o
 }
 
 func TestATokenIsAskedForWithEachSignature(t *testing.T) {
-	s, j := keylesstest.New(t), newJob(t)
+	s, j := standintest.New(t), newJob(t)
 	o := j.options(s)
 	o.Trust = trust(t, s, who, bundle.Evidence{})
 	signer, err := keyless.New("sign", o)
@@ -69,7 +69,7 @@ func TestATokenIsAskedForWithEachSignature(t *testing.T) {
 }
 
 func TestSourcesThatGiveNoTokenAreRefused(t *testing.T) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	say := func(text string) func(http.ResponseWriter) {
 		return func(w http.ResponseWriter) { _, _ = w.Write([]byte(text)) }
 	}

@@ -19,10 +19,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standin"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
-	"slipway/sign/step/keyless/keylesstest"
-	"slipway/sign/step/standin"
 	"slipway/step"
 	"slipway/step/result/sign"
 )
@@ -79,7 +79,7 @@ func signByKMS(t *testing.T, address string) {
 }
 
 // keylessFlags sign as who, with every service of s.
-func keylessFlags(t *testing.T, s *keylesstest.Services) []string {
+func keylessFlags(t *testing.T, s *standintest.Services) []string {
 	t.Helper()
 	return []string{
 		"--identity-token-file", file(t, string(standin.Token(who, issuer))+"\n"), "--fulcio", s.URL(standin.Fulcio),
@@ -87,7 +87,7 @@ func keylessFlags(t *testing.T, s *keylesstest.Services) []string {
 	}
 }
 
-func identityOf(t *testing.T, s *keylesstest.Services) []string {
+func identityOf(t *testing.T, s *standintest.Services) []string {
 	t.Helper()
 	return []string{"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--trusted-root", file(t, string(s.Root(t))), "--min-certificate-logs", "0"}
 }
@@ -95,7 +95,7 @@ func identityOf(t *testing.T, s *keylesstest.Services) []string {
 func TestAnIdentitySignsAndVerifies(t *testing.T) { eachRegistry(t, signByIdentity) }
 
 func signByIdentity(t *testing.T, address string) {
-	s := keylesstest.New(t)
+	s := standintest.New(t)
 	access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
 	sign := append(append([]string{"sign", "--annotation", "app=hello"}, keylessFlags(t, s)...), access...)
 	verify := append(append([]string{"verify", "--annotation", "app=hello", "--min-logs", "2", "--min-timestamps", "2"}, identityOf(t, s)...), access...)
@@ -138,7 +138,7 @@ func signByIdentity(t *testing.T, address string) {
 
 func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 	eachRegistry(t, func(t *testing.T, address string) {
-		s := keylesstest.New(t)
+		s := standintest.New(t)
 		s.Answer(standin.Rekor1, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 		s.Down(standin.Rekor2, http.StatusBadGateway)
 		access := []string{"--reference", image(t, address), "--connect", "localhost:5000=" + address}
@@ -167,7 +167,7 @@ func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 
 // Whoever has a request token signs with a new ID token each time.
 func TestAnIdentitySignsWithTokensThatItAsksFor(t *testing.T) {
-	s, asked := keylesstest.New(t), 0
+	s, asked := standintest.New(t), 0
 	job := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer request" || r.FormValue("audience") != "acme" {
 			w.WriteHeader(http.StatusForbidden)

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/drill/sigstore/standintest"
 	"slipway/registry"
 	"slipway/sign/step/bundle"
-	"slipway/sign/step/bundle/bundletest"
 	"slipway/step"
 	"slipway/step/reach"
 	"slipway/step/result/sign"
@@ -39,7 +39,7 @@ func TestVerifyByIdentity(t *testing.T) { eachRegistry(t, verifyByIdentity) }
 
 func verifyByIdentity(t *testing.T, address string) {
 	reference := image(t, address)
-	sigstore := bundletest.New(t)
+	sigstore := standintest.New(t)
 	statement, err := bundle.NewStatement(strings.SplitN(reference, "@", 2)[1], bundle.SignPredicateType, nil, map[string]string{"app": "hello"})
 	require.NoError(t, err)
 	data, err := json.Marshal(statement)
@@ -93,7 +93,7 @@ func verifyByIdentity(t *testing.T, address string) {
 
 func TestVerifyRefusesATrustThatIsNone(t *testing.T) {
 	_, public, _ := keys(t)
-	sigstore := bundletest.New(t)
+	sigstore := standintest.New(t)
 	root := file(t, string(sigstore.Root(t)))
 	identity := []string{"--certificate-identity", who, "--certificate-oidc-issuer", issuer}
 	with := func(more ...string) []string { return append(append([]string{}, identity...), more...) }
@@ -115,7 +115,7 @@ func TestVerifyRefusesATrustThatIsNone(t *testing.T) {
 		"missing root":      {with("--trusted-root", missing), "--trusted-root", "no such file"},
 		"rubbish root":      {with("--trusted-root", public), "trusted root", "not a trusted root"},
 		"bad pattern":       {[]string{"--certificate-identity-regexp", "(", "--certificate-oidc-issuer", issuer, "--trusted-root", root}, "identity", "pattern of the identity's subject"},
-		"too many logs":     {with("--trusted-root", root, "--min-logs", "7"), "identity", "the trusted root has 1"},
+		"too many logs":     {with("--trusted-root", root, "--min-logs", "7"), "identity", "the trusted root has 2"},
 		"no time":           {with("--trusted-root", root, "--min-timestamps", "0"), "--min-timestamps 0", "is too small"},
 		"list and identity": {with("--identities", root, "--trusted-root", root), "--identities", "is given beside an identity"},
 		"no list":           {[]string{"--identities", missing, "--trusted-root", root}, "--identities", "no such file"},

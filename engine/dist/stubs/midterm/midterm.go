@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Format is a text style; the stand-in knows only the reset.
+// Format is a text style; this one knows only the reset.
 type Format struct{}
 
 // Reset ends every style.
@@ -19,7 +19,7 @@ var Reset Format
 // Render returns the escape code of the style.
 func (Format) Render() string { return "\x1b[0m" }
 
-// Color stands for a colour; the stand-in paints none.
+// Color stands for a colour; this one paints none.
 type Color any
 
 // SearchMatch is one place where a search matched.
