@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,6 +111,19 @@ func TestServe(t *testing.T) {
 	require.NoError(t, lock.Close())
 	_, err = net.Dial("tcp", want.Address)
 	assert.Error(t, err)
+}
+
+// Whoever asks whether a sandbox runs has the lock for a moment.
+func TestAQuestionForTheLockIsNoRunningSandbox(t *testing.T) {
+	data := t.TempDir()
+	asking, err := os.Create(filepath.Join(data, "lock"))
+	require.NoError(t, err)
+	require.NoError(t, syscall.Flock(int(asking.Fd()), syscall.LOCK_SH))
+	answered := time.AfterFunc(20*time.Millisecond, func() { asking.Close() })
+	defer answered.Stop()
+	lock, err := server.Lock(data)
+	require.NoError(t, err)
+	assert.NoError(t, lock.Close())
 }
 
 func TestProcessIDLeftBehindHoldsNothing(t *testing.T) {
