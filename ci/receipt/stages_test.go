@@ -1,7 +1,6 @@
 package receipt_test
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -34,16 +33,4 @@ func TestWhatFollowsAtOnceIsInOrder(t *testing.T) {
 		d.Decision.Until = ""
 		assert.NoError(t, d.Validate(), fraction)
 	}
-}
-
-// TestTheRecordSurvivesTheEngine: between two functions Dagger keeps a value as plain
-// JSON.
-func TestTheRecordSurvivesTheEngine(t *testing.T) {
-	d := sample(t)
-	data, err := json.Marshal(d)
-	require.NoError(t, err)
-	var again receipt.Document
-	require.NoError(t, json.Unmarshal(data, &again))
-	assert.Equal(t, d, &again)
-	assert.Equal(t, d.Text(), again.Text())
 }
