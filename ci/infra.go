@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -169,16 +168,11 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	files := root.Files()
-	if err := decode(ctx, files, nil); err != nil {
-		return nil, err
-	}
-	found, err := s.misconfigurations(ctx, files.Directory("code"), "infra")
+	verdict, err := s.judgeCode(ctx, c, root)
 	if err != nil {
 		return nil, err
 	}
-	checked := root.Check(p.Out, found, string(c.Scan.Policy.Threshold),
-		dagger.TerraformRootCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
+	checked := root.Check(p.Out, verdict, dagger.TerraformRootCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
 	// Without this the check would run again wherever its result is used.
 	checked, err = checked.Sync(ctx)
 	if err != nil {
@@ -295,33 +289,21 @@ func (i *Infra) Unlock(
 	return unlocked.StateAddress + "\n", nil
 }
 
-// misconfigurations scans a folder and returns what no exception lets pass, as
-// the JSON list that the infra step reads.
-func (s *Slipway) misconfigurations(ctx context.Context, code *dagger.Directory, name string) (string, error) {
-	c := s.Config
-	var found scan.Checked
-	if err := decode(ctx, s.scan().Config(code, name), &found); err != nil {
+// judgeCode scans the code and returns the policy's verdict on it, as the infra step
+// reads it.
+func (s *Slipway) judgeCode(ctx context.Context, c *config.Config, root *dagger.TerraformRoot) (string, error) {
+	files := root.Files()
+	var code infra.Code
+	if err := decode(ctx, files, &code); err != nil {
 		return "", err
 	}
-	left, err := c.Scan.Policy.Unexcepted("check", found.Misconfigurations, time.Now())
+	var found scan.Checked
+	if err := decode(ctx, s.scan().Config(files.Directory("code"), "infra"), &found); err != nil {
+		return "", err
+	}
+	verdict, err := c.Scan.Policy.EvaluateCode("check", code.Digest, found, time.Now())
 	if err != nil {
 		return "", err
 	}
-	type finding struct {
-		ID       string        `json:"id"`
-		Severity scan.Severity `json:"severity"`
-		File     string        `json:"file"`
-		Line     int           `json:"line"`
-		Title    string        `json:"title"`
-		Mend     string        `json:"mend,omitempty"`
-	}
-	list := make([]finding, 0, len(left))
-	for _, f := range left {
-		list = append(list, finding{f.ID, f.Severity, f.File, f.Line, f.Title, f.Resolution})
-	}
-	for _, f := range found.Secrets {
-		list = append(list, finding{f.Rule, scan.Critical, f.File, f.Line, "secret: " + f.Title, "take it out of the code and of its history, and replace it"})
-	}
-	data, err := json.Marshal(list)
-	return string(data), err
+	return render.JSON(verdict)
 }

@@ -10,6 +10,8 @@ import (
 
 	"slipway/ci/config"
 	"slipway/ci/evidence"
+	"slipway/ci/policy"
+	"slipway/ci/receipt"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/gitops"
@@ -320,10 +322,18 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
 	return &Release{
-		Judgement: &judgement.Judgement, Statements: judgement.Statements, Stages: after(stages, "commit", began),
+		Judgement: &judgement.Judgement, Statements: recorded(judgement.Statements), Stages: after(stages, "commit", began),
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
 		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil
+}
+
+// recorded are the statements that a receipt is made of. Bills of materials are too long
+// to be handed on for nothing.
+func recorded(statements []sign.Statement) []sign.Statement {
+	return slices.DeleteFunc(slices.Clone(statements), func(s sign.Statement) bool {
+		return s.PredicateType != policy.PredicateType && s.PredicateType != receipt.PredicateType
+	})
 }
 
 // admit refuses what the cluster would refuse: the overlay is rendered with the

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"slipway/ci/policy"
 	"slipway/step"
+	"slipway/step/result/infra"
 	"slipway/step/result/scan"
 )
 
@@ -226,12 +227,60 @@ func TestInfrastructureExceptions(t *testing.T) {
 		{ID: "AVD-1", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 		{ID: "AVD-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 	}
-	left, err := p.Unexcepted("check", found, now)
-	require.NoError(t, err)
-	assert.Equal(t, []scan.Misconfiguration{{ID: "AVD-2"}}, left, "an app's exception is not one for infrastructure")
+	_, err := p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: found}, now)
+	assert.Equal(t, []string{":0:  AVD-2: "}, codeRefusal(t, err).Details, "an app's exception is not one for infrastructure")
 
-	_, err = p.Unexcepted("check", found, now.AddDate(0, 0, 1))
+	_, err = p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: found}, now.AddDate(0, 0, 1))
 	require.ErrorContains(t, err, "expired on 2026-11-24")
+}
+
+// codeRefusal is a policy's, of the check.
+func codeRefusal(t *testing.T, err error) *step.Fault {
+	t.Helper()
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, step.KindPolicy, f.Kind)
+	assert.Equal(t, "check", f.Stage)
+	assert.NotEmpty(t, f.Mend)
+	return f
+}
+
+func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
+	found := []scan.Misconfiguration{
+		{ID: "AVD-1", Severity: scan.Low, File: "main.tf", Line: 3, Title: "low"},
+		{ID: "AVD-2", Severity: scan.High, File: "main.tf", Line: 7, Title: "open to all", Resolution: "Name who may."},
+		{ID: "AVD-3", Severity: scan.Unknown, File: "x.tf", Title: "unranked"},
+		{ID: "AVD-4", Severity: "SEVERE", File: "x.tf", Title: "unheard of"},
+	}
+	evaluate := func(threshold scan.Severity, found []scan.Misconfiguration, secrets ...scan.Secret) (*infra.Judged, error) {
+		p := strict()
+		p.Threshold, p.Unknown = threshold, policy.Report
+		return p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: found, Secrets: secrets}, now)
+	}
+	_, err := evaluate(scan.High, found)
+	f := codeRefusal(t, err)
+	assert.Equal(t, "code", f.Input)
+	assert.Equal(t, "has misconfigurations at or above HIGH: 3", f.Reason)
+	assert.Equal(t, []string{"main.tf:7: HIGH AVD-2: open to all; mend: Name who may.", "x.tf:0: UNKNOWN AVD-3: unranked", "x.tf:0: SEVERE AVD-4: unheard of"}, f.Details)
+	_, err = evaluate(scan.Low, found)
+	assert.Len(t, codeRefusal(t, err).Details, 4)
+
+	_, err = evaluate(scan.Critical, found[:2], scan.Secret{Rule: "aws-access-key-id", File: "main.tf", Line: 9, Title: "AWS Access Key ID"})
+	assert.Equal(t, []string{"main.tf:9: CRITICAL aws-access-key-id: secret: AWS Access Key ID; mend: take it out of the code and of its history, and replace it"}, codeRefusal(t, err).Details)
+
+	verdict, err := evaluate(scan.Critical, found[:2])
+	require.NoError(t, err)
+	p := strict()
+	p.Threshold, p.Unknown = scan.Critical, policy.Report
+	assert.Equal(t, &infra.Judged{CodeSHA256: digest, PolicyDigest: p.Digest(), Threshold: "CRITICAL"}, verdict)
+	_, err = evaluate(scan.Low, nil)
+	require.NoError(t, err)
+	for _, threshold := range []scan.Severity{"high", scan.Unknown, ""} {
+		_, err = evaluate(threshold, nil)
+		f, ok := step.AsFault(err)
+		require.True(t, ok)
+		assert.Equal(t, step.KindInput, f.Kind, threshold)
+	}
 }
 
 func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
@@ -257,19 +306,18 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: scan.Critical, Title: "Secrets"}}
 			v, err := p.Evaluate(in)
 			w, manifestsErr := p.EvaluateManifests("scan", "gitops", in.Findings, now)
-			left, leftErr := p.Unexcepted("check", in.Findings.Misconfigurations, now)
-			require.NoError(t, leftErr)
+			_, codeErr := p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: in.Findings.Misconfigurations}, now)
 			if !tc.ok {
 				require.ErrorContains(t, err, "1 finding at or above HIGH")
 				require.ErrorContains(t, manifestsErr, "1 finding at or above HIGH")
-				assert.Equal(t, in.Findings.Misconfigurations, left)
+				assert.Equal(t, []string{tc.file + ":3: CRITICAL KSV-0041: Secrets"}, codeRefusal(t, codeErr).Details)
 				return
 			}
 			require.NoError(t, err)
 			require.NoError(t, manifestsErr)
 			assert.Equal(t, []policy.Exception{e}, v.Excepted)
 			assert.Equal(t, []policy.Exception{e}, w.Excepted)
-			assert.Empty(t, left)
+			require.NoError(t, codeErr)
 		})
 	}
 	// What is in no file has no path.
@@ -292,7 +340,7 @@ func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
 	require.ErrorContains(t, err, "expired on 2026-11-23")
 	_, err = p.EvaluateManifests("scan", "gitops", in.Findings, now)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
-	_, err = p.Unexcepted("check", in.Findings.Misconfigurations, now)
+	_, err = p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: in.Findings.Misconfigurations}, now)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/result/infra"
 	"slipway/step/result/scan"
 )
 
@@ -176,25 +177,40 @@ func (e Exception) holds(stage string, now time.Time) error {
 	return nil
 }
 
-// Unexcepted returns the misconfigurations that no exception for every app
-// lets pass.
-func (p Policy) Unexcepted(stage string, found []scan.Misconfiguration, now time.Time) ([]scan.Misconfiguration, error) {
+// EvaluateCode decides about Terraform code, by what was found in it: a secret refuses,
+// and so does each misconfiguration that no exception for every app lets pass, at or
+// above the threshold or of no known severity. The verdict is about the code of that
+// digest, for the check of a plan that was made of it.
+func (p Policy) EvaluateCode(stage, digest string, found scan.Checked, now time.Time) (*infra.Judged, error) {
+	if err := p.Validate("policy"); err != nil {
+		return nil, err
+	}
 	exceptions, err := p.valid(stage, "", now)
 	if err != nil {
 		return nil, err
 	}
-	left := []scan.Misconfiguration{}
-	for _, f := range found {
-		e, ok := excepting(exceptions, now, func(e Exception) bool { return e.covers(f.ID, f.File) })
-		if !ok {
-			left = append(left, f)
+	var details []string
+	for _, f := range found.Misconfigurations {
+		if e, ok := excepting(exceptions, now, func(e Exception) bool { return e.covers(f.ID, f.File) }); ok {
+			if err := e.holds(stage, now); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		if err := e.holds(stage, now); err != nil {
-			return nil, err
+		if rank(f.Severity) > 0 && rank(f.Severity) < rank(p.Threshold) {
+			continue
 		}
+		details = append(details, step.Detail(fmt.Sprintf("%s:%d: %s %s: %s", f.File, f.Line, f.Severity, f.ID, f.Title), f.Resolution))
 	}
-	return left, nil
+	for _, f := range found.Secrets {
+		details = append(details, step.Detail(fmt.Sprintf("%s:%d: %s %s: secret: %s", f.File, f.Line, scan.Critical, f.Rule, f.Title),
+			"take it out of the code and of its history, and replace it"))
+	}
+	if len(details) > 0 {
+		return nil, step.Policy(stage, "code", fmt.Sprintf("has misconfigurations at or above %s: %d", p.Threshold, len(details)),
+			"mend each as its line says, or have the policy's owner except it", details...)
+	}
+	return &infra.Judged{CodeSHA256: digest, PolicyDigest: p.Digest(), Threshold: string(p.Threshold)}, nil
 }
 
 func (p Policy) refuses(s scan.Severity, unfixed bool) bool {

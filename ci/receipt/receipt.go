@@ -61,7 +61,8 @@ type Document struct {
 	GitOps *GitOps `json:"gitops,omitempty"`
 	// Live is what became of it; absent when nothing waited.
 	Live *Live `json:"live,omitempty"`
-	// Stages in any order; some run side by side.
+	// Stages in any order; some run side by side. One whose result the engine has kept
+	// says when it ran.
 	Stages []Stage `json:"stages,omitempty"`
 	// Runner is what the pipeline ran on.
 	Runner evidence.Runner `json:"runner,omitempty"`

@@ -350,19 +350,18 @@ func (r *Root) Plan() *dagger.Directory {
 func (r *Root) Check(
 	// What Plan returned.
 	plan *dagger.Directory,
-	// The misconfigurations of the code, as a JSON list in the scan module's form.
-	misconfigurations string,
-	// The lowest severity that refuses.
-	severity string,
+	// The policy's verdict on the code, as JSON: codeSha256 as Files says it,
+	// policyDigest and threshold.
+	verdict string,
 	// Let the plan destroy and replace resources.
 	// +optional
 	allowDestroy bool,
 ) *dagger.Directory {
-	base, args := r.runner("check", "--plan", planFile, "--binding", bindingFile, "--misconfig", "/misconfigurations.json", "--severity", severity)
+	base, args := r.runner("check", "--plan", planFile, "--binding", bindingFile, "--verdict", "/verdict.json")
 	if allowDestroy {
 		args = append(args, "--allow-destroy")
 	}
-	base = base.WithMountedDirectory("/plan", plan).WithNewFile("/misconfigurations.json", misconfigurations)
+	base = base.WithMountedDirectory("/plan", plan).WithNewFile("/verdict.json", verdict)
 	return run(base, args).Directory("/out")
 }
 

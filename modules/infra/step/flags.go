@@ -33,8 +33,7 @@ var commands = map[string]command{
 		common(fs, &o.Common)
 		fs.StringVar(&o.Plan, "plan", "", "plan file")
 		fs.StringVar(&o.Binding, "binding", "", "plan's binding file")
-		fs.StringVar(&o.Misconfig, "misconfig", "", "JSON list of misconfigurations: id, severity, file, line, title")
-		fs.StringVar(&o.Severity, "severity", "HIGH", "lowest severity that refuses: LOW, MEDIUM, HIGH or CRITICAL")
+		fs.StringVar(&o.Verdict, "verdict", "", "the policy's verdict on the code, as JSON: codeSha256, policyDigest, threshold")
 		fs.BoolVar(&o.AllowDestroy, "allow-destroy", false, "let the plan destroy, replace or forget existing resources")
 		return func(ctx context.Context) (any, error) {
 			o.Out, o.Progress = *out, progress

@@ -2,7 +2,7 @@
 // run:
 //
 //	infra plan   --terraform FILE --code DIR --env NAME --var-file FILE… --backend-config-file FILE --out DIR
-//	infra check  --terraform FILE --code DIR --env NAME --plan FILE --binding FILE --misconfig FILE --out DIR
+//	infra check  --terraform FILE --code DIR --env NAME --plan FILE --binding FILE --verdict FILE --out DIR
 //	infra apply  --terraform FILE --code DIR --env NAME --plan FILE --binding FILE --checked FILE --backend-config-file FILE --out DIR
 //	infra output --terraform FILE --code DIR --env NAME --backend-config-file FILE --out DIR
 //	infra drift  --terraform FILE --code DIR --env NAME --var-file FILE… --backend-config-file FILE --out DIR

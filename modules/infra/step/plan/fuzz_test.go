@@ -151,7 +151,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := filepath.Join(t.TempDir(), BindingFile)
-		for _, value := range []func() any{func() any { return &Binding{} }, func() any { return &Checked{} }} {
+		for _, value := range []func() any{func() any { return &Binding{} }, func() any { return &Checked{} }, func() any { return &Judged{} }} {
 			if err := os.WriteFile(file, data, 0o600); err != nil {
 				t.Fatal(err)
 			}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -29,6 +30,9 @@ const (
 
 // Binding says what a plan was made for.
 type Binding infra.Binding
+
+// Judged is the policy's verdict on the code.
+type Judged infra.Judged
 
 // Checked is the check's verdict on one plan.
 type Checked infra.Checked
@@ -108,6 +112,20 @@ func (b Binding) CheckState(stage, address, lineage string, serial uint64) error
 func Stale(stage, address string) *step.Fault {
 	return step.Policy(stage, "state "+address, "has changed since the plan was made",
 		"plan again: what that plan would have done may be done already")
+}
+
+// Check refuses when the verdict is no policy's, or about other code than the binding.
+func (j Judged) Check(stage string, b Binding) error {
+	if err := step.Digest(stage, "policy of the code's verdict", j.PolicyDigest); err != nil {
+		return err
+	}
+	if j.Threshold == "" {
+		return step.Input(stage, "threshold of the code's verdict", "is missing", "scan the code, have the policy judge it, and give its verdict")
+	}
+	if j.CodeSHA256 != b.CodeSHA256 {
+		return step.Policy(stage, "code "+b.CodeSHA256, fmt.Sprintf("is not what the policy has judged: %.80q", j.CodeSHA256), again)
+	}
+	return nil
 }
 
 // Check refuses when the verdict is about something else than the binding.

@@ -77,6 +77,25 @@ func TestCheckedIsAboutOneBinding(t *testing.T) {
 	}
 }
 
+func TestTheVerdictIsAPolicysAboutTheCode(t *testing.T) {
+	b := binding()
+	good := Judged{CodeSHA256: b.CodeSHA256, PolicyDigest: code.Digest([]byte("policy")), Threshold: "HIGH"}
+	assert.NoError(t, good.Check("apply", b))
+	other := good
+	other.CodeSHA256 = b.PlanSHA256
+	assert.Equal(t, `is not what the policy has judged: "`+b.PlanSHA256+`"`, fault(t, other.Check("apply", b), step.KindPolicy).Reason)
+	for name, spoil := range map[string]func(*Judged){
+		"no policy":    func(j *Judged) { j.PolicyDigest = "" },
+		"no digest":    func(j *Judged) { j.PolicyDigest = "sha256:x" },
+		"no threshold": func(j *Judged) { j.Threshold = "" },
+		"nothing":      func(j *Judged) { *j = Judged{} },
+	} {
+		j := good
+		spoil(&j)
+		assert.NotEmpty(t, fault(t, j.Check("apply", b), step.KindInput).Input, name)
+	}
+}
+
 func TestReadIsStrict(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "binding.json")
 	for _, text := range []string{"", "[]", `{"planSha256":"x","more":1}`, `{}{}`} {

@@ -17,10 +17,8 @@ type CheckOptions struct {
 	Common
 	// Plan and Binding are the plan stage's files.
 	Plan, Binding string
-	// Misconfig is the findings file; see policy.ReadFindings.
-	Misconfig string
-	// Severity is the threshold for findings; see policy.Severities.
-	Severity string
+	// Verdict is the file of the policy's verdict on the code: a plan.Judged.
+	Verdict string
 	// AllowDestroy is the explicit yes to destroys, replacements and forgets.
 	AllowDestroy bool
 }
@@ -36,15 +34,15 @@ func Check(ctx context.Context, o CheckOptions) (*infra.CheckedPlan, error) {
 	if err := o.validate(StageCheck); err != nil {
 		return nil, err
 	}
-	if err := policy.Severity(StageCheck, o.Severity); err != nil {
-		return nil, err
-	}
-	findings, err := policy.ReadFindings(StageCheck, o.Misconfig)
-	if err != nil {
+	var judged plan.Judged
+	if err := plan.Read(StageCheck, "verdict", o.Verdict, &judged); err != nil {
 		return nil, err
 	}
 	binding, data, err := bound(StageCheck, o.Common, o.Binding, o.Plan)
 	if err != nil {
+		return nil, err
+	}
+	if err := judged.Check(StageCheck, binding); err != nil {
 		return nil, err
 	}
 	w, err := o.open(ctx, StageCheck, nil, func(digest string) error { return binding.CheckCode(StageCheck, digest) })
@@ -67,16 +65,14 @@ func Check(ctx context.Context, o CheckOptions) (*infra.CheckedPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := policy.Misconfigurations(StageCheck, findings, o.Severity); err != nil {
-		return nil, err
-	}
 	if err := policy.Destroys(StageCheck, summary.Destroys(), o.AllowDestroy); err != nil {
 		return nil, err
 	}
 	result := &infra.CheckedPlan{
 		Checked: infra.Checked{
 			PlanSHA256: binding.PlanSHA256, CodeSHA256: binding.CodeSHA256, Environment: binding.Environment,
-			StateAddress: binding.StateAddress, AllowDestroy: o.AllowDestroy, Destroys: summary.Destroys(), Severity: o.Severity,
+			StateAddress: binding.StateAddress, AllowDestroy: o.AllowDestroy, Destroys: summary.Destroys(),
+			PolicyDigest: judged.PolicyDigest, Threshold: judged.Threshold,
 		},
 		Summary: infra.Summary(summary),
 	}

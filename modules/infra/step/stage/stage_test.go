@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/backend"
+	"slipway/infra/step/code"
 	"slipway/infra/step/plan"
 	"slipway/step"
 	"slipway/step/result/infra"
@@ -79,7 +80,7 @@ type site struct {
 	temp      string
 	backend   string
 	vars      string
-	misconfig string
+	verdict   string
 	out       string
 	progress  bytes.Buffer
 }
@@ -96,7 +97,6 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, server: newStateServer(t), terraform: terraform, code: t.TempDir(), temp: t.TempDir(), out: t.TempDir()}
 	s.write(filepath.Join(s.code, "main.tf"), root)
 	s.backend = s.file("backend.json", `{"address":"http://localhost:3333`+path+`"}`)
-	s.misconfig = s.file("misconfig.json", `[]`)
 	s.set("dev", "one")
 	return s
 }
@@ -131,10 +131,24 @@ func (s *site) plan(env string) (*infra.Planned, error) {
 }
 
 func (s *site) check(env string, allowDestroy bool) (*infra.CheckedPlan, error) {
+	verdict := s.verdict
+	if verdict == "" {
+		verdict = s.judged()
+	}
 	return Check(context.Background(), CheckOptions{
 		Common: s.common(env), Plan: filepath.Join(s.out, plan.File), Binding: filepath.Join(s.out, plan.BindingFile),
-		Misconfig: s.misconfig, Severity: "HIGH", AllowDestroy: allowDestroy,
+		Verdict: verdict, AllowDestroy: allowDestroy,
 	})
+}
+
+// judged is the policy's verdict on the code that was planned.
+func (s *site) judged() string {
+	s.t.Helper()
+	var b plan.Binding
+	require.NoError(s.t, plan.Read("check", "binding", filepath.Join(s.out, plan.BindingFile), &b))
+	data, err := json.Marshal(plan.Judged{CodeSHA256: b.CodeSHA256, PolicyDigest: code.Digest([]byte("policy")), Threshold: "HIGH"})
+	require.NoError(s.t, err)
+	return s.file("verdict.json", string(data))
 }
 
 func (s *site) applyOptions(env string) ApplyOptions {
@@ -163,7 +177,7 @@ func (s *site) clone(t *testing.T) *site {
 	t.Helper()
 	c := &site{
 		t: t, server: s.server, terraform: s.terraform, code: t.TempDir(), temp: s.temp,
-		backend: s.backend, vars: s.vars, misconfig: s.misconfig, out: t.TempDir(),
+		backend: s.backend, vars: s.vars, verdict: s.verdict, out: t.TempDir(),
 	}
 	require.NoError(t, os.CopyFS(c.code, os.DirFS(s.code)))
 	require.NoError(t, os.CopyFS(c.out, os.DirFS(s.out)))
@@ -370,14 +384,17 @@ func TestCheckRefusals(t *testing.T) {
 	_, err = s.check("dev", true)
 	require.NoError(t, err)
 
-	s.misconfig = s.file("m.json", `[{"id":"AVD-1","severity":"CRITICAL","file":"main.tf","line":3,"title":"open"}]`)
+	s.verdict = s.file("other.json", `{"codeSha256":"`+code.Digest([]byte("other"))+`","policyDigest":"`+code.Digest([]byte("policy"))+`","threshold":"HIGH"}`)
 	_, err = s.check("dev", true)
-	f = wantFault(t, err, "check", step.KindPolicy, "misconfigurations at or above HIGH: 1")
-	assert.Equal(t, []string{"main.tf:3: CRITICAL AVD-1: open"}, f.Details)
-	s.misconfig = ""
+	_ = wantFault(t, err, "check", step.KindPolicy, "is not what the policy has judged")
+	s.verdict = s.file("findings.json", `[]`)
 	_, err = s.check("dev", true)
-	_ = wantFault(t, err, "check", step.KindInput, "is missing")
-	s.misconfig = s.file("m.json", `[]`)
+	_ = wantFault(t, err, "check", step.KindInput, "cannot unmarshal array")
+	s.verdict = filepath.Join(s.out, "none")
+	_, err = s.check("dev", true)
+	_ = wantFault(t, err, "check", step.KindInput, "can't be read")
+	assert.NoFileExists(t, filepath.Join(s.out, plan.CheckedFile), "nobody has judged the code")
+	s.verdict = ""
 
 	_, err = s.check("staging", true)
 	_ = wantFault(t, err, "check", step.KindPolicy, "is not the one that was planned: dev")

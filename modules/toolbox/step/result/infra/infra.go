@@ -94,6 +94,16 @@ type OutputChange struct {
 	After     any  `json:"after,omitempty"`
 }
 
+// Judged is a policy's verdict on code. It is only made for code that passed.
+type Judged struct {
+	// CodeSHA256 is the digest of the code, as a plan is bound to it.
+	CodeSHA256 string `json:"codeSha256"`
+	// PolicyDigest is of the policy that decided, and Threshold the lowest severity of
+	// a misconfiguration that refuses.
+	PolicyDigest string `json:"policyDigest"`
+	Threshold    string `json:"threshold"`
+}
+
 // Checked is the check's verdict on one plan. It is only made for a plan that
 // passed.
 type Checked struct {
@@ -105,8 +115,10 @@ type Checked struct {
 	// addresses the plan destroys, replaces or forgets.
 	AllowDestroy bool     `json:"allowDestroy"`
 	Destroys     []string `json:"destroys"`
-	// Severity is the threshold that misconfigurations were held against.
-	Severity string `json:"severity"`
+	// PolicyDigest is of the policy that let the code pass, and Threshold the lowest
+	// severity of a misconfiguration that refuses.
+	PolicyDigest string `json:"policyDigest"`
+	Threshold    string `json:"threshold"`
 }
 
 // CheckedPlan is a plan that may be applied.
