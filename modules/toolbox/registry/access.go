@@ -43,11 +43,14 @@ const (
 type Flags struct {
 	connect            func(stage string) (reach.Connections, error)
 	username, password *string
+	say                func(format string, args ...any)
 }
 
-// AddFlags adds --connect, --username and --registry-password-file.
-func AddFlags(set *flag.FlagSet) *Flags {
+// AddFlags adds --connect, --username and --registry-password-file. say reports
+// progress: a registry that asks for it is left alone for minutes.
+func AddFlags(set *flag.FlagSet, say func(format string, args ...any)) *Flags {
 	return &Flags{
+		say:      say,
 		connect:  reach.Flag(set, "connect", "where the registry's host:port is reached"),
 		username: set.String(usernameFlag, "", "user name at the registry, or an Azure identity as JSON; absent means anonymous"),
 		password: set.String(passwordFlag, "", "file with the registry's password or token, or the identity's request token"),
@@ -60,7 +63,7 @@ func (f *Flags) Access(stage string) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	a := Access{Stage: stage, Connections: connections}
+	a := Access{Stage: stage, Connections: connections, Say: f.say}
 	return a, a.SignIn(*f.username, *f.password)
 }
 

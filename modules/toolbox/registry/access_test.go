@@ -30,7 +30,7 @@ func parse(t *testing.T, args ...string) (Access, error) {
 	t.Helper()
 	set := flag.NewFlagSet("test", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	flags := AddFlags(set)
+	flags := AddFlags(set, nil)
 	require.NoError(t, set.Parse(args))
 	return flags.Access("publish")
 }
