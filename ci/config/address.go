@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // HostPort returns host:port of a URL, or of a registry reference written as
@@ -29,14 +30,7 @@ func HostPort(address string) (string, error) {
 // are, and only they may be spoken to without TLS.
 func Local(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	if u.Hostname() == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(u.Hostname())
-	return ip != nil && ip.IsLoopback()
+	return err == nil && reach.Loopback(u.Hostname())
 }
 
 // SameHost reports whether two addresses are on the same host and port.

@@ -112,13 +112,12 @@ func packagesFetch(name string, args []string) (string, func(context.Context) (a
 	var p pip.Source
 	fs.StringVar(&p.Index, "pip", "", "base address of the simple index that pip's packages are fetched from; requirements are refused when absent")
 	netrc := fs.String("netrc", "", "file with the credentials of registries and indexes, in .netrc's format")
-	var connect list
-	fs.Var(&connect, "connect", "where an address's host and port is reached, LOGICAL=ACTUAL; repeatable")
+	connections := reach.Flag(fs, "connect", "where an address's host:port is reached")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
 		in := packages.Input{Source: *source, Sources: []packages.Source{n, p}}
 		var err error
-		if in.Reach.Connections, err = reach.ParseConnections(packages.Stage, "--connect", connect); err != nil {
+		if in.Reach.Connections, err = connections(packages.Stage); err != nil {
 			return nil, err
 		}
 		if *netrc != "" {

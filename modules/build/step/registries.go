@@ -2,28 +2,16 @@ package main
 
 import (
 	"context"
-	"flag"
 	"path/filepath"
 
 	"slipway/build/step/transfer"
 	"slipway/registry"
 )
 
-// access is the registry flags of a subcommand, which reports how far it is.
-type access struct{ flags *registry.Flags }
-
-func accessFlags(fs *flag.FlagSet) access { return access{registry.AddFlags(fs)} }
-
-func (a access) read(stage string) (registry.Access, error) {
-	who, err := a.flags.Access(stage)
-	who.Say = say
-	return who, err
-}
-
 func publish(name string, args []string) (string, func(context.Context) (any, error), error) {
 	const stage = "publish"
 	fs, out := flags(name)
-	a := accessFlags(fs)
+	a := registry.AddFlags(fs, say)
 	layout := fs.String("layout", "", "folder of the OCI layout")
 	digest := fs.String("digest", "", "digest of the layout's index, as sha256:…")
 	repository := fs.String("repository", "", "where to push, as REGISTRY/NAME")
@@ -33,7 +21,7 @@ func publish(name string, args []string) (string, func(context.Context) (any, er
 		if err != nil {
 			return nil, err
 		}
-		who, err := a.read(stage)
+		who, err := a.Access(stage)
 		if err != nil {
 			return nil, err
 		}
@@ -44,7 +32,7 @@ func publish(name string, args []string) (string, func(context.Context) (any, er
 func fetchVerify(name string, args []string) (string, func(context.Context) (any, error), error) {
 	const stage = "verify"
 	fs, out := flags(name)
-	a := accessFlags(fs)
+	a := registry.AddFlags(fs, say)
 	reference := fs.String("reference", "", "the image, as REGISTRY/NAME@sha256:…")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
@@ -52,7 +40,7 @@ func fetchVerify(name string, args []string) (string, func(context.Context) (any
 		if err != nil {
 			return nil, err
 		}
-		who, err := a.read(stage)
+		who, err := a.Access(stage)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +51,7 @@ func fetchVerify(name string, args []string) (string, func(context.Context) (any
 func pull(name string, args []string) (string, func(context.Context) (any, error), error) {
 	const stage = "pull"
 	fs, out := flags(name)
-	a := accessFlags(fs)
+	a := registry.AddFlags(fs, say)
 	reference := fs.String("reference", "", "the image, as REGISTRY/NAME@sha256:…")
 	err := finish(fs, args, out)
 	return *out, func(ctx context.Context) (any, error) {
@@ -71,7 +59,7 @@ func pull(name string, args []string) (string, func(context.Context) (any, error
 		if err != nil {
 			return nil, err
 		}
-		who, err := a.read(stage)
+		who, err := a.Access(stage)
 		if err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"slipway/gitops/applications/cluster"
 	"slipway/step"
 	"slipway/step/azure"
+	"slipway/step/reach"
 )
 
 // access adds the flags that say which cluster is meant, and returns what opens
@@ -19,13 +20,9 @@ func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.C
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file`")
 	identity := flags.String("azure", "", "who is asking in Azure, as `JSON`: where the kubeconfig names kubelogin")
 	token := flags.String("azure-token-file", "", "`file` with the identity's request token, or with the token itself")
-	var pairs []string
-	flags.Func("connect", "where a host:port of the kubeconfig is reached, `LOGICAL=ACTUAL`; repeatable", func(pair string) error {
-		pairs = append(pairs, pair)
-		return nil
-	})
+	connections := reach.Flag(flags, "connect", "where a host:port of the kubeconfig is reached")
 	return func(ctx context.Context) (*cluster.Cluster, error) {
-		connect, err := cluster.ParseConnect(stage, pairs)
+		connect, err := connections(stage)
 		if err != nil {
 			return nil, err
 		}

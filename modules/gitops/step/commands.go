@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/release"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/gitops"
 )
 
@@ -21,41 +21,28 @@ type remoteFlags struct {
 	options   remote.Options
 	root      string
 	tokenFile string
-	// bad is the first --connect that is not valid; it becomes a Fault
-	// rather than a usage error.
-	bad error
+	connect   func(stage string) (reach.Connections, error)
 }
 
 func addRemote(flags *flag.FlagSet) *remoteFlags {
-	f := &remoteFlags{options: remote.Options{Connect: remote.Connect{}}}
+	f := &remoteFlags{connect: reach.Flag(flags, "connect", "where the remote's host:port is reached")}
 	flags.StringVar(&f.options.URL, "remote", "", "logical `URL` of the GitOps repository")
 	flags.StringVar(&f.options.Branch, "branch", "main", "`branch` that the cluster follows")
 	flags.StringVar(&f.root, "root", ".", "`path` of the GitOps folder inside the repository")
 	flags.StringVar(&f.options.Username, "username", "", "user `name` for the remote (default git, when there is a token)")
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with the remote's token or password; absent is anonymous")
-	flags.Func("connect", "`LOGICAL=ACTUAL`: reach host:port LOGICAL at host:port ACTUAL; may be repeated", func(value string) error {
-		if err := f.options.Connect.ParseConnect(value); err != nil && f.bad == nil {
-			f.bad = err
-		}
-		return nil
-	})
 	return f
 }
 
 // open reads the token and checks the options.
 func (f *remoteFlags) open() (*remote.Remote, error) {
-	if f.bad != nil {
-		return nil, f.bad
+	var err error
+	if f.options.Connect, err = f.connect(release.Stage); err != nil {
+		return nil, err
 	}
 	if f.tokenFile != "" {
-		data, err := os.ReadFile(f.tokenFile)
-		if err != nil {
-			return nil, step.Input(release.Stage, "token-file", "can't be read", "give a readable file").Because(err)
-		}
-		f.options.Token = strings.TrimRight(string(data), "\r\n")
-		if f.options.Token == "" {
-			return nil, step.Input(release.Stage, "token-file", "is empty",
-				"put the remote's token into it, or leave the flag out for an anonymous remote")
+		if f.options.Token, err = reach.Password(release.Stage, "--token-file", f.tokenFile); err != nil {
+			return nil, err
 		}
 	}
 	return remote.Open(f.options)

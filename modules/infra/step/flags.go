@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"slipway/infra/step/azure"
-	"slipway/infra/step/backend"
 	"slipway/infra/step/stage"
+	"slipway/step/reach"
 )
 
 // lockTimeout is how long a stage waits for another run's lock by default.
@@ -104,7 +104,7 @@ func common(fs *flag.FlagSet, c *stage.Common) {
 }
 
 func remote(fs *flag.FlagSet, r *stage.Remote) {
-	r.Connect = backend.Connections{}
+	r.Connect = reach.Connections{}
 	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the backend: type (http, kubernetes or azurerm) and its settings")
 	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the http backend's password, or the azurerm backend's ARM_…=value lines")
 	fs.StringVar(&r.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that the state or the resources are in")

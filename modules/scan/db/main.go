@@ -19,6 +19,7 @@ import (
 	"slipway/scan/db/advisory"
 	"slipway/scan/db/artifact"
 	"slipway/step"
+	"slipway/step/printable"
 	"slipway/step/result/scan"
 )
 
@@ -41,6 +42,10 @@ func main() {
 func fail(message string) {
 	fmt.Fprintln(os.Stderr, message)
 	os.Exit(2)
+}
+
+func say(format string, values ...any) {
+	fmt.Fprintln(os.Stderr, printable.Line(fmt.Sprintf("database: "+format, values...)))
 }
 
 // Built is the result of build: the artifact's digest and what is in it.
@@ -71,7 +76,7 @@ func build(args []string) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(os.Stderr, "database: %d vulnerabilities\n", summary.Vulnerabilities)
+		say("%d vulnerabilities", summary.Vulnerabilities)
 		archive, err := artifact.Archive(files, in.UpdatedAt)
 		if err != nil {
 			return nil, err
@@ -93,7 +98,7 @@ func push(args []string) {
 	layout := flags.String("layout", "", "OCI layout that build wrote")
 	repository := flags.String("repository", "", "repository to push to, without a tag")
 	tag := flags.String("tag", "2", "tag: Trivy asks for its schema version, 2")
-	who := registry.AddFlags(flags)
+	who := registry.AddFlags(flags, say)
 	out := flags.String("out", "", "output folder")
 	parse(flags, args, out)
 
@@ -106,7 +111,7 @@ func push(args []string) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(os.Stderr, "pushed %s@%s\n", *repository, digest)
+		say("pushed %s@%s", *repository, digest)
 		return scan.Pushed{Repository: *repository, Tag: *tag, Digest: digest}, nil
 	})
 }

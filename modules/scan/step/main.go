@@ -65,7 +65,7 @@ func fetch(command string, args []string, download bool) {
 	flags := flag.NewFlagSet(command, flag.ExitOnError)
 	repository := flags.String("repository", "", "repository of the vulnerability database, without a tag")
 	tag := flags.String("tag", "2", "tag of the vulnerability database")
-	who := registry.AddFlags(flags)
+	who := registry.AddFlags(flags, say)
 	var binary, digest *string
 	if download {
 		binary = flags.String("trivy", "/trivy", "the Trivy binary")

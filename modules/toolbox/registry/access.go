@@ -41,30 +41,29 @@ const (
 
 // Flags are those of a subcommand that speaks with a registry.
 type Flags struct {
-	connect            []string
+	connect            func(stage string) (reach.Connections, error)
 	username, password *string
+	say                func(format string, args ...any)
 }
 
-// AddFlags adds --connect, --username and --registry-password-file.
-func AddFlags(set *flag.FlagSet) *Flags {
-	f := &Flags{
+// AddFlags adds --connect, --username and --registry-password-file. say reports
+// progress: a registry that asks for it is left alone for minutes.
+func AddFlags(set *flag.FlagSet, say func(format string, args ...any)) *Flags {
+	return &Flags{
+		say:      say,
+		connect:  reach.Flag(set, "connect", "where the registry's host:port is reached"),
 		username: set.String(usernameFlag, "", "user name at the registry, or an Azure identity as JSON; absent means anonymous"),
 		password: set.String(passwordFlag, "", "file with the registry's password or token, or the identity's request token"),
 	}
-	set.Func("connect", "where the registry's host:port is reached, `LOGICAL=ACTUAL`; repeatable", func(value string) error {
-		f.connect = append(f.connect, value)
-		return nil
-	})
-	return f
 }
 
 // Access reads the flags' values; nothing is sent yet.
 func (f *Flags) Access(stage string) (Access, error) {
-	connections, err := reach.ParseConnections(stage, "--connect", f.connect)
+	connections, err := f.connect(stage)
 	if err != nil {
 		return Access{}, err
 	}
-	a := Access{Stage: stage, Connections: connections}
+	a := Access{Stage: stage, Connections: connections, Say: f.say}
 	return a, a.SignIn(*f.username, *f.password)
 }
 

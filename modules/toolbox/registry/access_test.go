@@ -30,7 +30,7 @@ func parse(t *testing.T, args ...string) (Access, error) {
 	t.Helper()
 	set := flag.NewFlagSet("test", flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	flags := AddFlags(set)
+	flags := AddFlags(set, nil)
 	require.NoError(t, set.Parse(args))
 	return flags.Access("publish")
 }
@@ -51,7 +51,7 @@ func TestFlags(t *testing.T) {
 		input, reason string
 	}{
 		"a connection":  {[]string{"--connect", "localhost=registry:5000"}, `--connect "localhost=registry:5000"`, "is not LOGICAL=ACTUAL"},
-		"twice":         {[]string{"--connect", "a:1=b:1", "--connect", "a:1=c:1"}, `--connect "a:1=c:1"`, "is given twice"},
+		"twice":         {[]string{"--connect", "a:1=b:1", "--connect", "a:1=c:1"}, `--connect "a:1=c:1"`, "leads elsewhere than before: a:1=b:1"},
 		"user alone":    {[]string{"--username", "u"}, "--username and --registry-password-file", "is one without the other"},
 		"password only": {[]string{"--registry-password-file", password(t, "x")}, "--username and --registry-password-file", "is one without the other"},
 		"no file":       {[]string{"--username", "u", "--registry-password-file", "/nonexistent"}, "--registry-password-file /nonexistent", "can't be read: no such file or directory"},
@@ -161,6 +161,25 @@ func TestAnIdentityReachesAzure(t *testing.T) {
 	denied = false
 	_, _, err = client().Tagged(t.Context(), "2")
 	input(t, err, "Entra refuses the identity with status 400")
+}
+
+// What was encrypted up to the registry stays it, even where a redirect leads to this
+// machine.
+func TestARedirectOfARegistryStaysEncrypted(t *testing.T) {
+	a, elsewhere := azuretest.Start(t), serve(t)
+	a.Hosts[azuretest.Registry] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL+"/blob", http.StatusTemporaryRedirect)
+	})
+	identity, file := a.Identity()
+	access := Access{Stage: "pull", Pause: 1}
+	require.NoError(t, access.SignIn(identity.String(), file))
+	repo, err := ParseRepository("pull", "repository", azuretest.Registry+"/hello")
+	require.NoError(t, err)
+	_, err = New(access, repo, Pull).Read(t.Context(), blobOf("blob"))
+	f := steptest.Refused(t, err)
+	assert.Equal(t, []any{step.KindInput, "registry " + azuretest.Registry}, []any{f.Kind, f.Input})
+	assert.Contains(t, f.Reason, "redirects from HTTPS to plain HTTP, to "+elsewhere.Listener.Addr().String())
+	assert.Zero(t, elsewhere.count(""))
 }
 
 // An identity's token goes to no registry outside of its cloud.

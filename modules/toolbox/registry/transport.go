@@ -32,17 +32,15 @@ func newGuard(a *Access) *guard {
 	return &guard{t}
 }
 
-// plainHTTPError is a URL that would go unencrypted over a network.
-type plainHTTPError struct{ host string }
+// plainHTTPError is a request that would go unencrypted where it must not.
+type plainHTTPError struct{ reason string }
 
-func (e *plainHTTPError) Error() string {
-	return "plain HTTP is only for loopback names, not for " + e.host
-}
+func (e *plainHTTPError) Error() string { return e.reason }
 
 // RoundTrip is http.RoundTripper's.
 func (t *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme != "https" && !reach.Loopback(r.URL.Hostname()) {
-		return nil, &plainHTTPError{r.URL.Host}
+		return nil, &plainHTTPError{"plain HTTP is only for loopback names, not for " + r.URL.Host}
 	}
 	response, err := t.inner.RoundTrip(r)
 	if err == nil {
@@ -78,7 +76,7 @@ func secure(to *http.Request, via []*http.Request) error {
 		return errors.New("redirects more than 10 times")
 	}
 	if to.URL.Scheme != "https" && via[len(via)-1].URL.Scheme == "https" {
-		return &plainHTTPError{to.URL.Host}
+		return &plainHTTPError{"redirects from HTTPS to plain HTTP, to " + to.URL.Host}
 	}
 	return nil
 }

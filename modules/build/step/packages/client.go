@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // Reach is how registries are reached.
@@ -22,7 +23,7 @@ type Reach struct {
 	Netrc Netrc
 	// Connections are the host:port to dial for a registry's own host:port, where that
 	// is not what it is reached at.
-	Connections map[string]string
+	Connections reach.Connections
 }
 
 // Client asks one registry, and where it redirects to or keeps its files; never in
@@ -39,20 +40,20 @@ type Client struct {
 }
 
 // newClient is nil for an origin without an address.
-func newClient(origin Origin, reach Reach, limits Limits) (*Client, error) {
+func newClient(origin Origin, access Reach, limits Limits) (*Client, error) {
 	if origin.Address == "" {
 		return nil, nil
 	}
 	base, err := url.Parse(origin.Address)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" || base.RawPath != "" ||
-		base.Scheme != "https" && (base.Scheme != "http" || !loopback(base.Hostname())) {
+		base.Scheme != "https" && (base.Scheme != "http" || !reach.Loopback(base.Hostname())) {
 		return nil, step.Input(Stage, fmt.Sprintf("%s %.200q", origin.What, Redacted(origin.Address)), "is not an https address", "give https://host/path, without user, query or fragment")
 	}
-	c := &Client{Base: base, origin: origin, netrc: reach.Netrc, limits: limits}
+	c := &Client{Base: base, origin: origin, netrc: access.Netrc, limits: limits}
 	c.http = &http.Client{
 		Transport: &http.Transport{
 			Proxy:                 http.ProxyFromEnvironment,
-			DialContext:           guarded(base.Hostname(), reach.Connections),
+			DialContext:           guarded(base.Hostname(), access.Connections),
 			TLSHandshakeTimeout:   30 * time.Second,
 			ResponseHeaderTimeout: time.Minute,
 			MaxIdleConnsPerHost:   workers,
@@ -207,9 +208,4 @@ func near(host string) bool {
 	}
 	address = address.Unmap().WithZone("")
 	return address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsUnspecified() || address.IsMulticast()
-}
-
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.Unmap().IsLoopback()
 }

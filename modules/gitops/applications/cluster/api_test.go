@@ -25,6 +25,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"slipway/step/reach"
 )
 
 const (
@@ -116,7 +118,7 @@ func write(t *testing.T, config clientcmdapi.Config) string {
 func (a *api) open() *Cluster {
 	a.t.Helper()
 	c, err := Open(StageWait, Access{
-		Kubeconfig: a.kubeconfig(), Connect: Connect{logical: a.server.Listener.Addr().String()},
+		Kubeconfig: a.kubeconfig(), Connect: reach.Connections{logical: a.server.Listener.Addr().String()},
 	})
 	require.NoError(a.t, err)
 	return c

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -22,6 +21,7 @@ import (
 
 	"slipway/step"
 	"slipway/step/azure"
+	"slipway/step/reach"
 )
 
 // The stages named by this package's faults.
@@ -33,36 +33,12 @@ const (
 // patience bounds one request that is not a watch.
 const patience = 20 * time.Second
 
-// Connect says where logical host:port names are really reached: keys as they
-// stand in a kubeconfig, values what is dialled instead. TLS verifies the
-// logical name.
-type Connect map[string]string
-
-// ParseConnect reads LOGICAL=ACTUAL pairs, each host:port.
-func ParseConnect(stage string, pairs []string) (Connect, error) {
-	c := Connect{}
-	for _, pair := range pairs {
-		logical, actual, ok := strings.Cut(pair, "=")
-		if !ok || !hostPort(logical) || !hostPort(actual) {
-			return nil, step.Input(stage, fmt.Sprintf("connect %.80q", pair), "is not LOGICAL=ACTUAL",
-				"give two host:port names, such as localhost:6443=kubernetes:6443")
-		}
-		c[logical] = actual
-	}
-	return c, nil
-}
-
-func hostPort(value string) bool {
-	host, port, err := net.SplitHostPort(value)
-	return err == nil && host != "" && port != ""
-}
-
 // Access says which cluster is meant and how it is reached.
 type Access struct {
 	// Kubeconfig is a self-contained kubeconfig file.
 	Kubeconfig string
-	// Connect redirects logical names; may be nil.
-	Connect Connect
+	// Connect redirects logical names; may be nil. TLS verifies the logical one.
+	Connect reach.Connections
 	// Azure is who reaches a cluster of AKS whose kubeconfig names kubelogin; nil is
 	// nobody.
 	Azure *azure.Credential
@@ -119,7 +95,7 @@ func Open(stage string, access Access) (*Cluster, error) {
 	case config.Insecure:
 		return nil, step.Input(stage, input, "turns the verification of the server's certificate off",
 			"give certificate-authority-data instead of insecure-skip-tls-verify")
-	case server.Scheme != "https" && (server.Scheme != "http" || !loopback(server.Hostname())):
+	case server.Scheme != "https" && (server.Scheme != "http" || !reach.Loopback(server.Hostname())):
 		return nil, step.Input(stage, input, "names a server that is neither HTTPS nor on this host", "use https://")
 	}
 	c.Server = server.Scheme + "://" + server.Host
@@ -128,13 +104,7 @@ func Open(stage string, access Access) (*Cluster, error) {
 			c.secrets = append(c.secrets, secret)
 		}
 	}
-	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
-	config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if actual, ok := access.Connect[address]; ok {
-			address = actual
-		}
-		return dialer.DialContext(ctx, network, address)
-	}
+	config.Dial = access.Connect.DialContext
 	if c.azure != nil {
 		config.Proxy = c.azure.Proxy
 		config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return bearer{inner, c.azure} })
@@ -156,14 +126,6 @@ func Open(stage string, access Access) (*Cluster, error) {
 		return nil, step.Input(stage, input, "can't be used", "check its server and credentials").Because(err)
 	}
 	return c, nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // clean renders what a server said on one bounded line, without the

@@ -115,16 +115,6 @@ func TestOpenRefuses(t *testing.T) {
 	assert.Equal(t, "is not a kubeconfig", faultOf(t, err, step.KindInput, StageWait).Reason)
 }
 
-func TestParseConnect(t *testing.T) {
-	c, err := ParseConnect(StageWait, []string{"localhost:6443=kubernetes:6443", "[::1]:1=h:2"})
-	require.NoError(t, err)
-	assert.Equal(t, Connect{"localhost:6443": "kubernetes:6443", "[::1]:1": "h:2"}, c)
-	for _, bad := range []string{"", "a:1", "a=b", "a:1=b", ":1=b:2", "a:=b:2"} {
-		_, err := ParseConnect(StageStatus, []string{bad})
-		assert.Contains(t, faultOf(t, err, step.KindInput, StageStatus).Input, "connect")
-	}
-}
-
 func TestClean(t *testing.T) {
 	c := &Cluster{secrets: []string{token}}
 	assert.Equal(t, "a b ***", c.clean("a\n\tb\x00 "+token))

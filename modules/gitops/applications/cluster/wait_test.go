@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/argocd"
 )
 
@@ -631,7 +632,7 @@ func TestLost(t *testing.T) {
 		data, err := os.ReadFile(file)
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(file, bytes.ReplaceAll(data, []byte(logical), []byte("other.test:6443")), 0o600))
-		c, err := Open(StageWait, Access{Kubeconfig: file, Connect: Connect{"other.test:6443": a.server.Listener.Addr().String()}})
+		c, err := Open(StageWait, Access{Kubeconfig: file, Connect: reach.Connections{"other.test:6443": a.server.Listener.Addr().String()}})
 		require.NoError(t, err)
 		result, err := (&Waiter{Cluster: c, Clock: newClock(), Log: &log{}}).Wait(t.Context(), request)
 		require.NoError(t, err)

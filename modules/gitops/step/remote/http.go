@@ -5,52 +5,23 @@
 package remote
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // Stage is the stage named by this package's faults.
 const Stage = "release"
 
-// Connect says where logical host:port names are really reached: keys as they
-// stand in URLs, values what is dialled instead.
-type Connect map[string]string
-
-// ParseConnect adds one LOGICAL=ACTUAL pair, each host:port, to c.
-func (c Connect) ParseConnect(value string) error {
-	logical, actual, ok := strings.Cut(value, "=")
-	if ok {
-		for _, hostport := range []string{logical, actual} {
-			host, port, err := net.SplitHostPort(hostport)
-			ok = ok && err == nil && host != "" && port != ""
-		}
-	}
-	if !ok {
-		return step.Input(Stage, fmt.Sprintf("connect %q", value), "is not LOGICAL=ACTUAL",
-			"give two host:port names, such as localhost:3000=git:3000")
-	}
-	c[logical] = actual
-	return nil
-}
-
-// client is an HTTP client that dials through c, uses no proxy and gives up on
-// a remote that does not begin to answer.
-func (c Connect) client() *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+// client is an HTTP client that dials through connections, uses no proxy and gives
+// up on a remote that does not begin to answer.
+func client(connections reach.Connections) *http.Client {
 	return &http.Client{Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			if actual, ok := c[address]; ok {
-				address = actual
-			}
-			return dialer.DialContext(ctx, network, address)
-		},
+		DialContext:           connections.DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: 2 * time.Minute,
 		ForceAttemptHTTP2:     true,
@@ -74,17 +45,9 @@ func checkURL(raw string) error {
 			"give scheme, host and path, such as https://git.example.com/team/gitops.git")
 	case u.Scheme == "https":
 		return nil
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && reach.Loopback(u.Hostname()):
 		return nil
 	}
 	return step.Input(Stage, shown, "is neither HTTPS nor on this host",
 		"use https://; plain HTTP is for localhost alone")
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/go-git/go-git/v5/storage/memory"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // tries bounds the tries of a read that fails on the way.
@@ -39,7 +40,7 @@ type Options struct {
 	// Branch is the branch's short name, such as main.
 	Branch string
 	// Connect redirects logical names; may be nil.
-	Connect Connect
+	Connect reach.Connections
 	// Username and Token are HTTP basic credentials. An empty Token is
 	// anonymous.
 	Username string
@@ -77,7 +78,7 @@ func Open(o Options) (*Remote, error) {
 	r := &Remote{
 		url:    o.URL,
 		branch: plumbing.NewBranchReferenceName(o.Branch),
-		client: githttp.NewClientWithOptions(o.Connect.client(),
+		client: githttp.NewClientWithOptions(client(o.Connect),
 			&githttp.ClientOptions{RedirectPolicy: githttp.NoFollowRedirects}),
 		point: point,
 		sleep: o.Sleep,

@@ -23,6 +23,7 @@ import (
 	"strings"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // Type is one of Terraform's backends.
@@ -263,7 +264,7 @@ func checkURL(value string) string {
 		return "is not a URL of a state"
 	case u.Scheme == "https":
 		return ""
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && reach.Loopback(u.Hostname()):
 		return ""
 	case u.Scheme == "http":
 		return "is plain HTTP to a host that is not this one"
@@ -272,42 +273,9 @@ func checkURL(value string) string {
 	}
 }
 
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-// Connections say at which host:port a logical host:port is reached from
-// here. It is a flag.Value: LOGICAL=ACTUAL, repeatable.
-type Connections map[string]string
-
-// String renders nothing: the flag has no default.
-func (Connections) String() string { return "" }
-
-// Set adds one LOGICAL=ACTUAL pair.
-func (c Connections) Set(value string) error {
-	logical, actual, ok := strings.Cut(value, "=")
-	if !ok || !hostPort(logical) || !hostPort(actual) {
-		return errors.New("want LOGICAL=ACTUAL, each a host:port")
-	}
-	if other, ok := c[logical]; ok && other != actual {
-		return errors.New(logical + " is connected to two places")
-	}
-	c[logical] = actual
-	return nil
-}
-
-func hostPort(value string) bool {
-	host, port, err := net.SplitHostPort(value)
-	return err == nil && host != "" && port != "" && !strings.ContainsAny(value, "/@?# \t\r\n")
-}
-
-// Dial returns address with its host replaced by the one it is connected to.
+// dial returns address with its host replaced by the one it is connected to.
 // Only plain-HTTP addresses can be: a TLS certificate belongs to its name.
-func (c Connections) Dial(stage, address string) (string, error) {
+func dial(connect reach.Connections, stage, address string) (string, error) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "", step.Input(stage, "state address", "is not a URL", "give an http or https URL").Because(err)
@@ -316,7 +284,7 @@ func (c Connections) Dial(stage, address string) (string, error) {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	actual, ok := c[net.JoinHostPort(u.Hostname(), port)]
+	actual, ok := connect[net.JoinHostPort(u.Hostname(), port)]
 	if !ok {
 		return address, nil
 	}
@@ -333,7 +301,7 @@ type Endpoint struct {
 	// Config is the state's logical description.
 	Config Config
 	// Connect says where its hosts are reached from here.
-	Connect Connections
+	Connect reach.Connections
 	// Password goes with the http backend's username. For the azurerm backend
 	// it is the text of its ARM_* variables; see Variables. Empty when there
 	// is none.
@@ -364,7 +332,7 @@ func (e Endpoint) Env(stage string) (map[string]string, error) {
 		"TF_HTTP_LOCK_ADDRESS":   c.LockAddress,
 		"TF_HTTP_UNLOCK_ADDRESS": c.UnlockAddress,
 	} {
-		actual, err := e.Connect.Dial(stage, address)
+		actual, err := dial(e.Connect, stage, address)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 func write(t *testing.T, text string) string {
@@ -78,7 +79,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func TestConnections(t *testing.T) {
-	c := Connections{}
+	c := reach.Connections{}
 	require.NoError(t, c.Set("localhost:3333=state:8080"))
 	require.NoError(t, c.Set("localhost:3333=state:8080"))
 	require.NoError(t, c.Set("localhost:80=web:8000"))
@@ -91,12 +92,12 @@ func TestConnections(t *testing.T) {
 		"http://localhost:33/x":               "http://localhost:33/x",
 		"https://s.example/x":                 "https://s.example/x",
 	} {
-		got, err := c.Dial("plan", address)
+		got, err := dial(c, "plan", address)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
 	require.NoError(t, c.Set("s.example:443=elsewhere:1"))
-	_, err := c.Dial("plan", "https://s.example/x")
+	_, err := dial(c, "plan", "https://s.example/x")
 	f, ok := step.AsFault(err)
 	require.True(t, ok, "a TLS name can't be reached elsewhere")
 	assert.Equal(t, step.KindInput, f.Kind)
@@ -105,7 +106,7 @@ func TestConnections(t *testing.T) {
 func TestEnvHoldsTheActualAddressAndThePassword(t *testing.T) {
 	config, err := Read("plan", write(t, `{"address":"http://localhost:3333/s","lock_address":"http://localhost:3333/l","username":"ci"}`))
 	require.NoError(t, err)
-	env, err := Endpoint{Config: config, Connect: Connections{"localhost:3333": "state:80"}, Password: "pw"}.Env("plan")
+	env, err := Endpoint{Config: config, Connect: reach.Connections{"localhost:3333": "state:80"}, Password: "pw"}.Env("plan")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{
 		"TF_HTTP_ADDRESS":        "http://state:80/s",
@@ -141,7 +142,7 @@ func TestUnlock(t *testing.T) {
 	defer server.Close()
 	e := Endpoint{
 		Config:   Config{Type: TypeHTTP, HTTP: HTTP{UnlockAddress: "http://localhost:3333/s", UnlockMethod: "UNLOCK", Username: "ci"}},
-		Connect:  Connections{"localhost:3333": strings.TrimPrefix(server.URL, "http://")},
+		Connect:  reach.Connections{"localhost:3333": strings.TrimPrefix(server.URL, "http://")},
 		Password: "pw",
 	}
 	for name, c := range map[string]struct {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/steptest"
 )
 
@@ -44,7 +45,7 @@ func FuzzRead(f *testing.F) {
 		if err != nil || !json.Valid(override) {
 			t.Fatalf("%s: %v", override, err)
 		}
-		env, err := Endpoint{Config: c, Connect: Connections{}, Password: ""}.Env("plan")
+		env, err := Endpoint{Config: c, Connect: reach.Connections{}, Password: ""}.Env("plan")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,7 +54,7 @@ func FuzzRead(f *testing.F) {
 		}
 		for _, address := range []string{c.HTTP.Address, c.HTTP.LockAddress, c.HTTP.UnlockAddress} {
 			u, err := url.Parse(address)
-			if err != nil || u.Scheme != "https" && !loopback(u.Hostname()) || u.User != nil || strings.ContainsAny(address, "#\r\n\x00") {
+			if err != nil || u.Scheme != "https" && !reach.Loopback(u.Hostname()) || u.User != nil || strings.ContainsAny(address, "#\r\n\x00") {
 				t.Fatalf("address %q: %v", address, err)
 			}
 		}

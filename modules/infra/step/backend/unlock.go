@@ -25,7 +25,7 @@ var backoff = 200 * time.Millisecond
 // the ID that it is given. A server that names another holder makes a policy Fault; one that
 // doesn't answer, after three tries, an infrastructure Fault.
 func (e Endpoint) Unlock(ctx context.Context, stage, id string) error {
-	address, err := e.Connect.Dial(stage, e.Config.HTTP.UnlockAddress)
+	address, err := dial(e.Connect, stage, e.Config.HTTP.UnlockAddress)
 	if err != nil {
 		return err
 	}

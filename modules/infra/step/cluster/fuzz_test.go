@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"slipway/infra/step/azure"
-	"slipway/infra/step/backend"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/steptest"
 )
 
@@ -30,10 +30,10 @@ func FuzzKubeconfig(f *testing.F) {
 	}
 	f.Add([]byte("---\n---\n" + good))
 	f.Add([]byte("null"))
-	connect := backend.Connections{"localhost:6443": "kubernetes:16443"}
+	connect := reach.Connections{"localhost:6443": "kubernetes:16443"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := filepath.Join(t.TempDir(), "kubeconfig")
-		read := func(data []byte, connect backend.Connections) ([]byte, error) {
+		read := func(data []byte, connect reach.Connections) ([]byte, error) {
 			if err := os.WriteFile(file, data, 0o600); err != nil {
 				t.Fatal(err)
 			}

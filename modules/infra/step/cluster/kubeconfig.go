@@ -13,9 +13,9 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"slipway/infra/step/azure"
-	"slipway/infra/step/backend"
 	"slipway/step"
 	entra "slipway/step/azure"
+	"slipway/step/reach"
 )
 
 // source is the part of a kubeconfig that is read.
@@ -68,7 +68,7 @@ const flatten = "give what `kubectl config view --raw --minify --flatten` prints
 // program kubelogin, they are those of who is in Azure, and this program's to give. A
 // kubeconfig that takes its credentials from another program or file, or that trusts
 // any server, is an input Fault of stage; what it holds is never part of one.
-func Kubeconfig(ctx context.Context, stage, file string, connect backend.Connections, who azure.Access) ([]byte, error) {
+func Kubeconfig(ctx context.Context, stage, file string, connect reach.Connections, who azure.Access) ([]byte, error) {
 	input := fmt.Sprintf("kubeconfig %q", file)
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -123,7 +123,7 @@ func Kubeconfig(ctx context.Context, stage, file string, connect backend.Connect
 		case x.Cluster.Proxy != "":
 			return nil, step.Input(stage, input, "names a proxy", "give a kubeconfig without proxy-url")
 		}
-		server, name, err := reach(x.Cluster.Server, connect)
+		server, name, err := reached(x.Cluster.Server, connect)
 		if err != nil {
 			return nil, step.Input(stage, input, "has no https server", "give the server as https://host:port").Because(err)
 		}
@@ -147,7 +147,7 @@ func Kubeconfig(ctx context.Context, stage, file string, connect backend.Connect
 
 // reach returns the URL that a server is reached at, and the name that its
 // certificate is for when that is another one.
-func reach(server string, connect backend.Connections) (actual, name string, err error) {
+func reached(server string, connect reach.Connections) (actual, name string, err error) {
 	u, err := url.Parse(server)
 	if err != nil {
 		return "", "", err

@@ -11,9 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/azure"
-	"slipway/infra/step/backend"
 	"slipway/step"
 	"slipway/step/azure/azuretest"
+	"slipway/step/reach"
 )
 
 const good = `apiVersion: v1
@@ -48,18 +48,18 @@ func write(t *testing.T, text string) string {
 }
 
 func TestKubeconfigIsTheCurrentContextAlone(t *testing.T) {
-	data, err := Kubeconfig(t.Context(), "plan", write(t, good), backend.Connections{"localhost:6443": "kubernetes:16443"}, azure.Access{})
+	data, err := Kubeconfig(t.Context(), "plan", write(t, good), reach.Connections{"localhost:6443": "kubernetes:16443"}, azure.Access{})
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"apiVersion":"v1","kind":"Config","current-context":"slipway",
 		"clusters":[{"name":"slipway","cluster":{"server":"https://kubernetes:16443","tls-server-name":"localhost","certificate-authority-data":"Q0E="}}],
 		"users":[{"name":"slipway","user":{"client-certificate-data":"Q0VSVA==","client-key-data":"aHVzaA=="}}],
 		"contexts":[{"name":"slipway","context":{"cluster":"slipway","user":"slipway"}}]}`, string(data))
 
-	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test/a", 1)), backend.Connections{"localhost:6443": "kubernetes:1"}, azure.Access{})
+	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test/a", 1)), reach.Connections{"localhost:6443": "kubernetes:1"}, azure.Access{})
 	require.NoError(t, err)
 	assert.Contains(t, string(data), `"server":"https://k.test/a"`)
 	assert.NotContains(t, string(data), "tls-server-name")
-	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test\n    tls-server-name: api.test", 1)), backend.Connections{"k.test:443": "kubernetes:1"}, azure.Access{})
+	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test\n    tls-server-name: api.test", 1)), reach.Connections{"k.test:443": "kubernetes:1"}, azure.Access{})
 	require.NoError(t, err)
 	assert.Contains(t, string(data), `"tls-server-name":"api.test"`)
 }

@@ -22,9 +22,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/infra/step/backend"
 	"slipway/infra/step/plan"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/infra"
 )
 
@@ -187,7 +187,7 @@ func newInCluster(t *testing.T) *inCluster {
 }
 
 func (s *inCluster) remote() Remote {
-	return Remote{BackendConfig: s.backend, Kubeconfig: s.kubeconfig, Connect: backend.Connections{api: s.kube.Listener.Addr().String()}}
+	return Remote{BackendConfig: s.backend, Kubeconfig: s.kubeconfig, Connect: reach.Connections{api: s.kube.Listener.Addr().String()}}
 }
 
 func (s *inCluster) plan() (*infra.Planned, error) {

@@ -23,6 +23,7 @@ import (
 	"slipway/infra/step/code"
 	"slipway/infra/step/terraform"
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // Names of the stages, as their Faults carry them.
@@ -64,7 +65,7 @@ type Remote struct {
 	// of AKS.
 	Azure azure.Access
 	// Connect says where logical hosts are reached.
-	Connect backend.Connections
+	Connect reach.Connections
 	// SecretVarFile is a file with a JSON object of values for ephemeral
 	// variables; empty is none.
 	SecretVarFile string

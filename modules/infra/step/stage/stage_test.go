@@ -19,10 +19,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/infra/step/backend"
 	"slipway/infra/step/code"
 	"slipway/infra/step/plan"
 	"slipway/step"
+	"slipway/step/reach"
 	"slipway/step/result/infra"
 )
 
@@ -123,7 +123,7 @@ func (s *site) common(env string) Common {
 }
 
 func (s *site) remote() Remote {
-	return Remote{BackendConfig: s.backend, Connect: backend.Connections{"localhost:3333": s.server.address()}}
+	return Remote{BackendConfig: s.backend, Connect: reach.Connections{"localhost:3333": s.server.address()}}
 }
 
 func (s *site) plan(env string) (*infra.Planned, error) {

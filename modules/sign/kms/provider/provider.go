@@ -8,7 +8,6 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/key"
 	"slipway/step"
+	"slipway/step/reach"
 )
 
 // service is one kind of key management service.
@@ -163,8 +163,7 @@ func checkVault(stage string) error {
 	if err != nil || address.Host == "" || address.User != nil {
 		return step.Input(stage, "VAULT_ADDR", "is not the URL of a Vault", "give https://HOST:PORT")
 	}
-	ip := net.ParseIP(address.Hostname())
-	if address.Scheme != "https" && address.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if address.Scheme != "https" && !reach.Loopback(address.Hostname()) {
 		return step.Input(stage, "VAULT_ADDR", "would be asked without TLS, with the token", "give https://HOST:PORT")
 	}
 	return nil

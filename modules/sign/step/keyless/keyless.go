@@ -7,7 +7,6 @@
 package keyless
 
 import (
-	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/x509"
@@ -15,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,6 +28,7 @@ import (
 	"slipway/sign/step/bundle"
 	"slipway/step"
 	"slipway/step/oidc"
+	"slipway/step/reach"
 	results "slipway/step/result/sign"
 )
 
@@ -72,7 +71,7 @@ type Options struct {
 	DegradedFor time.Duration
 	// Connect maps a service's host:port as its URL names it to the host:port to
 	// dial instead.
-	Connect map[string]string
+	Connect reach.Connections
 	// Trust, if there is one, has to accept what is made, unless it is degraded,
 	// and tells earlier signatures by the identity.
 	Trust *bundle.Trust
@@ -177,8 +176,7 @@ func checkURL(text string) error {
 	case parsed.Scheme != "http":
 		return errors.New("is neither https nor http")
 	}
-	host := parsed.Hostname()
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !reach.Loopback(parsed.Hostname()) {
 		return errors.New("would be asked without TLS")
 	}
 	return nil
@@ -312,17 +310,11 @@ func (s *Signer) transport(ctx context.Context, service string) http.RoundTrippe
 }
 
 // dialling is the default transport, which dials what connect maps.
-func dialling(connect map[string]string) http.RoundTripper {
+func dialling(connect reach.Connections) http.RoundTripper {
 	if len(connect) == 0 {
 		return http.DefaultTransport
 	}
-	dialer := &net.Dialer{Timeout: timeout}
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return dialer.DialContext(ctx, network, cmp.Or(connect[address], address))
-		},
-		ForceAttemptHTTP2: true,
-	}
+	return &http.Transport{DialContext: connect.DialContext, ForceAttemptHTTP2: true}
 }
 
 // finish reads what was made back: nothing is handed on that does not verify.

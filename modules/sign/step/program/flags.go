@@ -102,7 +102,7 @@ type registryFlags struct {
 func addRegistry(set *flag.FlagSet) registryFlags {
 	return registryFlags{
 		reference: set.String("reference", "", "the image: registry/name@sha256:… (required)"),
-		who:       registry.AddFlags(set),
+		who:       registry.AddFlags(set, say),
 	}
 }
 

@@ -39,7 +39,7 @@ type signerFlags struct {
 	uri, credentials *string
 	azure            azureFlags
 
-	connect            list
+	connect            func(stage string) (reach.Connections, error)
 	token, fulcio      *string
 	source             oidc.Source
 	audience           *string
@@ -69,7 +69,7 @@ func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
 	set.Var(&s.logs, "rekor", "URL of a transparency log with Rekor's API 1; repeat for more")
 	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
 	set.Var(&s.times, "timestamp-authority", "URL of a timestamp authority (RFC 3161); repeat for more")
-	set.Var(&s.connect, "identity-connect", "host:port of a service in its URL, and the one to dial: LOGICAL=ACTUAL; repeat for more")
+	s.connect = reach.Flag(set, "identity-connect", "where the host:port of a service's URL is reached")
 	s.whenDown = set.String("when-down", string(keyless.WhenDownRefuse), "when a log or timestamp authority is down: refuse, or degrade")
 	s.degradedFor = set.Duration("degraded-for", 0, "how long a degraded signature counts, such as 24h (required with --when-down degrade)")
 	s.identity = addIdentity(set)
@@ -174,7 +174,7 @@ func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
 	if *s.fulcio == "" {
 		return nil, step.Input(stage, "--fulcio", "is not given", "give the certificate authority's URL")
 	}
-	connections, err := reach.ParseConnections(stage, "--identity-connect", s.connect)
+	connections, err := s.connect(stage)
 	if err != nil {
 		return nil, err
 	}

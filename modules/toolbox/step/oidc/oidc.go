@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 
 	"slipway/step"
 	"slipway/step/internal/ask"
+	"slipway/step/reach"
 )
 
 // Source is where a job's tokens come from.
@@ -55,8 +55,7 @@ func secure(text string) bool {
 	if err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return false
 	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+	return u.Scheme == "https" || u.Scheme == "http" && reach.Loopback(u.Hostname())
 }
 
 // Client sends requests over a transport. It follows no redirect, which would carry

@@ -6,6 +6,7 @@ package reach
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"net"
@@ -18,30 +19,53 @@ import (
 
 // Connections maps the host:port that something is named by to the host:port to
 // dial for it. What a pipeline runs beside itself has another address inside a
-// container than in the references that outlive the run.
+// container than in the references that outlive the run. It is a flag.Value.
 type Connections map[string]string
 
-// ParseConnections reads the values of a flag, each LOGICAL=ACTUAL, both
-// host:port. Every failure is an input fault of the stage.
-func ParseConnections(stage, flag string, values []string) (Connections, error) {
+// String renders nothing: the flag has no default.
+func (Connections) String() string { return "" }
+
+// Set adds LOGICAL=ACTUAL, both host:port.
+func (c Connections) Set(value string) error {
+	logical, actual, ok := strings.Cut(value, "=")
+	if !ok || !isHostPort(logical) || !isHostPort(actual) {
+		return errors.New("is not LOGICAL=ACTUAL")
+	}
+	if other, twice := c[logical]; twice && other != actual {
+		return errors.New("leads elsewhere than before: " + logical + "=" + other)
+	}
+	c[logical] = actual
+	return nil
+}
+
+// parseConnections reads the values of a flag. Every failure is an input fault of the
+// stage.
+func parseConnections(stage, flag string, values []string) (Connections, error) {
 	connections := Connections{}
 	for _, value := range values {
-		logical, actual, ok := strings.Cut(value, "=")
-		input := fmt.Sprintf("%s %.200q", flag, value)
-		if !ok || !isHostPort(logical) || !isHostPort(actual) {
-			return nil, step.Input(stage, input, "is not LOGICAL=ACTUAL", "give two addresses as host:port, such as localhost:5000=registry:5000")
+		if err := connections.Set(value); err != nil {
+			return nil, step.Input(stage, fmt.Sprintf("%s %.200q", flag, value), err.Error(),
+				"give two addresses as host:port, such as localhost:5000=registry:5000, and each logical one once")
 		}
-		if _, twice := connections[logical]; twice {
-			return nil, step.Input(stage, input, "is given twice", "give each logical address once")
-		}
-		connections[logical] = actual
 	}
 	return connections, nil
 }
 
+// Flag adds a repeatable flag of connections, and returns what reads it once the flags
+// are parsed: what is wrong with it is then a fault.
+func Flag(set *flag.FlagSet, name, usage string) func(stage string) (Connections, error) {
+	var values []string
+	set.Func(name, usage+", `LOGICAL=ACTUAL`; repeatable", func(value string) error {
+		values = append(values, value)
+		return nil
+	})
+	return func(stage string) (Connections, error) { return parseConnections(stage, "--"+name, values) }
+}
+
+// isHostPort also refuses what would mean more in a URL.
 func isHostPort(value string) bool {
 	host, port, err := net.SplitHostPort(value)
-	return err == nil && host != "" && port != ""
+	return err == nil && host != "" && port != "" && !strings.ContainsAny(value, "/@?# \t\r\n")
 }
 
 // DialContext dials the actual address of a logical one, as http.Transport wants
@@ -69,11 +93,11 @@ func Password(stage, flag, file string) (string, error) {
 		if path := (*fs.PathError)(nil); errors.As(err, &path) {
 			reason += ": " + path.Err.Error()
 		}
-		return "", step.Input(stage, flag+" "+file, reason, "give a file that holds the password").Because(err)
+		return "", step.Input(stage, flag+" "+file, reason, "give a file that holds the password or token").Because(err)
 	}
 	password := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if password == "" {
-		return "", step.Input(stage, flag+" "+file, "is empty", "give a file that holds the password")
+		return "", step.Input(stage, flag+" "+file, "is empty", "give a file that holds the password or token")
 	}
 	return password, nil
 }

@@ -1,6 +1,7 @@
 package reach
 
 import (
+	"flag"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ func TestConnectionsAreDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	connections, err := ParseConnections("scan", "--connect", []string{"localhost:5000=" + listener.Addr().String(), "[::1]:80=a:1"})
+	connections, err := parseConnections("scan", "--connect", []string{"localhost:5000=" + listener.Addr().String(), "[::1]:80=a:1"})
 	if err != nil || connections["[::1]:80"] != "a:1" || len(connections) != 2 {
 		t.Fatal(connections, err)
 	}
@@ -35,18 +36,34 @@ func TestConnectionsAreDialled(t *testing.T) {
 	}
 }
 
-func TestParseConnectionsRefuses(t *testing.T) {
+func TestConnectionsRefuse(t *testing.T) {
 	for _, value := range []string{
 		"", "=", "localhost:5000", "localhost=registry", "localhost=registry:5000", "localhost:5000=registry", "localhost:5000=", "=registry:5000",
 		":5000=registry:5000", "localhost:=registry:5000", "http://a:1=b:1", "a:1=http://b:1", "a:1=b:1=c:1", "::1:80=a:1",
+		"a", "a=b", "a:1", "a:1=b", ":1=b:2", "a:=b:2", "=a:1", "localhost:1=", "=b:1", "a:1=b:1/x", "a:1=u@b:1", "a:1=b :1", "a:1=b:1#x", "a:1=b:1?x", "a:1=b:1\n",
 	} {
-		_, err := ParseConnections("scan", "--connect", []string{value})
+		_, err := parseConnections("scan", "--connect", []string{value})
 		if f := steptest.Refused(t, err); f.Kind != step.KindInput || f.Stage != "scan" || f.Reason != "is not LOGICAL=ACTUAL" || !strings.HasPrefix(f.Input, "--connect ") {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
-	_, err := ParseConnections("scan", "--identity-connect", []string{"a:1=b:1", "a:1=c:1"})
-	if f := steptest.Refused(t, err); f.Reason != "is given twice" || f.Input != `--identity-connect "a:1=c:1"` {
+}
+
+func TestFlag(t *testing.T) {
+	parse := func(args ...string) (Connections, error) {
+		set := flag.NewFlagSet("test", flag.ContinueOnError)
+		read := Flag(set, "identity-connect", "where it is reached")
+		if err := set.Parse(args); err != nil {
+			t.Fatal(err)
+		}
+		return read("sign")
+	}
+	const again = "--identity-connect=a:1=b:1"
+	if connections, err := parse(again, again, "--identity-connect=c:1=d:1"); err != nil || len(connections) != 2 || connections["a:1"] != "b:1" {
+		t.Error(connections, err)
+	}
+	_, err := parse(again, "--identity-connect=a:1=c:1")
+	if f := steptest.Refused(t, err); f.Stage != "sign" || f.Reason != "leads elsewhere than before: a:1=b:1" || f.Input != `--identity-connect "a:1=c:1"` {
 		t.Error(err)
 	}
 }
