@@ -15,16 +15,9 @@
 //	slipway-dev check           formatting, vet and lint of every Go module
 //	slipway-dev test unit       vet and test every Go module, without an engine
 //	slipway-dev test fuzz       run every fuzz target of every Go module for a moment
-//	slipway-dev test module     test engine and Dagger modules on the engine
-//	slipway-dev test e2e        test the whole pipeline over real parts
-//	slipway-dev test evidence   test whose signatures count, what they prove, and the drill
 //	slipway-dev test languages  test services in Node, Java and Python, on base images of Debian's packages
-//	slipway-dev test cluster    test everything that needs the cluster
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev test azure      test infra/azure, with the real provider, on a stand-in for Azure
-//	slipway-dev test wrappers   test the CI systems' wrappers, each on a runner of its own
-//	slipway-dev bench           measure the pipeline beside the raw tools
-//	slipway-dev bench cluster   measure a release until healthy beside a rollout by hand
 //	slipway-dev environ         print the environment of the dagger CLI
 //	slipway-dev setup           install what the system must provide
 //	slipway-dev engine build    build the engine, the CLI and the Go SDK image
@@ -60,7 +53,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ|bench [cluster] | test unit|fuzz|module|e2e|evidence|languages|cluster|interop|azure|wrappers | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ | test unit|fuzz|languages|interop|azure | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

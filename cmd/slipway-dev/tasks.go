@@ -54,26 +54,12 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool {
 			return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder)
 		}, vetAndTest(ctx))
-	case "test module":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=engine", "./engine/...", "./modules/...")
-	case "test e2e":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-skip=^TestEvidence", "./e2e/...")
-	case "test evidence":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^TestEvidence", "./e2e")
-	case "test cluster":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^TestCluster", "./e2e")
 	case "test languages":
 		return true, testLanguages(ctx, launcher)
 	case "test interop":
 		return true, testInterop(ctx, launcher)
 	case "test azure":
 		return true, testAzure(ctx, launcher)
-	case "test wrappers":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,wrappers", "-run=^TestWrapper", "./e2e")
-	case "bench":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=3x", "./e2e/...")
-	case "bench cluster":
-		return true, goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,cluster", "-run=^$", "-bench=^BenchmarkCluster", "-benchtime=6x", "./e2e")
 	}
 	return false, nil
 }

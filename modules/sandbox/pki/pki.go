@@ -12,6 +12,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -143,30 +144,19 @@ func encodeCertificate(der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
-// Kubeconfig is a client configuration for the API server at a URL.
+// Kubeconfig is a client configuration for the API server at a URL, as JSON, which is
+// YAML as well.
 func (a *Authority) Kubeconfig(server, user string, groups ...string) (string, error) {
 	pair, err := a.Client(user, groups...)
 	if err != nil {
 		return "", err
 	}
-	b64 := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf(`apiVersion: v1
-kind: Config
-current-context: slipway
-clusters:
-- name: slipway
-  cluster:
-    server: %q
-    certificate-authority-data: %s
-users:
-- name: %q
-  user:
-    client-certificate-data: %s
-    client-key-data: %s
-contexts:
-- name: slipway
-  context:
-    cluster: slipway
-    user: %q
-`, server, b64(a.Certificate()), user, b64(pair.Certificate), b64(pair.Key), user), nil
+	type object = map[string]any
+	text, err := json.MarshalIndent(object{
+		"apiVersion": "v1", "kind": "Config", "current-context": "slipway",
+		"clusters": []object{{"name": "slipway", "cluster": object{"server": server, "certificate-authority-data": a.Certificate()}}},
+		"users":    []object{{"name": user, "user": object{"client-certificate-data": pair.Certificate, "client-key-data": pair.Key}}},
+		"contexts": []object{{"name": "slipway", "context": object{"cluster": "slipway", "user": user}}},
+	}, "", "  ")
+	return string(text) + "\n", err
 }

@@ -3,10 +3,12 @@ package pki
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 )
 
 const seed = "a seed that only tests know of"
@@ -56,4 +58,47 @@ func TestAnotherSeedIsAnotherCluster(t *testing.T) {
 func TestAShortSeedIsRefused(t *testing.T) {
 	_, err := New([]byte("  short  "))
 	assert.ErrorContains(t, err, "shorter than 26")
+}
+
+func TestKubeconfig(t *testing.T) {
+	authority, err := New([]byte(seed))
+	require.NoError(t, err)
+	text, err := authority.Kubeconfig(`https://localhost:6443/"a"`, "system:node: x", "system:nodes")
+	require.NoError(t, err)
+	var read struct {
+		APIVersion, Kind string
+		Current          string `yaml:"current-context"`
+		Clusters         []struct {
+			Name    string
+			Cluster map[string]string
+		}
+		Users []struct {
+			Name string
+			User map[string]string
+		}
+		Contexts []struct {
+			Name    string
+			Context map[string]string
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(text), &read))
+	assert.Equal(t, "Config slipway", read.Kind+" "+read.Current)
+	require.Len(t, read.Clusters, 1)
+	require.Len(t, read.Users, 1)
+	require.Len(t, read.Contexts, 1)
+	assert.Equal(t, map[string]string{"cluster": read.Clusters[0].Name, "user": read.Users[0].Name}, read.Contexts[0].Context)
+	assert.Equal(t, read.Current, read.Contexts[0].Name)
+	assert.Equal(t, "system:node: x", read.Users[0].Name)
+	cluster, user := read.Clusters[0].Cluster, read.Users[0].User
+	assert.Equal(t, `https://localhost:6443/"a"`, cluster["server"])
+	decoded := func(text string) []byte {
+		data, err := base64.StdEncoding.DecodeString(text)
+		require.NoError(t, err)
+		return data
+	}
+	assert.Equal(t, string(authority.Certificate()), string(decoded(cluster["certificate-authority-data"])))
+	cert, err := tls.X509KeyPair(decoded(user["client-certificate-data"]), decoded(user["client-key-data"]))
+	require.NoError(t, err)
+	assert.Equal(t, "system:node: x", cert.Leaf.Subject.CommonName)
+	assert.Equal(t, []string{"system:nodes"}, cert.Leaf.Subject.Organization)
 }
