@@ -51,18 +51,13 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	packed := dag.Build().Pack(dag.Directory().
+	text, err := dag.Build().PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
-		WithDirectory(terraformPart, s.terraform().Programs()))
-	var image build.Packed
-	if err := decode(ctx, packed, &image); err != nil {
-		return "", err
-	}
-	var pushed build.Published
-	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository, dagger.BuildPublishOpts{
+		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
+	var pushed build.Published
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
@@ -122,18 +117,14 @@ func (s *Slipway) WithToolbox(
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled := dag.Build().Pull(reference, dagger.BuildPullOpts{
+	pulled := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
 	})
 	if err := decode(ctx, pulled, nil); err != nil {
 		return nil, err
 	}
-	unpacked := dag.Build().Unpack(pulled.Directory("layout"))
-	if err := decode(ctx, unpacked, nil); err != nil {
-		return nil, err
-	}
 	next := *s
-	next.Prebuilt = unpacked.Directory("files")
+	next.Prebuilt = pulled.Directory("files")
 	return &next, nil
 }
 

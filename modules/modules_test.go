@@ -60,7 +60,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 	for module, functions := range map[string][]string{
 		"toolchain": {"go", "version"},
 		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "pack", "publish", "pull", "unpack", "verify"},
+		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify"},
 		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
 		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "stand-in", "vault-key", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
 		"infra":     {"programs", "root", "tofu"},

@@ -201,41 +201,82 @@ func (*Build) Pull(
 	// +optional
 	connect string,
 ) (*dagger.Directory, error) {
-	base, args := reach(runner(), username, password, service, connect,
-		"/step", "pull", "--out", "/out", "--reference", reference)
-	out, refused, err := kept(ctx, base, args)
-	if err != nil || refused || service == nil {
-		return out, err
-	}
-	return plain(ctx, out, "image")
+	image, _, err := pull(ctx, reference, username, password, service, connect)
+	return image, err
 }
 
-// Pack makes an image of a folder that holds a folder for each part, to publish
-// programs with. The result's folder holds result.json and the OCI layout.
+// PublishFolder pushes a folder that holds a folder for each part as an image, to
+// publish programs with, and returns the step's result. The same files are the same
+// image.
 //
-// +cache="168h"
-func (*Build) Pack(
+// +cache="never"
+func (*Build) PublishFolder(
+	ctx context.Context,
 	// The folder.
 	folder *dagger.Directory,
-) *dagger.Directory {
-	return runner().
-		WithMountedDirectory("/folder", folder).
-		WithExec([]string{"/step", "pack", "--out", "/out", "--folder", "/folder"}).
-		Directory("/out")
+	// The repository to push to: host[:port]/path.
+	repository string,
+	// Who pushes.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return registry(runner().WithMountedDirectory("/folder", folder), username, password, service, connect,
+		"/step", "publish-folder", "--out", "/out", "--folder", "/folder", "--repository", repository).
+		File("/out/result.json").Contents(ctx)
 }
 
-// Unpack takes the files out of an image that Pack made. The result's folder
-// holds result.json and, unless it is a refusal, the folder files.
+// PullFolder takes the files out of an image that PublishFolder has pushed, every blob
+// checked against its digest. The result's folder holds result.json and, unless it is a
+// refusal, the folder files. An earlier pull may be used again, as in Pull.
 //
-// +cache="168h"
-func (*Build) Unpack(
-	// The OCI layout.
-	layout *dagger.Directory,
-) *dagger.Directory {
+// +cache="never"
+func (*Build) PullFolder(
+	ctx context.Context,
+	// The image: repository@digest.
+	reference string,
+	// Who reads.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (*dagger.Directory, error) {
+	image, refused, err := pull(ctx, reference, username, password, service, connect)
+	if err != nil || refused {
+		return image, err
+	}
 	return runner().
-		WithMountedDirectory("/layout", layout).
+		WithMountedDirectory("/layout", image.Directory("layout")).
 		WithExec([]string{"/step", "unpack", "--out", "/out", "--layout", "/layout"}).
-		Directory("/out")
+		Directory("/out"), nil
+}
+
+// pull takes an image's layout out of the registry, and says whether that was refused.
+func pull(ctx context.Context, reference, username string, password *dagger.Secret, service *dagger.Service, connect string) (image *dagger.Directory, refused bool, err error) {
+	base, args := reach(runner(), username, password, service, connect,
+		"/step", "pull", "--out", "/out", "--reference", reference)
+	image, refused, err = kept(ctx, base, args)
+	if err == nil && !refused && service != nil {
+		image, err = plain(ctx, image, "image")
+	}
+	return image, refused, err
 }
 
 // kept runs a command whose arguments decide what comes, so an earlier run may stand

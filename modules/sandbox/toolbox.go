@@ -81,18 +81,13 @@ func (s *Sandbox) Publish(
 	if err != nil {
 		return "", err
 	}
-	packed := dag.Build().Pack(dag.Directory().WithDirectory(nodePart, programs))
-	var image build.Packed
-	if err := decode(ctx, packed, &image); err != nil {
-		return "", err
-	}
-	var pushed build.Published
-	text, err := dag.Build().Publish(ctx, packed.Directory("layout"), image.Digest, repository+"/"+nodeName, dagger.BuildPublishOpts{
+	text, err := dag.Build().PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName, dagger.BuildPublishFolderOpts{
 		Username: username, Password: password, Service: registry, Connect: connect,
 	})
 	if err != nil {
 		return "", err
 	}
+	var pushed build.Published
 	if err := step.Decode([]byte(text), &pushed); err != nil {
 		return "", err
 	}
@@ -127,26 +122,16 @@ func pull(
 	if err := step.Decode([]byte(text), nil); err != nil {
 		return nil, err
 	}
-	pulled := dag.Build().Pull(reference, dagger.BuildPullOpts{
+	pulled := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
 		Username: username, Password: password, Service: registry, Connect: connect,
 	})
-	if err := decode(ctx, pulled, nil); err != nil {
+	if text, err = pulled.File(step.ResultFile).Contents(ctx); err != nil {
 		return nil, err
 	}
-	unpacked := dag.Build().Unpack(pulled.Directory("layout"))
-	if err := decode(ctx, unpacked, nil); err != nil {
+	if err := step.Decode([]byte(text), nil); err != nil {
 		return nil, err
 	}
-	return dag.Toolbox().Unseal("the cluster's node", sources(), unpacked.Directory("files/"+nodePart)), nil
-}
-
-// decode reads a step's result out of its output folder.
-func decode(ctx context.Context, out *dagger.Directory, value any) error {
-	text, err := out.File(step.ResultFile).Contents(ctx)
-	if err != nil {
-		return err
-	}
-	return step.Decode([]byte(text), value)
+	return dag.Toolbox().Unseal("the cluster's node", sources(), pulled.Directory("files/"+nodePart)), nil
 }
 
 // reach returns what sends a registry's address to its service; empty without

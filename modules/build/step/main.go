@@ -30,7 +30,7 @@ var commands = map[string]command{
 	"publish":            publish,
 	"fetch-verify":       fetchVerify,
 	"pull":               pull,
-	"pack":               pack,
+	"publish-folder":     publishFolder,
 	"unpack":             unpack,
 }
 

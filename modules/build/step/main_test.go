@@ -67,13 +67,13 @@ func TestFromBinariesToRegistryAndBack(t *testing.T) {
 	published, _, err := run(t, "publish", "--layout", layout, "--digest", digest, "--repository", "localhost:5000/hello", "--connect", connect)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]any{
-		"reference": "localhost:5000/hello@" + digest, "digest": digest, "pushed": true, "uploadedBlobs": 5.0, "uploadedManifests": 3.0,
+		"reference": "localhost:5000/hello@" + digest, "digest": digest, "pushed": true, "uploadedBlobs": json.Number("5"), "uploadedManifests": json.Number("3"),
 	}, published)
 
 	verified, _, err := run(t, "fetch-verify", "--reference", "localhost:5000/hello@"+digest, "--connect", connect)
 	require.NoError(t, err)
 	assert.ElementsMatch(t, []string{"reference", "digest", "manifests", "blobs", "bytes"}, keys(verified))
-	assert.Equal(t, 5.0, verified["blobs"])
+	assert.Equal(t, json.Number("5"), verified["blobs"])
 
 	pulled, out, err := run(t, "pull", "--reference", "localhost:5000/hello@"+digest, "--connect", connect)
 	require.NoError(t, err)
@@ -227,6 +227,7 @@ func TestWrongFlagValuesAreInputFaults(t *testing.T) {
 		{[]string{"fetch-verify", "--reference", "localhost:5000/a:v1"}, "verify", `--reference "localhost:5000/a:v1"`},
 		{[]string{"pull", "--reference", "localhost:5000/a:v1"}, "pull", `--reference "localhost:5000/a:v1"`},
 		{[]string{"pull", "--reference", "localhost:5000/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "--connect", "x"}, "pull", `--connect "x"`},
+		{[]string{"publish-folder", "--repository", "localhost:5000/a:v1"}, "publish", `--repository "localhost:5000/a:v1"`},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
 			_, _, err := run(t, tc.args...)
@@ -243,7 +244,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|pack|packages-fetch|publish|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|packages-fetch|publish|publish-folder|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},
@@ -253,20 +254,31 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestPackAndUnpack(t *testing.T) {
+func TestAFolderGoesToARegistryAndBack(t *testing.T) {
+	server := httptest.NewServer(fake.New(fake.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	connect := "localhost:5000=" + server.Listener.Addr().String()
 	source := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(source, "scan"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(source, "scan", "trivy"), []byte("trivy"), 0o755))
-	packed, out, err := run(t, "pack", "--folder", source)
+	publish := []string{"publish-folder", "--folder", source, "--repository", "localhost:5000/toolbox", "--connect", connect}
+	published, _, err := run(t, publish...)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []string{"digest", "layers", "size"}, keys(packed))
+	digest := published["digest"].(string)
+	assert.Equal(t, map[string]any{
+		"reference": "localhost:5000/toolbox@" + digest, "digest": digest, "pushed": true, "uploadedBlobs": json.Number("2"), "uploadedManifests": json.Number("2"),
+	}, published)
+	again, _, err := run(t, publish...)
+	require.NoError(t, err)
+	assert.Equal(t, digest, again["digest"], "the same files are the same image")
+	assert.Equal(t, false, again["pushed"])
 
-	unpacked, files, err := run(t, "unpack", "--layout", filepath.Join(out, "layout"))
+	_, out, err := run(t, "pull", "--reference", "localhost:5000/toolbox@"+digest, "--connect", connect)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]any{"digest": packed["digest"], "files": 1.0}, unpacked)
-	data, err := os.ReadFile(filepath.Join(files, "files", "scan", "trivy"))
+	unpacked, out, err := run(t, "unpack", "--layout", filepath.Join(out, "layout"))
 	require.NoError(t, err)
-	assert.Equal(t, "trivy", string(data))
+	assert.Equal(t, map[string]any{"digest": digest, "files": json.Number("1")}, unpacked)
+	assert.Equal(t, map[string]string{"scan/trivy": "trivy"}, files(t, filepath.Join(out, "files")))
 
 	_, _, err = run(t, "unpack", "--layout", source)
 	require.ErrorContains(t, err, "is not an OCI image layout")
