@@ -15,7 +15,7 @@ const filesFolder = "files"
 func publishFolder(name string, args []string) (string, func(context.Context) (any, error), error) {
 	const stage = "publish"
 	fs, out := flags(name)
-	a := accessFlags(fs)
+	a := registry.AddFlags(fs, say)
 	source := fs.String("folder", "", "what to publish: a folder with a folder for each part")
 	repository := fs.String("repository", "", "where to push, as REGISTRY/NAME")
 	err := finish(fs, args, out)
@@ -24,7 +24,7 @@ func publishFolder(name string, args []string) (string, func(context.Context) (a
 		if err != nil {
 			return nil, err
 		}
-		who, err := a.read(stage)
+		who, err := a.Access(stage)
 		if err != nil {
 			return nil, err
 		}
