@@ -28,14 +28,10 @@ type Image struct {
 	Revision string
 	// Uncommitted names what differs: added, changed or removed, and the path.
 	Uncommitted []string
-	// +private
-	App *App
-	// +private
-	Layout *dagger.Directory
-	// +private
-	Box Box
-	// +private
-	Stages []Stage
+	App         *App              // +private
+	Layout      *dagger.Directory // +private
+	Box         Box               // +private
+	Stages      []Stage           // +private
 }
 
 // OciLayout is the image as an OCI image layout.
