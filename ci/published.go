@@ -47,12 +47,12 @@ func (i *ScannedImage) Report(
 //
 // +cache="never"
 func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
-	found, _, err := i.looked(ctx)
+	found, err := findings(ctx, i.Out)
 	if err != nil {
 		return nil, err
 	}
 	next := *i
-	if next.Decided, err = i.Image.judge(ctx, &found); err != nil {
+	if next.Decided, err = i.Image.judge(ctx, found); err != nil {
 		return nil, err
 	}
 	began := time.Now()
