@@ -20,12 +20,9 @@ const (
 
 // Account is who writes to a part of the sandbox, for one purpose.
 type Account struct {
-	// +private
-	Purpose string
-	// +private
-	Username string
-	// +private
-	Password *dagger.Secret
+	Purpose  string         // +private
+	Username string         // +private
+	Password *dagger.Secret // +private
 }
 
 // account is one of the sandbox's.

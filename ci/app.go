@@ -21,9 +21,8 @@ import (
 // App is one folder of apps/.
 type App struct {
 	// The app's name.
-	Name string
-	// +private
-	Slipway *Slipway
+	Name    string
+	Slipway *Slipway // +private
 }
 
 // Apps lists the apps that can be delivered.

@@ -13,24 +13,15 @@ import (
 
 // Azure is who the pipeline is in Azure, and where Azure is.
 type Azure struct {
-	// +private
-	ClientID string
-	// +private
-	TenantID string
-	// +private
-	SubscriptionID string
-	// +private
-	Token *dagger.Secret
-	// +private
-	RequestURL string
-	// +private
-	ServiceConnection string
-	// +private
-	MetadataHost string
-	// +private
-	CA *dagger.File
-	// +private
-	Proxy *dagger.Service
+	ClientID          string          // +private
+	TenantID          string          // +private
+	SubscriptionID    string          // +private
+	Token             *dagger.Secret  // +private
+	RequestURL        string          // +private
+	ServiceConnection string          // +private
+	MetadataHost      string          // +private
+	CA                *dagger.File    // +private
+	Proxy             *dagger.Service // +private
 }
 
 // azureAlias is what the module calls the proxy's service.

@@ -24,8 +24,7 @@ type Drift struct {
 	Drifted bool
 	// Resources are what was changed.
 	Resources []*DriftedResource
-	// +private
-	Seen *Looked
+	Seen      *Looked // +private
 }
 
 // DriftedResource is one resource that was changed outside of Terraform.

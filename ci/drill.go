@@ -30,8 +30,7 @@ type Drill struct {
 	Summary string
 	// Complete is false when the call was not given the means for every attack.
 	Complete bool
-	// +private
-	Rows []Row
+	Rows     []Row // +private
 }
 
 // Text is the table for people: gate, attack, verdict, where it was stopped,

@@ -14,15 +14,11 @@ import (
 // Endpoint is how one remote part is reached: as whom, and through which
 // service when its address is not directly reachable from a container.
 type Endpoint struct {
-	// +private
-	Username string
-	// +private
-	Password *dagger.Secret
-	// +private
-	Service *dagger.Service
+	Username string          // +private
+	Password *dagger.Secret  // +private
+	Service  *dagger.Service // +private
 	// Accounts are the sandbox's, by what they are for.
-	// +private
-	Accounts []*Account
+	Accounts []*Account // +private
 }
 
 // with returns e changed by the arguments that are given. A new address drops

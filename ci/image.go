@@ -28,14 +28,10 @@ type Image struct {
 	Revision string
 	// Uncommitted names what differs: added, changed or removed, and the path.
 	Uncommitted []string
-	// +private
-	App *App
-	// +private
-	Layout *dagger.Directory
-	// +private
-	Box Box
-	// +private
-	Stages []Stage
+	App         *App              // +private
+	Layout      *dagger.Directory // +private
+	Box         Box               // +private
+	Stages      []Stage           // +private
 }
 
 // OciLayout is the image as an OCI image layout.
@@ -210,18 +206,24 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	}
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
 	out := s.scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
-	var found scan.Findings
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, nil, err
 	}
+	found, err := findings(ctx, out)
+	return out, found, err
+}
+
+// findings are those that a scan has left.
+func findings(ctx context.Context, out *dagger.Directory) (*scan.Findings, error) {
 	text, err := out.File("findings.json").Contents(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
-		return nil, nil, fmt.Errorf("decode findings: %w", err)
+	found := &scan.Findings{}
+	if err := json.Unmarshal([]byte(text), found); err != nil {
+		return nil, fmt.Errorf("decode findings: %w", err)
 	}
-	return out, &found, nil
+	return found, nil
 }
 
 // PublishDatabase builds the vulnerability database of the advisories that this

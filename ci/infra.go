@@ -18,8 +18,7 @@ import (
 type Infra struct {
 	// Environment that the infrastructure belongs to.
 	Environment string
-	// +private
-	Slipway *Slipway
+	Slipway     *Slipway // +private
 }
 
 // Infra is an environment's infrastructure: the Terraform code of
@@ -135,14 +134,10 @@ type Plan struct {
 	Changes bool
 	// Summary of the plan, as JSON: counts, and one entry for each resource.
 	Summary string
-	// +private
-	Code string
-	// +private
-	Infra *Infra
-	// +private
-	Out *dagger.Directory
-	// +private
-	Stages []Stage
+	Code    string            // +private
+	Infra   *Infra            // +private
+	Out     *dagger.Directory // +private
+	Stages  []Stage           // +private
 }
 
 // Check scans the Terraform code for misconfigurations, compares the plan with
@@ -194,12 +189,9 @@ type CheckedPlan struct {
 	Sha256 string
 	// Summary of the plan, as JSON: counts, and one entry for each resource.
 	Summary string
-	// +private
-	Plan *Plan
-	// +private
-	Out *dagger.Directory
-	// +private
-	Stages []Stage
+	Plan    *Plan             // +private
+	Out     *dagger.Directory // +private
+	Stages  []Stage           // +private
 }
 
 // Apply applies exactly the checked plan file. A plan for other code, another
@@ -247,14 +239,10 @@ type Applied struct {
 	Sha256 string
 	// Outputs of the Terraform code, as JSON; sensitive values are withheld.
 	Outputs string
-	// +private
-	Code string
-	// +private
-	Program string
-	// +private
-	Changes string
-	// +private
-	Stages []Stage
+	Code    string  // +private
+	Program string  // +private
+	Changes string  // +private
+	Stages  []Stage // +private
 }
 
 // stages are those that led to it, if there is any.

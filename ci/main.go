@@ -24,54 +24,30 @@ import (
 // Slipway is one platform: its source, its configuration, and the key and
 // services that this call may use.
 type Slipway struct {
-	// +private
-	Source *dagger.Directory
-	// +private
-	Config *Config
-	// +private
-	Repository *dagger.Directory
-	// +private
-	Key *dagger.Secret
-	// +private
-	KeyPassword *dagger.Secret
-	// +private
-	ManagedKey *ManagedKey
-	// +private
-	Identity *SigningIdentity
-	// +private
-	PublicKey *dagger.File
-	// +private
-	Terraform *dagger.File
-	// +private
-	Providers *dagger.Directory
-	// +private
-	Registry *Endpoint
-	// +private
-	GitOps *Endpoint
-	// +private
-	State *Endpoint
-	// +private
-	Kubeconfig *dagger.Secret
-	// +private
-	Cluster *Endpoint
-	// +private
-	Azure *Azure
-	// +private
-	Variables *dagger.Secret
-	// +private
-	BuildSecretNames []string
-	// +private
-	BuildSecrets []*dagger.Secret
-	// +private
-	Prebuilt *dagger.Directory
-	// +private
-	Modules *ModuleSource
-	// +private
-	Packages *PackageSource
-	// +private
-	Runner string
-	// +private
-	Invocation string
+	Source           *dagger.Directory // +private
+	Config           *Config           // +private
+	Repository       *dagger.Directory // +private
+	Key              *dagger.Secret    // +private
+	KeyPassword      *dagger.Secret    // +private
+	ManagedKey       *ManagedKey       // +private
+	Identity         *SigningIdentity  // +private
+	PublicKey        *dagger.File      // +private
+	Terraform        *dagger.File      // +private
+	Providers        *dagger.Directory // +private
+	Registry         *Endpoint         // +private
+	GitOps           *Endpoint         // +private
+	State            *Endpoint         // +private
+	Kubeconfig       *dagger.Secret    // +private
+	Cluster          *Endpoint         // +private
+	Azure            *Azure            // +private
+	Variables        *dagger.Secret    // +private
+	BuildSecretNames []string          // +private
+	BuildSecrets     []*dagger.Secret  // +private
+	Prebuilt         *dagger.Directory // +private
+	Modules          *ModuleSource     // +private
+	Packages         *PackageSource    // +private
+	Runner           string            // +private
+	Invocation       string            // +private
 }
 
 // New reads and checks slipway.yaml.
@@ -304,12 +280,9 @@ func (s *Slipway) WithPublicKey(
 
 // ModuleSource is the source of the apps' modules that the platform's proxies lack.
 type ModuleSource struct {
-	// +private
-	Proxy string
-	// +private
-	Private string
-	// +private
-	Netrc *dagger.Secret
+	Proxy   string         // +private
+	Private string         // +private
+	Netrc   *dagger.Secret // +private
 }
 
 // WithModules fetches apps' Go modules from private proxies. Only the step that fetches

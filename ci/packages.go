@@ -12,10 +12,8 @@ import (
 
 // PackageSource is how the registries of apps' packages are reached.
 type PackageSource struct {
-	// +private
-	Netrc *dagger.Secret
-	// +private
-	Service *dagger.Service
+	Netrc   *dagger.Secret  // +private
+	Service *dagger.Service // +private
 }
 
 // WithPackages fetches the packages of apps' lock files from a registry or an index

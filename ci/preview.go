@@ -43,12 +43,9 @@ type Preview struct {
 	// Uncompared says why the two images could not be compared, such as that the
 	// one that runs is gone from the registry; empty when they were.
 	Uncompared string
-	// +private
-	Repository string
-	// +private
-	Delta *Delta
-	// +private
-	Patch string
+	Repository string // +private
+	Delta      *Delta // +private
+	Patch      string // +private
 }
 
 // Preview builds and scans the present source and says what its release would change in

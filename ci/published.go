@@ -19,14 +19,10 @@ type ScannedImage struct {
 	// Verdict is the decision, as JSON: the policy's and the database's
 	// digests, what was reported and which exceptions were needed.
 	Verdict string
-	// +private
-	Decided *Verdict
-	// +private
-	Image *Image
-	// +private
-	Out *dagger.Directory
-	// +private
-	Stages []Stage
+	Decided *Verdict          // +private
+	Image   *Image            // +private
+	Out     *dagger.Directory // +private
+	Stages  []Stage           // +private
 }
 
 // Report is what the scanner found.
@@ -51,12 +47,12 @@ func (i *ScannedImage) Report(
 //
 // +cache="never"
 func (i *ScannedImage) Publish(ctx context.Context) (*PublishedImage, error) {
-	found, _, err := i.looked(ctx)
+	found, err := findings(ctx, i.Out)
 	if err != nil {
 		return nil, err
 	}
 	next := *i
-	if next.Decided, err = i.Image.judge(ctx, &found); err != nil {
+	if next.Decided, err = i.Image.judge(ctx, found); err != nil {
 		return nil, err
 	}
 	began := time.Now()
@@ -104,21 +100,14 @@ type PublishedImage struct {
 	// Reference is repository@digest.
 	Reference Reference
 	// Moved says whether this publish had to push anything.
-	Moved bool
-	// +private
-	App string
-	// +private
-	Verdict *Verdict
-	// +private
-	Statements *dagger.Directory
-	// +private
-	Revision string
-	// +private
-	Tree string
-	// +private
-	Stages []Stage
-	// +private
-	Slipway *Slipway
+	Moved      bool
+	App        string            // +private
+	Verdict    *Verdict          // +private
+	Statements *dagger.Directory // +private
+	Revision   string            // +private
+	Tree       string            // +private
+	Stages     []Stage           // +private
+	Slipway    *Slipway          // +private
 }
 
 // Sign signs the image's digest and attests what is known about it, all as

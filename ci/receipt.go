@@ -111,15 +111,11 @@ type SignedReceipt struct {
 	// Referrer is the digest of the manifest that holds it; empty for one from a file.
 	Referrer string
 	// Checked is what receipt-verify has checked, one line each.
-	Checked []string
-	// +private
-	Predicate []byte
-	// +private
-	Document *Document
-	// +private
-	File *dagger.File
-	// +private
-	Image *SignedImage
+	Checked   []string
+	Predicate []byte       // +private
+	Document  *Document    // +private
+	File      *dagger.File // +private
+	Image     *SignedImage // +private
 }
 
 // Receipt reads, from beside the image, the newest signed receipt of what runs in an

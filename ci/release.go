@@ -34,27 +34,17 @@ type Release struct {
 	// Reference is repository@digest.
 	Reference Reference
 	// Revision is the commit that the image was built from, as its provenance says.
-	Revision string
-	// +private
-	Uncommitted []string
-	// +private
-	Judgement *Judgement
-	// +private
-	Statements []Statement
-	// +private
-	Stages []Stage
-	// +private
-	Tree string
-	// +private
-	Verdict *Verdict
-	// +private
-	Applied *Applied
-	// +private
-	Moved bool
-	// +private
-	App string
-	// +private
-	Slipway *Slipway
+	Revision    string
+	Uncommitted []string    // +private
+	Judgement   *Judgement  // +private
+	Statements  []Statement // +private
+	Stages      []Stage     // +private
+	Tree        string      // +private
+	Verdict     *Verdict    // +private
+	Applied     *Applied    // +private
+	Moved       bool        // +private
+	App         string      // +private
+	Slipway     *Slipway    // +private
 }
 
 // Receipt is what was done, for the record.
@@ -120,9 +110,8 @@ type Receipt struct {
 	// Health is the app's health, assessed after that sync.
 	Health string `json:"health,omitempty"`
 	// HealthyAt is when it was assessed, in RFC 3339.
-	HealthyAt string `json:"healthyAt,omitempty"`
-	// +private
-	Release *Release `json:"release,omitempty"`
+	HealthyAt string   `json:"healthyAt,omitempty"`
+	Release   *Release `json:"release,omitempty"` // +private
 }
 
 // Json is the whole receipt as JSON.

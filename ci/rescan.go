@@ -24,8 +24,7 @@ type Rescan struct {
 	Environment string
 	// Passed is false when the release of an app has fallen out of policy.
 	Passed bool
-	// +private
-	Rows []*rescanned
+	Rows   []*rescanned // +private
 }
 
 // rescanned is one app's row.

@@ -23,20 +23,13 @@ import (
 type SignedImage struct {
 	// Reference is repository@digest.
 	Reference Reference
-	// +private
-	Moved bool
-	// +private
-	Revision string
-	// +private
-	Tree string
-	// +private
-	Verdict *Verdict
-	// +private
-	Stages []Stage
-	// +private
-	App string
-	// +private
-	Slipway *Slipway
+	Moved     bool     // +private
+	Revision  string   // +private
+	Tree      string   // +private
+	Verdict   *Verdict // +private
+	Stages    []Stage  // +private
+	App       string   // +private
+	Slipway   *Slipway // +private
 }
 
 // Signed names an image that an earlier run signed, to verify or release it.

@@ -14,14 +14,10 @@ import (
 
 // ManagedKey is a key that stays in its key management service.
 type ManagedKey struct {
-	// +private
-	URI string
-	// +private
-	Credentials *dagger.Secret
-	// +private
-	Authorities *dagger.File
-	// +private
-	Service *dagger.Service
+	URI         string          // +private
+	Credentials *dagger.Secret  // +private
+	Authorities *dagger.File    // +private
+	Service     *dagger.Service // +private
 }
 
 // managed signs with the key that its service keeps: as the identity in Azure for a
@@ -47,24 +43,15 @@ func (s *Slipway) managed(ctx context.Context, stage string) (*dagger.SignSigner
 
 // SigningIdentity is an identity and the services that vouch for it.
 type SigningIdentity struct {
-	// +private
-	Token *dagger.Secret
-	// +private
-	RequestURL string
-	// +private
-	ServiceConnection string
-	// +private
-	Audience string
-	// +private
-	Fulcio string
-	// +private
-	Rekor []string
-	// +private
-	RekorTiles []string
-	// +private
-	TimestampAuthorities []string
-	// +private
-	Service *dagger.Service
+	Token                *dagger.Secret  // +private
+	RequestURL           string          // +private
+	ServiceConnection    string          // +private
+	Audience             string          // +private
+	Fulcio               string          // +private
+	Rekor                []string        // +private
+	RekorTiles           []string        // +private
+	TimestampAuthorities []string        // +private
+	Service              *dagger.Service // +private
 }
 
 // WithKmsKey signs with a key that stays in its key management service instead of one

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 
 	"slipway/ci/internal/dagger"
@@ -56,19 +55,6 @@ func (s *Slipway) WithRunner(
 	return &next, nil
 }
 
-// looked is what the scanner saw, and how it ran.
-func (i *ScannedImage) looked(ctx context.Context) (found scan.Findings, run policy.Run, err error) {
-	text, err := i.Out.File("findings.json").Contents(ctx)
-	if err != nil {
-		return found, run, err
-	}
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
-		return found, run, fmt.Errorf("decode findings: %w", err)
-	}
-	run, err = ranAs(ctx, i.Out, i.Image.App.Slipway.Config)
-	return found, run, err
-}
-
 // ranAs is how a scan ran that left its results.
 func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy.Run, error) {
 	var s scan.Summary
@@ -78,8 +64,12 @@ func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy
 
 // attested is the predicate of the scan of an image.
 func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdict policy.Verdict) (policy.Scan, error) {
-	found, run, err := i.looked(ctx)
-	return policy.Attest(reference.String(), verdict, found, run), err
+	found, err := findings(ctx, i.Out)
+	if err != nil {
+		return policy.Scan{}, err
+	}
+	run, err := ranAs(ctx, i.Out, i.Image.App.Slipway.Config)
+	return policy.Attest(reference.String(), verdict, *found, run), err
 }
 
 // statements are what is to be attested about a scanned image.

@@ -13,9 +13,8 @@ import (
 // Standing is where an app stands in each environment.
 type Standing struct {
 	// App that it is about.
-	App string
-	// +private
-	Rows []row
+	App  string
+	Rows []row // +private
 }
 
 // row is one environment's line.

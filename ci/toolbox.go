@@ -21,8 +21,7 @@ const (
 // ToolboxImage is every program that the pipeline's stages run, except those that
 // verify and pull it.
 type ToolboxImage struct {
-	// +private
-	Slipway *Slipway
+	Slipway *Slipway // +private
 }
 
 // Toolbox is every program that the pipeline's stages run, compiled: Trivy, Helm

@@ -23,8 +23,7 @@ type Verification struct {
 	Answered bool
 	// DecidedAt is when it was decided, in RFC 3339.
 	DecidedAt string
-	// +private
-	Judgement *Judgement
+	Judgement *Judgement // +private
 }
 
 // Inspect shows what every rule of an environment says about an image, whoever built

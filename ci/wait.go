@@ -51,8 +51,7 @@ type Observation struct {
 	Message string
 	// Waited is how long it took, such as 4.2s.
 	Waited string
-	// +private
-	Seen *Waited
+	Seen   *Waited // +private
 }
 
 // Observe waits as Wait does, but returns however the wait ended, even when it ended
@@ -179,9 +178,8 @@ type LiveRelease struct {
 	// HealthyAt is when, in RFC 3339.
 	HealthyAt string
 	// Waited is how long the wait took, such as 4.2s.
-	Waited string
-	// +private
-	Release *Release
+	Waited  string
+	Release *Release // +private
 }
 
 // Receipt is what was done and what became of it.
