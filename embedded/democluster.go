@@ -75,7 +75,7 @@ func (p *Platform) show(ctx context.Context, out io.Writer, args ...string) erro
 // breakApp makes a clone of the checkout with one more commit, after which hello
 // is never ready.
 func (p *Platform) breakApp(ctx context.Context, dir string) error {
-	if _, err := p.output(ctx, "git", "clone", "--quiet", "--", p.Launcher.Repo, dir); err != nil {
+	if err := p.run(ctx, "git", "clone", "--quiet", "--", p.Launcher.Repo, dir); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, filepath.FromSlash(breakingFile))
@@ -89,9 +89,8 @@ func (p *Platform) breakApp(ctx context.Context, dir string) error {
 	if err := os.WriteFile(file, []byte(strings.Replace(string(data), listening, elsewhere, 1)), 0o644); err != nil {
 		return err
 	}
-	_, err = p.output(ctx, "git", "-C", dir, "-c", "user.name=Slipway", "-c", "user.email=slipway@localhost", "-c", "commit.gpgSign=false",
+	return p.run(ctx, "git", "-C", dir, "-c", "user.name=Slipway", "-c", "user.email=slipway@localhost", "-c", "commit.gpgSign=false",
 		"commit", "--quiet", "--all", "--message=Listen where nobody looks")
-	return err
 }
 
 // refusedWait is the part of a failed call's output that says why wait refused.

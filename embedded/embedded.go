@@ -113,10 +113,9 @@ func (p *Platform) account(purpose string) (username, password string, err error
 
 // seed fills the sandbox's Git remote with a GitOps tree.
 func (p *Platform) seed(ctx context.Context, address, tree string, more ...string) error {
-	_, err := p.output(ctx, p.Sandbox(), append([]string{
+	return p.run(ctx, p.Sandbox(), append([]string{
 		"seed", "--gitops", tree, "--url", "http://" + address + "/gitops.git", "--accounts", p.accounts(),
 	}, more...)...)
-	return err
 }
 
 // key makes the demo's key pair, once.

@@ -15,16 +15,14 @@ import (
 	"slipway/embedded/plain"
 )
 
-// output runs a program and returns its standard output; its standard error
-// goes to this process's.
-func (p *Platform) output(ctx context.Context, name string, args ...string) (string, error) {
+// run runs a program; its standard error goes to this process's.
+func (p *Platform) run(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Stderr = p.Launcher.Repo, os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", filepath.Base(name), strings.Join(args, " "), err)
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s %s: %w", filepath.Base(name), strings.Join(args, " "), err)
 	}
-	return string(out), nil
+	return nil
 }
 
 // Dagger runs the dagger CLI on the checkout's engine. Its standard output goes

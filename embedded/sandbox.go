@@ -42,8 +42,7 @@ func (p *Platform) sandboxReady() string { return p.path("sandbox", "ready.json"
 // buildSandbox compiles the sandbox; unchanged, that takes a moment.
 func (p *Platform) buildSandbox(ctx context.Context) error {
 	build := func() error {
-		_, err := p.output(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox", "host"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
-		return err
+		return p.run(ctx, "go", "build", "-C", filepath.Join(p.Launcher.Repo, "modules", "sandbox", "host"), "-trimpath", "-o", p.Sandbox(), "./cmd/slipway-sandbox")
 	}
 	if _, err := os.Stat(p.Sandbox()); err == nil {
 		return build()

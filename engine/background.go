@@ -114,7 +114,7 @@ func (b Background) Await(ctx context.Context, ready func() error) error {
 
 // launch starts the program in a session of its own. What it writes goes to the log;
 // the channel tells how it ended.
-func (b Background) launch(cmd *exec.Cmd) (<-chan error, error) {
+func (b Background) launch(cmd *exec.Cmd) (<-chan string, error) {
 	// The next process id in it is the program's own.
 	if err := os.Truncate(b.Lock, 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -135,9 +135,9 @@ func (b Background) launch(cmd *exec.Cmd) (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", b.Name, err)
 	}
-	ended := make(chan error, 1)
+	ended := make(chan string, 1)
 	go func() {
-		ended <- cmd.Wait()
+		ended <- exitText(cmd.Wait())
 		close(ended)
 	}()
 	return ended, nil
@@ -145,11 +145,11 @@ func (b Background) launch(cmd *exec.Cmd) (<-chan error, error) {
 
 // await waits until ready returns nil. ended tells that the program ended; nil when it
 // is not this process's child.
-func (b Background) await(ctx context.Context, ended <-chan error, ready func() error) error {
+func (b Background) await(ctx context.Context, ended <-chan string, ready func() error) error {
 	for {
 		select {
-		case err := <-ended:
-			return fmt.Errorf("%s ended at once (%s): the end of %s is:\n%s", b.Name, exitText(err), b.Log, b.logEnd())
+		case how := <-ended:
+			return fmt.Errorf("%s ended at once (%s): the end of %s is:\n%s", b.Name, how, b.Log, b.logEnd())
 		default:
 		}
 		err := ready()

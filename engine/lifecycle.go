@@ -179,7 +179,7 @@ func dial(socket string) error {
 
 // await waits until the engine answers. ended tells that it ended; nil when
 // the engine is not this process's child.
-func (l *Launcher) await(ctx context.Context, ended <-chan error) error {
+func (l *Launcher) await(ctx context.Context, ended <-chan string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	discard := sync.OnceFunc(func() {
