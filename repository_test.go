@@ -219,10 +219,11 @@ func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 		// A refusal of the box may be one of chance: the next run may pass.
 		"modules/build":   {"Build.Publish", "Build.PublishFolder", "Build.Verify", "Build.Pull", "Build.PullFolder", "Build.Packages", "Build.Gateway", "Build.Usage", "GoApp.Binaries", "GoApp.Test"},
 		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
-		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Sign.BundleIdentity", "Sign.VerifyBundleIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "StandIn.TrustedRoot", "StandIn.Token"},
+		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Sign.BundleIdentity", "Sign.VerifyBundleIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest"},
 		"modules/infra":   {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
 		"modules/gitops":  {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
-		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate", "Ground.Seed", "Ground.Tag", "Ground.Resolve", "Ground.Graft"},
+		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
+		"modules/drill":   {"Drill.Seed", "Drill.Tag", "Drill.Resolve", "Drill.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
 	}
 	for _, file := range find(t, "dagger.json") {
 		folder := filepath.Dir(file)

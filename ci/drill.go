@@ -92,7 +92,7 @@ type ground struct {
 	env      string
 	settings *config.Config
 	// registry, remote and state of the drill.
-	remote *dagger.SandboxGround
+	remote *dagger.Drill
 	// database is the caller's.
 	database *dagger.Directory
 }
@@ -121,12 +121,12 @@ func (s *Slipway) ground(ctx context.Context, c *config.Config, env string) (*gr
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		source = source.WithNewFile(name, files[name])
 	}
-	g := &ground{env: env, settings: &own, database: database, remote: dag.Sandbox().Ground(source.Directory("gitops"), dagger.SandboxGroundOpts{Run: rand.Text()})}
+	g := &ground{env: env, settings: &own, database: database, remote: dag.Drill(dagger.DrillOpts{Run: rand.Text()})}
 	at := &Endpoint{Service: g.remote.Service()}
 	if _, err := at.Service.Start(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := g.remote.Seed(ctx); err != nil {
+	if _, err := g.remote.Seed(ctx, source.Directory("gitops")); err != nil {
 		return nil, err
 	}
 	key, password, err := throwawayKey(ctx)

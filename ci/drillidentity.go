@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 
 	"slipway/ci/internal/dagger"
 
@@ -26,11 +25,11 @@ const (
 // instead of a key.
 type identities struct {
 	*ground
-	sigstore *dagger.SignStandIn
+	sigstore *dagger.DrillSigstore
 }
 
 func (g *ground) identities() *identities {
-	return &identities{ground: g, sigstore: dag.Sign().StandIn(dagger.SignStandInOpts{Run: rand.Text()})}
+	return &identities{ground: g, sigstore: g.remote.Sigstore()}
 }
 
 // signing is the ground as somebody sees it who signs as subject, and trusts that

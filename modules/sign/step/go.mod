@@ -103,7 +103,7 @@ require (
 )
 
 replace (
-	slipway/drill/sigstore => ../standin
+	slipway/drill/sigstore => ../../drill/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/step => ../../toolbox/step
 )
