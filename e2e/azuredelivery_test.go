@@ -211,7 +211,10 @@ func fromAcme(t *testing.T, p *platform) string {
 func TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken(t *testing.T) {
 	a, p, began := newAcme(t, 20), shared, time.Now().Add(-time.Second)
 	control := newCanary("control", "", "control "+random())
-	dir := source(t, map[string]string{helloInDev: fromAcme(t, p), "apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n"})
+	settings := read(t, p.repo+"/slipway.yaml")
+	elsewhere := strings.Replace(settings, "\n  staging: {}\n", "\n  staging: {infra: ignore}\n", 1)
+	require.NotEqual(t, settings, elsewhere)
+	dir := source(t, map[string]string{"slipway.yaml": elsewhere, helloInDev: fromAcme(t, p), "apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"" + control.secret + "\"\n"})
 	log, out := p.logged(t, dir, slices.Concat([]string{"call"}, p.place(), p.terraform(t), a.as(deliverer, a.requestToken),
 		[]string{"with-kms-key", "--uri", acmeKey, "deliver", "--app", "hello", "--env", "dev", "json"})...)
 	var released struct {
@@ -312,7 +315,7 @@ func TestAzureWhoIsSignedInByAzPlans(t *testing.T) {
 			"with-azure-cloud", "--metadata-host", azure.MetadataHost, "--authorities", a.ca, "--proxy", strings.Replace(a.URL, "http://", "tcp://", 1),
 			"infra", "--env", "dev", "plan", "changes")
 	}
-	give("https://"+azure.MetadataHost, "https://vault."+azure.Suffix, "https://storage."+azure.Suffix)
+	give("https://"+azure.MetadataHost, "https://vault."+azure.Suffix, "https://storage.azure.com")
 	out, err := plan()
 	require.NoError(t, err)
 	assert.Equal(t, "true", strings.TrimSpace(out))
