@@ -217,13 +217,13 @@ func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 	effects := map[string][]string{
 		"ci": {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Slipway.Receipt", "Slipway.ReceiptVerify", "SignedReceipt.Bundle", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "Standing.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish", "Slipway.Drill"},
 		// A refusal of the box may be one of chance: the next run may pass.
-		"modules/build":   {"Build.Publish", "Build.PublishFolder", "Build.Verify", "Build.Pull", "Build.PullFolder", "Build.Packages", "Build.Gateway", "Build.Usage", "GoApp.Binaries", "GoApp.Test"},
-		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
-		"modules/sign":    {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Sign.BundleIdentity", "Sign.VerifyBundleIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest"},
-		"modules/infra":   {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
-		"modules/gitops":  {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
-		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
-		"modules/drill":   {"Drill.Seed", "Drill.Tag", "Drill.Resolve", "Drill.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
+		"modules/build":       {"Build.Publish", "Build.PublishFolder", "Build.Verify", "Build.Pull", "Build.PullFolder", "Build.Packages", "Build.Gateway", "Build.Usage", "GoApp.Binaries", "GoApp.Test"},
+		"modules/scan":        {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
+		"modules/sign":        {"Sign.Keygen", "Sign.Sign", "Sign.Attest", "Sign.Verify", "Sign.VerifyIdentity", "Sign.Bundle", "Sign.BundleIdentity", "Sign.VerifyBundleIdentity", "Signer.PublicKey", "Signer.Sign", "Signer.Attest"},
+		"modules/infra":       {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
+		"modules/gitops":      {"Gitops.Release", "Gitops.History", "Gitops.Preview", "Gitops.Wait", "Gitops.Status", "Gitops.Admit"},
+		"modules/sandbox":     {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
+		"modules/drillground": {"Drillground.Seed", "Drillground.Tag", "Drillground.Resolve", "Drillground.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
 	}
 	for _, file := range find(t, "dagger.json") {
 		folder := filepath.Dir(file)

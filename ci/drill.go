@@ -92,7 +92,7 @@ type ground struct {
 	env      string
 	settings *config.Config
 	// registry, remote and state of the drill.
-	remote *dagger.Drill
+	remote *dagger.Drillground
 	// database is the caller's.
 	database *dagger.Directory
 }
@@ -121,7 +121,7 @@ func (s *Slipway) ground(ctx context.Context, c *config.Config, env string) (*gr
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		source = source.WithNewFile(name, files[name])
 	}
-	g := &ground{env: env, settings: &own, database: database, remote: dag.Drill(dagger.DrillOpts{Run: rand.Text()})}
+	g := &ground{env: env, settings: &own, database: database, remote: dag.Drillground(dagger.DrillgroundOpts{Run: rand.Text()})}
 	at := &Endpoint{Service: g.remote.Service()}
 	if _, err := at.Service.Start(ctx); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ const (
 // instead of a key.
 type identities struct {
 	*ground
-	sigstore *dagger.DrillSigstore
+	sigstore *dagger.DrillgroundSigstore
 }
 
 func (g *ground) identities() *identities {

@@ -1,4 +1,4 @@
-module dagger/drill
+module dagger/drillground
 
 go 1.26.1
 

@@ -2,7 +2,7 @@
 // state and a Sigstore of its own, and what somebody does who can write to the registry
 // or stands on the way to it.
 //
-// Example: dagger -m modules/drill call service up --ports 5000:5000
+// Example: dagger -m modules/drillground call service up --ports 5000:5000
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"crypto/rand"
 	"strconv"
 
-	"dagger/drill/internal/dagger"
+	"dagger/drillground/internal/dagger"
 )
 
 const (
@@ -21,9 +21,9 @@ const (
 	dataFolder     = "/data"
 )
 
-// Drill is a platform to attack. It holds what the drill puts there, asks nobody for an
+// Drillground is a platform to attack. It holds what the drill puts there, asks nobody for an
 // account, and ends with the call.
-type Drill struct {
+type Drillground struct {
 	// +private
 	Run string
 	// +private
@@ -41,15 +41,15 @@ func New(
 	// +defaultPath="/modules/sandbox"
 	// +ignore=["*", "!host", "host/**/*_test.go", "!debian", "debian/*", "!debian/git.lock"]
 	sandbox *dagger.Directory,
-) *Drill {
-	return &Drill{Run: run, Sandbox: sandbox}
+) *Drillground {
+	return &Drillground{Run: run, Sandbox: sandbox}
 }
 
 // Service is the running platform, on port 5000: the registry at /v2/, the Git remote
 // at /gitops.git and the states below /state/.
 //
 // +cache="168h"
-func (d *Drill) Service() *dagger.Service {
+func (d *Drillground) Service() *dagger.Service {
 	return d.base().
 		WithDirectory(dataFolder, dag.Directory()).
 		WithEnvVariable("SLIPWAY_RUN", d.Run).
@@ -62,7 +62,7 @@ func (d *Drill) Service() *dagger.Service {
 // Seed fills the Git remote with a GitOps tree, and returns the commit as JSON.
 //
 // +cache="never"
-func (d *Drill) Seed(
+func (d *Drillground) Seed(
 	ctx context.Context,
 	// The tree, which becomes the folder gitops.
 	gitops *dagger.Directory,
@@ -75,7 +75,7 @@ func (d *Drill) Seed(
 		Stdout(ctx)
 }
 
-func (d *Drill) base() *dagger.Container {
+func (d *Drillground) base() *dagger.Container {
 	return dag.Toolbox().Scratch().
 		WithDirectory("/", dag.Toolbox().Debian(d.Sandbox.File("debian/git.lock"))).
 		WithNewFile("/etc/passwd", "root:x:0:0:root:/root:/bin/false\n").
@@ -88,7 +88,7 @@ func (d *Drill) base() *dagger.Container {
 // transit.
 //
 // +cache="168h"
-func (d *Drill) Flipped(
+func (d *Drillground) Flipped(
 	// The repository, without the registry's name.
 	repository string,
 ) *dagger.Service {
@@ -100,7 +100,7 @@ func (d *Drill) Flipped(
 // Tag moves a tag of the registry to a digest.
 //
 // +cache="never"
-func (d *Drill) Tag(
+func (d *Drillground) Tag(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -115,7 +115,7 @@ func (d *Drill) Tag(
 // Resolve is the digest that a tag of the registry names now.
 //
 // +cache="never"
-func (d *Drill) Resolve(
+func (d *Drillground) Resolve(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -130,7 +130,7 @@ func (d *Drill) Resolve(
 // were.
 //
 // +cache="never"
-func (d *Drill) Graft(
+func (d *Drillground) Graft(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -142,7 +142,7 @@ func (d *Drill) Graft(
 	return d.run(ctx, "graft", "--repository", repository, "--from", from, "--to", to)
 }
 
-func (d *Drill) hostile() *dagger.Container {
+func (d *Drillground) hostile() *dagger.Container {
 	return dag.Toolbox().Scratch().
 		WithFile("/hostile", dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("hostile"), ".")).
 		WithServiceBinding(alias, d.Service())
@@ -152,6 +152,6 @@ func attack(name string, args ...string) []string {
 	return append([]string{"/hostile", name, "--registry", address}, args...)
 }
 
-func (d *Drill) run(ctx context.Context, name string, args ...string) (string, error) {
+func (d *Drillground) run(ctx context.Context, name string, args ...string) (string, error) {
 	return d.hostile().WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(attack(name, args...)).Stdout(ctx)
 }

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"dagger/drill/internal/dagger"
+	"dagger/drillground/internal/dagger"
 )
 
 const (
@@ -25,10 +25,10 @@ type Sigstore struct {
 
 // Sigstore makes a new one, with keys of its own that end with the call.
 //
-// Example: dagger -m modules/drill call sigstore service up --ports 8080:8080
+// Example: dagger -m modules/drillground call sigstore service up --ports 8080:8080
 //
 // +cache="168h"
-func (d *Drill) Sigstore() *Sigstore { return &Sigstore{Run: d.Run} }
+func (d *Drillground) Sigstore() *Sigstore { return &Sigstore{Run: d.Run} }
 
 // Service is the running Sigstore, on port 8080: Fulcio at /fulcio, Rekor at
 // /rekor1 (API 1) and /rekor2 (API 2), and a timestamp authority at /tsa.
