@@ -312,6 +312,26 @@ func TestARegistryIsLeftAloneAsLongAsItAsks(t *testing.T) {
 		assert.Equal(t, want.waits, waits, header)
 		assert.Equal(t, len(want.waits)+1, s.count("GET", "/blobs/"), header)
 	}
+	// What is no answer to wait after, and what was cut off after one.
+	s, asked := serve(t), 0
+	s.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v2/" {
+			return false
+		}
+		asked++
+		w.Header().Set("Retry-After", "3600")
+		if asked == 1 {
+			w.Header().Set("Content-Length", "4")
+			_, _ = io.WriteString(w, "bl") // the client may be gone
+			return true
+		}
+		_, _ = io.WriteString(w, "blob")
+		return true
+	})
+	data, err := s.client().Read(t.Context(), blobOf("blob"))
+	require.NoError(t, err)
+	assert.Equal(t, "blob", string(data))
+
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	assert.Equal(t, 55*time.Second, retryAfter(http.Header{"Retry-After": {"Fri, 02 Jan 2026 03:05:00 GMT"}}, now))
 }

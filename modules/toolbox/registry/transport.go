@@ -43,10 +43,12 @@ func (t *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, &plainHTTPError{"plain HTTP is only for loopback names, not for " + r.URL.Host}
 	}
 	response, err := t.inner.RoundTrip(r)
-	if err == nil {
-		if again, ok := r.Context().Value(again{}).(*atomic.Int64); ok {
-			again.Store(int64(retryAfter(response.Header, time.Now())))
+	if again, ok := r.Context().Value(again{}).(*atomic.Int64); ok {
+		var after time.Duration
+		if err == nil && (response.StatusCode == http.StatusTooManyRequests || response.StatusCode >= 500) {
+			after = retryAfter(response.Header, time.Now())
 		}
+		again.Store(int64(after))
 	}
 	return response, err
 }
