@@ -21,13 +21,15 @@ import (
 	"slipway/engine"
 )
 
+// programs is the folder of what tests compile, if they do.
+var programs string
+
 // built is the real sandbox, once for all tests.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "slipway-sandbox-")
-	if err != nil {
+var built = sync.OnceValues(func() (program string, err error) {
+	if programs, err = os.MkdirTemp("", "slipway-sandbox-"); err != nil {
 		return "", err
 	}
-	program := filepath.Join(dir, "slipway-sandbox")
+	program = filepath.Join(programs, "slipway-sandbox")
 	out, err := exec.Command("go", "build", "-C", "../modules/sandbox/host", "-trimpath", "-o", program, "./cmd/slipway-sandbox").CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, out)
@@ -51,8 +53,8 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	code := m.Run()
-	if program, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(program))
+	if programs != "" {
+		_ = os.RemoveAll(programs)
 	}
 	os.Exit(code)
 }

@@ -40,6 +40,8 @@ func (z *fuzzing) Flags(flags *flag.FlagSet) {
 	flags.StringVar(&z.Run, "run", "", "run only the targets whose folder:name matches this expression")
 }
 
+var targetName = regexp.MustCompile(`\AFuzz\w*\z`)
+
 var inputs = regexp.MustCompile(`\A[1-9][0-9]{0,11}x\z`)
 
 func (z *fuzzing) check() (*regexp.Regexp, error) {
@@ -87,13 +89,17 @@ func (z *fuzzing) run(ctx context.Context, repo string, progress *engine.Progres
 	count := 0
 	var failed []string
 	for i, folder := range folders {
-		names, err := exec.CommandContext(ctx, binary(bin, i), "-test.list=^Fuzz").Output()
+		list := exec.CommandContext(ctx, binary(bin, i), "-test.list=^Fuzz")
+		list.Dir = filepath.Join(repo, folder)
+		said, err := list.CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("list the fuzz targets of %s: %w", folder, err)
+			return fmt.Errorf("list the fuzz targets of %s: %w\n%s", folder, err, said)
 		}
-		for _, target := range slices.Sorted(strings.FieldsSeq(string(names))) {
+		// A TestMain may say something as well.
+		for _, target := range slices.Sorted(strings.Lines(string(said))) {
+			target = strings.TrimSpace(target)
 			name := folder + ":" + target
-			if !wanted.MatchString(name) {
+			if !targetName.MatchString(target) || !wanted.MatchString(name) {
 				continue
 			}
 			count++

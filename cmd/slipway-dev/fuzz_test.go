@@ -25,6 +25,7 @@ func TestFuzzTargetsAreFoundInEveryGoModule(t *testing.T) {
 	dir := checkout(t, map[string]string{
 		"go.mod":                           "module slipway\n\ngo 1.26\n",
 		"a/a_test.go":                      fuzzed + target("FuzzB", "") + target("FuzzA", "") + target("Fuzzy", ""),
+		"a/main_test.go":                   "package p\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\nfunc TestMain(m *testing.M) {\n\tif _, err := os.Stat(\"main_test.go\"); err != nil {\n\t\tpanic(err)\n\t}\n\tprintln(\"Fuzzing is not FuzzC\")\n\tos.Exit(m.Run())\n}\n",
 		"a/testdata/x/x_test.go":           fuzzed + target("FuzzData", ""),
 		"a/none_test.go":                   "package p\n",
 		"other-words/a_test.go":            fuzzed + target("FuzzA", ""),
