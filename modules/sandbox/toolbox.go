@@ -121,9 +121,12 @@ func pull(
 	if err := decode(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
+	pulled, err := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
 		Username: username, Password: password, Service: registry, Connect: connect,
-	})
+	}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
 	text, err = pulled.File(step.ResultFile).Contents(ctx)
 	if err := decode(text, err, nil); err != nil {
 		return nil, err
