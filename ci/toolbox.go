@@ -116,9 +116,12 @@ func (s *Slipway) WithToolbox(
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
+	pulled, err := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
 		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+	}).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if err := decode(ctx, pulled, nil); err != nil {
 		return nil, err
 	}

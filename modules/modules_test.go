@@ -58,15 +58,15 @@ func must(t *testing.T, module string, args ...string) string {
 func TestEveryFunctionHasHelp(t *testing.T) {
 	t.Parallel()
 	for module, functions := range map[string][]string{
-		"toolchain": {"go", "version"},
-		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify"},
-		"scan":      {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
-		"sign":      {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "vault-key", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
-		"infra":     {"programs", "root", "tofu"},
-		"gitops":    {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait", "with-azure"},
-		"drill":     {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},
-		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
+		"toolchain":   {"go", "version"},
+		"toolbox":     {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
+		"build":       {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify"},
+		"scan":        {"config", "database", "database-digest", "programs", "publish-database", "report", "trivy"},
+		"sign":        {"attest", "bundle", "bundle-identity", "identity", "key-file", "keygen", "kms-key", "public-key", "sign", "vault-key", "verify", "verify-bundle", "verify-bundle-identity", "verify-identity"},
+		"infra":       {"programs", "root", "tofu"},
+		"gitops":      {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait", "with-azure"},
+		"drillground": {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},
+		"sandbox":     {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
 		t.Run(module, func(t *testing.T) {
 			t.Parallel()

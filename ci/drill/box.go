@@ -1,6 +1,7 @@
 package drill
 
 import (
+	_ "embed"
 	"path"
 	"strings"
 
@@ -68,67 +69,8 @@ func BoxAttacks() []BoxAttack {
 	}
 }
 
-// attackerSource is Go code that tries what leads out of a box.
-const attackerSource = `// Package main attacks the box that it runs in.
-package main
-
-import (
-	"fmt"
-	"net"
-	"os"
-	"os/exec"
-	"strings"
-	"syscall"
-	"time"
-)
-
-const noWayOut = "NOWAYOUT"
-
-// found says whether there is a way out: a network, a capability that counts, a place
-// of the pipeline's that can be written to, or a process that is not the app's.
-func found() bool {
-	ways := 0
-	way := func(name string, open bool) {
-		if open {
-			ways++
-			fmt.Println("open:", name)
-		}
-	}
-	interfaces, err := net.Interfaces()
-	way("interfaces", err != nil)
-	for _, i := range interfaces {
-		way("interface", i.Flags&net.FlagLoopback == 0 && i.Flags&net.FlagUp != 0)
-	}
-	for _, address := range []string{"127.0.0.1:5000", "[::1]:5000", "10.87.0.1:5000", "127.0.0.1:6443"} {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
-		way(address, err == nil)
-		if err == nil {
-			conn.Close()
-		}
-	}
-	for _, file := range []string{"/cache/attack", "/go/pkg/mod/attack", "/usr/local/go/src/attack", "/.slipway/box", "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"} {
-		way(file, os.WriteFile(file, nil, 0o644) == nil)
-	}
-	way("mount", syscall.Mount("tmpfs", "/mnt", "tmpfs", 0, "") == nil)
-	way("another user", syscall.Setuid(12345) == nil)
-	way("a namespace", syscall.Unshare(syscall.CLONE_NEWNS) == nil)
-	environ, err := os.ReadFile("/proc/1/environ")
-	way("the first process", err == nil && len(environ) > 0)
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		way("a secret", strings.Contains(name, "PASSWORD") || strings.Contains(name, "TOKEN") || strings.Contains(name, "DAGGER"))
-	}
-	others, err := os.ReadDir("/others")
-	way("a cache", err == nil && len(others) > 0)
-	_, err = os.ReadDir("/run/secrets")
-	way("secrets", err == nil)
-	return ways > 0
-}
-
-// bomb starts processes that do the same.
-func bomb() {
-	for {
-		_ = exec.Command(os.Args[0], os.Args[1:]...).Start()
-	}
-}
-`
+// attackerSource is Go code that tries what leads out of a box. Its file's name ends in
+// .txt, so that it is no part of this module.
+//
+//go:embed attacker.go.txt
+var attackerSource string

@@ -21,13 +21,11 @@ const (
 	dataFolder     = "/data"
 )
 
-// Drillground is a platform to attack. It holds what the drill puts there, asks nobody for an
-// account, and ends with the call.
+// Drillground is a platform to attack. It holds what the drill puts there, asks nobody for
+// an account, and ends with the call.
 type Drillground struct {
-	// +private
-	Run string
-	// +private
-	Sandbox *dagger.Directory
+	Run     string            // +private
+	Sandbox *dagger.Directory // +private
 }
 
 // New makes a new one.

@@ -19,8 +19,7 @@ const (
 // authority that believe every token and keep nothing. Nothing of it proves who has
 // signed.
 type Sigstore struct {
-	// +private
-	Run string
+	Run string // +private
 }
 
 // Sigstore makes a new one, with keys of its own that end with the call.

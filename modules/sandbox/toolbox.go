@@ -84,21 +84,23 @@ func (s *Sandbox) Publish(
 	text, err := dag.Build().PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName, dagger.BuildPublishFolderOpts{
 		Username: username, Password: password, Service: registry, Connect: connect,
 	})
-	if err != nil {
-		return "", err
-	}
 	var pushed build.Published
-	if err := step.Decode([]byte(text), &pushed); err != nil {
+	if err := decode(text, err, &pushed); err != nil {
 		return "", err
 	}
 	text, err = dag.Sign().Sign(ctx, pushed.Reference, key, keyPassword, dagger.SignSignOpts{
 		Predicate: "{}", PredicateType: nodeType,
 		Username: username, Password: password, Service: registry, Connect: connect,
 	})
+	return pushed.Reference, decode(text, err, nil)
+}
+
+// decode reads a step's result.
+func decode(text string, err error, value any) error {
 	if err != nil {
-		return "", err
+		return err
 	}
-	return pushed.Reference, step.Decode([]byte(text), nil)
+	return step.Decode([]byte(text), value)
 }
 
 // pull verifies a published node and takes its programs.
@@ -116,19 +118,17 @@ func pull(
 		Attestation: nodeType,
 		Username:    username, Password: password, Service: registry, Connect: connect,
 	})
+	if err := decode(text, err, nil); err != nil {
+		return nil, err
+	}
+	pulled, err := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
+		Username: username, Password: password, Service: registry, Connect: connect,
+	}).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := step.Decode([]byte(text), nil); err != nil {
-		return nil, err
-	}
-	pulled := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
-		Username: username, Password: password, Service: registry, Connect: connect,
-	})
-	if text, err = pulled.File(step.ResultFile).Contents(ctx); err != nil {
-		return nil, err
-	}
-	if err := step.Decode([]byte(text), nil); err != nil {
+	text, err = pulled.File(step.ResultFile).Contents(ctx)
+	if err := decode(text, err, nil); err != nil {
 		return nil, err
 	}
 	return dag.Toolbox().Unseal("the cluster's node", sources(), pulled.Directory("files/"+nodePart)), nil

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ground holds the app, the manifests and the Terraform code that the attacks are
+// platform holds the app, the manifests and the Terraform code that the attacks are
 // made on. The Go files' names end in .txt, so that they are no part of this
 // module.
 //
-//go:embed ground
-var ground embed.FS
+//go:embed platform
+var platform embed.FS
 
 // Names of the apps.
 const (
@@ -34,15 +34,15 @@ func Files(env, repository string) (map[string]string, error) {
 	files := map[string]string{}
 	for _, app := range []string{App, VulnerableApp} {
 		replace := strings.NewReplacer("APP", app, "ENVIRONMENT", env, "REPOSITORY", repository).Replace
-		err := fs.WalkDir(ground, "ground", func(name string, entry fs.DirEntry, err error) error {
+		err := fs.WalkDir(platform, "platform", func(name string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
 			}
-			data, err := ground.ReadFile(name)
+			data, err := platform.ReadFile(name)
 			if err != nil {
 				return err
 			}
-			at := replace(strings.TrimSuffix(strings.TrimPrefix(name, "ground/"), ".txt"))
+			at := replace(strings.TrimSuffix(strings.TrimPrefix(name, "platform/"), ".txt"))
 			switch top, rest, _ := strings.Cut(at, "/"); top {
 			case "app":
 				files[path.Join("apps", app, rest)] = replace(string(data))
@@ -62,4 +62,10 @@ func Files(env, repository string) (map[string]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// Secret is a file with a token of GitHub's form, which opens nothing. It is made here
+// so that no source holds one.
+func Secret() (name, text string) {
+	return path.Join("apps", App, "deploy.env"), "GITHUB_TOKEN=ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36] + "\n"
 }

@@ -1,0 +1,81 @@
+package drill
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway/step"
+)
+
+// The identities of a drill: whose signature counts there, and somebody else.
+const (
+	Issuer   = "https://issuer.drill.example"
+	Rightful = "release@drill.example"
+	Stranger = "stranger@drill.example"
+)
+
+// Attacks, each with the gate that has to stop it. Those of what an app brings along
+// are BoxAttacks.
+var (
+	VulnerableImage  = refusedBy("scan", "vulnerable image", Vulnerability)
+	SecretInSource   = refusedBy("scan", "secret in the source", "secret: ")
+	StaleDatabase    = refusedBy("scan", "stale database", "is stale")
+	ExpiredException = refusedBy("scan", "expired exception", "expired on")
+
+	OtherBytes = refusedBy("publish", "other bytes under the scanned digest", "not just")
+	// The scan's verdict is about another image, so what reads the verdict stops it.
+	OtherImage = Attack{"publish", "another image under a scan that passed", Expected{"scan", step.KindPolicy, "the findings are about"}}
+
+	// NothingSigned stands for all that follow where the good image was not signed.
+	NothingSigned = refusedBy("sign", "none", "")
+	ImageByTag    = Attack{"sign", "image named by tag", Expected{"sign", step.KindInput, "names no digest"}}
+
+	Unsigned      = refusedBy("verify", "unsigned image", "no signature")
+	MovedTag      = refusedBy("verify", "tag moved between scan and sign", "no signature")
+	OtherKey      = refusedBy("verify", "signed by another key", "has no valid signature by key")
+	OtherIdentity = refusedBy("verify", "signed by another identity", "has no valid signature by identity "+strconv.Quote(Rightful))
+	Grafted       = refusedBy("verify", "attestations of another image", "scan verdict of %s is missing")
+	OtherType     = refusedBy("verify", "scan under another predicate type", "scan verdict of %s is missing")
+	Replayed      = refusedBy("verify", "old release replayed", "older than")
+	FlippedBit    = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
+
+	OldRollback = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
+
+	TamperedPlan   = refusedBy("apply", "tampered plan", "is not the plan that was bound")
+	DestroyingPlan = refusedBy("check", "plan with a destroy", "destroys, replaces or forgets")
+
+	UnsignedPod = Attack{"admission", "pod of an image that nobody signed", Expected{"admit", step.KindPolicy, "the cluster refuses its pods"}}
+	NeverRuns   = Attack{"wait", "release that does not come to run", Expected{"wait", step.KindInfrastructure, "is not healthy in time"}}
+)
+
+func refusedBy(gate, name, says string) Attack {
+	return Attack{gate, name, Expected{gate, step.KindPolicy, says}}
+}
+
+// Of is the attack on something that is known only now, which the refusal has to name
+// where Says has a %s.
+func (a Attack) Of(what string) Attack {
+	a.Expected.Says = fmt.Sprintf(a.Expected.Says, what)
+	return a
+}
+
+// AtOnce is how many attacks are made at the same time: each waits for containers more
+// than it computes.
+const AtOnce = 4
+
+// Make makes attempts, and tells what became of them in their order.
+func Make(attempts []func() Row) Table {
+	table := make(Table, len(attempts))
+	var group errgroup.Group
+	group.SetLimit(AtOnce)
+	for n, attempt := range attempts {
+		group.Go(func() error {
+			table[n] = attempt()
+			return nil
+		})
+	}
+	_ = group.Wait() // a row tells what went wrong
+	return table
+}

@@ -1,0 +1,65 @@
+package drill
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAttacksAreToldApart(t *testing.T) {
+	names := map[string]bool{}
+	for _, a := range []Attack{
+		VulnerableImage, SecretInSource, StaleDatabase, ExpiredException, OtherBytes, OtherImage, ImageByTag, Unsigned, MovedTag, OtherKey,
+		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, OldRollback, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
+	} {
+		assert.False(t, names[a.Name], a.Name)
+		names[a.Name] = true
+		assert.NotEmpty(t, a.Gate, a.Name)
+		assert.NotEmpty(t, a.Expected.Stage, a.Name)
+		assert.NotEmpty(t, a.Expected.Kind, a.Name)
+		// A refusal that says anything at all would be taken for the one that is meant.
+		assert.NotEmpty(t, strings.TrimSpace(strings.ReplaceAll(a.Expected.Says, "%s", "")), a.Name)
+	}
+	about := Grafted.Of("localhost:5000/x@sha256:ab")
+	assert.Equal(t, "scan verdict of localhost:5000/x@sha256:ab is missing", about.Expected.Says)
+	assert.Equal(t, "scan verdict of %s is missing", Grafted.Expected.Says, "the attack itself stays")
+	assert.Contains(t, OtherIdentity.Expected.Says, Rightful)
+}
+
+func TestMakeTellsInOrderAndMakesAFewAtOnce(t *testing.T) {
+	var running, ended atomic.Int32
+	var early atomic.Bool
+	held := make(chan struct{})
+	var attempts []func() Row
+	for n := range int32(3 * AtOnce) {
+		attempts = append(attempts, func() Row {
+			defer ended.Add(1)
+			switch {
+			case n >= AtOnce && ended.Load() < n-AtOnce+1:
+				early.Store(true)
+			case n < AtOnce:
+				// The first ones wait until as many run as may.
+				if running.Add(1) == AtOnce {
+					close(held)
+				}
+				<-held
+			}
+			return Row{Attack: fmt.Sprint(n)}
+		})
+	}
+	table := Make(attempts)
+	assert.Len(t, table, 3*AtOnce)
+	for n, row := range table {
+		assert.Equal(t, fmt.Sprint(n), row.Attack)
+	}
+	assert.False(t, early.Load(), "one begins when another has ended")
+}
+
+func TestTheSecretIsFoundByItsForm(t *testing.T) {
+	name, text := Secret()
+	assert.Equal(t, "apps/slipway-drill/deploy.env", name)
+	assert.Regexp(t, `^GITHUB_TOKEN=ghp_[a-zA-Z0-9]{36}\n$`, text)
+}

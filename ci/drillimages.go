@@ -1,0 +1,323 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/drill"
+	"slipway/ci/evidence"
+	"slipway/ci/policy"
+)
+
+// delivery is what the target's app, which has nothing wrong, came to at each gate, and
+// the first refusal, by the gate that made it.
+type delivery struct {
+	image     *Image
+	scanned   *ScannedImage
+	published *PublishedImage
+	signed    *SignedImage
+	release   *Release
+	refusals  map[string]error
+}
+
+// deliver takes an image of the target's app through the gates.
+func (t *target) deliver(ctx context.Context, note string) *delivery {
+	d := &delivery{refusals: map[string]error{}}
+	var failed error
+	gate := func(name string, do func() error) {
+		if failed == nil {
+			failed = do()
+		}
+		d.refusals[name] = failed
+	}
+	gate("build", func() (err error) { d.image, err = t.image(ctx, drill.App, note); return })
+	gate("scan", func() (err error) { d.scanned, err = d.image.scan(ctx, t.database); return })
+	gate("publish", func() (err error) { d.published, err = d.scanned.Publish(ctx); return })
+	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx, t.env); return })
+	gate("verify", func() error { return t.verify(ctx, d.signed) })
+	gate("release", func() (err error) {
+		d.release, err = d.signed.release(ctx, t.env, &Applied{}, origin{Kind: "release"})
+		return
+	})
+	return d
+}
+
+// publish publishes an image by the scan of the good one.
+func (d *delivery) publish(ctx context.Context, digest string, image *Image) (*PublishedImage, error) {
+	return (&ScannedImage{Digest: digest, Decided: d.scanned.Decided, Image: image, Out: d.scanned.Out}).Publish(ctx)
+}
+
+// commit is the release's, or empty.
+func (d *delivery) commit() string {
+	if d.release == nil {
+		return ""
+	}
+	return d.release.Commit
+}
+
+// attackBox attacks from what an app brings along: its tests, its build and the
+// commands of its Dockerfile. Its control is the app with nothing wrong.
+func (t *target) attackBox(ctx context.Context) drill.Table {
+	run := func(files map[string]string, test bool) error {
+		app := t.app(drill.App, withFiles(t.Source, "apps/"+drill.App, files))
+		if test {
+			_, _, err := app.tests(ctx)
+			return err
+		}
+		_, err := app.Build(ctx)
+		return err
+	}
+	var table drill.Table
+	tested, built := run(nil, true), run(nil, false)
+	for _, a := range drill.BoxAttacks() {
+		control := built
+		if a.Test {
+			control = tested
+		}
+		table = append(table, a.Judge(control, func() error { return run(a.Files, a.Test) }))
+	}
+	return table
+}
+
+// attackImages attacks what stands between a source and a release.
+func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
+	good := t.deliver(ctx, "")
+	vulnerable, err := t.image(ctx, drill.VulnerableApp, "")
+	if err != nil {
+		return nil, err
+	}
+	var attempts []func() drill.Row
+	// The control of most is the good image at the same gate.
+	try := func(a drill.Attack, attempt func() error) {
+		attempts = append(attempts, func() drill.Row { return a.Judge(good.refusals[a.Gate], attempt) })
+	}
+
+	try(drill.VulnerableImage, func() error { _, err := vulnerable.scan(ctx, t.database); return err })
+	try(drill.SecretInSource, func() error {
+		image, err := t.app(drill.App, t.Source.WithNewFile(drill.Secret())).Build(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = image.scan(ctx, t.database)
+		return err
+	})
+	try(drill.StaleDatabase, func() error {
+		stale, err := t.with(func(c *config.Config) { c.Scan.Database.Repository = targetRegistry + "/stale-db" })
+		if err != nil {
+			return err
+		}
+		if _, err := stale.PublishDatabase(ctx, "2020-01-01T00:00:00Z"); err != nil {
+			return err
+		}
+		database, err := stale.database(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = good.image.scan(ctx, database)
+		return err
+	})
+	attempts = append(attempts, func() drill.Row {
+		today := time.Now().UTC()
+		return drill.ExpiredException.Judge(t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, 1)),
+			func() error { return t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, -1)) })
+	})
+	try(drill.OtherBytes, func() error {
+		swapped := *good.image
+		swapped.Layout = vulnerable.Layout
+		_, err := good.publish(ctx, good.scanned.Digest, &swapped)
+		return err
+	})
+	try(drill.OtherImage, func() error { _, err := good.publish(ctx, vulnerable.Digest, vulnerable); return err })
+
+	if good.refusals["sign"] != nil {
+		// Without a signed image there is nothing to attack further on.
+		try(drill.NothingSigned, nil)
+		return drill.Make(attempts), nil
+	}
+	other, err := t.others(ctx, "Unsigned", "Signed by another key", "Signed by another identity", "Grafted", "Of another type", "Replayed")
+	if err != nil {
+		return nil, err
+	}
+	path, statements := targetRepository+"/"+drill.App, good.published.Statements
+
+	try(drill.ImageByTag, func() error {
+		return t.sign(ctx, t.Slipway, Reference(t.settings.Image(drill.App)+":v1"), statements)
+	})
+	try(drill.Unsigned, func() error { return t.verify(ctx, other["Unsigned"]) })
+	try(drill.MovedTag, func() error {
+		for _, image := range []Reference{good.published.Reference, other["Unsigned"].Reference} {
+			if _, err := t.remote.Tag(ctx, path, image.Digest(), "v1"); err != nil {
+				return err
+			}
+		}
+		if _, err := good.published.Sign(ctx, t.env); err != nil {
+			return err
+		}
+		digest, err := t.remote.Resolve(ctx, path, "v1")
+		if err != nil {
+			return err
+		}
+		return t.verify(ctx, t.signed(drill.App, digest))
+	})
+	try(drill.OtherKey, func() error {
+		theirs := *t.Slipway
+		var err error
+		if theirs.Key, theirs.KeyPassword, err = throwawayKey(ctx); err != nil {
+			return err
+		}
+		image := other["Signed by another key"]
+		if err := t.sign(ctx, &theirs, image.Reference, statements); err != nil {
+			return err
+		}
+		return t.verify(ctx, image)
+	})
+	attempts = append(attempts, func() drill.Row {
+		sigstore := t.remote.Sigstore()
+		return drill.OtherIdentity.Judge(t.deliverByIdentity(ctx, sigstore, good),
+			func() error {
+				return t.attackIdentity(ctx, sigstore, other["Signed by another identity"].Reference, statements)
+			})
+	})
+	try(drill.Grafted.Of(other["Grafted"].Reference.String()), func() error {
+		image := other["Grafted"]
+		if err := t.sign(ctx, t.Slipway, image.Reference, dag.Directory()); err != nil {
+			return err
+		}
+		if _, err := t.remote.Graft(ctx, path, good.published.Reference.Digest(), image.Reference.Digest()); err != nil {
+			return err
+		}
+		return t.verify(ctx, image)
+	})
+	try(drill.OtherType.Of(other["Of another type"].Reference.String()), func() error {
+		return t.verifyScan(ctx, other["Of another type"], good, "https://example.org/scan/v1", *good.scanned.Decided)
+	})
+	try(drill.Replayed, func() error {
+		old := *good.scanned.Decided
+		old.DatabaseUpdatedAt = old.DatabaseUpdatedAt.AddDate(-1, 0, 0)
+		return t.verifyScan(ctx, other["Replayed"], good, policy.PredicateType, old)
+	})
+	try(drill.FlippedBit, func() error {
+		image, flipped := *good.signed, *t.Slipway
+		flipped.Registry = &Endpoint{Service: t.remote.Flipped(path)}
+		image.Slipway = &flipped
+		return t.verify(ctx, &image)
+	})
+	attempts = append(attempts, func() drill.Row {
+		second := good.refusals["release"]
+		if second == nil {
+			// A second release puts the first one into the past.
+			second = t.deliver(ctx, "Second").refusals["release"]
+		}
+		return drill.OldRollback.Of(good.commit()).Judge(second, func() error {
+			_, err := good.signed.release(ctx, t.env, &Applied{}, origin{Kind: "rollback", Of: good.commit()})
+			return err
+		})
+	})
+	return drill.Make(attempts), nil
+}
+
+// scanExcepted scans the vulnerable image, whose vulnerability is excepted until a day.
+func (t *target) scanExcepted(ctx context.Context, vulnerable *Image, until time.Time) error {
+	changed, err := t.with(func(c *config.Config) {
+		c.Scan.Policy.Exceptions = append(slices.Clone(c.Scan.Policy.Exceptions), policy.Exception{
+			ID: drill.Vulnerability, App: drill.VulnerableApp, Reason: "drill", Owner: "drill", Expires: until.Format(time.DateOnly),
+		})
+	})
+	if err != nil {
+		return err
+	}
+	_, err = (&Image{Digest: vulnerable.Digest, Tree: vulnerable.Tree, Layout: vulnerable.Layout, App: &App{Name: drill.VulnerableApp, Slipway: changed}}).scan(ctx, t.database)
+	return err
+}
+
+// verifyScan signs an image, attests what was attested about the good one, but another
+// statement about its scan, and then verifies it.
+func (t *target) verifyScan(ctx context.Context, image *SignedImage, good *delivery, predicateType string, verdict policy.Verdict) error {
+	scan, err := good.scanned.attested(ctx, image.Reference, verdict)
+	if err != nil {
+		return err
+	}
+	text, err := evidence.File{PredicateType: predicateType, Predicate: scan}.Encode()
+	if err != nil {
+		return err
+	}
+	if err := t.sign(ctx, t.Slipway, image.Reference, good.published.Statements.WithNewFile("scan.statement.json", text)); err != nil {
+		return err
+	}
+	return t.verify(ctx, image)
+}
+
+const (
+	targetRoot     = "infra/trusted_root.json"
+	targetSigstore = "http://localhost:8080"
+)
+
+// signing is the target as somebody sees it who signs as subject, by a Sigstore of the
+// drill's instead of a key, and trusts that subject only.
+func (t *target) signing(ctx context.Context, sigstore *dagger.DrillgroundSigstore, subject string) (*Slipway, error) {
+	// It runs from here to the drill's end: one that is started again has other keys.
+	service, err := sigstore.Service().Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	root, err := sigstore.TrustedRoot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.with(func(c *config.Config) {
+		c.Signing = config.Signing{
+			Identities:  []config.Identity{{Issuer: drill.Issuer, Subject: subject}},
+			TrustedRoot: targetRoot, Logs: 1,
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.Source = s.Source.WithNewFile(targetRoot, root)
+	s.Key, s.KeyPassword = nil, nil
+	s.Identity = &SigningIdentity{
+		Token: sigstore.Token(subject, drill.Issuer), Fulcio: targetSigstore + "/fulcio", Rekor: []string{targetSigstore + "/rekor1"},
+		Service: service,
+	}
+	return s, nil
+}
+
+// deliverByIdentity has the identity that may sign take the good image through the
+// gates.
+func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, good *delivery) error {
+	s, err := t.signing(ctx, sigstore, drill.Rightful)
+	if err != nil {
+		return err
+	}
+	image := *good.image
+	image.App = &App{Name: drill.App, Slipway: s}
+	published, err := good.publish(ctx, good.scanned.Digest, &image)
+	if err != nil {
+		return err
+	}
+	signed, err := published.Sign(ctx, t.env)
+	if err != nil {
+		return err
+	}
+	return t.verify(ctx, signed)
+}
+
+// attackIdentity has somebody else sign an image, whose own settings let them.
+func (t *target) attackIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, image Reference, statements *dagger.Directory) error {
+	theirs, err := t.signing(ctx, sigstore, drill.Stranger)
+	if err != nil {
+		return err
+	}
+	if err := t.sign(ctx, theirs, image, statements); err != nil {
+		return err
+	}
+	ours, err := t.signing(ctx, sigstore, drill.Rightful)
+	if err != nil {
+		return err
+	}
+	return t.verify(ctx, &SignedImage{Reference: image, App: drill.App, Slipway: ours})
+}
