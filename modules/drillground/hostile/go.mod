@@ -1,4 +1,4 @@
-module slipway/drill/hostile
+module slipway/drillground/hostile
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module slipway/drill/sigstore
+module slipway/drillground/sigstore
 
 go 1.26.0
 

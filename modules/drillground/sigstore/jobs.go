@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"sync"
 
-	"slipway/drill/sigstore/standin"
+	"slipway/drillground/sigstore/standin"
 )
 
 // jobToken is what a job asks for its tokens with.

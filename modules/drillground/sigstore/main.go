@@ -31,7 +31,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/drill/sigstore/standin"
+	"slipway/drillground/sigstore/standin"
 )
 
 func main() {

@@ -150,7 +150,7 @@ require (
 )
 
 replace (
-	slipway/drill/sigstore => ../../drill/sigstore
+	slipway/drillground/sigstore => ../../drillground/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
 	slipway/step => ../../toolbox/step

@@ -14,7 +14,7 @@ require (
 	github.com/sigstore/sigstore-go v1.3.0
 	github.com/stretchr/testify v1.12.1
 	google.golang.org/protobuf v1.36.11
-	slipway/drill/sigstore v0.0.0
+	slipway/drillground/sigstore v0.0.0
 	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
@@ -103,7 +103,7 @@ require (
 )
 
 replace (
-	slipway/drill/sigstore => ../../drill/sigstore
+	slipway/drillground/sigstore => ../../drillground/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/step => ../../toolbox/step
 )
