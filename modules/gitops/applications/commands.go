@@ -18,8 +18,8 @@ import (
 // it once they are read.
 func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.Cluster, error) {
 	kubeconfig := flags.String("kubeconfig", "", "kubeconfig `file`")
-	identity := flags.String("azure", "", "who is asking in Azure, as `JSON`: where the kubeconfig names kubelogin")
-	token := flags.String("azure-token-file", "", "`file` with the identity's request token, or with the token itself")
+	var who azure.Access
+	who.Flags(flags)
 	connections := reach.Flag(flags, "connect", "where a host:port of the kubeconfig is reached")
 	return func(ctx context.Context) (*cluster.Cluster, error) {
 		connect, err := connections(stage)
@@ -27,10 +27,8 @@ func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.C
 			return nil, err
 		}
 		at := cluster.Access{Kubeconfig: *kubeconfig, Connect: connect}
-		if *identity != "" {
-			if at.Azure, err = azure.Open(stage, *identity, *token); err != nil {
-				return nil, err
-			}
+		if at.Azure, err = who.Open(stage); err != nil {
+			return nil, err
 		}
 		c, err := cluster.Open(stage, at)
 		if err != nil {

@@ -109,11 +109,11 @@ func TestClusterRefuses(t *testing.T) {
 	}
 	for input, args := range map[string][]string{
 		`kubeconfig "gone"`: append([]string{"wait", "--kubeconfig", "gone"}, good...),
-		`connect "a=b"`:     append([]string{"wait", "--connect", "a:1=b:2", "--connect", "a=b"}, good...),
+		`--connect "a=b"`:   append([]string{"wait", "--connect", "a:1=b:2", "--connect", "a=b"}, good...),
 		`deadline "soon"`:   append([]string{"wait", "--deadline", "soon"}, good...),
 		`commit ""`:         {"wait", "--application", "hello-dev"},
 		`kubeconfig ""`:     {"status", "--application", "hello-dev", "--application", "hello-production"},
-		`connect "x"`:       {"status", "--connect", "x"},
+		`--connect "x"`:     {"status", "--connect", "x"},
 	} {
 		result, work, err := command(append(args, "--result", "out"))
 		require.NoError(t, err)

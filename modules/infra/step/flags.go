@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"slipway/infra/step/azure"
 	"slipway/infra/step/stage"
 	"slipway/step/reach"
 )
@@ -108,14 +107,9 @@ func remote(fs *flag.FlagSet, r *stage.Remote) {
 	fs.StringVar(&r.BackendConfig, "backend-config-file", "", "JSON file of the backend: type (http, kubernetes or azurerm) and its settings")
 	fs.StringVar(&r.PasswordFile, "backend-password-file", "", "file with the http backend's password, or the azurerm backend's ARM_…=value lines")
 	fs.StringVar(&r.Kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that the state or the resources are in")
-	access(fs, &r.Azure)
+	r.Azure.Flags(fs)
 	fs.Var(r.Connect, "connect", "LOGICAL=ACTUAL host:port to reach a loopback name or the kubeconfig's server at; repeatable")
 	fs.DurationVar(&r.LockTimeout, "lock-timeout", lockTimeout, "how long to wait for the state's lock")
-}
-
-func access(fs *flag.FlagSet, a *azure.Access) {
-	fs.StringVar(&a.Identity, "azure", "", "who is asking in Azure, as JSON")
-	fs.StringVar(&a.Token, "azure-token-file", "", "file with the token that it proves itself with, or that such tokens are requested with")
 }
 
 func secrets(fs *flag.FlagSet, r *stage.Remote) {

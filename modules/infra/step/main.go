@@ -25,9 +25,9 @@ import (
 	"io"
 	"os"
 
-	"slipway/infra/step/azure"
 	"slipway/infra/step/cluster"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 func main() {
@@ -53,7 +53,7 @@ func main() {
 func give(ctx context.Context, args []string, to io.Writer) error {
 	fs := flag.NewFlagSet(cluster.Plugin, flag.ContinueOnError)
 	var who azure.Access
-	access(fs, &who)
+	who.Flags(fs)
 	if err := fs.Parse(args); err != nil {
 		return err
 	}

@@ -9,37 +9,17 @@ import (
 	"os"
 	"path/filepath"
 
-	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/oidc"
 )
 
-// Access says who somebody is in Azure.
-type Access struct {
-	// Identity is an azure.Identity as JSON; empty is nobody.
-	Identity string
-	// Token is a file with the job's request token, or the token itself.
-	Token string
-}
-
 // systemRoots is where the runner's container keeps the usual authorities.
 var systemRoots = "/etc/ssl/certs/ca-certificates.crt"
-
-// Open is the identity's credential; nil when there is none.
-func (a Access) Open(stage string) (*azure.Credential, error) {
-	switch {
-	case a.Identity != "":
-		return azure.Open(stage, a.Identity, a.Token)
-	case a.Token != "":
-		return nil, step.Input(stage, "--azure", "is missing, but its token is given", "give the identity as JSON, or leave its token out")
-	}
-	return nil, nil
-}
 
 // Env returns the environment of Terraform's provider and backend, and what ends it;
 // none when no identity is given. It writes to the folder scratch what the environment
 // names.
-func (a Access) Env(stage, scratch string) (env map[string]string, stop func(), err error) {
+func Env(a azure.Access, stage, scratch string) (env map[string]string, stop func(), err error) {
 	stop = func() {}
 	credential, err := a.Open(stage)
 	if err != nil || credential == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/azure"
 	"slipway/step/azure/azuretest"
 )
 
@@ -46,13 +47,13 @@ func TestEnvironmentsOfAnIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := maps.Clone(common)
 			maps.Copy(want, c.want)
-			env, stop, err := Access{Identity: "{" + ids + c.more + "}", Token: write(t, "correct-horse\n")}.Env("plan", t.TempDir())
+			env, stop, err := Env(azure.Access{Identity: "{" + ids + c.more + "}", Token: write(t, "correct-horse\n")}, "plan", t.TempDir())
 			require.NoError(t, err)
 			stop()
 			assert.Equal(t, want, env)
 		})
 	}
-	env, stop, err := Access{}.Env("plan", t.TempDir())
+	env, stop, err := Env(azure.Access{}, "plan", t.TempDir())
 	require.NoError(t, err)
 	stop()
 	assert.Empty(t, env)
@@ -63,7 +64,7 @@ func TestAuthoritiesStandBesideTheUsual(t *testing.T) {
 	t.Cleanup(func() { systemRoots = usual })
 	systemRoots = write(t, "usual")
 	identity, token := azuretest.Start(t).Identity()
-	env, stop, err := Access{Identity: identity.String(), Token: token}.Env("plan", t.TempDir())
+	env, stop, err := Env(azure.Access{Identity: identity.String(), Token: token}, "plan", t.TempDir())
 	require.NoError(t, err)
 	t.Cleanup(stop)
 	data, err := os.ReadFile(env["SSL_CERT_FILE"])
@@ -79,7 +80,7 @@ func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 		"az's and a URL": {"{" + ids + `, "requestUrl": "https://ci.example"}`, `{"accessToken": "x y"}`, "is not one token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := Access{Identity: c.identity, Token: write(t, c.token)}.Env("plan", t.TempDir())
+			_, _, err := Env(azure.Access{Identity: c.identity, Token: write(t, c.token)}, "plan", t.TempDir())
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, f.Kind)
@@ -96,7 +97,7 @@ func TestWhoIsSignedInByAzIsAskedOnLoopback(t *testing.T) {
 		return "e30." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"aud":%q,"tid":"00000000-0000-4000-8000-00000000000b","exp":%d}`, audience, time.Now().Add(time.Hour).Unix())) + ".c2ln"
 	}
 	manager := claims("https://management.azure.com")
-	env, stop, err := Access{Identity: "{" + ids + "}", Token: write(t, `{"accessToken":"`+manager+`"}{"accessToken":"`+claims("https://vault.azure.net")+`"}`)}.Env("plan", t.TempDir())
+	env, stop, err := Env(azure.Access{Identity: "{" + ids + "}", Token: write(t, `{"accessToken":"`+manager+`"}{"accessToken":"`+claims("https://vault.azure.net")+`"}`)}, "plan", t.TempDir())
 	require.NoError(t, err)
 	assert.Equal(t, "true false", env["ARM_USE_MSI"]+" "+env["ARM_USE_OIDC"])
 	for name, value := range env {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/infra/step/azure"
 	"slipway/step"
+	"slipway/step/azure"
 	"slipway/step/reach"
 	"slipway/step/steptest"
 )

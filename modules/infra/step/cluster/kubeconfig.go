@@ -12,9 +12,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"slipway/infra/step/azure"
 	"slipway/step"
-	entra "slipway/step/azure"
+	"slipway/step/azure"
 	"slipway/step/reach"
 )
 
@@ -182,7 +181,7 @@ func token(ctx context.Context, stage, input string, exec *program, who azure.Ac
 	if err := credential.Kubelogin(stage, input, exec.Command, exec.Args); err != nil {
 		return nil, err
 	}
-	if _, err := credential.Token(ctx, entra.Kubernetes); err != nil {
+	if _, err := credential.Token(ctx, azure.Kubernetes); err != nil {
 		return nil, err
 	}
 	self, err := os.Executable()
@@ -193,7 +192,7 @@ func token(ctx context.Context, stage, input string, exec *program, who azure.Ac
 		return nil, err
 	}
 	return map[string]any{
-		"apiVersion": entra.ExecVersion, "command": self, "args": []string{Plugin, "--azure", who.Identity, "--azure-token-file", who.Token},
+		"apiVersion": azure.ExecVersion, "command": self, "args": []string{Plugin, "--azure", who.Identity, "--azure-token-file", who.Token},
 		"interactiveMode": "Never", "provideClusterInfo": false,
 	}, nil
 }

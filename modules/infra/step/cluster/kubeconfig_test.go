@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/infra/step/azure"
 	"slipway/step"
+	"slipway/step/azure"
 	"slipway/step/azure/azuretest"
 	"slipway/step/reach"
 )

@@ -13,9 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/infra/step/azure"
 	"slipway/infra/step/cluster"
-	entra "slipway/step/azure"
+	"slipway/step/azure"
 	"slipway/step/azure/azuretest"
 )
 
@@ -43,10 +42,10 @@ func TestAClusterOfAKSIsReachedByAnIdentity(t *testing.T) {
 	s, a := newInCluster(t), azuretest.Start(t)
 	// Too old as soon as it is there.
 	a.Life = time.Second
-	s.kube.good = func(token string) bool { return a.Good(entra.Kubernetes, token) }
+	s.kube.good = func(token string) bool { return a.Good(azure.Kubernetes, token) }
 	text, err := os.ReadFile(s.kubeconfig)
 	require.NoError(t, err)
-	s.kubeconfig = s.file("kubeconfig", strings.Replace(string(text), `"token":"`+token+`"`, `"exec":{"apiVersion":"client.authentication.k8s.io/v1beta1","command":"kubelogin","args":["get-token","--server-id","`+entra.Kubernetes+`"]}`, 1))
+	s.kubeconfig = s.file("kubeconfig", strings.Replace(string(text), `"token":"`+token+`"`, `"exec":{"apiVersion":"client.authentication.k8s.io/v1beta1","command":"kubelogin","args":["get-token","--server-id","`+azure.Kubernetes+`"]}`, 1))
 	_, err = s.plan()
 	_ = wantFault(t, err, "plan", "input", "takes its credentials from kubelogin, and nobody is named who signs in to Azure")
 

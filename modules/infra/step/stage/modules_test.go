@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/infra/step/azure"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // beside is a site whose root lies in a folder, with a module beside it.

@@ -23,6 +23,7 @@ import (
 	"slipway/infra/step/code"
 	"slipway/infra/step/terraform"
 	"slipway/step"
+	entra "slipway/step/azure"
 	"slipway/step/reach"
 )
 
@@ -63,7 +64,7 @@ type Remote struct {
 	Kubeconfig string
 	// Azure says who the azurerm provider and backend are, and who reaches a cluster
 	// of AKS.
-	Azure azure.Access
+	Azure entra.Access
 	// Connect says where logical hosts are reached.
 	Connect reach.Connections
 	// SecretVarFile is a file with a JSON object of values for ephemeral
@@ -103,7 +104,7 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 type state struct {
 	backend.Endpoint
 	env         map[string]string
-	azure       azure.Access
+	azure       entra.Access
 	kubeconfig  []byte
 	lockTimeout time.Duration
 }
@@ -163,7 +164,7 @@ func (s *state) prepare(stage string, w *workspace) (map[string]string, error) {
 		return nil, err
 	}
 	env := maps.Clone(s.env)
-	who, stop, err := s.azure.Env(stage, w.root)
+	who, stop, err := azure.Env(s.azure, stage, w.root)
 	w.stop = stop
 	if err != nil {
 		return nil, err

@@ -11,7 +11,6 @@ import (
 	"slipway/registry"
 	"slipway/sign/step/key"
 	"slipway/step"
-	"slipway/step/azure"
 	"slipway/step/reach"
 )
 
@@ -117,24 +116,6 @@ func (r registryFlags) dial(stage string, right registry.Right) (*registry.Refer
 		return nil, nil, err
 	}
 	return reference, registry.New(access, reference.Repository, right), nil
-}
-
-// azureFlags are who somebody is in Azure.
-type azureFlags struct{ identity, token *string }
-
-func addAzure(set *flag.FlagSet) azureFlags {
-	return azureFlags{
-		identity: set.String("azure", "", "who is asking in Azure, as JSON: for an azurekms:// key"),
-		token:    set.String("azure-token-file", "", "file with the identity's request token, or with the token itself"),
-	}
-}
-
-// open is the identity's credential, which something needs.
-func (a azureFlags) open(stage, what string) (*azure.Credential, error) {
-	if *a.identity == "" {
-		return nil, step.Input(stage, what, "is in Azure, and nobody is named who signs in there", "give with-azure")
-	}
-	return azure.Open(stage, *a.identity, *a.token)
 }
 
 func readPassword(stage, file string) ([]byte, error) {

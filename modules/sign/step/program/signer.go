@@ -37,7 +37,7 @@ type signerFlags struct {
 	file    keyFlags
 
 	uri, credentials *string
-	azure            azureFlags
+	azure            azure.Access
 
 	connect            func(stage string) (reach.Connections, error)
 	token, fulcio      *string
@@ -51,12 +51,13 @@ type signerFlags struct {
 
 // addKeyKinds adds the flags of keys, addSigner those of identities, too.
 func (p *program) addKeyKinds(set *flag.FlagSet) *signerFlags {
-	return &signerFlags{
+	s := &signerFlags{
 		set: set, openKMS: p.kms, file: addKey(set),
 		uri:         set.String("key-uri", "", "URI of a key that a key management service holds: azurekms://, awskms://, gcpkms:// or hashivault://"),
 		credentials: set.String("kms-credentials-file", "", "file with the service's credentials: NAME=VALUE lines, or Google's JSON; not for azurekms://"),
-		azure:       addAzure(set),
 	}
+	s.azure.Flags(set)
+	return s
 }
 
 func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
@@ -147,7 +148,10 @@ func (s *signerFlags) openVault(ctx context.Context, stage string) (bundle.Keypa
 	if *s.credentials != "" {
 		return nil, step.Input(stage, "--kms-credentials-file", "is not for a key in Azure, where an identity signs", "leave it out, and say by with-azure who signs")
 	}
-	credential, err := s.azure.open(stage, "key "+*s.uri)
+	credential, err := s.azure.Open(stage)
+	if err == nil && credential == nil {
+		err = step.Input(stage, "key "+*s.uri, "is in Azure, and nobody is named who signs in there", "give with-azure")
+	}
 	if err != nil {
 		return nil, err
 	}
