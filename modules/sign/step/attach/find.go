@@ -43,7 +43,7 @@ type survey struct {
 
 // look reads an image's manifest and all its bundles; when nobody is trusted,
 // the manifest only.
-func look(ctx context.Context, stage string, client *registry.Client, ref *registry.Reference, trust *bundle.Trust) (*survey, error) {
+func look(ctx context.Context, client *registry.Client, ref *registry.Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ type Wanted struct {
 // type by a signer that is trusted. One is enough: whoever can push can also attach
 // rubbish, which must not stop a release; what does not count is named.
 func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w Wanted) (*sign.Found, error) {
-	there, err := look(ctx, w.Stage, client, w.Reference, trust)
+	there, err := look(ctx, client, w.Reference, trust)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w
 // VerifyAll returns every statement that who is trusted signed about the image. It
 // refuses an image without a signature by them, whatever else is there.
 func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference) (*sign.Evidence, error) {
-	there, err := look(ctx, stage, client, reference, trust)
+	there, err := look(ctx, client, reference, trust)
 	if err != nil {
 		return nil, err
 	}
