@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,7 +186,7 @@ func TestAnIdentitySignsWithTokensThatItAsksFor(t *testing.T) {
 	flags[1] = file(t, "request\n")
 	flags = append(flags, "--identity-request-url", "http://logical.invalid:80/token")
 	sign := append(append([]string{"sign"}, flags...), access...)
-	statements := append(sign, "--predicate", file(t, `{"passed":true}`), "--predicate-type", "https://example.org/verdict/v1")
+	statements := append(slices.Clone(sign), "--predicate", file(t, `{"passed":true}`), "--predicate-type", "https://example.org/verdict/v1")
 
 	f := fault(t, run(t, nil, statements...))
 	assert.Contains(t, f.Reason, "is not an https URL")
