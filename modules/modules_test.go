@@ -5,14 +5,12 @@ package modules
 import (
 	"bytes"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -345,11 +343,16 @@ func TestClusterTellsHowItIsReached(t *testing.T) {
 	require.NoError(t, err)
 	kubeconfig, _, err := call("kubeconfig", "plaintext")
 	require.NoError(t, err)
-	embedded := regexp.MustCompile(`certificate-authority-data: (\S+)`).FindStringSubmatch(kubeconfig)
-	require.Len(t, embedded, 2)
-	decoded, err := base64.StdEncoding.DecodeString(embedded[1])
-	require.NoError(t, err)
-	assert.Equal(t, publicKey(t, string(decoded)), publicKey(t, certificate), "one authority for both")
+	var reached struct {
+		Clusters []struct {
+			Cluster struct {
+				Authority []byte `json:"certificate-authority-data"`
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(kubeconfig), &reached))
+	require.Len(t, reached.Clusters, 1)
+	assert.Equal(t, publicKey(t, string(reached.Clusters[0].Cluster.Authority)), publicKey(t, certificate), "one authority for both")
 
 	_, log, err := call("registry", "endpoint")
 	require.Error(t, err)
