@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -84,8 +85,7 @@ func (i *Image) Report(
 type SbomSubject string
 
 const (
-	// SbomSubjectImage is every package in the image, with the platforms that it
-	// is on.
+	// SbomSubjectImage is every package in the image for one platform.
 	SbomSubjectImage SbomSubject = "IMAGE"
 	// SbomSubjectSource is every package that the app's folder names: in go.mod
 	// or another lock file.
@@ -102,11 +102,11 @@ const (
 	SbomFormatSpdx SbomFormat = "SPDX"
 )
 
-// Sbom is the software bill of materials of the image or of its source, also
-// for an image that the policy refuses. The same image, source and Trivy give
-// the same bytes.
+// Sbom is the software bill of materials of the image for one platform, or of its
+// source, also for an image that the policy refuses. The same image, source and Trivy
+// give the same bytes. Publishing attests the bills of all platforms.
 //
-// Example: dagger call app --name hello build sbom --of IMAGE --format SPDX contents
+// Example: dagger call app --name hello build sbom --of IMAGE --platform linux/arm64 --format SPDX contents
 //
 // +cache="never"
 func (i *Image) Sbom(
@@ -117,14 +117,19 @@ func (i *Image) Sbom(
 	// CYCLONEDX or SPDX.
 	// +default="CYCLONEDX"
 	format SbomFormat,
+	// One of the image's platforms; its first, in the order of the alphabet, by default.
+	// +optional
+	platform string,
 ) (*dagger.File, error) {
-	name, ok := map[SbomSubject]string{SbomSubjectImage: "image", SbomSubjectSource: "source"}[of]
-	if !ok {
-		return nil, step.Input("scan", fmt.Sprintf("bill of materials of %q", of), "is not made", "use IMAGE or SOURCE")
-	}
-	suffix, ok := map[SbomFormat]string{SbomFormatCyclonedx: ".cdx.json", SbomFormatSpdx: ".spdx.json"}[format]
+	suffix, ok := map[SbomFormat]scan.SBOMFormat{SbomFormatCyclonedx: scan.CycloneDX, SbomFormatSpdx: scan.SPDX}[format]
 	if !ok {
 		return nil, step.Input("scan", fmt.Sprintf("format %q", format), "is not a format of bills of materials", "use CYCLONEDX or SPDX")
+	}
+	switch {
+	case of != SbomSubjectImage && of != SbomSubjectSource:
+		return nil, step.Input("scan", fmt.Sprintf("bill of materials of %q", of), "is not made", "use IMAGE or SOURCE")
+	case of == SbomSubjectSource && platform != "":
+		return nil, step.Input("scan", fmt.Sprintf("platform %.80q", platform), "is given, and a source has none", "leave it out, or use --of IMAGE")
 	}
 	database, err := i.App.Slipway.database(ctx)
 	if err != nil {
@@ -134,7 +139,18 @@ func (i *Image) Sbom(
 	if err != nil {
 		return nil, err
 	}
-	return out.File("sbom/" + name + suffix), nil
+	if of == SbomSubjectSource {
+		return out.File(scan.SBOM("", suffix)), nil
+	}
+	var ran scan.Summary
+	if err := decode(ctx, out, &ran); err != nil {
+		return nil, err
+	}
+	found, ok := ran.On(platform)
+	if !ok {
+		return nil, step.Input("scan", fmt.Sprintf("platform %.80q", platform), "is not one that the image is for", "use "+strings.Join(ran.Platforms, " or "))
+	}
+	return out.File(scan.SBOM(found, suffix)), nil
 }
 
 // Scan looks for vulnerabilities in the image, secrets in the app's source and

@@ -8,6 +8,7 @@ import (
 
 	"slipway/ci/evidence"
 	"slipway/step/result/build"
+	"slipway/step/result/scan"
 )
 
 const registryAlias = "registry"
@@ -90,7 +91,7 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 	}
 	return &PublishedImage{
 		Reference: Reference(pushed.Reference), Moved: pushed.Pushed, App: i.Image.App.Name, Verdict: i.Decided,
-		Statements: folder.WithDirectory("sbom", i.Out.Directory("sbom")),
+		Statements: folder.WithDirectory(scan.SBOMFolder, i.Out.Directory(scan.SBOMFolder)),
 		Revision:   i.Image.Revision, Tree: i.Image.Tree, Stages: after(i.Stages, "publish", began), Slipway: s,
 	}, nil
 }

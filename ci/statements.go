@@ -72,24 +72,24 @@ func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdic
 	return policy.Attest(reference.String(), verdict, *found, run), err
 }
 
-// statements are what is to be attested about a scanned image.
+// statements are what is to be attested about a scanned image: of each of its platforms
+// a bill of materials, too.
 func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[string]evidence.File, error) {
-	scan, err := i.attested(ctx, step.Refer(i.Image.App.Slipway.Config.Image(i.Image.App.Name), i.Digest), *i.Decided)
+	passed, err := i.attested(ctx, step.Refer(i.Image.App.Slipway.Config.Image(i.Image.App.Name), i.Digest), *i.Decided)
 	if err != nil {
+		return nil, err
+	}
+	var ran scan.Summary
+	if err := decode(ctx, i.Out, &ran); err != nil {
 		return nil, err
 	}
 	built, err := i.Image.provenance(ctx)
 	if err != nil {
 		return nil, err
 	}
-	files := map[string]evidence.File{
-		"sbom-image-cyclonedx":  {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/image.cdx.json"},
-		"sbom-image-spdx":       {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image.spdx.json"},
-		"sbom-source-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
-		"sbom-source-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
-		"scan":                  {PredicateType: policy.PredicateType, Predicate: scan},
-		"provenance":            {PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()},
-	}
+	files := evidence.Bills(ran.Platforms)
+	files["scan"] = evidence.File{PredicateType: policy.PredicateType, Predicate: passed}
+	files["provenance"] = evidence.File{PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()}
 	// Where no test has run there is no result of one.
 	if tested.Passed > 0 {
 		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, tested)}

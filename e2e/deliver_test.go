@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -74,6 +75,7 @@ func TestDeliver(t *testing.T) {
 	assert.NotEmpty(t, first.Verdict.DatabaseDigest)
 	assert.NotEmpty(t, first.Plan)
 
+	manifests := map[string]string{}
 	t.Run("the registry holds exactly the scanned bytes", func(t *testing.T) {
 		status, manifest := fetch(t, p, "/v2/hello/manifests/"+digest, indexType)
 		require.Equal(t, http.StatusOK, status)
@@ -81,30 +83,39 @@ func TestDeliver(t *testing.T) {
 		assert.Equal(t, digest, "sha256:"+hex.EncodeToString(sum[:]))
 		var index struct {
 			Manifests []struct {
+				Digest   string                            `json:"digest"`
 				Platform struct{ OS, Architecture string } `json:"platform"`
 			} `json:"manifests"`
 		}
 		require.NoError(t, json.Unmarshal(manifest, &index))
-		var platforms []string
 		for _, m := range index.Manifests {
-			platforms = append(platforms, m.Platform.OS+"/"+m.Platform.Architecture)
+			manifests[m.Platform.OS+"/"+m.Platform.Architecture] = m.Digest
 		}
-		assert.ElementsMatch(t, []string{"linux/amd64", "linux/arm64"}, platforms)
+		assert.ElementsMatch(t, []string{"linux/amd64", "linux/arm64"}, slices.Collect(maps.Keys(manifests)))
 	})
 
-	t.Run("the bills of materials are about the released image and its source", func(t *testing.T) {
-		for args, want := range map[[2]string][]string{
-			{"IMAGE", "CYCLONEDX"}:  {`"specVersion": "1.6"`, `"version": "` + digest + `"`, `"pkg:golang/slipway/apps/hello"`, `"linux/arm64"`},
-			{"IMAGE", "SPDX"}:       {`"spdxVersion": "SPDX-2.3"`, `"versionInfo": "` + digest + `"`, `"pkg:golang/slipway/apps/hello"`, `platform: linux/arm64`},
-			{"SOURCE", "CYCLONEDX"}: {`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`},
-			{"SOURCE", "SPDX"}:      {`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`},
+	t.Run("the bills of materials are about each platform's image and its source", func(t *testing.T) {
+		require.Len(t, manifests, 2)
+		bill := func(args ...string) (string, error) {
+			return p.call(p.repo, p.options(), append([]string{"app", "--name", "hello", "build", "sbom"}, append(args, "contents")...)...)
+		}
+		for _, c := range []struct{ args, want []string }{
+			{[]string{"--of", "IMAGE", "--format", "CYCLONEDX"}, []string{`"specVersion": "1.6"`, `"version": "` + manifests["linux/amd64"] + `"`, `"pkg:golang/slipway/apps/hello"`, `"linux/amd64"`}},
+			{[]string{"--of", "IMAGE", "--platform", "linux/arm64"}, []string{`"specVersion": "1.6"`, `"version": "` + manifests["linux/arm64"] + `"`, `"pkg:golang/slipway/apps/hello"`, `"linux/arm64"`}},
+			{[]string{"--platform", "linux/arm64", "--format", "SPDX"}, []string{`"spdxVersion": "SPDX-2.3"`, `"versionInfo": "` + manifests["linux/arm64"] + `"`, `"pkg:golang/slipway/apps/hello"`, `slipway:platform: linux/arm64`}},
+			{[]string{"--of", "SOURCE", "--format", "CYCLONEDX"}, []string{`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`}},
+			{[]string{"--of", "SOURCE", "--format", "SPDX"}, []string{`"name": "apps/hello"`, `"swh:1:dir:` + first.SourceTree + `"`, `"pkg:golang/github.com/stretchr/testify@`}},
 		} {
-			out, err := p.call(p.repo, p.options(), "app", "--name", "hello", "build", "sbom", "--of", args[0], "--format", args[1], "contents")
+			out, err := bill(c.args...)
 			require.NoError(t, err)
-			for _, text := range want {
-				assert.Contains(t, out, text, args)
+			for _, text := range c.want {
+				assert.Contains(t, out, text, c.args)
 			}
 		}
+		_, err := bill("--platform", "linux/s390x")
+		refused(t, err, `scan: bad input: platform "linux/s390x": is not one that the image is for`, "use linux/amd64 or linux/arm64")
+		_, err = bill("--of", "SOURCE", "--platform", "linux/amd64")
+		refused(t, err, `scan: bad input: platform "linux/amd64": is given, and a source has none`, "leave it out, or use --of IMAGE")
 	})
 
 	t.Run("the commit holds the digest and says where it came from", func(t *testing.T) {

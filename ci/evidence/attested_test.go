@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"slipway/step/result/scan"
 	"slipway/step/result/sign"
 )
 
@@ -16,7 +17,7 @@ func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
 	files := func() map[string]File {
 		return map[string]File{
 			"tests": {PredicateType: TestResultType, Predicate: map[string]any{"result": "PASSED", "passed": json.Number("9007199254740993")}},
-			"bill":  {PredicateType: SPDXType, PredicateFile: "sbom/image.spdx.json"},
+			"bill":  {PredicateType: SPDXType, PredicateFile: scan.SBOM("linux/amd64", scan.SPDX)},
 		}
 	}
 	bill := statement(SPDXType, `{}`)

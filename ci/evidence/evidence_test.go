@@ -54,11 +54,6 @@ func passedScan(excepted ...policy.Exception) policy.Scan {
 	}, scan.Findings{}, policy.Run{})
 }
 
-const bom = `{"bomFormat":"CycloneDX","specVersion":"1.6","components":[
-	{"name":"golang.org/x/text","version":"v0.3.8","licenses":[{"license":{"id":"BSD-3-Clause"}}]},
-	{"name":"example.org/both","version":"v1.0.0","licenses":[{"expression":"MIT OR AGPL-3.0-only"}]},
-	{"name":"example.org/silent","version":"v1.0.0"}]}`
-
 // complete is an input that every rule passes; each test spoils one thing.
 // ran is the result of packages with two tests each that have passed, and one that
 // skips itself.
@@ -87,8 +82,10 @@ func complete(t *testing.T) evidence.Input {
 			statement(t, policy.PredicateType, passedScan()),
 			statement(t, evidence.TestResultType, evidence.Passed(tree, ran("a", "b"))),
 			statement(t, evidence.ProvenanceType, build().Provenance()),
-			statement(t, evidence.CycloneDXType, json.RawMessage(bom)),
-			statement(t, evidence.SPDXType, json.RawMessage(`{"spdxVersion":"SPDX-2.3"}`)),
+			statement(t, evidence.CycloneDXType, cycloneDX("linux/amd64")),
+			statement(t, evidence.SPDXType, spdx("linux/amd64")),
+			statement(t, evidence.CycloneDXType, cycloneDX("linux/arm64")),
+			statement(t, evidence.SPDXType, spdx("linux/arm64")),
 		},
 	}
 }
@@ -170,11 +167,11 @@ func TestEveryRulePasses(t *testing.T) {
 		"pass   scan: passed with the advisories of 2026-11-23T06:00:00Z, 0 excepted",
 		"pass   tests: 4 tests have passed, 2 were skipped",
 		"pass   provenance: a011b6316ed3, built by https://slipway.dev/builders/local/v1",
-		"pass   sbom: CycloneDX and SPDX documents of 3 components",
+		"pass   sbom: CycloneDX and SPDX documents of 5 components",
 		"pass   base-images: 1 base images, all allowed",
 		"pass   licences: the licences of 2 components are allowed, those of 1 are not known",
 	}, j.Lines())
-	assert.Len(t, j.Inputs, 6)
+	assert.Len(t, j.Inputs, 8)
 	assert.Equal(t, now.Add(18*time.Hour), j.Until, "when the scan is 48 hours old")
 }
 
@@ -240,8 +237,8 @@ func TestEachRuleCanRefuse(t *testing.T) {
 			b.Revision, b.Uncommitted = b.Revision+"-dirty", []string{"added apps/hello/zz_local.go", "and 3 more"}
 		}), evidence.RequireProvenance, "it was built with uncommitted changes: added apps/hello/zz_local.go, and 3 more"},
 		"no source":             {replace(evidence.ProvenanceType, sourceless), evidence.RequireProvenance, "names no source"},
-		"no SPDX":               {without(evidence.SPDXType), evidence.RequireSBOM, "1 CycloneDX and 0 SPDX documents"},
-		"no CycloneDX":          {replace(evidence.CycloneDXType, map[string]string{"bomFormat": "x"}), evidence.RequireSBOM, "0 CycloneDX and 1 SPDX documents"},
+		"no SPDX":               {without(evidence.SPDXType), evidence.RequireSBOM, "2 CycloneDX and 0 SPDX documents"},
+		"no CycloneDX":          {replace(evidence.CycloneDXType, map[string]string{"bomFormat": "x"}), evidence.RequireSBOM, "0 CycloneDX and 2 SPDX documents"},
 		"another base image":    {provenance(func(b *evidence.Build) { b.Bases = []step.Reference{"registry.example/other@sha256:03"} }), evidence.RequireBases, "it stands on registry.example/other"},
 		"base images unknown":   {without(evidence.ProvenanceType), evidence.RequireBases, "no provenance says"},
 		"a denied licence":      {rule(5, func(r *evidence.Rule) { r.Deny = []string{"BSD-*"} }), evidence.RequireLicences, "golang.org/x/text v0.3.8 (BSD-3-Clause)"},
@@ -321,7 +318,7 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 	assert.Equal(t, reference, plain["resourceUri"])
 	assert.Equal(t, "PASSED", plain["verificationResult"])
 	assert.Equal(t, []any{"SLSA_BUILD_LEVEL_1"}, plain["verifiedLevels"])
-	assert.Len(t, plain["inputAttestations"], 6)
+	assert.Len(t, plain["inputAttestations"], 8)
 
 	// Of the others only their names are left: whatever it answers, it answers alone.
 	names := func(statements []sign.Statement) []sign.Statement {
@@ -401,7 +398,9 @@ func TestLicenceExpressions(t *testing.T) {
 	} {
 		in := complete(t)
 		in.Rules.Rules = []evidence.Rule{{Require: evidence.RequireLicences, Deny: []string{"GPL-*"}}}
-		in.Statements[4] = statement(t, evidence.CycloneDXType, json.RawMessage(`{"bomFormat":"CycloneDX","components":[{"name":"x","licenses":[{"expression":"`+expression+`"}]}]}`))
+		in.Statements = slices.DeleteFunc(in.Statements, func(s sign.Statement) bool { return s.PredicateType == evidence.CycloneDXType })
+		in.Statements = append(in.Statements, statement(t, evidence.CycloneDXType,
+			json.RawMessage(`{"bomFormat":"CycloneDX","components":[{"name":"x","licenses":[{"expression":"`+expression+`"}]}]}`)))
 		assert.Equal(t, permitted, evidence.Judge(in).Refusal("verify") == nil, expression)
 	}
 }

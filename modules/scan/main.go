@@ -150,8 +150,8 @@ func (s *Scan) Database(
 // Report scans an image's packages and executables on every platform, an app's
 // source for secrets, and manifests and Terraform code for misconfigurations. It has no
 // network. The result's folder holds result.json, findings.json, report.txt,
-// report.sarif, and in sbom the bills of materials: image.cdx.json,
-// image.spdx.json, source.cdx.json and source.spdx.json.
+// report.sarif, and in sbom the bills of materials: image-OS-ARCHITECTURE.cdx.json and
+// .spdx.json of each platform, source.cdx.json and source.spdx.json.
 //
 // +cache="168h"
 func (s *Scan) Report(

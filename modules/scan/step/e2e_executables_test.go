@@ -44,7 +44,7 @@ func TestRealScannerOfCopiesAndStrangers(t *testing.T) {
 	require.Equal(t, "opt/stranger.jar", d.Unknown[1].Path)
 	require.Equal(t, 3, d.Images[0].Executables)
 	var purls []string
-	for _, c := range *bill(t, out, "source").Components {
+	for _, c := range *bill(t, out, "").Components {
 		purls = append(purls, c.PackageURL)
 	}
 	require.Contains(t, purls, "pkg:golang/golang.org/x/text@v0.3.7")

@@ -27,15 +27,13 @@ import (
 const stage = "scan"
 
 // Names of the files that Run writes below its output folder. The raw reports
-// are below RawFolder, one per run of Trivy. The bills of materials are below
-// SBOMFolder: image and source, each as CycloneDX 1.6 (.cdx.json) and SPDX 2.3
-// (.spdx.json).
+// are below RawFolder, one per run of Trivy. Where the bills of materials are, scan.SBOM
+// says.
 const (
 	FindingsFile = "findings.json"
 	TableFile    = "report.txt"
 	SARIFFile    = "report.sarif"
 	RawFolder    = "raw"
-	SBOMFolder   = "sbom"
 )
 
 // Tree is a folder and what the repository calls it.
@@ -85,7 +83,7 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 		return nil, err
 	}
 	var platforms []string
-	var parts []sbom.Part
+	var about []billed
 	for _, i := range image.Images {
 		view := filepath.Join(work, "view-"+slug(i.Platform))
 		if err := image.View(i, view); err != nil {
@@ -105,7 +103,7 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 			return nil, err
 		}
 		platforms = append(platforms, i.Platform)
-		parts = append(parts, sbom.Part{Platform: i.Platform, Digest: i.Digest, Report: report})
+		about = append(about, billed{sbom.Subject{Name: sbom.Name(in.Source.Name), Platform: i.Platform, Digest: i.Digest}, report})
 	}
 	if _, err := s.scan(findings.KindSource, in.Source.Name, in.Source.Folder); err != nil {
 		return nil, err
@@ -126,7 +124,8 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 	if err := s.write(FindingsFile, document); err != nil {
 		return nil, err
 	}
-	if err := s.bills(in, parts, packages); err != nil {
+	about = append(about, billed{sbom.Subject{Name: in.Source.Name, Revision: in.Revision}, packages})
+	if err := s.bills(about); err != nil {
 		return nil, err
 	}
 	if err := s.render(findings.Combine(in.Digest, s.parts, suppressions)); err != nil {
@@ -280,42 +279,41 @@ func (s *scanner) read(what, name, report, file string, args []string) (*types.R
 	return read, s.write(filepath.Join(RawFolder, file), read)
 }
 
-// bills writes the bills of materials of the image and of its source.
-func (s *scanner) bills(in Input, image []sbom.Part, source *types.Report) error {
+// billed is what a bill of materials is about, and the report about it.
+type billed struct {
+	subject sbom.Subject
+	report  *types.Report
+}
+
+// bills writes the bills of materials of each platform's image and of the source.
+func (s *scanner) bills(about []billed) error {
 	var reports []*types.Report
-	for _, part := range image {
-		reports = append(reports, part.Report)
+	for _, a := range about {
+		reports = append(reports, a.report)
 	}
 	created := sbom.Created(reports...)
-	if err := os.MkdirAll(filepath.Join(s.out, SBOMFolder), 0o755); err != nil {
-		return err
-	}
-	for _, made := range []struct {
-		name    string
-		subject sbom.Subject
-		parts   []sbom.Part
-	}{
-		{"image", sbom.Subject{Name: sbom.Name(in.Source.Name), Digest: in.Digest}, image},
-		{"source", sbom.Subject{Name: in.Source.Name, Revision: in.Revision}, []sbom.Part{{Report: source}}},
-	} {
-		made.subject.TrivyVersion, made.subject.Created = s.runner.Version(), created
-		bill, err := sbom.Of(made.subject, made.parts)
+	for _, a := range about {
+		a.subject.TrivyVersion, a.subject.Created = s.runner.Version(), created
+		bill, err := sbom.Of(a.subject, a.report)
 		if err != nil {
 			return err
 		}
-		for suffix, document := range map[string]func() ([]byte, error){".cdx.json": bill.CycloneDX, ".spdx.json": bill.SPDX} {
+		for format, document := range map[scan.SBOMFormat]func() ([]byte, error){scan.CycloneDX: bill.CycloneDX, scan.SPDX: bill.SPDX} {
 			data, err := document()
 			if err != nil {
 				return err
 			}
-			file := filepath.Join(SBOMFolder, made.name+suffix)
+			file := scan.SBOM(a.subject.Platform, format)
 			s.files = append(s.files, file)
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(s.out, file)), 0o755); err != nil {
+				return err
+			}
 			if err := os.WriteFile(filepath.Join(s.out, file), []byte(printable.JSON(string(data))), 0o644); err != nil {
 				return err
 			}
 		}
-		s.say("bill of materials of the %s: %d packages", made.name, len(bill.Packages))
 	}
+	s.say("bills of materials: of %d platforms and of the source", len(about)-1)
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"slipway/scan/step/internal/sample"
+	"slipway/scan/step/layout"
 	"slipway/scan/step/trivy"
 	"slipway/step"
 	"slipway/step/result/scan"
@@ -174,7 +175,8 @@ func TestRun(t *testing.T) {
 	require.Equal(t, []string{
 		"findings.json", "raw/image-linux-amd64.json", "raw/image-linux-arm64.json", "raw/manifests.json",
 		"raw/source-packages.json", "raw/source.json", "report.sarif", "report.txt",
-		"sbom/image.cdx.json", "sbom/image.spdx.json", "sbom/source.cdx.json", "sbom/source.spdx.json",
+		"sbom/image-linux-amd64.cdx.json", "sbom/image-linux-amd64.spdx.json", "sbom/image-linux-arm64.cdx.json", "sbom/image-linux-arm64.spdx.json",
+		"sbom/source.cdx.json", "sbom/source.spdx.json",
 	}, summary.Files)
 	for _, file := range summary.Files {
 		require.FileExists(t, filepath.Join(b.out, file))
@@ -208,43 +210,48 @@ func TestBillsOfMaterialsAreAboutThisImageAndItsSource(t *testing.T) {
 	b.in.Revision = strings.Repeat("7", 40)
 	_, err := b.run()
 	require.NoError(t, err)
-	read := func(name string) cdx.BOM {
-		file, err := os.Open(filepath.Join(b.out, SBOMFolder, name))
+	read := func(platform string) cdx.BOM {
+		file, err := os.Open(filepath.Join(b.out, scan.SBOM(platform, scan.CycloneDX)))
 		require.NoError(t, err)
 		defer file.Close()
 		var bom cdx.BOM
 		require.NoError(t, cdx.NewBOMDecoder(file, cdx.BOMFileFormatJSON).Decode(&bom))
 		return bom
 	}
-	image := read("image.cdx.json")
-	assert.Equal(t, "sample", image.Metadata.Component.Name)
-	assert.Equal(t, b.in.Digest, image.Metadata.Component.Version)
-	assert.Equal(t, "1970-01-01T00:00:00Z", image.Metadata.Timestamp)
-	require.Len(t, *image.Metadata.Component.Components, 2)
-	var found []string
-	for _, c := range *image.Components {
-		found = append(found, c.PackageURL)
+	image, err := layout.Verify(b.in.Layout, b.in.Digest)
+	require.NoError(t, err)
+	require.Len(t, image.Images, 2)
+	for _, i := range image.Images {
+		bom := read(i.Platform)
+		assert.Equal(t, "sample", bom.Metadata.Component.Name)
+		assert.Equal(t, i.Digest, bom.Metadata.Component.Version)
+		assert.Contains(t, *bom.Metadata.Component.Properties, cdx.Property{Name: scan.PlatformProperty, Value: i.Platform})
+		assert.Equal(t, "1970-01-01T00:00:00+00:00", bom.Metadata.Timestamp)
+		var found []string
+		for _, c := range *bom.Components {
+			found = append(found, c.PackageURL)
+		}
+		assert.ElementsMatch(t, []string{"", "pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/sample", "pkg:golang/stdlib@v1.26.8"}, found)
 	}
-	assert.Equal(t, []string{"pkg:golang/golang.org/x/text@v0.3.7", "pkg:golang/sample", "pkg:golang/stdlib@v1.26.8"}, found)
-	assert.Equal(t, []cdx.Property{
-		{Name: "slipway:platform", Value: "linux/amd64"}, {Name: "slipway:platform", Value: "linux/arm64"}, {Name: "slipway:type", Value: "gobinary"},
-	}, *(*image.Components)[0].Properties)
 
-	source := read("source.cdx.json")
+	source := read("")
 	assert.Equal(t, "apps/sample", source.Metadata.Component.Name)
 	assert.Equal(t, b.in.Revision, source.Metadata.Component.Version)
-	assert.Len(t, *source.Components, 4)
+	assert.Len(t, *source.Components, 5)
 
 	first := b.out
 	b.work, b.out = t.TempDir(), t.TempDir()
 	_, err = b.run()
 	require.NoError(t, err)
-	for _, name := range []string{"image.cdx.json", "image.spdx.json", "source.cdx.json", "source.spdx.json"} {
-		one, err := os.ReadFile(filepath.Join(first, SBOMFolder, name))
-		require.NoError(t, err)
-		two, err := os.ReadFile(filepath.Join(b.out, SBOMFolder, name))
-		require.NoError(t, err)
-		assert.Equal(t, string(one), string(two), name)
+	for _, platform := range []string{"linux/amd64", "linux/arm64", ""} {
+		for _, format := range []scan.SBOMFormat{scan.CycloneDX, scan.SPDX} {
+			name := scan.SBOM(platform, format)
+			one, err := os.ReadFile(filepath.Join(first, name))
+			require.NoError(t, err)
+			two, err := os.ReadFile(filepath.Join(b.out, name))
+			require.NoError(t, err)
+			assert.Equal(t, string(one), string(two), name)
+		}
 	}
 }
 

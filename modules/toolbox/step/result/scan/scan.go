@@ -1,7 +1,10 @@
 // Package scan has the results of the program that scans.
 package scan
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Severity is how bad a finding is, in Trivy's five steps.
 type Severity string
@@ -191,4 +194,47 @@ type Pushed struct {
 	Repository string `json:"repository"`
 	Tag        string `json:"tag"`
 	Digest     string `json:"digest"`
+}
+
+// SBOMFormat is a specification of bills of materials, by the end of its files' names.
+type SBOMFormat string
+
+// CycloneDX is version 1.6 and SPDX version 2.3, both as JSON.
+const (
+	CycloneDX SBOMFormat = ".cdx.json"
+	SPDX      SBOMFormat = ".spdx.json"
+)
+
+// PlatformProperty is the property of an image's bill of materials that says which
+// platform it is for: in CycloneDX of the component that it is about, and in SPDX an
+// annotation of that package, as NAME: VALUE.
+const PlatformProperty = "slipway:platform"
+
+// SBOMFolder is where the bills of materials are, in the output folder.
+const SBOMFolder = "sbom"
+
+// SBOM is the path of a bill of materials in the output folder: of the image for a
+// platform, or of the app's source for none.
+func SBOM(platform string, format SBOMFormat) string {
+	name := "source"
+	if platform != "" {
+		name = "image-" + strings.ReplaceAll(platform, "/", "-")
+	}
+	return SBOMFolder + "/" + name + string(format)
+}
+
+// Is says whether an image's platform is the one that is meant, which may leave out the
+// variant: linux/arm64 means linux/arm64/v8, too.
+func Is(platform, meant string) bool {
+	return platform == meant || strings.HasPrefix(platform, meant+"/")
+}
+
+// On is the image's platform that is meant; the first, where none is.
+func (s Summary) On(meant string) (string, bool) {
+	for _, platform := range s.Platforms {
+		if meant == "" || Is(platform, meant) {
+			return platform, true
+		}
+	}
+	return "", false
 }
