@@ -265,6 +265,16 @@ func TestAPackageWithoutPURL(t *testing.T) {
 	assert.Equal(t, "MIT OR Apache-2.0", packages["in-house"].PackageLicenseDeclared)
 }
 
+func TestAPackageWithoutANameIsCalledByItsFile(t *testing.T) {
+	_, components, _ := readCycloneDX(t, bill(t, Subject{Name: "apps/sample"}, &types.Report{Results: types.Results{
+		{Class: types.ClassLangPkg, Type: "jar", Target: "Java", Packages: ftypes.Packages{{FilePath: "lib/a.jar"}}},
+		{Class: types.ClassLangPkg, Type: "gomod", Target: "go.mod", Packages: ftypes.Packages{{Version: "v1"}}},
+	}}))
+	assert.Equal(t, cdx.ComponentTypeLibrary, components["lib/a.jar"].Type)
+	assert.Len(t, components, 2, "the file and the package are called the same")
+	assert.Contains(t, components, "go.mod")
+}
+
 func TestADistributionWithoutPackagesIsNamed(t *testing.T) {
 	report := recorded(t, "amd64")
 	report.Results = report.Results[1:]
@@ -338,6 +348,8 @@ func TestTheSameReportsGiveTheSameBytes(t *testing.T) {
 			// What a run alone knows, and what is known of vulnerabilities.
 			report.ReportID, report.CreatedAt = "another", time.Now()
 			report.Results[0].Vulnerabilities = []types.DetectedVulnerability{{VulnerabilityID: "CVE-2026-1"}}
+			report.Results = append(report.Results, types.Result{
+				Class: types.ClassLicense, Type: "node-pkg", Packages: ftypes.Packages{{Name: "no package"}}})
 			for i := range report.Results {
 				if report.Results[i].Class == types.ClassOSPkg {
 					report.Results[i].Target = "/tmp/another/view (debian 12.11)"
@@ -449,7 +461,7 @@ func TestAHashOfAnUnknownKindIsRefused(t *testing.T) {
 // Of several licences all hold. What can't be read must not take the others along,
 // and alternatives keep their brackets.
 func TestLicences(t *testing.T) {
-	long := strings.TrimSuffix(strings.Repeat("MIT OR ", 50_000), " OR ")
+	long := strings.TrimSuffix(strings.Repeat("BSD-3-Clause OR ", 500), " OR ")
 	for _, c := range []struct {
 		found     []string
 		cyclonedx []string
@@ -469,6 +481,8 @@ func TestLicences(t *testing.T) {
 		{[]string{"text://All rights\nreserved"}, []string{"name All rights\nreserved"}, "other"},
 		{[]string{"ISC", "MIT OR Apache-2.0", "", "ISC"}, []string{"expression ISC AND (MIT OR Apache-2.0)"}, "ISC AND (MIT OR Apache-2.0)"},
 		{[]string{"GPL-2.0", "GPL-2.0-only"}, []string{"expression GPL-2.0-only"}, "GPL-2.0-only"},
+		{[]string{"GPL-2.0-with-classpath-exception-2.0", "ISC or MIT"}, []string{"expression GPL-2.0-only WITH Classpath-exception-2.0 AND (ISC OR MIT)"},
+			"GPL-2.0-only WITH Classpath-exception-2.0 AND (ISC OR MIT)"},
 		{[]string{long, "MIT"}, []string{"id MIT", "name " + long}, "MIT AND other"},
 		{[]string{"", " ", "text://", "text:// "}, nil, "NOASSERTION"},
 	} {
