@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -188,9 +187,6 @@ func Created(reports ...*types.Report) time.Time {
 	}
 	return created
 }
-
-// Name is the name of an image by its source's path: apps/hello makes hello.
-func Name(source string) string { return path.Base(source) }
 
 // unencoded is the fault of a document that its library can't write.
 func unencoded(document string, err error) error {

@@ -103,7 +103,7 @@ func Run(ctx context.Context, runner *trivy.Runner, in Input, work, out string, 
 			return nil, err
 		}
 		platforms = append(platforms, i.Platform)
-		about = append(about, billed{sbom.Subject{Name: sbom.Name(in.Source.Name), Platform: i.Platform, Digest: i.Digest}, report})
+		about = append(about, billed{sbom.Subject{Name: filepath.Base(in.Source.Name), Platform: i.Platform, Digest: i.Digest}, report})
 	}
 	if _, err := s.scan(findings.KindSource, in.Source.Name, in.Source.Folder); err != nil {
 		return nil, err
