@@ -2,7 +2,6 @@ package sbom
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -322,86 +321,6 @@ func TestASourceWithoutManifestsHasNoPackages(t *testing.T) {
 	assert.Equal(t, []string{"document DESCRIBES apps/bare"}, relationships)
 }
 
-// shuffled is a report in another order.
-func shuffled(t *testing.T, name string, random *rand.Rand) *types.Report {
-	report := recorded(t, name)
-	mix(random, report.Results)
-	for _, result := range report.Results {
-		mix(random, result.Packages)
-		for _, p := range result.Packages {
-			mix(random, p.Licenses)
-			mix(random, p.DependsOn)
-		}
-	}
-	return report
-}
-
-func mix[E any](random *rand.Rand, list []E) {
-	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-}
-
-func TestTheSameReportsGiveTheSameBytes(t *testing.T) {
-	for seed := range uint64(32) {
-		random := rand.New(rand.NewPCG(seed, 0))
-		for architecture, digest := range digests {
-			report := shuffled(t, architecture, random)
-			// What a run alone knows, and what is known of vulnerabilities.
-			report.ReportID, report.CreatedAt = "another", time.Now()
-			report.Results[0].Vulnerabilities = []types.DetectedVulnerability{{VulnerabilityID: "CVE-2026-1"}}
-			report.Results = append(report.Results, types.Result{
-				Class: types.ClassLicense, Type: "node-pkg", Packages: ftypes.Packages{{Name: "no package"}}})
-			for i := range report.Results {
-				if report.Results[i].Class == types.ClassOSPkg {
-					report.Results[i].Target = "/tmp/another/view (debian 12.11)"
-				}
-			}
-			subject := Subject{Name: "sample", Platform: "linux/" + architecture, Digest: digest}
-			want := documents(t, imageBill(t, architecture))
-			for format, data := range documents(t, bill(t, subject, report)) {
-				require.Equal(t, string(want[format]), string(data), "%s, seed %d", format, seed)
-			}
-		}
-		want := documents(t, sourceBill(t))
-		for format, data := range documents(t, bill(t, Subject{Name: "apps/sample", Revision: revision}, shuffled(t, "source", random))) {
-			require.Equal(t, string(want[format]), string(data), "%s, seed %d", format, seed)
-		}
-	}
-}
-
-func TestAReportStaysAsItIs(t *testing.T) {
-	report := recorded(t, "amd64")
-	documents(t, bill(t, Subject{Name: "sample", Platform: "linux/amd64", Digest: amd64}, report))
-	assert.Equal(t, recorded(t, "amd64"), report)
-}
-
-// A document's own name is that of its content: no two documents share one.
-func TestEachDocumentHasANameOfItsOwn(t *testing.T) {
-	const id = `[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\z`
-	names := map[string]string{}
-	name := func(what string, change func(*Subject, *types.Report)) {
-		subject, report := Subject{Name: "sample", Platform: "linux/amd64", Digest: amd64, TrivyVersion: "0.74.0"}, recorded(t, "amd64")
-		change(&subject, report)
-		b, err := Of(subject, report)
-		require.NoError(t, err)
-		bom, _, _ := readCycloneDX(t, b)
-		d, _, _ := readSPDX(t, b)
-		assert.Regexp(t, `\Aurn:uuid:`+id, bom.SerialNumber)
-		assert.Regexp(t, id, d.DocumentNamespace)
-		for _, full := range []string{bom.SerialNumber, d.DocumentNamespace} {
-			require.NotContains(t, names, full[len(full)-36:], what)
-			names[full[len(full)-36:]] = what
-		}
-	}
-	name("image", func(*Subject, *types.Report) {})
-	name("source", func(s *Subject, _ *types.Report) { s.Platform, s.Digest = "", "" })
-	name("another digest", func(s *Subject, _ *types.Report) { s.Digest = arm64 })
-	name("another platform", func(s *Subject, _ *types.Report) { s.Platform = "linux/arm64" })
-	name("another Trivy", func(s *Subject, _ *types.Report) { s.TrivyVersion = "0.74.1" })
-	name("another time", func(s *Subject, _ *types.Report) { s.Created = time.Unix(1, 0) })
-	name("another package", func(_ *Subject, r *types.Report) { r.Results[0].Packages[0].Version = "1.1" })
-	name("another licence", func(_ *Subject, r *types.Report) { r.Results[0].Packages[0].Licenses = []string{"MIT"} })
-}
-
 func TestEveryPackageIsReachedFromTheSubject(t *testing.T) {
 	circle := &types.Report{Results: types.Results{{Class: types.ClassLangPkg, Type: "npm", Target: "package-lock.json", Packages: ftypes.Packages{
 		{ID: "d", Name: "d", DependsOn: []string{"c"}}, {ID: "c", Name: "c", DependsOn: []string{"d", "c", "unknown", "d"}},
@@ -455,62 +374,6 @@ func TestAHashOfAnUnknownKindIsRefused(t *testing.T) {
 		assert.Equal(t, `hash "`+hash+`" of package a`, fault.Input)
 		assert.Contains(t, fault.Reason, "no bill of materials can state it")
 		assert.NotEmpty(t, fault.Mend)
-	}
-}
-
-// Of several licences all hold. What can't be read must not take the others along,
-// and alternatives keep their brackets.
-func TestLicences(t *testing.T) {
-	long := strings.TrimSuffix(strings.Repeat("BSD-3-Clause OR ", 500), " OR ")
-	for _, c := range []struct {
-		found     []string
-		cyclonedx []string
-		spdx      string
-	}{
-		{[]string{"MIT"}, []string{"expression MIT"}, "MIT"},
-		{[]string{"GPL-2.0"}, []string{"expression GPL-2.0-only"}, "GPL-2.0-only"},
-		{[]string{"GPL-2.0-or-later"}, []string{"expression GPL-2.0-or-later"}, "GPL-2.0-or-later"},
-		{[]string{"FSL-1.1-MIT"}, []string{"expression FSL-1.1-MIT"}, "FSL-1.1-MIT"},
-		{[]string{"MIT or Apache-2.0"}, []string{"expression MIT OR Apache-2.0"}, "MIT OR Apache-2.0"},
-		{[]string{"GPL-3.0 WITH GCC-exception-3.1"}, []string{"expression GPL-3.0-only WITH GCC-exception-3.1"}, "GPL-3.0-only WITH GCC-exception-3.1"},
-		{[]string{"MIT AND unheard-of"}, []string{"name MIT AND unheard-of"}, "MIT AND other"},
-		{[]string{"see  the\nfile"}, []string{"name see-the-file"}, "other"},
-		{[]string{"(("}, []string{"name (("}, "other"},
-		{[]string{"((", "MIT"}, []string{"id MIT", "name (("}, "MIT AND other"},
-		{[]string{"MIT) OR (GPL-2.0"}, []string{"name MIT) OR (GPL-2.0"}, "other"},
-		{[]string{"text://All rights\nreserved"}, []string{"name All rights\nreserved"}, "other"},
-		{[]string{"ISC", "MIT OR Apache-2.0", "", "ISC"}, []string{"expression ISC AND (MIT OR Apache-2.0)"}, "ISC AND (MIT OR Apache-2.0)"},
-		{[]string{"GPL-2.0", "GPL-2.0-only"}, []string{"expression GPL-2.0-only"}, "GPL-2.0-only"},
-		{[]string{"GPL-2.0-with-classpath-exception-2.0", "ISC or MIT"}, []string{"expression GPL-2.0-only WITH Classpath-exception-2.0 AND (ISC OR MIT)"},
-			"GPL-2.0-only WITH Classpath-exception-2.0 AND (ISC OR MIT)"},
-		{[]string{long, "MIT"}, []string{"id MIT", "name " + long}, "MIT AND other"},
-		{[]string{"", " ", "text://", "text:// "}, nil, "NOASSERTION"},
-	} {
-		b := bill(t, Subject{Name: "apps/sample"}, &types.Report{Results: types.Results{
-			{Class: types.ClassLangPkg, Type: "node-pkg", Packages: ftypes.Packages{{Name: "a", Licenses: c.found}}},
-		}})
-		_, components, _ := readCycloneDX(t, b)
-		var stated []string
-		if all := components["a"].Licenses; all != nil {
-			for _, l := range *all {
-				switch {
-				case l.Expression != "":
-					stated = append(stated, "expression "+l.Expression)
-				case l.License.ID != "":
-					stated = append(stated, "id "+l.License.ID)
-				default:
-					stated = append(stated, "name "+l.License.Name)
-				}
-			}
-		}
-		assert.ElementsMatch(t, c.cyclonedx, stated, c.found)
-		d, packages, _ := readSPDX(t, b)
-		declared := packages["a"].PackageLicenseDeclared
-		for _, other := range d.OtherLicenses {
-			declared = strings.ReplaceAll(declared, other.LicenseIdentifier, "other")
-		}
-		assert.Equal(t, c.spdx, declared, c.found)
-		follows(t, b)
 	}
 }
 
