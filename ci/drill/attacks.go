@@ -30,7 +30,7 @@ var (
 
 	// NothingSigned stands for all that follow where the good image was not signed.
 	NothingSigned = refusedBy("sign", "none", "")
-	ImageByTag    = Attack{"sign", "image named by tag", Expected{"sign", step.KindInput, "names no digest"}}
+	ImageByTag    = Attack{"sign", "image named by tag", Expected{"sign", step.KindInput, "is not a reference by digest"}}
 
 	Unsigned      = refusedBy("verify", "unsigned image", "no signature")
 	MovedTag      = refusedBy("verify", "tag moved between scan and sign", "no signature")
