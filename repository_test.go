@@ -108,6 +108,33 @@ func TestEveryToolIsListed(t *testing.T) {
 	}
 }
 
+// A module of another name would be compiled until somebody needs its package.
+func TestEveryReplacedModuleIsInItsFolder(t *testing.T) {
+	names := map[string]string{}
+	type module struct {
+		Module  struct{ Path string }
+		Replace []struct{ Old, New struct{ Path, Version string } }
+	}
+	mods := map[string]module{}
+	for _, file := range find(t, "go.mod") {
+		out, err := exec.Command("go", "mod", "edit", "-json", file).Output()
+		require.NoError(t, err, file)
+		var mod module
+		require.NoError(t, json.Unmarshal(out, &mod), file)
+		mods[file], names[filepath.Dir(file)] = mod, mod.Module.Path
+	}
+	replaced := 0
+	for file, mod := range mods {
+		for _, r := range mod.Replace {
+			if r.New.Version == "" {
+				replaced++
+				assert.Equal(t, r.Old.Path, names[filepath.Join(filepath.Dir(file), r.New.Path)], "%s replaces it by %s", file, r.New.Path)
+			}
+		}
+	}
+	assert.Positive(t, replaced)
+}
+
 // Some programs are told their version, and images are named after it.
 func TestPinsOfTheClusterAgree(t *testing.T) {
 	v := readVersions(t).Modules
