@@ -144,23 +144,33 @@ func (a *Azure) reach(ctx context.Context, stage string, root *dagger.TerraformR
 	return root.WithAzure(identity, a.Token, dagger.TerraformRootWithAzureOpts{Proxy: a.Proxy}), nil
 }
 
+// access is how a registry is reached, and as whom, as each module's WithRegistry takes
+// it.
+type access struct {
+	Username string
+	Password *dagger.Secret
+	Service  *dagger.Service
+	Connect  string
+}
+
 // registry is how a repository's registry is reached, and as whom: as the identity
 // where the registry is one of Azure's and no password for it is given.
-func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (*Endpoint, string, error) {
+func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {
 	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
+	at := access{Username: e.Username, Password: e.Password, Service: e.Service, Connect: connect}
 	host, _, _ := strings.Cut(repository, "/")
 	if err != nil || s.Azure == nil || e.Password != nil || !azure.IsRegistry(host) {
-		return e, connect, err
+		return at, err
 	}
-	next := &Endpoint{Password: s.Azure.Token, Service: e.Service}
 	if s.Azure.Proxy != nil {
 		if e.Service != nil {
-			return nil, "", step.Input(stage, "registry "+host, "is reached through a service of its own and through Azure's proxy", "give --service of with-registry or --proxy of with-azure-cloud")
+			return at, step.Input(stage, "registry "+host, "is reached through a service of its own and through Azure's proxy", "give --service of with-registry or --proxy of with-azure-cloud")
 		}
-		next.Service = s.Azure.Proxy
+		at.Service = s.Azure.Proxy
 	}
-	next.Username, err = s.Azure.as(ctx, stage, registryAlias)
-	return next, connect, err
+	at.Password = s.Azure.Token
+	at.Username, err = s.Azure.as(ctx, stage, registryAlias)
+	return at, err
 }
 
 // inCluster is the module that asks the cluster, as the identity where its kubeconfig

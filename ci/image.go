@@ -216,12 +216,13 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	if err != nil {
 		return nil, nil, err
 	}
-	opts := dagger.ScanReportOpts{Revision: i.Tree}
+	expect := dagger.ScanImageOpts{}
 	if settings.Build.Kind == config.KindGo {
-		opts.Expect = "gobinary"
+		expect.Expect = "gobinary"
 	}
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
-	out := s.scan().Report(i.Layout, i.Digest, i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, opts)
+	out := s.scan().Image(i.Layout, i.Digest, expect).
+		Report(i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, nil, err
 	}
@@ -264,15 +265,13 @@ func (s *Slipway) PublishDatabase(
 			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
 		}
 	}
-	registry, connect, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
+	registry, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
 	if err != nil {
 		return "", err
 	}
 	var pushed scan.Pushed
-	text, err := s.scan().PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag,
-		at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339), dagger.ScanPublishDatabaseOpts{
-			Username: registry.Username, Password: registry.Password, Service: registry.Service, Address: connect,
-		})
+	text, err := s.scan().WithRegistry(dagger.ScanWithRegistryOpts(registry)).
+		PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339))
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
@@ -292,24 +291,20 @@ func (s *Slipway) databaseRegistry(c *config.Config) *Endpoint {
 // very artifact, once for each digest.
 func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	c := s.Config
-	registry, connect, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
+	registry, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
 	if err != nil {
 		return nil, err
 	}
-	var resolved scan.Resolved
 	// Anybody may read a database, but for one in a registry of Azure's.
-	who := &Endpoint{}
-	if azure.Is(registry.Username) {
-		who = registry
+	if !azure.Is(registry.Username) {
+		registry.Username, registry.Password = "", nil
 	}
-	text, err := s.scan().DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts{
-		Username: who.Username, Password: who.Password, Service: registry.Service, Address: connect,
-	})
+	var resolved scan.Resolved
+	at := s.scan().WithRegistry(dagger.ScanWithRegistryOpts(registry))
+	text, err := at.DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag)
 	if err := decodeText(text, err, &resolved); err != nil {
 		return nil, err
 	}
-	database := s.scan().Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts{
-		Username: who.Username, Password: who.Password, Service: registry.Service, Address: connect,
-	})
+	database := at.Database(c.Scan.Database.Repository, resolved.Digest)
 	return database, decode(ctx, database, nil)
 }

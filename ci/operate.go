@@ -215,8 +215,8 @@ func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 
 // newestScan returns the attested scan of an image that knows the newest
 // advisories, or nil.
-func (i *SignedImage) newestScan(ctx context.Context, stage string, trusted *trust) (*policy.Scan, error) {
-	statements, err := i.statements(ctx, stage, trusted)
+func (i *SignedImage) newestScan(ctx context.Context, trusted *dagger.SignVerifier) (*policy.Scan, error) {
+	statements, err := i.statements(ctx, trusted)
 	if err != nil {
 		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 			return nil, nil

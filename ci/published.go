@@ -74,14 +74,12 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 	began := time.Now()
 	s := i.Image.App.Slipway
 	repository := s.Config.Image(i.Image.App.Name)
-	registry, connect, err := s.registry(ctx, "publish", repository, s.Registry)
+	registry, err := s.registry(ctx, "publish", repository, s.Registry)
 	if err != nil {
 		return nil, err
 	}
 	var pushed build.Published
-	text, err := dag.Build().Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts{
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).Publish(ctx, i.Image.Layout, i.Image.Digest, repository)
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
 	}
@@ -134,18 +132,15 @@ func (i *PublishedImage) Sign(
 			return nil, err
 		}
 	}
-	signer, err := s.signer(ctx, "sign", env)
+	at, err := s.signing(ctx, "sign", i.Reference.Repository())
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, "sign", i.Reference.Repository(), s.Registry)
+	signer, err := s.signer(ctx, at, "sign", env)
 	if err != nil {
 		return nil, err
 	}
-	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{
-		Statements: i.Statements,
-		Username:   registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{Statements: i.Statements})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

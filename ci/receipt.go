@@ -146,11 +146,11 @@ func (s *Slipway) Receipt(
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
 	image := s.signed(app, releases[0].Digest)
-	trusted, err := s.trust(ctx, stage, env)
+	trusted, err := image.trust(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
-	statements, err := image.statements(ctx, stage, trusted)
+	statements, err := image.statements(ctx, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -208,15 +208,12 @@ func (s *Slipway) ReceiptVerify(
 	repository *dagger.Directory,
 ) (*SignedReceipt, error) {
 	const stage = "receipt"
-	trusted := &trust{key: publicKey}
-	if publicKey == nil {
-		var err error
-		if trusted, err = s.trust(ctx, stage, env); err != nil {
-			return nil, err
-		}
+	trusted, err := s.trustOr(ctx, dag.Sign(), publicKey, stage, env)
+	if err != nil {
+		return nil, err
 	}
 	var signed sign.Bundled
-	text, err := trusted.verifyBundle(ctx, bundle)
+	text, err := trusted.VerifyBundle(ctx, bundle)
 	if err := decodeText(text, err, &signed); err != nil {
 		return nil, err
 	}
@@ -249,17 +246,12 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 		return r.File, nil
 	}
 	const stage = "receipt"
-	s := r.Image.Slipway
-	trusted, err := s.trust(ctx, stage, r.Document.Environment)
-	if err != nil {
-		return nil, err
-	}
-	registry, connect, err := s.registry(ctx, stage, r.Image.Reference.Repository(), s.Registry)
+	trusted, err := r.Image.trust(ctx, stage, r.Document.Environment)
 	if err != nil {
 		return nil, err
 	}
 	// Without Sync it would be read again wherever it is used.
-	out, err := trusted.bundle(r.Image.Reference, r.Referrer, registry, connect).Sync(ctx)
+	out, err := trusted.Bundle(r.Image.Reference.String(), r.Referrer).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -103,11 +103,11 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		running := runs(standing[env], image.Reference)
 		row.Running = &running
 	}
-	trusted, err := s.trust(ctx, rescanStage, env)
+	trusted, err := image.trust(ctx, rescanStage, env)
 	if err != nil {
 		return nil, err
 	}
-	signed, err := image.statements(ctx, rescanStage, trusted)
+	signed, err := image.statements(ctx, trusted)
 	if err != nil {
 		return nil, err
 	}
@@ -155,13 +155,11 @@ func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.
 
 // pulled is an image's OCI layout out of the registry.
 func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference) (*dagger.Directory, error) {
-	registry, connect, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
+	registry, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Build().Pull(reference.String(), dagger.BuildPullOpts{
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	}).Sync(ctx)
+	out, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).Pull(reference.String()).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -102,25 +102,22 @@ type judged struct {
 func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
 	s := i.Slipway
 	c := s.Config
-	trusted, err := s.trust(ctx, stage, env)
+	registry, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
+	trusted, err := s.trust(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), stage, env)
 	if err != nil {
 		return nil, err
 	}
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts{
-				Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-			})
+			text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).Verify(ctx, i.Reference.String())
 			return decodeText(text, err, nil)
 		},
-		func() error {
-			var err error
-			statements, err = i.statements(ctx, stage, trusted)
+		func() (err error) {
+			statements, err = i.statements(ctx, trusted)
 			return err
 		},
 	); err != nil {
@@ -154,16 +151,20 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
-func (i *SignedImage) statements(ctx context.Context, stage string, trusted *trust) ([]sign.Statement, error) {
-	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
+func (i *SignedImage) statements(ctx context.Context, trusted *dagger.SignVerifier) ([]sign.Statement, error) {
+	var signed sign.Evidence
+	text, err := trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true})
+	err = decodeText(text, err, &signed)
+	return signed.Statements, err
+}
+
+// trust is who must have signed the image for an environment.
+func (i *SignedImage) trust(ctx context.Context, stage, env string) (*dagger.SignVerifier, error) {
+	at, err := i.Slipway.signing(ctx, stage, i.Reference.Repository())
 	if err != nil {
 		return nil, err
 	}
-	var signed sign.Evidence
-	text, err := trusted.verify(ctx, i.Reference, "", registry, connect)
-	err = decodeText(text, err, &signed)
-	return signed.Statements, err
+	return i.Slipway.trust(ctx, at, stage, env)
 }
 
 // summarise attests a judgement that let the image pass, where the caller may
@@ -183,22 +184,19 @@ func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
 
 // attest signs statements about the image for an environment.
 func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
-	s := i.Slipway
-	registry, connect, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
-	if err != nil {
-		return err
-	}
 	folder, err := statements(files)
 	if err != nil {
 		return err
 	}
-	signer, err := s.signer(ctx, stage, env)
+	at, err := i.Slipway.signing(ctx, stage, i.Reference.Repository())
 	if err != nil {
 		return err
 	}
-	text, err := signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts{
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+	signer, err := i.Slipway.signer(ctx, at, stage, env)
+	if err != nil {
+		return err
+	}
+	text, err := signer.Attest(ctx, i.Reference.String(), folder)
 	return decodeText(text, err, nil)
 }
 

@@ -22,7 +22,7 @@ type ManagedKey struct {
 
 // managed signs with the key that its service keeps: as the identity in Azure for a
 // key in Azure, and by its credentials elsewhere.
-func (s *Slipway) managed(ctx context.Context, stage string) (*dagger.SignSigner, error) {
+func (s *Slipway) managed(ctx context.Context, at *dagger.Sign, stage string) (*dagger.SignSigner, error) {
 	k := s.ManagedKey
 	switch inAzure := strings.HasPrefix(k.URI, azure.KeyScheme); {
 	case inAzure && (k.Credentials != nil || k.Authorities != nil || k.Service != nil):
@@ -34,11 +34,11 @@ func (s *Slipway) managed(ctx context.Context, stage string) (*dagger.SignSigner
 		if err != nil {
 			return nil, err
 		}
-		return dag.Sign().VaultKey(k.URI, identity, s.Azure.Token, dagger.SignVaultKeyOpts{Proxy: s.Azure.Proxy}), nil
+		return at.VaultKey(k.URI, identity, s.Azure.Token, dagger.SignVaultKeyOpts{Proxy: s.Azure.Proxy}), nil
 	case k.Credentials == nil:
 		return nil, step.Input(stage, "signing key "+k.URI, "has no credentials", "give --credentials")
 	}
-	return dag.Sign().KmsKey(k.URI, k.Credentials, dagger.SignKmsKeyOpts{Authorities: k.Authorities, Service: k.Service}), nil
+	return at.KmsKey(k.URI, k.Credentials, dagger.SignKmsKeyOpts{Authorities: k.Authorities, Service: k.Service}), nil
 }
 
 // SigningIdentity is an identity and the services that vouch for it.
@@ -172,82 +172,61 @@ func (s *Slipway) signs() bool {
 	return s.Key != nil && s.KeyPassword != nil || s.ManagedKey != nil || s.Identity != nil
 }
 
+// signing is the module that signs and verifies, at the images' registry.
+func (s *Slipway) signing(ctx context.Context, stage, repository string) (*dagger.Sign, error) {
+	registry, err := s.registry(ctx, stage, repository, s.Registry)
+	return dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), err
+}
+
 // signer is who signs for an environment, whose policy says what happens when a
 // service is down; without an environment, that is refused.
-func (s *Slipway) signer(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
+func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignSigner, error) {
 	switch {
 	case s.ManagedKey != nil:
-		return s.managed(ctx, stage)
+		return s.managed(ctx, at, stage)
 	case s.Identity != nil:
-		return s.identity(ctx, stage, env)
+		return s.identity(ctx, at, stage, env)
 	case s.signs():
-		return dag.Sign().KeyFile(s.Key, s.KeyPassword), nil
+		return at.KeyFile(s.Key, s.KeyPassword), nil
 	}
 	return nil, step.Input(stage, "signing key", "key or password is not given",
 		"give --key and --key-password, with-kms-key or with-identity; go tool task demo makes a pair for the embedded default")
 }
 
-func (s *Slipway) identity(ctx context.Context, stage, env string) (*dagger.SignSigner, error) {
-	c := s.Config
-	connect, err := (&Endpoint{Service: s.Identity.Service}).connect(ctx, stage, s.Identity.Fulcio, "sigstore")
+func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignSigner, error) {
+	who, signing := s.Identity, s.Config.Signing
+	connect, err := (&Endpoint{Service: who.Service}).connect(ctx, stage, who.Fulcio, "sigstore")
 	if err != nil {
 		return nil, err
 	}
-	options := dagger.SignIdentityOpts{
-		Rekor: s.Identity.Rekor, RekorTiles: s.Identity.RekorTiles, TimestampAuthorities: s.Identity.TimestampAuthorities, Service: s.Identity.Service,
-		RequestURL: s.Identity.RequestURL, ServiceConnection: s.Identity.ServiceConnection, Audience: s.Identity.Audience, Connect: connect,
-	}
-	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
-		options.WhenDown, options.DegradedFor = dagger.SignWhenDownDegrade, accepts.String()
-	}
-	allowed, err := c.Signing.Allowed(env)
+	allowed, err := signing.Allowed(env)
 	if err != nil {
 		return nil, err
+	}
+	signer := at.Identity(who.Token, who.Fulcio, dagger.SignIdentityOpts{
+		Rekor: who.Rekor, RekorTiles: who.RekorTiles, TimestampAuthorities: who.TimestampAuthorities, DegradedFor: s.degraded(env),
+	})
+	if who.Service != nil {
+		signer = signer.WithService(who.Service, connect)
+	}
+	if who.RequestURL != "" {
+		signer = signer.WithRequest(who.RequestURL, dagger.SignSignerWithRequestOpts{ServiceConnection: who.ServiceConnection, Audience: who.Audience})
 	}
 	if allowed != "" {
-		options.Identities, options.TrustedRoot = dag.File("identities.json", allowed), s.Source.File(c.Signing.TrustedRoot)
-		options.MinLogs, options.MinCertificateLogs = orNone(c.Signing.Logs), orNone(c.Signing.CertificateLogs)
+		signer = signer.WithIdentities(s.Source.File(signing.TrustedRoot), dag.File("identities.json", allowed), dagger.SignSignerWithIdentitiesOpts{
+			MinLogs: orNone(signing.Logs), MinCertificateLogs: orNone(signing.CertificateLogs),
+		})
 	}
-	return dag.Sign().Identity(s.Identity.Token, s.Identity.Fulcio, options), nil
+	return signer, nil
 }
 
-// trust is who must have signed: a key, or one of the identities of an environment.
-type trust struct {
-	key *dagger.File
-
-	identities string
-	root       *dagger.File
-	signing    config.Signing
-	degraded   string
-}
-
-// trust is a key where one is given or committed, and those of signing.identities
-// where slipway.yaml names some: then no key counts, and none may be given. Without
-// either it is the signing key's public half.
-func (s *Slipway) trust(ctx context.Context, stage, env string) (*trust, error) {
-	c := s.Config
-	switch {
-	case len(c.Signing.Identities) > 0:
-		return s.identities(c, stage, env)
-	case s.PublicKey != nil:
-		return &trust{key: s.PublicKey}, nil
-	case c.Signing.PublicKey != "":
-		return &trust{key: s.Source.File(c.Signing.PublicKey)}, nil
-	case s.Identity != nil:
-		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
-	case s.ManagedKey != nil:
-		signer, err := s.managed(ctx, stage)
-		if err != nil {
-			return nil, err
-		}
-		out := signer.PublicKey()
-		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
-	case s.signs():
-		out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
-		return &trust{key: out.File("cosign.pub")}, decode(ctx, out, nil)
+// degraded is how long a signature counts that was made for an environment while a log
+// was down; nothing where none does.
+func (s *Slipway) degraded(env string) string {
+	if accepts := s.Config.Environments[env].Signing.Accepts(); accepts > 0 {
+		return accepts.String()
 	}
-	return nil, step.Input(stage, "public key", "is not given",
-		"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
+	return ""
 }
 
 // orNone is a number for a client that leaves zeros out: less than zero is none.
@@ -258,60 +237,57 @@ func orNone(number int) int {
 	return number
 }
 
-func (s *Slipway) identities(c *config.Config, stage, env string) (*trust, error) {
+// trust is who must have signed for an environment: a key where one is given or
+// committed, and those of signing.identities where slipway.yaml names some: then no key
+// counts, and none may be given. Without either it is the signing key's public half.
+func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignVerifier, error) {
+	c := s.Config
+	switch {
+	case len(c.Signing.Identities) > 0:
+		return s.identities(at, stage, env)
+	case s.PublicKey != nil:
+		return at.Key(s.PublicKey), nil
+	case c.Signing.PublicKey != "":
+		return at.Key(s.Source.File(c.Signing.PublicKey)), nil
+	case s.Identity != nil:
+		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
+	case !s.signs():
+		return nil, step.Input(stage, "public key", "is not given",
+			"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
+	}
+	signer, err := s.signer(ctx, at, stage, env)
+	if err != nil {
+		return nil, err
+	}
+	// Without Sync the key would be asked for again wherever it is used.
+	out, err := signer.PublicKey().Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return at.Key(out.File("cosign.pub")), decode(ctx, out, nil)
+}
+
+// trustOr is trust, unless a key is given that must have signed.
+func (s *Slipway) trustOr(ctx context.Context, at *dagger.Sign, key *dagger.File, stage, env string) (*dagger.SignVerifier, error) {
+	if key != nil {
+		return at.Key(key), nil
+	}
+	return s.trust(ctx, at, stage, env)
+}
+
+func (s *Slipway) identities(at *dagger.Sign, stage, env string) (*dagger.SignVerifier, error) {
 	if s.PublicKey != nil {
 		return nil, step.Input(stage, "public key", "is given, and "+config.File+" says that identities sign", "leave with-public-key out, or take signing.identities out")
 	}
-	allowed, err := c.Signing.Allowed(env)
+	signing := s.Config.Signing
+	allowed, err := signing.Allowed(env)
 	if err != nil {
 		return nil, err
 	}
 	if allowed == "" {
 		return nil, step.Policy(stage, "environment "+or(env, "(none)"), "has no identity that may sign for it", "add it to the environments of one of signing.identities in "+config.File+", or name an environment")
 	}
-	t := &trust{identities: allowed, root: s.Source.File(c.Signing.TrustedRoot), signing: c.Signing}
-	if accepts := c.Environments[env].Signing.Accepts(); accepts > 0 {
-		t.degraded = accepts.String()
-	}
-	return t, nil
-}
-
-// verify checks an image's signature, and returns the sign step's result: every
-// signed statement, or whether there is an attestation of one type.
-func (t *trust) verify(ctx context.Context, reference Reference, attestation string, at *Endpoint, connect string) (string, error) {
-	if t.key != nil {
-		return dag.Sign().Verify(ctx, reference.String(), t.key, dagger.SignVerifyOpts{
-			All: attestation == "", Attestation: attestation,
-			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
-		})
-	}
-	return dag.Sign().VerifyIdentity(ctx, reference.String(), t.root, dagger.SignVerifyIdentityOpts{
-		Identities: dag.File("identities.json", t.identities), MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs),
-		AcceptDegraded: t.degraded, All: attestation == "", Attestation: attestation,
-		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
-	})
-}
-
-// bundle reads one signed statement of an image from its registry. The folder is the
-// sign step's: result.json and bundle.sigstore.json.
-func (t *trust) bundle(reference Reference, referrer string, at *Endpoint, connect string) *dagger.Directory {
-	if t.key != nil {
-		return dag.Sign().Bundle(reference.String(), referrer, t.key, dagger.SignBundleOpts{
-			Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
-		})
-	}
-	return dag.Sign().BundleIdentity(reference.String(), referrer, t.root, dag.File("identities.json", t.identities), dagger.SignBundleIdentityOpts{
-		MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs), AcceptDegraded: t.degraded,
-		Username: at.Username, Password: at.Password, Service: at.Service, Connect: connect,
-	})
-}
-
-// verifyBundle checks a bundle without a network, and returns the sign step's result.
-func (t *trust) verifyBundle(ctx context.Context, bundle *dagger.File) (string, error) {
-	if t.key != nil {
-		return dag.Sign().VerifyBundle(ctx, bundle, t.key)
-	}
-	return dag.Sign().VerifyBundleIdentity(ctx, bundle, t.root, dag.File("identities.json", t.identities), dagger.SignVerifyBundleIdentityOpts{
-		MinLogs: orNone(t.signing.Logs), MinCertificateLogs: orNone(t.signing.CertificateLogs), AcceptDegraded: t.degraded,
-	})
+	return at.Identities(s.Source.File(signing.TrustedRoot), dag.File("identities.json", allowed), dagger.SignIdentitiesOpts{
+		MinLogs: orNone(signing.Logs), MinCertificateLogs: orNone(signing.CertificateLogs), AcceptDegraded: s.degraded(env),
+	}), nil
 }

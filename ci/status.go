@@ -86,9 +86,13 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 	last := releases[0]
 	image := s.signed(app, last.Digest)
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
+	at, err := s.signing(ctx, stage, image.Reference.Repository())
+	if err != nil {
+		return r, err
+	}
 	// Scans can only be shown where it is known whose of them count.
-	if trusted, err := s.trust(ctx, stage, env); err == nil {
-		scan, err := image.newestScan(ctx, stage, trusted)
+	if trusted, err := s.trust(ctx, at, stage, env); err == nil {
+		scan, err := image.newestScan(ctx, trusted)
 		if err != nil {
 			return r, err
 		}

@@ -40,22 +40,19 @@ func (s *Slipway) Toolbox() *ToolboxImage { return &ToolboxImage{Slipway: s} }
 // +cache="never"
 func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	s := t.Slipway
-	signer, err := s.signer(ctx, "toolbox", "")
+	repository := s.Config.Image(toolboxName)
+	registry, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
 	if err != nil {
 		return "", err
 	}
-	c := s.Config
-	repository := c.Image(toolboxName)
-	registry, connect, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
+	signer, err := s.signer(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), "toolbox", "")
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().PublishFolder(ctx, dag.Directory().
+	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
-		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts{
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+		WithDirectory(terraformPart, s.terraform().Programs()), repository)
 	var pushed build.Published
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
@@ -69,10 +66,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
-		Predicate: string(predicate), PredicateType: toolboxType,
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	})
+	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{Predicate: string(predicate), PredicateType: toolboxType})
 	return pushed.Reference, decodeText(text, err, nil)
 }
 
@@ -101,24 +95,19 @@ func (s *Slipway) WithToolbox(
 	// +optional
 	service *dagger.Service,
 ) (*Slipway, error) {
-	trusted := &trust{key: key}
-	if key == nil {
-		var err error
-		if trusted, err = s.trust(ctx, "toolbox", ""); err != nil {
-			return nil, err
-		}
-	}
-	registry, connect, err := s.registry(ctx, "toolbox", Reference(reference).Repository(), &Endpoint{Username: username, Password: password, Service: service})
+	registry, err := s.registry(ctx, "toolbox", Reference(reference).Repository(), &Endpoint{Username: username, Password: password, Service: service})
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.verify(ctx, Reference(reference), toolboxType, registry, connect)
+	trusted, err := s.trustOr(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), key, "toolbox", "")
+	if err != nil {
+		return nil, err
+	}
+	text, err := trusted.Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: toolboxType})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
-		Username: registry.Username, Password: registry.Password, Service: registry.Service, Connect: connect,
-	}).Sync(ctx)
+	pulled, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).PullFolder(reference).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

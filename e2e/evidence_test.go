@@ -172,15 +172,17 @@ func receiptVerifies(t *testing.T, p *platform, bundle string) {
 	refused(t, err, "receipt: refused by policy: commit ", "is not in the history of the checkout's head")
 }
 
-// throughSandbox are the sign module's flags for the tests' registry and its account.
-func throughSandbox(p *platform) []string {
-	return append(p.as("images"), "--service", "tcp://"+p.sandbox, "--connect", "localhost:5000=registry:"+p.sandbox[strings.Index(p.sandbox, ":")+1:])
+// signing calls the sign module at the tests' registry, with its account.
+func (p *platform) signing(call ...string) (string, error) {
+	args := append([]string{"-m", "modules/sign", "call", "with-registry"}, p.as("images")...)
+	args = append(args, "--service", "tcp://"+p.sandbox, "--connect", "localhost:5000=registry:"+p.sandbox[strings.Index(p.sandbox, ":")+1:])
+	return p.run(p.repo, append(args, call...)...)
 }
 
 // attestHealthy completes the document of a release that was made here, signs it and
 // returns the image's reference. Without a cluster nobody sees a release healthy, so
-// the test states that, by one of the sign module's calls to attest.
-func attestHealthy(t *testing.T, p *platform, d map[string]any, call ...string) string {
+// the test states that, by one of the sign module's signers.
+func attestHealthy(t *testing.T, p *platform, d map[string]any, by ...string) string {
 	t.Helper()
 	stages := d["stages"].([]any)
 	d["live"] = map[string]any{
@@ -191,8 +193,7 @@ func attestHealthy(t *testing.T, p *platform, d map[string]any, call ...string) 
 	require.NoError(t, err)
 	write(t, filepath.Join(statements, "receipt.statement.json"), string(statement))
 	reference := d["image"].(map[string]any)["reference"].(string)
-	args := append([]string{"-m", "modules/sign", "call"}, call...)
-	out, err := p.run(p.repo, append(append(args, "--reference", reference, "--statements", statements), throughSandbox(p)...)...)
+	out, err := p.signing(append(by, "attest", "--reference", reference, "--statements", statements)...)
 	require.NoError(t, err)
 	var attested struct {
 		Value struct{ Attestations []struct{ Referrer string } }
@@ -221,7 +222,7 @@ func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 		assert.Equal(t, commit+" "+gitops["evidence"].(string), again.GitopsCommit+" "+again.GitopsEvidence)
 	})
 
-	reference := attestHealthy(t, p, d, "attest", "--key", "file:"+p.file("keys/cosign.key"), "--key-password", "file:"+p.file("password"))
+	reference := attestHealthy(t, p, d, "key-file", "--key", "file:"+p.file("keys/cosign.key"), "--password", "file:"+p.file("password"))
 	bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
 	_, err = p.call(p.repo, p.options(), "receipt", "--app", "hello", "--env", "dev", "bundle", "export", "--path", bundle)
 	require.NoError(t, err)
@@ -233,8 +234,8 @@ func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 				continue
 			}
 			other := filepath.Join(t.TempDir(), "provenance.sigstore.json")
-			_, err := p.run(p.repo, append([]string{"-m", "modules/sign", "call", "bundle", "--reference", reference, "--referrer", "sha256:" + input.Digest["sha256"],
-				"--public-key", p.file("keys/cosign.pub")}, append(throughSandbox(p), "file", "--path", "bundle.sigstore.json", "export", "--path", other)...)...)
+			_, err := p.signing("key", "--public-key", p.file("keys/cosign.pub"), "bundle", "--reference", reference, "--referrer", "sha256:"+input.Digest["sha256"],
+				"file", "--path", "bundle.sigstore.json", "export", "--path", other)
 			require.NoError(t, err)
 			_, err = p.call(p.repo, nil, "receipt-verify", "--bundle", other, "--public-key", p.file("keys/cosign.pub"), "checked")
 			refused(t, err, "receipt: bad input: predicate type", "is not a receipt's")

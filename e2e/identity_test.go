@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,7 +148,9 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 
 	t.Run("its receipt verifies offline", func(t *testing.T) {
 		by := s.signer(t, "release@example.org")
-		attestHealthy(t, p, released, append(append([]string{"identity"}, by[1:]...), "--connect", s.address+"=sigstore:"+s.address[strings.Index(s.address, ":")+1:], "attest")...)
+		service := slices.Index(by, "--service")
+		attestHealthy(t, p, released, slices.Concat([]string{"identity"}, by[1:service], []string{"with-service"}, by[service:],
+			[]string{"--connect", s.address + "=sigstore:" + s.address[strings.Index(s.address, ":")+1:]})...)
 		bundle := filepath.Join(t.TempDir(), "receipt.sigstore.json")
 		_, err := call("receipt", "--app", "hello", "--env", "staging", "bundle", "export", "--path", bundle)
 		require.NoError(t, err)

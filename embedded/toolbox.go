@@ -135,7 +135,7 @@ func (p *Platform) PublishToolbox(ctx context.Context, to Registry, out io.Write
 		"--key", "file://" + p.path("keys", "cosign.key"), "--key-password", "file://" + p.path("keys", "password"),
 	}, account...)
 	if strings.HasPrefix(prefix, "localhost:") {
-		args = append(args, "--registry", "tcp://"+p.address)
+		args = append(args, "--service", "tcp://"+p.address)
 	}
 	node, err := p.reference(ctx, env, "publish the programs of the cluster", args...)
 	if err != nil {

@@ -17,7 +17,42 @@ import (
 )
 
 // Build assembles, publishes and verifies images.
-type Build struct{}
+type Build struct {
+	// +private
+	Registry Registry
+}
+
+// Registry is how the images' registry is reached, and as whom.
+type Registry struct {
+	Username string
+	Password *dagger.Secret
+	Service  *dagger.Service
+	Connect  string
+}
+
+// WithRegistry says how the images' registry is reached, and as whom, by everything
+// that is called on it.
+//
+// Example: dagger -m modules/build call with-registry --username bot --password env:TOKEN verify --reference ghcr.io/acme/hello@sha256:…
+//
+// +cache="168h"
+func (*Build) WithRegistry(
+	// Who reads and pushes; nobody by default.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *Build {
+	return &Build{Registry: Registry{Username: username, Password: password, Service: service, Connect: connect}}
+}
 
 func runner() *dagger.Container {
 	return dag.Toolbox().Runner(dag.Toolbox().Step("modules/build/step", dag.CurrentModule().Source().Directory("step")))
@@ -123,7 +158,7 @@ func forPlatforms(base *dagger.Container, args []string, flag string, amd64, arm
 // lacks, and returns the step's result.
 //
 // +cache="never"
-func (*Build) Publish(
+func (b *Build) Publish(
 	ctx context.Context,
 	// The OCI layout.
 	layout *dagger.Directory,
@@ -131,21 +166,8 @@ func (*Build) Publish(
 	digest string,
 	// The repository to push to: host[:port]/path.
 	repository string,
-	// Who pushes.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	return registry(runner().WithMountedDirectory("/layout", layout), username, password, service, connect,
+	return b.now(runner().WithMountedDirectory("/layout", layout),
 		"/step", "publish", "--out", "/out", "--layout", "/layout", "--digest", digest, "--repository", repository).
 		File("/out/result.json").Contents(ctx)
 }
@@ -154,26 +176,12 @@ func (*Build) Publish(
 // returns the step's result.
 //
 // +cache="never"
-func (*Build) Verify(
+func (b *Build) Verify(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// Who reads.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	return registry(runner(), username, password, service, connect,
-		"/step", "fetch-verify", "--out", "/out", "--reference", reference).
+	return b.now(runner(), "/step", "fetch-verify", "--out", "/out", "--reference", reference).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -183,25 +191,12 @@ func (*Build) Verify(
 // refusal may not.
 //
 // +cache="never"
-func (*Build) Pull(
+func (b *Build) Pull(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// Who reads.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (*dagger.Directory, error) {
-	image, _, err := pull(ctx, reference, username, password, service, connect)
+	image, _, err := b.pull(ctx, reference)
 	return image, err
 }
 
@@ -210,27 +205,14 @@ func (*Build) Pull(
 // image.
 //
 // +cache="never"
-func (*Build) PublishFolder(
+func (b *Build) PublishFolder(
 	ctx context.Context,
 	// The folder.
 	folder *dagger.Directory,
 	// The repository to push to: host[:port]/path.
 	repository string,
-	// Who pushes.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	return registry(runner().WithMountedDirectory("/folder", folder), username, password, service, connect,
+	return b.now(runner().WithMountedDirectory("/folder", folder),
 		"/step", "publish-folder", "--out", "/out", "--folder", "/folder", "--repository", repository).
 		File("/out/result.json").Contents(ctx)
 }
@@ -240,25 +222,12 @@ func (*Build) PublishFolder(
 // refusal, the folder files. An earlier pull may be used again, as in Pull.
 //
 // +cache="never"
-func (*Build) PullFolder(
+func (b *Build) PullFolder(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// Who reads.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (*dagger.Directory, error) {
-	image, refused, err := pull(ctx, reference, username, password, service, connect)
+	image, refused, err := b.pull(ctx, reference)
 	if err != nil || refused {
 		return image, err
 	}
@@ -269,11 +238,10 @@ func (*Build) PullFolder(
 }
 
 // pull takes an image's layout out of the registry, and says whether that was refused.
-func pull(ctx context.Context, reference, username string, password *dagger.Secret, service *dagger.Service, connect string) (image *dagger.Directory, refused bool, err error) {
-	base, args := reach(runner(), username, password, service, connect,
-		"/step", "pull", "--out", "/out", "--reference", reference)
+func (b *Build) pull(ctx context.Context, reference string) (image *dagger.Directory, refused bool, err error) {
+	base, args := b.Registry.reach(runner(), "/step", "pull", "--out", "/out", "--reference", reference)
 	image, refused, err = kept(ctx, base, args)
-	if err == nil && !refused && service != nil {
+	if err == nil && !refused && b.Registry.Service != nil {
 		image, err = plain(ctx, image, "image")
 	}
 	return image, refused, err
@@ -305,22 +273,22 @@ func withLabels(args, labels []string) []string {
 	return args
 }
 
-// registry runs a command against a registry now.
-func registry(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) *dagger.Container {
-	return now(reach(base, username, password, service, connect, args...))
+// now runs a command against the registry now.
+func (b *Build) now(base *dagger.Container, args ...string) *dagger.Container {
+	return now(b.Registry.reach(base, args...))
 }
 
 // reach adds to a command what it needs to reach the registry.
-func reach(base *dagger.Container, username string, password *dagger.Secret, service *dagger.Service, connect string, args ...string) (*dagger.Container, []string) {
-	if service != nil {
-		base = base.WithServiceBinding("registry", service)
+func (r Registry) reach(base *dagger.Container, args ...string) (*dagger.Container, []string) {
+	if r.Service != nil {
+		base = base.WithServiceBinding("registry", r.Service)
 	}
-	if connect != "" {
-		args = append(args, "--connect", connect)
+	if r.Connect != "" {
+		args = append(args, "--connect", r.Connect)
 	}
-	if password != nil {
-		base = base.WithMountedSecret("/secrets/registry-password", password)
-		args = append(args, "--username", username, "--registry-password-file", "/secrets/registry-password")
+	if r.Password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", r.Password)
+		args = append(args, "--username", r.Username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return base, args
 }

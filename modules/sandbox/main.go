@@ -40,12 +40,12 @@ func New(
 	password *dagger.Secret,
 	// A service that answers for the registry that it is in. Example: tcp://localhost:5000
 	// +optional
-	registry *dagger.Service,
+	service *dagger.Service,
 ) (*Sandbox, error) {
 	if toolbox == "" {
 		return &Sandbox{}, nil
 	}
-	prebuilt, err := pull(ctx, toolbox, toolboxKey, username, password, registry)
+	prebuilt, err := pull(ctx, toolbox, toolboxKey, username, password, service)
 	return &Sandbox{Prebuilt: prebuilt}, err
 }
 

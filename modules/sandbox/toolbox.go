@@ -71,9 +71,9 @@ func (s *Sandbox) Publish(
 	password *dagger.Secret,
 	// A service that answers for the registry. Example: tcp://localhost:5000
 	// +optional
-	registry *dagger.Service,
+	service *dagger.Service,
 ) (string, error) {
-	connect, err := reach(ctx, repository, registry)
+	at, err := reach(ctx, repository, username, password, service)
 	if err != nil {
 		return "", err
 	}
@@ -81,17 +81,14 @@ func (s *Sandbox) Publish(
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName, dagger.BuildPublishFolderOpts{
-		Username: username, Password: password, Service: registry, Connect: connect,
-	})
+	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(at)).
+		PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName)
 	var pushed build.Published
 	if err := decode(text, err, &pushed); err != nil {
 		return "", err
 	}
-	text, err = dag.Sign().Sign(ctx, pushed.Reference, key, keyPassword, dagger.SignSignOpts{
-		Predicate: "{}", PredicateType: nodeType,
-		Username: username, Password: password, Service: registry, Connect: connect,
-	})
+	text, err = dag.Sign().WithRegistry(at).KeyFile(key, keyPassword).
+		Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{Predicate: "{}", PredicateType: nodeType})
 	return pushed.Reference, decode(text, err, nil)
 }
 
@@ -105,25 +102,20 @@ func decode(text string, err error, value any) error {
 
 // pull verifies a published node and takes its programs.
 func pull(
-	ctx context.Context, reference string, key *dagger.File, username string, password *dagger.Secret, registry *dagger.Service,
+	ctx context.Context, reference string, key *dagger.File, username string, password *dagger.Secret, service *dagger.Service,
 ) (*dagger.Directory, error) {
 	if key == nil {
 		return nil, step.Input(stage, reference, "has no public key to be verified with", "give --toolbox-key")
 	}
-	connect, err := reach(ctx, reference, registry)
+	at, err := reach(ctx, reference, username, password, service)
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Sign().Verify(ctx, reference, key, dagger.SignVerifyOpts{
-		Attestation: nodeType,
-		Username:    username, Password: password, Service: registry, Connect: connect,
-	})
+	text, err := dag.Sign().WithRegistry(at).Key(key).Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: nodeType})
 	if err := decode(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().PullFolder(reference, dagger.BuildPullFolderOpts{
-		Username: username, Password: password, Service: registry, Connect: connect,
-	}).Sync(ctx)
+	pulled, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(at)).PullFolder(reference).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -134,19 +126,20 @@ func pull(
 	return dag.Toolbox().Unseal("the cluster's node", sources(), pulled.Directory("files/"+nodePart)), nil
 }
 
-// reach returns what sends a registry's address to its service; empty without
-// one.
-func reach(ctx context.Context, reference string, registry *dagger.Service) (string, error) {
-	if registry == nil {
-		return "", nil
+// reach is how an image's registry is reached, and as whom.
+func reach(ctx context.Context, reference, username string, password *dagger.Secret, service *dagger.Service) (dagger.SignWithRegistryOpts, error) {
+	at := dagger.SignWithRegistryOpts{Username: username, Password: password, Service: service}
+	if service == nil {
+		return at, nil
 	}
-	port, err := portOf(ctx, registry)
+	port, err := portOf(ctx, service)
 	if err != nil {
-		return "", err
+		return at, err
 	}
 	host, _, _ := strings.Cut(reference, "/")
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(host, "443")
 	}
-	return fmt.Sprintf("%s=registry:%s", host, port), nil
+	at.Connect = fmt.Sprintf("%s=registry:%s", host, port)
+	return at, nil
 }

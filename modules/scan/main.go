@@ -13,6 +13,16 @@ import (
 type Scan struct {
 	// +private
 	Prebuilt *dagger.Directory
+	// +private
+	Registry Registry
+}
+
+// Registry is how the vulnerability database's registry is reached, and as whom.
+type Registry struct {
+	Username string
+	Password *dagger.Secret
+	Service  *dagger.Service
+	Connect  string
 }
 
 // New takes the module's programs, or leaves them to be compiled.
@@ -27,6 +37,30 @@ func New(
 		prebuilt = dag.Toolbox().Unseal("scan", dag.CurrentModule().Source(), prebuilt)
 	}
 	return &Scan{Prebuilt: prebuilt}
+}
+
+// WithRegistry says how the registry of the vulnerability database is reached, and as
+// whom, by everything that is called on it.
+//
+// Example: dagger -m modules/scan call with-registry --username bot --password env:TOKEN database-digest --repository ghcr.io/acme/trivy-db --tag 2
+//
+// +cache="168h"
+func (s *Scan) WithRegistry(
+	// Who reads and pushes; nobody by default.
+	// +optional
+	username string,
+	// The registry's password, or the request token of an Azure identity, which username
+	// then is as JSON.
+	// +optional
+	password *dagger.Secret,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) *Scan {
+	return &Scan{Prebuilt: s.Prebuilt, Registry: Registry{Username: username, Password: password, Service: service, Connect: connect}}
 }
 
 // The module's programs: Trivy, the step program, and what builds the embedded
@@ -88,23 +122,9 @@ func (s *Scan) DatabaseDigest(
 	repository string,
 	// The schema version.
 	tag string,
-	// Who reads; nobody by default.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	address string,
 ) (string, error) {
-	base, args := signIn(s.runner(), username, password,
-		"/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag)
-	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
+	return s.now(s.runner(), "/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
+		File("/out/result.json").Contents(ctx)
 }
 
 // Database has Trivy itself download the vulnerability database that has this digest.
@@ -117,25 +137,12 @@ func (s *Scan) Database(
 	repository string,
 	// The artifact's digest.
 	digest string,
-	// Who reads; nobody by default.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	address string,
 ) (*dagger.Directory, error) {
-	base, args := signIn(s.runner().WithMountedFile("/trivy", s.Trivy()), username, password,
+	base, args := s.Registry.reach(s.runner().WithMountedFile("/trivy", s.Trivy()),
 		"/step", "database", "--out", "/out", "--trivy", "/trivy", "--repository", repository, "--digest", digest)
-	base, args = reach(base, service, address, args...)
 	// The digest says what comes, so an earlier download may stand in.
 	out := base.WithExec(args).Directory("/out")
-	if service == nil {
+	if s.Registry.Service == nil {
 		return out, nil
 	}
 	// A service is another one in each session, and so is what is read through
@@ -147,18 +154,43 @@ func (s *Scan) Database(
 	return dag.CurrentModule().Workdir(files), nil
 }
 
-// Report scans an image's packages and executables on every platform, an app's
+// Image is an image that is scanned.
+type Image struct {
+	// +private
+	Scan *Scan
+	// +private
+	Layout *dagger.Directory
+	// +private
+	Args []string
+}
+
+// Image takes an image to scan.
+//
+// +cache="168h"
+func (s *Scan) Image(
+	// The OCI layout.
+	layout *dagger.Directory,
+	// The digest that the layout must have.
+	digest string,
+	// A package type that the image must hold, such as gobinary.
+	// +optional
+	expect string,
+) *Image {
+	args := []string{"--layout", "/layout", "--digest", digest}
+	if expect != "" {
+		args = append(args, "--expect", expect)
+	}
+	return &Image{Scan: s, Layout: layout, Args: args}
+}
+
+// Report scans the image's packages and executables on every platform, an app's
 // source for secrets, and manifests and Terraform code for misconfigurations. It has no
 // network. The result's folder holds result.json, findings.json, report.txt,
 // report.sarif, and in sbom the bills of materials: image-OS-ARCHITECTURE.cdx.json and
 // .spdx.json of each platform, source.cdx.json and source.spdx.json.
 //
 // +cache="168h"
-func (s *Scan) Report(
-	// The OCI layout.
-	layout *dagger.Directory,
-	// The digest that the layout must have.
-	digest string,
+func (i *Image) Report(
 	// The app's folder.
 	source *dagger.Directory,
 	// The folder's path in the repository, for the report.
@@ -169,26 +201,20 @@ func (s *Scan) Report(
 	infra *dagger.Directory,
 	// What Database returned.
 	database *dagger.Directory,
-	// A package type that the image must hold, such as gobinary.
-	// +optional
-	expect string,
 	// The Git tree id of the app's folder, for its bill of materials.
 	// +optional
 	revision string,
 ) *dagger.Directory {
-	args := []string{
-		"/step", "report", "--out", "/out", "--trivy", "/trivy", "--layout", "/layout", "--digest", digest,
+	args := append([]string{
+		"/step", "report", "--out", "/out", "--trivy", "/trivy",
 		"--source", "/source", "--source-name", sourceName, "--manifests", "gitops/apps=/manifests", "--manifests", "infra=/infra", "--cache", "/database/cache",
-	}
-	if expect != "" {
-		args = append(args, "--expect", expect)
-	}
+	}, i.Args...)
 	if revision != "" {
 		args = append(args, "--source-revision", revision)
 	}
-	return s.runner().
-		WithMountedFile("/trivy", s.Trivy()).
-		WithMountedDirectory("/layout", layout).
+	return i.Scan.runner().
+		WithMountedFile("/trivy", i.Scan.Trivy()).
+		WithMountedDirectory("/layout", i.Layout).
 		WithMountedDirectory("/source", source).
 		WithMountedDirectory("/manifests", manifests).
 		WithMountedDirectory("/infra", infra).
@@ -229,50 +255,32 @@ func (s *Scan) PublishDatabase(
 	updatedAt string,
 	// When newer ones are due, RFC 3339.
 	nextUpdate string,
-	// Who pushes.
-	// +optional
-	username string,
-	// The registry's password.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	address string,
 ) (string, error) {
 	base := dag.Toolbox().Runner(s.program(databaseProgram)).
 		WithMountedDirectory("/advisories", dag.CurrentModule().Source().Directory("db/advisories")).
 		WithExec([]string{"/step", "build", "--out", "/database", "--advisories", "/advisories", "--updated-at", updatedAt, "--next-update", nextUpdate})
-	args := []string{"/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag}
-	base, args = signIn(base, username, password, args...)
-	return connect(base, service, address, args...).File("/out/result.json").Contents(ctx)
+	return s.now(base, "/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag).
+		File("/out/result.json").Contents(ctx)
 }
 
-// reach adds to a command what it needs to reach an address that a service
-// answers for.
-func reach(base *dagger.Container, service *dagger.Service, address string, args ...string) (*dagger.Container, []string) {
-	if service != nil {
-		base = base.WithServiceBinding("registry", service)
+// reach adds to a command what it needs to reach the registry.
+func (r Registry) reach(base *dagger.Container, args ...string) (*dagger.Container, []string) {
+	if r.Service != nil {
+		base = base.WithServiceBinding("registry", r.Service)
 	}
-	if address != "" {
-		args = append(args, "--connect", address)
+	if r.Connect != "" {
+		args = append(args, "--connect", r.Connect)
+	}
+	if r.Password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", r.Password)
+		args = append(args, "--username", r.Username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return base, args
 }
 
-// signIn adds to a command who it is at the registry.
-func signIn(base *dagger.Container, username string, password *dagger.Secret, args ...string) (*dagger.Container, []string) {
-	if password == nil {
-		return base, args
-	}
-	return base.WithMountedSecret("/secrets/registry-password", password), append(args, "--username", username, "--registry-password-file", "/secrets/registry-password")
-}
-
-// connect runs a command now: its run id is new each time, so that no earlier
-// run's result stands in for this one.
-func connect(base *dagger.Container, service *dagger.Service, address string, args ...string) *dagger.Container {
-	base, args = reach(base, service, address, args...)
+// now runs a command against the registry now: its run id is new each time, so that no
+// earlier run's result stands in for this one.
+func (s *Scan) now(base *dagger.Container, args ...string) *dagger.Container {
+	base, args = s.Registry.reach(base, args...)
 	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
 }

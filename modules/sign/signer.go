@@ -2,46 +2,43 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
+	"slices"
 
 	"dagger/sign/internal/dagger"
 )
 
-// Signer is who signs, lazily: KeyFile, KmsKey and Identity make one.
+// Signer is who signs, lazily: KeyFile, KmsKey, VaultKey and Identity make one.
 type Signer struct {
+	// +private
+	Registry Registry
 	// Program is a container with the step program and the signer's secrets, and
 	// Args are the flags that name them.
 	// +private
 	Program *dagger.Container
 	// +private
 	Args []string
+	// Remote says that the key is elsewhere, where it may be replaced.
+	// +private
+	Remote bool
 }
-
-// WhenDown is what happens when a transparency log or timestamp authority is down.
-type WhenDown string
-
-const (
-	// Sign nothing.
-	Refuse WhenDown = "REFUSE"
-	// Sign with what the other services give, as long as one gives a time. The
-	// signature is marked degraded and counts only until its expiry, for who
-	// accepts that.
-	Degrade WhenDown = "DEGRADE"
-)
 
 // KeyFile signs with a private key in cosign's encrypted format.
 //
 // Example: dagger -m modules/sign call key-file --key file:cosign.key --password env:COSIGN_PASSWORD sign --reference ghcr.io/acme/hello@sha256:…
 //
 // +cache="168h"
-func (*Sign) KeyFile(
+func (s *Sign) KeyFile(
 	// The private key.
 	key *dagger.Secret,
 	// The key's password.
 	password *dagger.Secret,
 ) *Signer {
-	return byKeyFile(key, password)
+	const keyFile = "/secrets/cosign.key"
+	return &Signer{
+		Registry: s.Registry,
+		Program:  runner().WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password),
+		Args:     []string{"--key-file", keyFile, "--password-file", passwordFile},
+	}
 }
 
 // KmsKey signs with a key that stays in its key management service: AWS KMS, Google
@@ -51,7 +48,7 @@ func (*Sign) KeyFile(
 // Example: dagger -m modules/sign call kms-key --uri hashivault://release --credentials file:vault.env public-key export --path ./keys
 //
 // +cache="168h"
-func (*Sign) KmsKey(
+func (s *Sign) KmsKey(
 	// The key: awskms:///arn:aws:kms:REGION:ACCOUNT:key/ID,
 	// gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K/versions/V or
 	// hashivault://KEY.
@@ -81,8 +78,10 @@ func (*Sign) KmsKey(
 		base = base.WithServiceBinding("kms", service)
 	}
 	return &Signer{
-		Program: base,
-		Args:    []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
+		Registry: s.Registry,
+		Program:  base,
+		Args:     []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
+		Remote:   true,
 	}
 }
 
@@ -90,7 +89,7 @@ func (*Sign) KmsKey(
 // it: one with the role Key Vault Crypto User.
 //
 // +cache="168h"
-func (*Sign) VaultKey(
+func (s *Sign) VaultKey(
 	// The key: azurekms://VAULT.vault.azure.net/KEY, with /VERSION appended for one
 	// that is not the newest.
 	uri string,
@@ -110,7 +109,12 @@ func (*Sign) VaultKey(
 	if proxy != nil {
 		program = program.WithServiceBinding("azure", proxy)
 	}
-	return &Signer{Program: program, Args: []string{"--key-uri", uri, "--azure", identity, "--azure-token-file", tokenFile}}
+	return &Signer{
+		Registry: s.Registry,
+		Program:  program,
+		Args:     []string{"--key-uri", uri, "--azure", identity, "--azure-token-file", tokenFile},
+		Remote:   true,
+	}
 }
 
 // Identity signs without a key of its own: an OIDC token proves to a certificate
@@ -122,9 +126,9 @@ func (*Sign) VaultKey(
 // Example: dagger -m modules/sign call identity --token env:ID_TOKEN --fulcio https://fulcio.sigstore.dev --rekor https://rekor.sigstore.dev sign --reference ghcr.io/acme/hello@sha256:…
 //
 // +cache="168h"
-func (*Sign) Identity(
-	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore), or with
-	// a request URL the token that ID tokens are asked for with.
+func (s *Sign) Identity(
+	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore), or
+	// before WithRequest the token that ID tokens are asked for with.
 	token *dagger.Secret,
 	// The certificate authority's URL.
 	fulcio string,
@@ -137,45 +141,13 @@ func (*Sign) Identity(
 	// URLs of timestamp authorities (RFC 3161).
 	// +optional
 	timestampAuthorities []string,
-	// What happens when a log or timestamp authority is down.
-	// +default="REFUSE"
-	whenDown WhenDown,
-	// How long a degraded signature counts, such as 24h: a minute to 30 days.
-	// Needed for DEGRADE.
+	// How long a signature counts, such as 24h (a minute to 30 days), that is made while
+	// a log or timestamp authority is down, with what the other services give, as long
+	// as one gives a time. It is marked degraded, and counts for who accepts that. By
+	// default nothing is signed then.
 	// +optional
 	degradedFor string,
-	// Whose signatures are its own, as VerifyIdentity takes them: what one of them
-	// has signed already isn't signed again, and a signature by somebody else is
-	// not attached. Without them each call signs anew.
-	// +optional
-	identities *dagger.File,
-	// The Sigstore's trusted_root.json. Needed for identities.
-	// +optional
-	trustedRoot *dagger.File,
-	// Transparency logs that must hold a signature of identities.
-	// +default=1
-	minLogs int,
-	// Certificate transparency logs that must vouch for their certificates.
-	// +default=1
-	minCertificateLogs int,
-	// The service that stands in for the host and port of connect.
-	// +optional
-	service *dagger.Service,
-	// Where the authorities' and logs' address is reached through the service,
-	// which is named sigstore: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
-	// Where the job asks for an ID token, with each signature: GitHub's
-	// ACTIONS_ID_TOKEN_REQUEST_URL, Azure DevOps' SYSTEM_OIDCREQUESTURI.
-	// +optional
-	requestUrl string,
-	// The ID of Azure DevOps' service connection.
-	// +optional
-	serviceConnection string,
-	// The audience of the ID tokens that are asked for.
-	// +default="sigstore"
-	audience string,
-) (*Signer, error) {
+) *Signer {
 	const tokenFile = "/secrets/identity-token"
 	args := []string{"--identity-token-file", tokenFile, "--fulcio", fulcio}
 	for _, list := range []struct {
@@ -186,32 +158,68 @@ func (*Sign) Identity(
 			args = append(args, list.flag, url)
 		}
 	}
-	if requestUrl != "" {
-		args = append(args, "--identity-request-url", requestUrl, "--identity-audience", audience)
-	}
-	if serviceConnection != "" {
-		args = append(args, "--identity-service-connection", serviceConnection)
-	}
-	if whenDown == Degrade {
-		args = append(args, "--when-down", "degrade")
-	}
 	if degradedFor != "" {
-		args = append(args, "--degraded-for", degradedFor)
+		args = append(args, "--when-down", "degrade", "--degraded-for", degradedFor)
 	}
-	program := runner().WithMountedSecret(tokenFile, token)
-	if (identities == nil) != (trustedRoot == nil) {
-		return nil, errors.New("identities and trustedRoot are given together, or neither")
-	}
-	if identities != nil {
-		var trusted []string
-		program, trusted = trust(program, trustedRoot, identities, minLogs, minCertificateLogs)
-		args = append(args, trusted...)
-	}
-	if service != nil {
-		program = program.WithServiceBinding("sigstore", service)
-		args = append(args, "--identity-connect", connect)
-	}
-	return &Signer{Program: program, Args: args}, nil
+	return &Signer{Registry: s.Registry, Program: runner().WithMountedSecret(tokenFile, token), Args: args}
+}
+
+// WithRequest has an identity ask for a new ID token with each signature.
+//
+// +cache="168h"
+func (s *Signer) WithRequest(
+	// Where the job asks for an ID token: GitHub's ACTIONS_ID_TOKEN_REQUEST_URL, Azure
+	// DevOps' SYSTEM_OIDCREQUESTURI.
+	url string,
+	// The ID of Azure DevOps' service connection.
+	// +optional
+	serviceConnection string,
+	// The audience of the ID tokens that are asked for.
+	// +default="sigstore"
+	audience string,
+) *Signer {
+	return s.with(s.Program, "--identity-request-url", url, "--identity-service-connection", serviceConnection, "--identity-audience", audience)
+}
+
+// WithIdentities says whose signatures are an identity's own, as Sign.identities takes
+// them: what one of them has signed already isn't signed again, and a signature by
+// somebody else is not attached. Without it each call signs anew.
+//
+// +cache="168h"
+func (s *Signer) WithIdentities(
+	// The Sigstore's trusted_root.json.
+	trustedRoot *dagger.File,
+	// A JSON list of the identities.
+	identities *dagger.File,
+	// Transparency logs that must hold a signature of theirs.
+	// +default=1
+	minLogs int,
+	// Certificate transparency logs that must vouch for their certificates.
+	// +default=1
+	minCertificateLogs int,
+) *Signer {
+	program, args := trust(s.Program, trustedRoot, identities, minLogs, minCertificateLogs)
+	return s.with(program, args...)
+}
+
+// WithService has a service stand in for the host and port of an identity's
+// authorities and logs.
+//
+// +cache="168h"
+func (s *Signer) WithService(
+	// The service, which is named sigstore.
+	service *dagger.Service,
+	// Where their address is reached through it: LOGICAL=ACTUAL.
+	connect string,
+) *Signer {
+	return s.with(s.Program.WithServiceBinding("sigstore", service), "--identity-connect", connect)
+}
+
+// with is the signer with another container and more flags.
+func (s *Signer) with(program *dagger.Container, args ...string) *Signer {
+	next := *s
+	next.Program, next.Args = program, slices.Concat(s.Args, args)
+	return &next
 }
 
 // PublicKey is the public half of the signer's key: result.json and cosign.pub.
@@ -219,9 +227,11 @@ func (*Sign) Identity(
 //
 // +cache="never"
 func (s *Signer) PublicKey() *dagger.Directory {
-	fresh := *s
-	fresh.Program = s.Program.WithEnvVariable("SLIPWAY_RUN", rand.Text())
-	return fresh.publicKey()
+	public := run
+	if s.Remote {
+		public = now
+	}
+	return public(s.Program, append([]string{"public-key"}, s.Args...)...)
 }
 
 // Sign signs an image's digest and attests what it is given, all in one go; what
@@ -238,24 +248,23 @@ func (s *Signer) Sign(
 	// The predicate's type, a URI.
 	// +optional
 	predicateType string,
-	// A folder of statements to attest, as Sign.sign takes it.
+	// A folder whose *.statement.json files are statements to attest, each with
+	// predicateType, predicate (or predicateFile, a file of the folder) and, where
+	// it is not to be in a bundle, the envelope "dsse".
 	// +optional
 	statements *dagger.Directory,
-	// Who pushes.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	return s.sign(ctx, reference, predicate, predicateType, statements, username, password, service, connect)
+	base := s.Program
+	args := append([]string{"sign", "--reference", reference}, s.Args...)
+	if predicate != "" || predicateType != "" {
+		base = base.WithNewFile("/predicate.json", predicate)
+		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
+	}
+	if statements != nil {
+		base = base.WithMountedDirectory("/statements", statements)
+		args = append(args, "--statements", "/statements")
+	}
+	return s.Registry.now(base, args...).File("result.json").Contents(ctx)
 }
 
 // Attest signs statements about an image, unless these very statements by this
@@ -266,53 +275,9 @@ func (s *Signer) Attest(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
-	// A folder of statements, as Sign.sign takes it.
+	// A folder of statements, as Sign takes it.
 	statements *dagger.Directory,
-	// Who pushes.
-	// +optional
-	username string,
-	// The registry's password, or the request token of an Azure identity, which username
-	// then is as JSON.
-	// +optional
-	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) (string, error) {
-	return s.attest(ctx, reference, statements, username, password, service, connect)
-}
-
-func byKeyFile(key, password *dagger.Secret) *Signer {
-	return &Signer{
-		Program: runner().WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password),
-		Args:    []string{"--key-file", keyFile, "--password-file", passwordFile},
-	}
-}
-
-func (s *Signer) publicKey() *dagger.Directory {
-	return s.Program.WithExec(append([]string{"/step", "public-key", "--out", "/out"}, s.Args...)).Directory("/out")
-}
-
-func (s *Signer) sign(ctx context.Context, reference, predicate, predicateType string, statements *dagger.Directory, username string, password *dagger.Secret, service *dagger.Service, connect string) (string, error) {
-	base := s.Program
-	args := append([]string{"/step", "sign", "--out", "/out", "--reference", reference}, s.Args...)
-	if predicate != "" || predicateType != "" {
-		base = base.WithNewFile("/predicate.json", predicate)
-		args = append(args, "--predicate", "/predicate.json", "--predicate-type", predicateType)
-	}
-	if statements != nil {
-		base = base.WithMountedDirectory("/statements", statements)
-		args = append(args, "--statements", "/statements")
-	}
-	return registry(base, username, password, service, connect, args...).File("/out/result.json").Contents(ctx)
-}
-
-func (s *Signer) attest(ctx context.Context, reference string, statements *dagger.Directory, username string, password *dagger.Secret, service *dagger.Service, connect string) (string, error) {
-	args := append([]string{"/step", "attest", "--out", "/out", "--reference", reference}, s.Args...)
-	args = append(args, "--statements", "/statements")
-	return registry(s.Program.WithMountedDirectory("/statements", statements), username, password, service, connect, args...).
-		File("/out/result.json").Contents(ctx)
+	return s.Registry.now(s.Program.WithMountedDirectory("/statements", statements), append([]string{"attest", "--reference", reference, "--statements", "/statements"}, s.Args...)...).
+		File("result.json").Contents(ctx)
 }
