@@ -109,10 +109,9 @@ func anonymous(t ast.Expr) bool {
 	return found
 }
 
-// TestAStepsResultIsOneType: a pipeline that had its own copy of a result would compile
-// with another name of a field, and read nothing.
-func TestAStepsResultIsOneType(t *testing.T) {
-	files := token.NewFileSet()
+// pipeline is the code that Dagger runs: ci's and the modules'.
+func pipeline(t *testing.T, files *token.FileSet) []*ast.File {
+	t.Helper()
 	var parsed []*ast.File
 	for _, pattern := range []string{"ci/*.go", "modules/*/*.go"} {
 		names, err := filepath.Glob(pattern)
@@ -127,7 +126,14 @@ func TestAStepsResultIsOneType(t *testing.T) {
 			parsed = append(parsed, file)
 		}
 	}
-	assert.Empty(t, ownTargets(files, parsed))
+	return parsed
+}
+
+// TestAStepsResultIsOneType: a pipeline that had its own copy of a result would compile
+// with another name of a field, and read nothing.
+func TestAStepsResultIsOneType(t *testing.T) {
+	files := token.NewFileSet()
+	assert.Empty(t, ownTargets(files, pipeline(t, files)))
 
 	sample, err := parser.ParseFile(files, "sample.go", `package main
 func f() {
