@@ -159,7 +159,7 @@ func (s *Sign) Identity(
 		}
 	}
 	if degradedFor != "" {
-		args = append(args, "--when-down", "degrade", "--degraded-for", degradedFor)
+		args = append(args, "--degraded-for", degradedFor)
 	}
 	return &Signer{Registry: s.Registry, Program: runner().WithMountedSecret(tokenFile, token), Args: args}
 }

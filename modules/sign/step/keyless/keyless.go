@@ -32,17 +32,6 @@ import (
 	results "slipway/step/result/sign"
 )
 
-// WhenDown says what happens when a log or a timestamp authority is down.
-type WhenDown string
-
-const (
-	// WhenDownRefuse signs nothing.
-	WhenDownRefuse WhenDown = "refuse"
-	// WhenDownDegrade signs without the service, as long as another one gives a
-	// time, and marks the statement degraded with an expiry.
-	WhenDownDegrade WhenDown = "degrade"
-)
-
 // Log is a transparency log.
 type Log struct {
 	URL string
@@ -64,10 +53,9 @@ type Options struct {
 	Fulcio               string
 	Logs                 []Log
 	TimestampAuthorities []string
-	// WhenDown has no default.
-	WhenDown WhenDown
-	// DegradedFor is how long a degraded signature counts; only for
-	// WhenDownDegrade.
+	// DegradedFor is how long a signature counts that is made, marked degraded, while a
+	// log or a timestamp authority is down, as long as another one gives a time. Zero
+	// signs nothing then.
 	DegradedFor time.Duration
 	// Connect maps a service's host:port as its URL names it to the host:port to
 	// dial instead.
@@ -131,18 +119,9 @@ func New(stage string, options Options) (*Signer, error) {
 		return nil, step.Input(stage, "services", "none gives a time, and the certificate is valid for minutes only",
 			"give a timestamp authority, or a transparency log with Rekor's API 1")
 	}
-	switch options.WhenDown {
-	case WhenDownRefuse:
-		if options.DegradedFor != 0 {
-			return nil, step.Input(stage, "expiry of degraded signatures", "is given, and nothing is degraded", "leave it out, or go on when a service is down")
-		}
-	case WhenDownDegrade:
-		if options.DegradedFor < time.Minute || options.DegradedFor > MaxDegraded {
-			return nil, step.Input(stage, "expiry of degraded signatures "+options.DegradedFor.String(), "is not between a minute and "+MaxDegraded.String(),
-				"give the time until the services are back and the image is signed again, such as 24h")
-		}
-	default:
-		return nil, step.Input(stage, fmt.Sprintf("when down %q", options.WhenDown), "is neither refuse nor degrade", "decide what happens when a log or timestamp authority is down")
+	if options.DegradedFor != 0 && (options.DegradedFor < time.Minute || options.DegradedFor > MaxDegraded) {
+		return nil, step.Input(stage, "expiry of degraded signatures "+options.DegradedFor.String(), "is not between a minute and "+MaxDegraded.String(),
+			"give the time until the services are back and the image is signed again, such as 24h")
 	}
 	if options.Pause == 0 {
 		options.Pause = 500 * time.Millisecond
@@ -212,7 +191,7 @@ func (s *Signer) Make(ctx context.Context, statement *bundle.Statement, digest s
 			return nil, s.fault(err)
 		case down.service == s.options.Fulcio:
 			return nil, step.Infrastructure(s.stage, "certificate authority "+down.service, s.line(down), "see whether it runs and is reachable, then sign again").Because(errors.New(s.line(down)))
-		case s.options.WhenDown != WhenDownDegrade:
+		case s.options.DegradedFor == 0:
 			return nil, step.Infrastructure(s.stage, "service "+down.service, s.line(down),
 				"sign again when it is back, or let signatures be degraded while a service is down").Because(errors.New(s.line(down)))
 		}

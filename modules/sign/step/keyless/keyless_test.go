@@ -41,7 +41,6 @@ func options(s *standintest.Services) keyless.Options {
 		Token: standin.Token(who, issuer), Fulcio: s.URL(standin.Fulcio),
 		Logs:                 []keyless.Log{{URL: s.URL(standin.Rekor1), Version: 1}, {URL: s.URL(standin.Rekor2), Version: 2}},
 		TimestampAuthorities: []string{s.URL(standin.TSA)},
-		WhenDown:             keyless.WhenDownRefuse,
 		Pause:                time.Microsecond,
 	}
 }
@@ -155,7 +154,7 @@ func TestASignatureIsDegradedByName(t *testing.T) {
 		t.Run(fmt.Sprint(down), func(t *testing.T) {
 			s := standintest.New(t)
 			o := options(s)
-			o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
+			o.DegradedFor = time.Hour
 			var missing []string
 			for _, service := range down {
 				s.Stop(service)
@@ -188,7 +187,7 @@ func TestASignatureIsDegradedByName(t *testing.T) {
 func TestWithoutAnyTimeNothingIsSigned(t *testing.T) {
 	s := standintest.New(t)
 	o := options(s)
-	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
+	o.DegradedFor = time.Hour
 	s.Stop(standin.TSA)
 	s.Stop(standin.Rekor1)
 	signer, err := keyless.New("sign", o)
@@ -203,7 +202,7 @@ func TestWithoutAnyTimeNothingIsSigned(t *testing.T) {
 func TestACertificateAuthorityHasNoStandIn(t *testing.T) {
 	s := standintest.New(t)
 	o := options(s)
-	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
+	o.DegradedFor = time.Hour
 	signer, err := keyless.New("sign", o)
 	require.NoError(t, err)
 
@@ -256,7 +255,7 @@ func TestAWrongAnswerIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := standintest.New(t)
 			o := options(s)
-			o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
+			o.DegradedFor = time.Hour
 			s.Answer(c.service, c.answer)
 			signer, err := keyless.New("sign", o)
 			require.NoError(t, err)
@@ -295,7 +294,7 @@ func TestAnEndedContextEndsSigning(t *testing.T) {
 		http.Error(w, "busy", http.StatusServiceUnavailable)
 	})
 	o := options(s)
-	o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, time.Hour
+	o.DegradedFor = time.Hour
 	signer, err := keyless.New("sign", o)
 	require.NoError(t, err)
 	made, err := signer.Make(ctx, statement(t), digest)
@@ -306,7 +305,7 @@ func TestAnEndedContextEndsSigning(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	token := standin.Token(who, issuer)
 	base := func(change func(*keyless.Options)) keyless.Options {
-		o := keyless.Options{Token: token, Fulcio: "https://fulcio.example.org", TimestampAuthorities: []string{"https://tsa.example.org/api"}, WhenDown: keyless.WhenDownRefuse}
+		o := keyless.Options{Token: token, Fulcio: "https://fulcio.example.org", TimestampAuthorities: []string{"https://tsa.example.org/api"}}
 		change(&o)
 		return o
 	}
@@ -326,10 +325,9 @@ func TestNewRefuses(t *testing.T) {
 		}, "services", "none gives a time"},
 		"unknown API":     {func(o *keyless.Options) { o.Logs = []keyless.Log{{URL: "https://log.example.org", Version: 3}} }, "transparency log", "Rekor's API 3"},
 		"twice":           {func(o *keyless.Options) { o.TimestampAuthorities = append(o.TimestampAuthorities, o.Fulcio) }, "service", "is given twice"},
-		"no policy":       {func(o *keyless.Options) { o.WhenDown = "" }, "when down", "neither refuse nor degrade"},
-		"needless expiry": {func(o *keyless.Options) { o.DegradedFor = time.Hour }, "expiry", "nothing is degraded"},
-		"no expiry":       {func(o *keyless.Options) { o.WhenDown = keyless.WhenDownDegrade }, "expiry", "is not between"},
-		"endless expiry":  {func(o *keyless.Options) { o.WhenDown, o.DegradedFor = keyless.WhenDownDegrade, 10000*time.Hour }, "expiry", "is not between"},
+		"short expiry":    {func(o *keyless.Options) { o.DegradedFor = time.Second }, "expiry", "is not between"},
+		"negative expiry": {func(o *keyless.Options) { o.DegradedFor = -time.Hour }, "expiry", "is not between"},
+		"endless expiry":  {func(o *keyless.Options) { o.DegradedFor = 10000 * time.Hour }, "expiry", "is not between"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := keyless.New("sign", base(c.change))

@@ -15,10 +15,9 @@
 // [registry] is [--connect LOGICAL=ACTUAL]… [--username NAME --registry-password-file FILE],
 // [key] is --key-file FILE --password-file FILE, or --key-uri URI [--kms-credentials-file FILE | --azure JSON --azure-token-file FILE],
 // [signer] is [key], or
-// --identity-token-file FILE [--identity-request-url URL [--identity-service-connection ID] [--identity-audience NAME]] --fulcio URL [--rekor URL]… [--rekor-tiles URL]… [--timestamp-authority URL]… [--when-down refuse|degrade] [--degraded-for TIME] [--identity-connect LOGICAL=ACTUAL]… [identity],
+// --identity-token-file FILE [--identity-request-url URL [--identity-service-connection ID] [--identity-audience NAME]] --fulcio URL [--rekor URL]… [--rekor-tiles URL]… [--timestamp-authority URL]… [--degraded-for TIME] [--identity-connect LOGICAL=ACTUAL]… [identity],
 // and [trust] is --public-key FILE, or [identity], which is
-// --certificate-identity NAME --certificate-oidc-issuer URL | --identities FILE, with --trusted-root FILE [--min-logs N] [--min-certificate-logs N] [--min-timestamps N] [--accept-degraded TIME],
-// where either of identity and issuer may be a pattern: --certificate-identity-regexp, --certificate-oidc-issuer-regexp.
+// --identities FILE --trusted-root FILE [--min-logs N] [--min-certificate-logs N] [--min-timestamps N] [--accept-degraded TIME].
 package program
 
 import (

@@ -44,7 +44,6 @@ type signerFlags struct {
 	source             oidc.Source
 	audience           *string
 	logs, tiles, times list
-	whenDown           *string
 	degradedFor        *time.Duration
 	identity           *identityFlags
 }
@@ -71,8 +70,7 @@ func (p *program) addSigner(set *flag.FlagSet) *signerFlags {
 	set.Var(&s.tiles, "rekor-tiles", "URL of a transparency log with Rekor's API 2, which gives no time; repeat for more")
 	set.Var(&s.times, "timestamp-authority", "URL of a timestamp authority (RFC 3161); repeat for more")
 	s.connect = reach.Flag(set, "identity-connect", "where the host:port of a service's URL is reached")
-	s.whenDown = set.String("when-down", string(keyless.WhenDownRefuse), "when a log or timestamp authority is down: refuse, or degrade")
-	s.degradedFor = set.Duration("degraded-for", 0, "how long a degraded signature counts, such as 24h (required with --when-down degrade)")
+	s.degradedFor = set.Duration("degraded-for", 0, "when a log or timestamp authority is down, sign and mark the signature degraded: it counts for so long, such as 24h; by default nothing is signed")
 	s.identity = addIdentity(set)
 	return s
 }
@@ -84,7 +82,7 @@ var kinds = []struct {
 }{
 	{"key-file", []string{"key-file", "password-file"}},
 	{"key-uri", []string{"key-uri", "kms-credentials-file", "azure", "azure-token-file"}},
-	{"identity-token-file", append([]string{"identity-token-file", "identity-request-url", "identity-service-connection", "identity-audience", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "when-down", "degraded-for", "identity-connect"}, identityFlagNames...)},
+	{"identity-token-file", append([]string{"identity-token-file", "identity-request-url", "identity-service-connection", "identity-audience", "fulcio", "rekor", "rekor-tiles", "timestamp-authority", "degraded-for", "identity-connect"}, identityFlagNames...)},
 }
 
 // kind is the flag that names the kind of signer; a key file when none does.
@@ -184,7 +182,7 @@ func (s *signerFlags) openIdentity(stage string) (bundle.Signing, error) {
 	}
 	options := keyless.Options{
 		Token: []byte(strings.TrimSpace(string(token))), Fulcio: *s.fulcio, TimestampAuthorities: s.times,
-		Connect: connections, WhenDown: keyless.WhenDown(*s.whenDown), DegradedFor: *s.degradedFor,
+		Connect: connections, DegradedFor: *s.degradedFor,
 	}
 	if s.source != (oidc.Source{}) {
 		options.Source, options.Audience = &s.source, *s.audience

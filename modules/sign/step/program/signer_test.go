@@ -90,7 +90,7 @@ func keylessFlags(t *testing.T, s *standintest.Services) []string {
 
 func identityOf(t *testing.T, s *standintest.Services) []string {
 	t.Helper()
-	return []string{"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--trusted-root", file(t, string(s.Root(t))), "--min-certificate-logs", "0"}
+	return append(identities(t, `{"issuer":"`+issuer+`","subject":"`+who+`"}`), "--trusted-root", file(t, string(s.Root(t))), "--min-certificate-logs", "0")
 }
 
 func TestAnIdentitySignsAndVerifies(t *testing.T) { eachRegistry(t, signByIdentity) }
@@ -130,9 +130,8 @@ func signByIdentity(t *testing.T, address string) {
 	assert.True(t, again.Signed)
 
 	// What is not trusted is not attached.
-	other := identityOf(t, s)
-	other[1] = "other@example.org"
-	f := fault(t, run(t, nil, append(sign, other...)...))
+	other := identities(t, `{"issuer":"`+issuer+`","subject":"other@example.org"}`)
+	f := fault(t, run(t, nil, append(append(sign, identityOf(t, s)...), other...)...))
 	assert.Equal(t, step.KindPolicy, f.Kind)
 	assert.Contains(t, f.Reason, "is not what is trusted")
 }
@@ -152,7 +151,7 @@ func TestALogThatIsDownDegradesOnlyByName(t *testing.T) {
 		assert.Equal(t, "has no signature", fault(t, run(t, nil, verify...)).Reason, "nothing was attached")
 
 		var done signedResult
-		require.NoError(t, run(t, &done, append(signing, "--when-down", "degrade", "--degraded-for", "1h")...))
+		require.NoError(t, run(t, &done, append(signing, "--degraded-for", "1h")...))
 		assert.True(t, done.Signed)
 		require.NotNil(t, done.Degraded)
 		assert.Equal(t, []string{s.URL(standin.Rekor1), s.URL(standin.Rekor2)}, done.Degraded.Missing)
@@ -225,9 +224,8 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 		"a rubbish token":      {with(byToken[2:], "--identity-token-file", secret), "identity token", "is not a JWT"},
 		"no time":              {byToken[:4], "services", "none gives a time"},
 		"half an address":      {with(byToken, "--identity-connect", "localhost:1=sigstore"), "--identity-connect", "is not LOGICAL=ACTUAL"},
-		"unknown policy":       {with(byToken, "--when-down", "ignore"), "when down", "neither refuse nor degrade"},
-		"no expiry":            {with(byToken, "--when-down", "degrade"), "expiry", "is not between"},
-		"half an identity":     {with(byToken, "--certificate-identity", who), "--certificate-oidc-issuer", "is not given"},
+		"a short expiry":       {with(byToken, "--degraded-for", "1s"), "expiry", "is not between"},
+		"a root alone":         {with(byToken, "--trusted-root", token), "--identities", "is not given"},
 		"the mark's name":      {with(byFile, "--annotation", "slipway.expires=2999-01-01T00:00:00Z"), "annotation", "degraded signatures only"},
 	} {
 		t.Run(name, func(t *testing.T) {

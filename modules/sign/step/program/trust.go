@@ -37,17 +37,16 @@ func (t *trustFlags) read(stage string) (*bundle.Trust, error) {
 		return nil, step.Input(stage, "--public-key", "is given beside "+other, "trust one key or one identity, and leave the other's flags out")
 	case *t.publicKey == "" && other == "":
 		return nil, step.Input(stage, "--public-key", "is not given, and no identity either",
-			"give --public-key, or --certificate-identity, --certificate-oidc-issuer and --trusted-root")
+			"give --public-key, or --identities and --trusted-root")
 	case other == "":
 		return t.readKey(stage)
 	}
 	return t.identity.read(stage)
 }
 
-// identityFlags are an identity and the evidence for it.
+// identityFlags are identities and the evidence for them.
 type identityFlags struct {
 	set      *flag.FlagSet
-	identity bundle.Identity
 	list     *string
 	root     *string
 	logs     *int
@@ -56,26 +55,18 @@ type identityFlags struct {
 	degraded *time.Duration
 }
 
-var identityFlagNames = []string{
-	"certificate-identity", "certificate-identity-regexp", "certificate-oidc-issuer", "certificate-oidc-issuer-regexp",
-	"identities", "trusted-root", "min-logs", "min-certificate-logs", "min-timestamps", "accept-degraded",
-}
+var identityFlagNames = []string{"identities", "trusted-root", "min-logs", "min-certificate-logs", "min-timestamps", "accept-degraded"}
 
 func addIdentity(set *flag.FlagSet) *identityFlags {
-	i := &identityFlags{
+	return &identityFlags{
 		set:      set,
-		list:     set.String("identities", "", "file with a JSON list of identities instead, of which any may have signed: issuer or issuerPattern, and subject or subjectPattern"),
-		root:     set.String("trusted-root", "", "trusted_root.json of the identity's Sigstore (required with an identity)"),
-		logs:     set.Int("min-logs", 1, "transparency logs that must hold a signature by the identity; 0 asks none"),
+		list:     set.String("identities", "", "file with a JSON list of identities, of which one must have signed: issuer or issuerPattern, and subject or subjectPattern, where all of the name matches a pattern"),
+		root:     set.String("trusted-root", "", "trusted_root.json of the identities' Sigstore (required with them)"),
+		logs:     set.Int("min-logs", 1, "transparency logs that must hold a signature by an identity; 0 asks none"),
 		certLogs: set.Int("min-certificate-logs", 1, "certificate transparency logs that must vouch for the certificate; 0 asks none"),
 		times:    set.Int("min-timestamps", 1, "times, by logs or timestamp authorities, at which the certificate must have been valid; at least 1"),
 		degraded: set.Duration("accept-degraded", 0, "how long after its time a signature counts that is marked degraded, such as 24h; never by default"),
 	}
-	set.StringVar(&i.identity.Subject, "certificate-identity", "", "subject alternative name of the certificate that must have signed")
-	set.StringVar(&i.identity.SubjectPattern, "certificate-identity-regexp", "", "the same, as a pattern that all of the name matches")
-	set.StringVar(&i.identity.Issuer, "certificate-oidc-issuer", "", "OIDC issuer that the certificate must name")
-	set.StringVar(&i.identity.IssuerPattern, "certificate-oidc-issuer-regexp", "", "the same, as a pattern that all of the issuer matches")
-	return i
 }
 
 // given names the first of the flags that is set.
@@ -140,39 +131,22 @@ func (i *identityFlags) read(stage string) (*bundle.Trust, error) {
 	}
 	trust, err := bundle.TrustIdentities(identities, root, evidence)
 	if errors.Is(err, bundle.ErrTrust) {
-		return nil, step.Input(stage, "identity", line(err), "mend the identity's flags, or give the trusted root of its Sigstore").Because(err)
+		return nil, step.Input(stage, "identity", line(err), "mend the list, or give the trusted root of its Sigstore").Because(err)
 	}
 	return trust, err
 }
 
-// identities are the one that the flags name, or those of the list.
+// identities are those of the list.
 func (i *identityFlags) identities(stage string) ([]bundle.Identity, error) {
-	if *i.list != "" {
-		if i.identity != (bundle.Identity{}) {
-			return nil, step.Input(stage, "--identities", "is given beside an identity", "give the list alone, with the identity in it")
-		}
-		data, err := read(stage, "--identities", *i.list)
-		if err != nil {
-			return nil, err
-		}
-		list, err := readIdentities(data)
-		if err != nil {
-			return nil, step.Input(stage, "--identities "+*i.list, line(err), `give a JSON list such as [{"issuer": "https://…", "subject": "…"}]`).Because(err)
-		}
-		return list, nil
+	data, err := read(stage, "--identities", *i.list)
+	if err != nil {
+		return nil, err
 	}
-	for _, c := range []struct{ flag, exact, pattern string }{
-		{"--certificate-identity", i.identity.Subject, i.identity.SubjectPattern},
-		{"--certificate-oidc-issuer", i.identity.Issuer, i.identity.IssuerPattern},
-	} {
-		switch {
-		case c.exact == "" && c.pattern == "":
-			return nil, step.Input(stage, c.flag, "is not given: a name counts only with the issuer that vouches for it", "give "+c.flag+" or "+c.flag+"-regexp")
-		case c.exact != "" && c.pattern != "":
-			return nil, step.Input(stage, c.flag, "is given beside "+c.flag+"-regexp", "give one of the two")
-		}
+	list, err := readIdentities(data)
+	if err != nil {
+		return nil, step.Input(stage, "--identities "+*i.list, line(err), `give a JSON list such as [{"issuer": "https://…", "subject": "…"}]`).Because(err)
 	}
-	return []bundle.Identity{i.identity}, nil
+	return list, nil
 }
 
 func readIdentities(data []byte) ([]bundle.Identity, error) {

@@ -23,6 +23,12 @@ const (
 	issuer = "https://issuer.example.org"
 )
 
+// identities are those that must have signed, as flags.
+func identities(t *testing.T, list ...string) []string {
+	t.Helper()
+	return []string{"--identities", file(t, "["+strings.Join(list, ",")+"]")}
+}
+
 // attachBundle puts a bundle beside an image.
 func attachBundle(t *testing.T, address, reference string, data []byte) {
 	t.Helper()
@@ -55,35 +61,38 @@ func verifyByIdentity(t *testing.T, address string) {
 		KeyHint  string
 		Signers  []sign.Signer
 	}
-	require.NoError(t, verify(&verified, "--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--annotation", "app=hello"))
+	named := func(kind, subject string) string {
+		return `{"issuer":"` + issuer + `","` + kind + `":"` + subject + `"}`
+	}
+	by := identities(t, named("subject", who))
+	require.NoError(t, verify(&verified, append(by, "--annotation", "app=hello")...))
 	assert.Equal(t, 1, verified.Verified)
 	assert.Empty(t, verified.KeyHint)
 	require.Len(t, verified.Signers, 1)
 	assert.Equal(t, who, verified.Signers[0].Identity)
-	require.NoError(t, verify(nil, "--certificate-identity-regexp", ".*@example[.]org", "--certificate-oidc-issuer-regexp", "https://.*"))
+	require.NoError(t, verify(nil, identities(t, `{"issuerPattern":"https://.*","subjectPattern":".*@example[.]org"}`)...))
 
-	list := func(text string) []string { return []string{"--identities", file(t, text)} }
-	require.NoError(t, verify(&verified, list(`[{"issuer":"`+issuer+`","subject":"other@example.org"},{"issuer":"`+issuer+`","subjectPattern":".*@example[.]org"}]`)...))
+	require.NoError(t, verify(&verified, identities(t, named("subject", "other@example.org"), named("subjectPattern", ".*@example[.]org"))...))
 	assert.Equal(t, who, verified.Signers[0].Identity)
 	var all struct {
 		Statements []sign.Statement
 	}
-	require.NoError(t, verify(&all, append(list(`[{"issuer":"`+issuer+`","subject":"`+who+`"}]`), "--all")...))
+	require.NoError(t, verify(&all, append(by, "--all")...))
 	require.Len(t, all.Statements, 1)
 	require.NotNil(t, all.Statements[0].Signer)
 	assert.Equal(t, who, all.Statements[0].Signer.Identity)
-	f := fault(t, verify(nil, append(list(`[{"issuer":"`+issuer+`","subject":"other@example.org"},{"issuer":"`+issuer+`","subject":"third@example.org"}]`), "--all")...))
+	f := fault(t, verify(nil, append(identities(t, named("subject", "other@example.org"), named("subject", "third@example.org")), "--all")...))
 	assert.Equal(t, step.KindPolicy, f.Kind)
-	for _, named := range []string{"signed by identity \"" + who, "by identity \"other@example.org\"", "or identity \"third@example.org\""} {
-		assert.Contains(t, f.Reason, named)
+	for _, said := range []string{"signed by identity \"" + who, "by identity \"other@example.org\"", "or identity \"third@example.org\""} {
+		assert.Contains(t, f.Reason, said)
 	}
 
 	for name, args := range map[string][]string{
-		"wrong identity":      {"--certificate-identity", "other@example.org", "--certificate-oidc-issuer", issuer},
-		"wrong issuer":        {"--certificate-identity", who, "--certificate-oidc-issuer", "https://other.example.org"},
-		"certificate logs":    {"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--min-certificate-logs", "1"},
-		"part of the pattern": {"--certificate-identity-regexp", "release", "--certificate-oidc-issuer", issuer},
-		"another claim":       {"--certificate-identity", who, "--certificate-oidc-issuer", issuer, "--annotation", "app=other"},
+		"wrong identity":      identities(t, named("subject", "other@example.org")),
+		"wrong issuer":        identities(t, `{"issuer":"https://other.example.org","subject":"`+who+`"}`),
+		"certificate logs":    append(by, "--min-certificate-logs", "1"),
+		"part of the pattern": identities(t, named("subjectPattern", "release")),
+		"another claim":       append(by, "--annotation", "app=other"),
 	} {
 		f := fault(t, verify(nil, args...))
 		assert.Equal(t, step.KindPolicy, f.Kind, name)
@@ -95,37 +104,36 @@ func TestVerifyRefusesATrustThatIsNone(t *testing.T) {
 	_, public, _ := keys(t)
 	sigstore := standintest.New(t)
 	root := file(t, string(sigstore.Root(t)))
-	identity := []string{"--certificate-identity", who, "--certificate-oidc-issuer", issuer}
+	identity := identities(t, `{"issuer":"`+issuer+`","subject":"`+who+`"}`)
 	with := func(more ...string) []string { return append(append([]string{}, identity...), more...) }
+	list := func(text string) []string { return []string{"--identities", file(t, text), "--trusted-root", root} }
 	missing := filepath.Join(t.TempDir(), "none")
 	for name, c := range map[string]struct {
 		args          []string
 		input, reason string
 	}{
 		"nobody":            {nil, "--public-key", "no identity either"},
-		"key and identity":  {with("--trusted-root", root, "--public-key", public), "--public-key", "is given beside --certificate-identity"},
+		"key and identity":  {with("--trusted-root", root, "--public-key", public), "--public-key", "is given beside --identities"},
 		"key and a root":    {[]string{"--trusted-root", root, "--public-key", public}, "--public-key", "is given beside --trusted-root"},
 		"key and a number":  {[]string{"--min-logs", "0", "--public-key", public}, "--public-key", "is given beside --min-logs"},
-		"no issuer":         {[]string{"--certificate-identity", who, "--trusted-root", root}, "--certificate-oidc-issuer", "is not given"},
-		"no identity":       {[]string{"--certificate-oidc-issuer", issuer, "--trusted-root", root}, "--certificate-identity", "is not given"},
-		"a root alone":      {[]string{"--trusted-root", root}, "--certificate-identity", "is not given"},
-		"empty identity":    {[]string{"--certificate-identity", "", "--certificate-oidc-issuer", issuer, "--trusted-root", root}, "--certificate-identity", "is not given"},
-		"twice an identity": {with("--certificate-identity-regexp", ".*", "--trusted-root", root), "--certificate-identity", "beside --certificate-identity-regexp"},
+		"a root alone":      {[]string{"--trusted-root", root}, "--identities", "is not given"},
+		"empty name":        {[]string{"--identities", "", "--trusted-root", root}, "--identities", "is not given"},
+		"no issuer":         {list(`[{"subject":"x"}]`), "identity", "has no issuer"},
+		"no subject":        {list(`[{"issuer":"https://x.example.org"}]`), "identity", "has no subject"},
+		"twice an identity": {list(`[{"issuer":"https://x.example.org","subject":"x","subjectPattern":".*"}]`), "identity", "subject is given exactly and as a pattern"},
 		"no root":           {identity, "--trusted-root", "is not given"},
 		"missing root":      {with("--trusted-root", missing), "--trusted-root", "no such file"},
 		"rubbish root":      {with("--trusted-root", public), "trusted root", "not a trusted root"},
-		"bad pattern":       {[]string{"--certificate-identity-regexp", "(", "--certificate-oidc-issuer", issuer, "--trusted-root", root}, "identity", "pattern of the identity's subject"},
+		"bad pattern":       {list(`[{"issuer":"https://x.example.org","subjectPattern":"("}]`), "identity", "pattern of the identity's subject"},
 		"too many logs":     {with("--trusted-root", root, "--min-logs", "7"), "identity", "the trusted root has 2"},
 		"no time":           {with("--trusted-root", root, "--min-timestamps", "0"), "--min-timestamps 0", "is too small"},
-		"list and identity": {with("--identities", root, "--trusted-root", root), "--identities", "is given beside an identity"},
 		"no list":           {[]string{"--identities", missing, "--trusted-root", root}, "--identities", "no such file"},
-		"empty list":        {[]string{"--identities", file(t, "[]"), "--trusted-root", root}, "--identities", "names nobody"},
-		"null list":         {[]string{"--identities", file(t, "null"), "--trusted-root", root}, "--identities", "names nobody"},
+		"empty list":        {list("[]"), "--identities", "names nobody"},
+		"null list":         {list("null"), "--identities", "names nobody"},
 		"rubbish list":      {[]string{"--identities", public, "--trusted-root", root}, "--identities", "is no list"},
-		"unknown member":    {[]string{"--identities", file(t, `[{"subjct":"x"}]`), "--trusted-root", root}, "--identities", "subjct"},
-		"two lists":         {[]string{"--identities", file(t, `[{}][{}]`), "--trusted-root", root}, "--identities", "more than a list"},
-		"anybody":           {[]string{"--identities", file(t, `[{}]`), "--trusted-root", root}, "identity", "has no issuer"},
-		"key and list":      {[]string{"--identities", file(t, `[{}]`), "--public-key", public}, "--public-key", "is given beside --identities"},
+		"unknown member":    {list(`[{"subjct":"x"}]`), "--identities", "subjct"},
+		"two lists":         {list(`[{}][{}]`), "--identities", "more than a list"},
+		"anybody":           {list(`[{}]`), "identity", "has no issuer"},
 		"fewer than none":   {with("--trusted-root", root, "--min-logs", "-1"), "--min-logs -1", "is too small"},
 	} {
 		t.Run(name, func(t *testing.T) {
