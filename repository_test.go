@@ -113,7 +113,9 @@ func TestEveryReplacedModuleIsInItsFolder(t *testing.T) {
 	names := map[string]string{}
 	type module struct {
 		Module  struct{ Path string }
-		Replace []struct{ Old, New struct{ Path, Version string } }
+		Replace []struct {
+			Old, New struct{ Path, Version string }
+		}
 	}
 	mods := map[string]module{}
 	for _, file := range find(t, "go.mod") {

@@ -216,7 +216,7 @@ func BenchmarkConcurrentCall(b *testing.B) {
 	var environments strings.Builder
 	for i := range digests {
 		digests[i] = digest
-		fmt.Fprintf(&environments, "  crowd-%02d: {infra: ignore}\n", i)
+		fmt.Fprintf(&environments, "  crowd%02d: {infra: ignore}\n", i)
 	}
 	const last = "  production: {}\n"
 	settings := read(b, p.repo+"/slipway.yaml")

@@ -43,7 +43,7 @@ func newCrowd(t testing.TB, p *platform) *crowd {
 	require.Contains(t, dev, "hello-dev")
 	c := &crowd{p: p, branch: branch}
 	for i := range crowdSize {
-		env := fmt.Sprintf("crowd-%02d", i)
+		env := fmt.Sprintf("crowd%02d", i)
 		c.envs = append(c.envs, env)
 		write(t, clone+"/"+c.file(env), strings.ReplaceAll(dev, "hello-dev", "hello-"+env))
 	}
