@@ -41,8 +41,9 @@ const azureAlias = "azure"
 // 04b07795-8ddb-461a-bbee-02f9e1bf7b46, which is az's own, and --token
 // cmd:"az account get-access-token --scope https://containerregistry.azure.net/.default",
 // with another such command behind a semicolon for each service that is needed:
-// https://vault.azure.net, https://management.azure.com, https://storage.azure.com, and
-// 6dae42f8-4368-4678-94ff-3960e28e3630 for clusters.
+// https://vault.azure.net; https://management.azure.com and https://graph.microsoft.com,
+// which the azurerm provider asks who it is, for infrastructure; https://storage.azure.com
+// for its state; and 6dae42f8-4368-4678-94ff-3960e28e3630 for clusters.
 //
 // Example: dagger call with-azure --client-id $CLIENT --tenant-id $TENANT --subscription-id $SUBSCRIPTION --request-url $ACTIONS_ID_TOKEN_REQUEST_URL --token env:ACTIONS_ID_TOKEN_REQUEST_TOKEN with-registry --repository acme.azurecr.io/apps deliver --app hello --env dev text
 //

@@ -104,7 +104,9 @@ func (s *Slipway) WithKmsKey(
 func (s *Slipway) WithIdentity(
 	// The OIDC ID token of the job, for the audience that Fulcio wants (sigstore). It
 	// has to be valid until the last stage has signed. With with-identity-request it is
-	// the token with which the job asks for its ID tokens.
+	// the token with which the job asks for its ID tokens. Without one, a token is asked
+	// for with each signature where with-azure says that this job asks for its tokens.
+	// +optional
 	token *dagger.Secret,
 	// The certificate authority's URL.
 	fulcio string,
@@ -153,6 +155,9 @@ func (s *Slipway) WithIdentityRequest(
 	if s.Identity == nil {
 		return nil, step.Input("config", "with-identity-request", "says where tokens come from, and no identity signs", "give with-identity before it")
 	}
+	if s.Identity.Token == nil {
+		return nil, step.Input("config", "with-identity-request", "has no token to ask with", "give with-identity the request token")
+	}
 	next, who := *s, *s.Identity
 	who.RequestURL, who.ServiceConnection, who.Audience = url, serviceConnection, audience
 	next.Identity = &who
@@ -194,7 +199,14 @@ func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string
 }
 
 func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignSigner, error) {
-	who, signing := s.Identity, s.Config.Signing
+	who, signing := *s.Identity, s.Config.Signing
+	if who.Token == nil {
+		if s.Azure == nil || s.Azure.RequestURL == "" {
+			return nil, step.Input(stage, "signing identity", "has no token, and nothing says where this job asks for one",
+				"give with-identity --token, or with-azure --request-url and --token")
+		}
+		who.Token, who.RequestURL, who.ServiceConnection = s.Azure.Token, s.Azure.RequestURL, s.Azure.ServiceConnection
+	}
 	connect, err := (&Endpoint{Service: who.Service}).connect(ctx, stage, who.Fulcio, "sigstore")
 	if err != nil {
 		return nil, err

@@ -315,7 +315,7 @@ func TestAzureWhoIsSignedInByAzPlans(t *testing.T) {
 			"with-azure-cloud", "--metadata-host", azure.MetadataHost, "--authorities", a.ca, "--proxy", strings.Replace(a.URL, "http://", "tcp://", 1),
 			"infra", "--env", "dev", "plan", "changes")
 	}
-	give("https://"+azure.MetadataHost, "https://vault."+azure.Suffix, "https://storage.azure.com")
+	give("https://"+azure.MetadataHost, "https://graph."+azure.Suffix, "https://vault."+azure.Suffix, "https://storage.azure.com")
 	out, err := plan()
 	require.NoError(t, err)
 	assert.Equal(t, "true", strings.TrimSpace(out))

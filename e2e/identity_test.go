@@ -78,7 +78,24 @@ func (s *sigstore) job(t *testing.T, email string) []string {
 	write(t, token, "job")
 	by := s.signer(t, email)
 	by[2] = "file:" + token
-	return append(by, "with-identity-request", "--url", "http://"+s.address+"/job?"+url.Values{"email": {email}, "issuer": {identityIssuer}}.Encode())
+	return append(by, "with-identity-request", "--url", s.requests(email))
+}
+
+// requests is where a job of somebody asks for its tokens.
+func (s *sigstore) requests(email string) string {
+	return "http://" + s.address + "/job?" + url.Values{"email": {email}, "issuer": {identityIssuer}}.Encode()
+}
+
+const someID = "00000000-0000-4000-8000-0000000000a1"
+
+// inAzure signs by a job that asks for its tokens where it asks for Azure's, too.
+func (s *sigstore) inAzure(t *testing.T, email string) []string {
+	t.Helper()
+	by := s.signer(t, email)
+	token := filepath.Join(t.TempDir(), "request-token")
+	write(t, token, "job")
+	return append(append(by[:1:1], by[3:]...), "with-azure", "--client-id", someID, "--tenant-id", someID, "--subscription-id", someID,
+		"--request-url", s.requests(email), "--token", "file:"+token)
 }
 
 func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
@@ -107,7 +124,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 		return strings.TrimSpace(out), err
 	}
 	sign := func(env string) (string, error) {
-		return call(append(s.signer(t, "release@example.org"), "app", "--name", "hello", "build", "scan", "publish", "sign", "--env", env, "reference")...)
+		return call(append(s.job(t, "release@example.org"), "app", "--name", "hello", "build", "scan", "publish", "sign", "--env", env, "reference")...)
 	}
 	reference, err := call("app", "--name", "hello", "build", "scan", "publish", "reference")
 	require.NoError(t, err)
@@ -118,6 +135,11 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 		}
 		return err
 	}
+
+	tokenless := s.inAzure(t, "release@example.org")
+	tokenless = append(tokenless[:slices.Index(tokenless, "with-azure")], "app", "--name", "hello", "build", "scan", "publish", "sign", "--env", "staging", "reference")
+	_, err = call(tokenless...)
+	refused(t, err, "sign: bad input: signing identity: has no token", "mend: give with-identity --token, or with-azure")
 
 	s.control(t, "rekor2", "")
 	_, err = sign("staging")
@@ -132,7 +154,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
 
 	s.control(t, "", "")
-	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.job(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
+	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.inAzure(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
 	require.NoError(t, err)
 	var released map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &released), out)
