@@ -154,6 +154,22 @@ func onAzure(t *testing.T, spoil map[string]string) string {
 	return source(t, files)
 }
 
+// discardState ends the state of infra/azure with its cloud: the next cloud has nothing
+// of what it lists.
+func discardState(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		account := shared.accounts["state"]
+		req, err := http.NewRequest(http.MethodDelete, "http://"+shared.sandbox+"/state/azure/dev", nil)
+		require.NoError(t, err)
+		req.SetBasicAuth(account.Username, account.Password)
+		res, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		assert.Equal(t, http.StatusOK, res.StatusCode)
+	})
+}
+
 func TestAzureFromAnEmptySubscription(t *testing.T) {
 	t.Parallel()
 	c := newCloud(t)

@@ -202,6 +202,7 @@ func TestWrappersAzureProvisions(t *testing.T) {
 		trust(92, planConnection, azure.Identity{ClientID: planClient, Roles: []string{"Reader", "Key Vault Reader", "Azure Kubernetes Service Cluster User Role"}})
 		trust(93, applyConnection, azure.Identity{ClientID: applyClient, Roles: []string{"Owner", "Key Vault Crypto Officer"}})
 	})
+	discardState(t)
 	d := newDevops(t, p, map[string]string{"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "code: builtin", "code: azure", 1)}, c.options,
 		map[string]string{"AZURE_CLOUD": strings.Join(c.here(), " ")})
 	infrastructure := d.pipelines["infrastructure.yml"]

@@ -234,6 +234,7 @@ func digestIn(t *testing.T, app, env string) string {
 
 func TestWrapperGitHubOnAzure(t *testing.T) {
 	c := newCloud(t)
+	discardState(t)
 	found := ofGitHub(t, onAzure(t, adopted(t, nil)))
 	text, err := c.infra(found, c.as(founder, "founding"), "plan", "check", "apply", "outputs")
 	require.NoError(t, err)
