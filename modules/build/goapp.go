@@ -151,18 +151,29 @@ func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
 	if err != nil || len(found) > 0 {
 		return dag.Directory(), err
 	}
-	module, err := a.Source.Glob(ctx, "go.mod")
-	if err != nil {
-		return nil, err
+	// As plain files: the same pins in another source are the same question, which is
+	// answered already.
+	pins, roots := dag.Directory(), 0
+	for _, pattern := range []string{"**/go.mod", "**/go.sum", "go.work", "go.work.sum"} {
+		names, err := a.Source.Glob(ctx, pattern)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			text, err := a.Source.File(name).Contents(ctx)
+			if err != nil {
+				return nil, err
+			}
+			pins = pins.WithNewFile(name, text)
+			if name == "go.mod" || name == "go.work" {
+				roots++
+			}
+		}
 	}
-	workspace, err := a.Source.Glob(ctx, "go.work")
-	if err != nil {
-		return nil, err
-	}
-	if len(module)+len(workspace) == 0 {
+	if roots == 0 {
 		return nil, errors.New("build: bad input: app " + a.Name + ": has neither go.mod nor go.work in its folder\n  mend: commit one there, or name another kind of build in its app.yaml")
 	}
-	return dag.Toolbox().Modules(a.Source, dagger.ToolboxModulesOpts{Proxy: a.Fetch.Proxy, Private: a.Fetch.Private, Netrc: a.Fetch.Netrc}).Sync(ctx)
+	return dag.Toolbox().Modules(pins, dagger.ToolboxModulesOpts{Proxy: a.Fetch.Proxy, Private: a.Fetch.Private, Netrc: a.Fetch.Netrc}).Sync(ctx)
 }
 
 // The box's user, and the only one there is beside root.
