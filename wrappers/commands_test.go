@@ -80,7 +80,6 @@ var tasks = map[string]string{
 	"cluster:reset":   "it forgets the developer's own cluster",
 	"engine:reset":    "it deletes the caches that every other test needs",
 	"toolbox:publish": "it passes on to toolbox publish and to the sandbox's publish, which the tests call",
-	"test:azure":      "a layer of tests, which is run by itself",
 }
 
 var (
