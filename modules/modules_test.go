@@ -371,11 +371,11 @@ func TestKeygenProtectsTheKey(t *testing.T) {
 	public, err := os.ReadFile(filepath.Join(dir, "keys", "cosign.pub"))
 	require.NoError(t, err)
 
-	again := must(t, "sign", "call", "public-key", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "file", "--path", "cosign.pub", "contents")
+	again := must(t, "sign", "call", "key-file", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "public-key", "file", "--path", "cosign.pub", "contents")
 	assert.Equal(t, strings.TrimSpace(string(public)), strings.TrimSpace(again))
 
 	require.NoError(t, os.WriteFile(password, []byte("another"), 0o600))
-	refusal := must(t, "sign", "call", "public-key", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "file", "--path", "result.json", "contents")
+	refusal := must(t, "sign", "call", "key-file", "--key", "file:"+filepath.Join(dir, "keys", "cosign.key"), "--password", "file:"+password, "public-key", "file", "--path", "result.json", "contents")
 	var result struct {
 		Fault struct{ Kind, Stage, Mend string }
 	}
