@@ -145,20 +145,30 @@ func (a *Azure) reach(ctx context.Context, stage string, root *dagger.TerraformR
 	return root.WithAzure(identity, a.Token, dagger.TerraformRootWithAzureOpts{Proxy: a.Proxy}), nil
 }
 
-// access is how a registry is reached, and as whom, as each module's WithRegistry takes
-// it.
-type access struct {
+// who is as whom a registry is reached, as each module's WithAccount takes it.
+type who struct {
 	Username string
 	Password *dagger.Secret
-	Service  *dagger.Service
-	Connect  string
+}
+
+// reached is how, as the modules' verbs take it: a service is another one in each
+// session, and so would be a module that had one, and all that is made of it.
+type reached struct {
+	Service *dagger.Service
+	Connect string
+}
+
+// access is how a registry is reached, and as whom.
+type access struct {
+	who
+	reached
 }
 
 // registry is how a repository's registry is reached, and as whom: as the identity
 // where the registry is one of Azure's and no password for it is given.
 func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {
 	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
-	at := access{Username: e.Username, Password: e.Password, Service: e.Service, Connect: connect}
+	at := access{who{e.Username, e.Password}, reached{e.Service, connect}}
 	host, _, _ := strings.Cut(repository, "/")
 	if err != nil || s.Azure == nil || e.Password != nil || !azure.IsRegistry(host) {
 		return at, err

@@ -186,7 +186,7 @@ func (t *target) push(ctx context.Context, i *Image) (*SignedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts{Service: t.Registry.Service, Connect: connect}).Publish(ctx, i.Layout, i.Digest, repository)
+	text, err := dag.Build().Publish(ctx, i.Layout, i.Digest, repository, dagger.BuildPublishOpts{Service: t.Registry.Service, Connect: connect})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

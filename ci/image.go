@@ -270,8 +270,9 @@ func (s *Slipway) PublishDatabase(
 		return "", err
 	}
 	var pushed scan.Pushed
-	text, err := s.scan().WithRegistry(dagger.ScanWithRegistryOpts(registry)).
-		PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339))
+	text, err := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.who)).
+		PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339),
+			dagger.ScanPublishDatabaseOpts(registry.reached))
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
 	}
@@ -297,14 +298,14 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	}
 	// Anybody may read a database, but for one in a registry of Azure's.
 	if !azure.Is(registry.Username) {
-		registry.Username, registry.Password = "", nil
+		registry.who = who{}
 	}
 	var resolved scan.Resolved
-	at := s.scan().WithRegistry(dagger.ScanWithRegistryOpts(registry))
-	text, err := at.DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag)
+	as := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.who))
+	text, err := as.DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts(registry.reached))
 	if err := decodeText(text, err, &resolved); err != nil {
 		return nil, err
 	}
-	database := at.Database(c.Scan.Database.Repository, resolved.Digest)
+	database := as.Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts(registry.reached))
 	return database, decode(ctx, database, nil)
 }

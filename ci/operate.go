@@ -215,7 +215,7 @@ func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 
 // newestScan returns the attested scan of an image that knows the newest
 // advisories, or nil.
-func (i *SignedImage) newestScan(ctx context.Context, trusted *dagger.SignVerifier) (*policy.Scan, error) {
+func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*policy.Scan, error) {
 	statements, err := i.statements(ctx, trusted)
 	if err != nil {
 		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {

@@ -79,7 +79,8 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 		return nil, err
 	}
 	var pushed build.Published
-	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).Publish(ctx, i.Image.Layout, i.Image.Digest, repository)
+	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).
+		Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts(registry.reached))
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err
 	}
@@ -136,11 +137,11 @@ func (i *PublishedImage) Sign(
 	if err != nil {
 		return nil, err
 	}
-	signer, err := s.signer(ctx, at, "sign", env)
+	signer, err := s.signer(ctx, at.Sign, "sign", env)
 	if err != nil {
 		return nil, err
 	}
-	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{Statements: i.Statements})
+	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{Statements: i.Statements, Service: at.Service, Connect: at.Connect})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}

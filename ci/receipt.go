@@ -251,7 +251,7 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 		return nil, err
 	}
 	// Without Sync it would be read again wherever it is used.
-	out, err := trusted.Bundle(r.Image.Reference.String(), r.Referrer).Sync(ctx)
+	out, err := trusted.Bundle(r.Image.Reference.String(), r.Referrer, dagger.SignVerifierBundleOpts(trusted.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -106,18 +106,18 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := s.trust(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), stage, env)
+	must, err := s.trust(ctx, registry.signing().Sign, stage, env)
 	if err != nil {
 		return nil, err
 	}
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).Verify(ctx, i.Reference.String())
+			text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached))
 			return decodeText(text, err, nil)
 		},
 		func() (err error) {
-			statements, err = i.statements(ctx, trusted)
+			statements, err = i.statements(ctx, verifier{must, registry.reached})
 			return err
 		},
 	); err != nil {
@@ -151,20 +151,28 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
-func (i *SignedImage) statements(ctx context.Context, trusted *dagger.SignVerifier) ([]sign.Statement, error) {
+func (i *SignedImage) statements(ctx context.Context, trusted verifier) ([]sign.Statement, error) {
 	var signed sign.Evidence
-	text, err := trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true})
+	text, err := trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true, Service: trusted.Service, Connect: trusted.Connect})
 	err = decodeText(text, err, &signed)
 	return signed.Statements, err
 }
 
+// verifier is who must have signed, and how the registry is reached that has the
+// signatures.
+type verifier struct {
+	*dagger.SignVerifier
+	reached
+}
+
 // trust is who must have signed the image for an environment.
-func (i *SignedImage) trust(ctx context.Context, stage, env string) (*dagger.SignVerifier, error) {
+func (i *SignedImage) trust(ctx context.Context, stage, env string) (verifier, error) {
 	at, err := i.Slipway.signing(ctx, stage, i.Reference.Repository())
 	if err != nil {
-		return nil, err
+		return verifier{}, err
 	}
-	return i.Slipway.trust(ctx, at, stage, env)
+	must, err := i.Slipway.trust(ctx, at.Sign, stage, env)
+	return verifier{must, at.reached}, err
 }
 
 // summarise attests a judgement that let the image pass, where the caller may
@@ -192,11 +200,11 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	if err != nil {
 		return err
 	}
-	signer, err := i.Slipway.signer(ctx, at, stage, env)
+	signer, err := i.Slipway.signer(ctx, at.Sign, stage, env)
 	if err != nil {
 		return err
 	}
-	text, err := signer.Attest(ctx, i.Reference.String(), folder)
+	text, err := signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts(at.reached))
 	return decodeText(text, err, nil)
 }
 

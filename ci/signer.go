@@ -177,10 +177,20 @@ func (s *Slipway) signs() bool {
 	return s.Key != nil && s.KeyPassword != nil || s.ManagedKey != nil || s.Identity != nil
 }
 
-// signing is the module that signs and verifies, at the images' registry.
-func (s *Slipway) signing(ctx context.Context, stage, repository string) (*dagger.Sign, error) {
+// signing is the module that signs and verifies, as somebody, and how the images'
+// registry is reached.
+type signing struct {
+	*dagger.Sign
+	reached
+}
+
+func (s *Slipway) signing(ctx context.Context, stage, repository string) (signing, error) {
 	registry, err := s.registry(ctx, stage, repository, s.Registry)
-	return dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), err
+	return registry.signing(), err
+}
+
+func (a access) signing() signing {
+	return signing{dag.Sign().WithAccount(dagger.SignWithAccountOpts(a.who)), a.reached}
 }
 
 // signer is who signs for an environment, whose policy says what happens when a
@@ -267,16 +277,23 @@ func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string)
 		return nil, step.Input(stage, "public key", "is not given",
 			"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
 	}
-	signer, err := s.signer(ctx, at, stage, env)
-	if err != nil {
+	out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
+	if s.ManagedKey != nil {
+		signer, err := s.managed(ctx, at, stage)
+		if err != nil {
+			return nil, err
+		}
+		// Without Sync the key would be asked for again wherever it is used.
+		if out, err = signer.PublicKey().Sync(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := decode(ctx, out, nil); err != nil {
 		return nil, err
 	}
-	// Without Sync the key would be asked for again wherever it is used.
-	out, err := signer.PublicKey().Sync(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return at.Key(out.File("cosign.pub")), decode(ctx, out, nil)
+	// As a plain file it is known by its content.
+	text, err := out.File("cosign.pub").Contents(ctx)
+	return at.Key(dag.File("cosign.pub", text)), err
 }
 
 // trustOr is trust, unless a key is given that must have signed.

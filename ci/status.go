@@ -91,8 +91,8 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 		return r, err
 	}
 	// Scans can only be shown where it is known whose of them count.
-	if trusted, err := s.trust(ctx, at, stage, env); err == nil {
-		scan, err := image.newestScan(ctx, trusted)
+	if must, err := s.trust(ctx, at.Sign, stage, env); err == nil {
+		scan, err := image.newestScan(ctx, verifier{must, at.reached})
 		if err != nil {
 			return r, err
 		}

@@ -45,14 +45,14 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	signer, err := s.signer(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), "toolbox", "")
+	signer, err := s.signer(ctx, registry.signing().Sign, "toolbox", "")
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).PublishFolder(ctx, dag.Directory().
+	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
-		WithDirectory(terraformPart, s.terraform().Programs()), repository)
+		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached))
 	var pushed build.Published
 	if err := decodeText(text, err, &pushed); err != nil {
 		return "", err
@@ -66,7 +66,9 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{Predicate: string(predicate), PredicateType: toolboxType})
+	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
+		Predicate: string(predicate), PredicateType: toolboxType, Service: registry.Service, Connect: registry.Connect,
+	})
 	return pushed.Reference, decodeText(text, err, nil)
 }
 
@@ -99,15 +101,15 @@ func (s *Slipway) WithToolbox(
 	if err != nil {
 		return nil, err
 	}
-	trusted, err := s.trustOr(ctx, dag.Sign().WithRegistry(dagger.SignWithRegistryOpts(registry)), key, "toolbox", "")
+	trusted, err := s.trustOr(ctx, registry.signing().Sign, key, "toolbox", "")
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: toolboxType})
+	text, err := trusted.Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: toolboxType, Service: registry.Service, Connect: registry.Connect})
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(registry)).PullFolder(reference).Sync(ctx)
+	pulled, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).PullFolder(reference, dagger.BuildPullFolderOpts(registry.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -133,7 +133,7 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 	_, err = p.run(p.repo, "-m", "modules/sign", "call", "keygen", "--password", "file:"+p.file("password"), "export", "--path", p.file("stranger"))
 	require.NoError(t, err)
 	strange := build("wrong key")
-	_, err = p.signing("key-file", "--key", "file:"+p.file("stranger/cosign.key"), "--password", "file:"+p.file("password"), "sign", "--reference", "localhost:5000/hello@"+strange)
+	_, err = p.run(p.repo, p.signing([]string{"key-file", "--key", "file:" + p.file("stranger/cosign.key"), "--password", "file:" + p.file("password")}, "sign", "--reference", "localhost:5000/hello@"+strange)...)
 	require.NoError(t, err)
 	copied(t, p, signed, "pages")
 

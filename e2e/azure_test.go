@@ -357,8 +357,8 @@ func TestAzureFromAnEmptySubscription(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 		// One eyJ alone may be what the provider keeps for itself, which is no token.
 		assert.NotRegexp(t, `eyJ[\w-]*\.eyJ`, string(data))
-		for _, secret := range []string{`"founding"`, `"pull-request"`, `"devops"`} {
-			assert.NotContains(t, string(data), secret)
+		for _, secret := range []string{`founding"`, `pull-request"`, `[^-]devops"`} {
+			assert.NotRegexp(t, secret, string(data))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,11 +173,11 @@ func receiptVerifies(t *testing.T, p *platform, bundle string) {
 	refused(t, err, "receipt: refused by policy: commit ", "is not in the history of the checkout's head")
 }
 
-// signing calls the sign module at the tests' registry, with its account.
-func (p *platform) signing(call ...string) (string, error) {
-	args := append([]string{"-m", "modules/sign", "call", "with-registry"}, p.as("images")...)
-	args = append(args, "--service", "tcp://"+p.sandbox, "--connect", "localhost:5000=registry:"+p.sandbox[strings.Index(p.sandbox, ":")+1:])
-	return p.run(p.repo, append(args, call...)...)
+// signing are the arguments of a call of the sign module at the tests' registry, with
+// its account: by who signs or must have signed, and then a verb.
+func (p *platform) signing(by []string, verb ...string) []string {
+	return slices.Concat([]string{"-m", "modules/sign", "call", "with-account"}, p.as("images"), by, verb,
+		[]string{"--service", "tcp://" + p.sandbox, "--connect", "localhost:5000=registry:" + p.sandbox[strings.Index(p.sandbox, ":")+1:]})
 }
 
 // attestHealthy completes the document of a release that was made here, signs it and
@@ -193,7 +194,7 @@ func attestHealthy(t *testing.T, p *platform, d map[string]any, by ...string) st
 	require.NoError(t, err)
 	write(t, filepath.Join(statements, "receipt.statement.json"), string(statement))
 	reference := d["image"].(map[string]any)["reference"].(string)
-	out, err := p.signing(append(by, "attest", "--reference", reference, "--statements", statements)...)
+	out, err := p.run(p.repo, p.signing(by, "attest", "--reference", reference, "--statements", statements)...)
 	require.NoError(t, err)
 	var attested struct {
 		Value struct{ Attestations []struct{ Referrer string } }
@@ -234,8 +235,8 @@ func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 				continue
 			}
 			other := filepath.Join(t.TempDir(), "provenance.sigstore.json")
-			_, err := p.signing("key", "--public-key", p.file("keys/cosign.pub"), "bundle", "--reference", reference, "--referrer", "sha256:"+input.Digest["sha256"],
-				"file", "--path", "bundle.sigstore.json", "export", "--path", other)
+			_, err := p.run(p.repo, append(p.signing([]string{"key", "--public-key", p.file("keys/cosign.pub")}, "bundle", "--reference", reference, "--referrer", "sha256:"+input.Digest["sha256"]),
+				"file", "--path", "bundle.sigstore.json", "export", "--path", other)...)
 			require.NoError(t, err)
 			_, err = p.call(p.repo, nil, "receipt-verify", "--bundle", other, "--public-key", p.file("keys/cosign.pub"), "checked")
 			refused(t, err, "receipt: bad input: predicate type", "is not a receipt's")

@@ -58,9 +58,9 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 	for module, functions := range map[string][]string{
 		"toolchain":   {"go", "version"},
 		"toolbox":     {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":       {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify", "with-registry"},
-		"scan":        {"config", "database", "database-digest", "image", "programs", "publish-database", "trivy", "with-registry"},
-		"sign":        {"identities", "identity", "key", "key-file", "keygen", "kms-key", "vault-key", "with-registry"},
+		"build":       {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify", "with-account"},
+		"scan":        {"config", "database", "database-digest", "image", "programs", "publish-database", "trivy", "with-account"},
+		"sign":        {"identities", "identity", "key", "key-file", "keygen", "kms-key", "public-key", "vault-key", "with-account"},
 		"infra":       {"programs", "root", "tofu"},
 		"gitops":      {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait", "with-azure"},
 		"drillground": {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},

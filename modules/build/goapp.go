@@ -153,24 +153,23 @@ func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
 	}
 	// As plain files: the same pins in another source are the same question, which is
 	// answered already.
-	pins, roots := dag.Directory(), 0
+	source := a.Source.Filter(dagger.DirectoryFilterOpts{Exclude: []string{"**/vendor/**", "**/testdata/**"}})
+	pins, rooted := dag.Directory(), false
 	for _, pattern := range []string{"**/go.mod", "**/go.sum", "go.work", "go.work.sum"} {
-		names, err := a.Source.Glob(ctx, pattern)
+		names, err := source.Glob(ctx, pattern)
 		if err != nil {
 			return nil, err
 		}
 		for _, name := range names {
-			text, err := a.Source.File(name).Contents(ctx)
+			text, err := source.File(name).Contents(ctx)
 			if err != nil {
-				return nil, err
+				return nil, errors.New("build: bad input: app " + a.Name + ": " + name + ": is no file that can be read\n  mend: commit it as Go writes it, or name it differently")
 			}
 			pins = pins.WithNewFile(name, text)
-			if name == "go.mod" || name == "go.work" {
-				roots++
-			}
+			rooted = rooted || name == "go.mod" || name == "go.work"
 		}
 	}
-	if roots == 0 {
+	if !rooted {
 		return nil, errors.New("build: bad input: app " + a.Name + ": has neither go.mod nor go.work in its folder\n  mend: commit one there, or name another kind of build in its app.yaml")
 	}
 	return dag.Toolbox().Modules(pins, dagger.ToolboxModulesOpts{Proxy: a.Fetch.Proxy, Private: a.Fetch.Private, Netrc: a.Fetch.Netrc}).Sync(ctx)

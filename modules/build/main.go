@@ -19,24 +19,22 @@ import (
 // Build assembles, publishes and verifies images.
 type Build struct {
 	// +private
-	Registry Registry
+	Account Account
 }
 
-// Registry is how the images' registry is reached, and as whom.
-type Registry struct {
+// Account is who somebody is at the images' registry.
+type Account struct {
 	Username string
 	Password *dagger.Secret
-	Service  *dagger.Service
-	Connect  string
 }
 
-// WithRegistry says how the images' registry is reached, and as whom, by everything
-// that is called on it.
+// WithAccount says who reads and pushes at the images' registry, by everything that
+// is called on it.
 //
-// Example: dagger -m modules/build call with-registry --username bot --password env:TOKEN verify --reference ghcr.io/acme/hello@sha256:…
+// Example: dagger -m modules/build call with-account --username bot --password env:TOKEN verify --reference ghcr.io/acme/hello@sha256:…
 //
 // +cache="168h"
-func (*Build) WithRegistry(
+func (*Build) WithAccount(
 	// Who reads and pushes; nobody by default.
 	// +optional
 	username string,
@@ -44,14 +42,8 @@ func (*Build) WithRegistry(
 	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) *Build {
-	return &Build{Registry: Registry{Username: username, Password: password, Service: service, Connect: connect}}
+	return &Build{Account: Account{Username: username, Password: password}}
 }
 
 func runner() *dagger.Container {
@@ -166,8 +158,14 @@ func (b *Build) Publish(
 	digest string,
 	// The repository to push to: host[:port]/path.
 	repository string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
-	return b.now(runner().WithMountedDirectory("/layout", layout),
+	return b.now(runner().WithMountedDirectory("/layout", layout), service, connect,
 		"/step", "publish", "--out", "/out", "--layout", "/layout", "--digest", digest, "--repository", repository).
 		File("/out/result.json").Contents(ctx)
 }
@@ -180,8 +178,14 @@ func (b *Build) Verify(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
-	return b.now(runner(), "/step", "fetch-verify", "--out", "/out", "--reference", reference).
+	return b.now(runner(), service, connect, "/step", "fetch-verify", "--out", "/out", "--reference", reference).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -195,8 +199,14 @@ func (b *Build) Pull(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (*dagger.Directory, error) {
-	image, _, err := b.pull(ctx, reference)
+	image, _, err := b.pull(ctx, reference, service, connect)
 	return image, err
 }
 
@@ -211,8 +221,14 @@ func (b *Build) PublishFolder(
 	folder *dagger.Directory,
 	// The repository to push to: host[:port]/path.
 	repository string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
-	return b.now(runner().WithMountedDirectory("/folder", folder),
+	return b.now(runner().WithMountedDirectory("/folder", folder), service, connect,
 		"/step", "publish-folder", "--out", "/out", "--folder", "/folder", "--repository", repository).
 		File("/out/result.json").Contents(ctx)
 }
@@ -226,8 +242,14 @@ func (b *Build) PullFolder(
 	ctx context.Context,
 	// The image: repository@digest.
 	reference string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (*dagger.Directory, error) {
-	image, refused, err := b.pull(ctx, reference)
+	image, refused, err := b.pull(ctx, reference, service, connect)
 	if err != nil || refused {
 		return image, err
 	}
@@ -238,10 +260,10 @@ func (b *Build) PullFolder(
 }
 
 // pull takes an image's layout out of the registry, and says whether that was refused.
-func (b *Build) pull(ctx context.Context, reference string) (image *dagger.Directory, refused bool, err error) {
-	base, args := b.Registry.reach(runner(), "/step", "pull", "--out", "/out", "--reference", reference)
+func (b *Build) pull(ctx context.Context, reference string, service *dagger.Service, connect string) (image *dagger.Directory, refused bool, err error) {
+	base, args := b.Account.reach(runner(), service, connect, "/step", "pull", "--out", "/out", "--reference", reference)
 	image, refused, err = kept(ctx, base, args)
-	if err == nil && !refused && b.Registry.Service != nil {
+	if err == nil && !refused && service != nil {
 		image, err = plain(ctx, image, "image")
 	}
 	return image, refused, err
@@ -274,21 +296,21 @@ func withLabels(args, labels []string) []string {
 }
 
 // now runs a command against the registry now.
-func (b *Build) now(base *dagger.Container, args ...string) *dagger.Container {
-	return now(b.Registry.reach(base, args...))
+func (b *Build) now(base *dagger.Container, service *dagger.Service, connect string, args ...string) *dagger.Container {
+	return now(b.Account.reach(base, service, connect, args...))
 }
 
 // reach adds to a command what it needs to reach the registry.
-func (r Registry) reach(base *dagger.Container, args ...string) (*dagger.Container, []string) {
-	if r.Service != nil {
-		base = base.WithServiceBinding("registry", r.Service)
+func (a Account) reach(base *dagger.Container, service *dagger.Service, connect string, args ...string) (*dagger.Container, []string) {
+	if service != nil {
+		base = base.WithServiceBinding("registry", service)
 	}
-	if r.Connect != "" {
-		args = append(args, "--connect", r.Connect)
+	if connect != "" {
+		args = append(args, "--connect", connect)
 	}
-	if r.Password != nil {
-		base = base.WithMountedSecret("/secrets/registry-password", r.Password)
-		args = append(args, "--username", r.Username, "--registry-password-file", "/secrets/registry-password")
+	if a.Password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", a.Password)
+		args = append(args, "--username", a.Username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return base, args
 }

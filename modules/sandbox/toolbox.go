@@ -73,7 +73,7 @@ func (s *Sandbox) Publish(
 	// +optional
 	service *dagger.Service,
 ) (string, error) {
-	at, err := reach(ctx, repository, username, password, service)
+	connect, err := reach(ctx, repository, service)
 	if err != nil {
 		return "", err
 	}
@@ -81,14 +81,14 @@ func (s *Sandbox) Publish(
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(at)).
-		PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName)
+	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts{Username: username, Password: password}).
+		PublishFolder(ctx, dag.Directory().WithDirectory(nodePart, programs), repository+"/"+nodeName, dagger.BuildPublishFolderOpts{Service: service, Connect: connect})
 	var pushed build.Published
 	if err := decode(text, err, &pushed); err != nil {
 		return "", err
 	}
-	text, err = dag.Sign().WithRegistry(at).KeyFile(key, keyPassword).
-		Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{Predicate: "{}", PredicateType: nodeType})
+	text, err = dag.Sign().WithAccount(dagger.SignWithAccountOpts{Username: username, Password: password}).KeyFile(key, keyPassword).
+		Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{Predicate: "{}", PredicateType: nodeType, Service: service, Connect: connect})
 	return pushed.Reference, decode(text, err, nil)
 }
 
@@ -107,15 +107,17 @@ func pull(
 	if key == nil {
 		return nil, step.Input(stage, reference, "has no public key to be verified with", "give --toolbox-key")
 	}
-	at, err := reach(ctx, reference, username, password, service)
+	connect, err := reach(ctx, reference, service)
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Sign().WithRegistry(at).Key(key).Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: nodeType})
+	text, err := dag.Sign().WithAccount(dagger.SignWithAccountOpts{Username: username, Password: password}).Key(key).
+		Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: nodeType, Service: service, Connect: connect})
 	if err := decode(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().WithRegistry(dagger.BuildWithRegistryOpts(at)).PullFolder(reference).Sync(ctx)
+	pulled, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts{Username: username, Password: password}).
+		PullFolder(reference, dagger.BuildPullFolderOpts{Service: service, Connect: connect}).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -126,20 +128,18 @@ func pull(
 	return dag.Toolbox().Unseal("the cluster's node", sources(), pulled.Directory("files/"+nodePart)), nil
 }
 
-// reach is how an image's registry is reached, and as whom.
-func reach(ctx context.Context, reference, username string, password *dagger.Secret, service *dagger.Service) (dagger.SignWithRegistryOpts, error) {
-	at := dagger.SignWithRegistryOpts{Username: username, Password: password, Service: service}
+// reach returns what sends a registry's address to its service; empty without one.
+func reach(ctx context.Context, reference string, service *dagger.Service) (string, error) {
 	if service == nil {
-		return at, nil
+		return "", nil
 	}
 	port, err := portOf(ctx, service)
 	if err != nil {
-		return at, err
+		return "", err
 	}
 	host, _, _ := strings.Cut(reference, "/")
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(host, "443")
 	}
-	at.Connect = fmt.Sprintf("%s=registry:%s", host, port)
-	return at, nil
+	return fmt.Sprintf("%s=registry:%s", host, port), nil
 }

@@ -14,15 +14,13 @@ type Scan struct {
 	// +private
 	Prebuilt *dagger.Directory
 	// +private
-	Registry Registry
+	Account Account
 }
 
-// Registry is how the vulnerability database's registry is reached, and as whom.
-type Registry struct {
+// Account is who somebody is at the vulnerability database's registry.
+type Account struct {
 	Username string
 	Password *dagger.Secret
-	Service  *dagger.Service
-	Connect  string
 }
 
 // New takes the module's programs, or leaves them to be compiled.
@@ -39,13 +37,13 @@ func New(
 	return &Scan{Prebuilt: prebuilt}
 }
 
-// WithRegistry says how the registry of the vulnerability database is reached, and as
-// whom, by everything that is called on it.
+// WithAccount says who reads and pushes at the registry of the vulnerability database, by
+// everything that is called on it.
 //
-// Example: dagger -m modules/scan call with-registry --username bot --password env:TOKEN database-digest --repository ghcr.io/acme/trivy-db --tag 2
+// Example: dagger -m modules/scan call with-account --username bot --password env:TOKEN database-digest --repository ghcr.io/acme/trivy-db --tag 2
 //
 // +cache="168h"
-func (s *Scan) WithRegistry(
+func (s *Scan) WithAccount(
 	// Who reads and pushes; nobody by default.
 	// +optional
 	username string,
@@ -53,14 +51,8 @@ func (s *Scan) WithRegistry(
 	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) *Scan {
-	return &Scan{Prebuilt: s.Prebuilt, Registry: Registry{Username: username, Password: password, Service: service, Connect: connect}}
+	return &Scan{Prebuilt: s.Prebuilt, Account: Account{Username: username, Password: password}}
 }
 
 // The module's programs: Trivy, the step program, and what builds the embedded
@@ -122,8 +114,14 @@ func (s *Scan) DatabaseDigest(
 	repository string,
 	// The schema version.
 	tag string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
-	return s.now(s.runner(), "/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
+	return s.now(s.runner(), service, connect, "/step", "database-resolve", "--out", "/out", "--repository", repository, "--tag", tag).
 		File("/out/result.json").Contents(ctx)
 }
 
@@ -137,12 +135,18 @@ func (s *Scan) Database(
 	repository string,
 	// The artifact's digest.
 	digest string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (*dagger.Directory, error) {
-	base, args := s.Registry.reach(s.runner().WithMountedFile("/trivy", s.Trivy()),
+	base, args := s.Account.reach(s.runner().WithMountedFile("/trivy", s.Trivy()), service, connect,
 		"/step", "database", "--out", "/out", "--trivy", "/trivy", "--repository", repository, "--digest", digest)
 	// The digest says what comes, so an earlier download may stand in.
 	out := base.WithExec(args).Directory("/out")
-	if s.Registry.Service == nil {
+	if service == nil {
 		return out, nil
 	}
 	// A service is another one in each session, and so is what is read through
@@ -255,32 +259,38 @@ func (s *Scan) PublishDatabase(
 	updatedAt string,
 	// When newer ones are due, RFC 3339.
 	nextUpdate string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
 	base := dag.Toolbox().Runner(s.program(databaseProgram)).
 		WithMountedDirectory("/advisories", dag.CurrentModule().Source().Directory("db/advisories")).
 		WithExec([]string{"/step", "build", "--out", "/database", "--advisories", "/advisories", "--updated-at", updatedAt, "--next-update", nextUpdate})
-	return s.now(base, "/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag).
+	return s.now(base, service, connect, "/step", "push", "--out", "/out", "--layout", "/database/layout", "--repository", repository, "--tag", tag).
 		File("/out/result.json").Contents(ctx)
 }
 
 // reach adds to a command what it needs to reach the registry.
-func (r Registry) reach(base *dagger.Container, args ...string) (*dagger.Container, []string) {
-	if r.Service != nil {
-		base = base.WithServiceBinding("registry", r.Service)
+func (a Account) reach(base *dagger.Container, service *dagger.Service, connect string, args ...string) (*dagger.Container, []string) {
+	if service != nil {
+		base = base.WithServiceBinding("registry", service)
 	}
-	if r.Connect != "" {
-		args = append(args, "--connect", r.Connect)
+	if connect != "" {
+		args = append(args, "--connect", connect)
 	}
-	if r.Password != nil {
-		base = base.WithMountedSecret("/secrets/registry-password", r.Password)
-		args = append(args, "--username", r.Username, "--registry-password-file", "/secrets/registry-password")
+	if a.Password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", a.Password)
+		args = append(args, "--username", a.Username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return base, args
 }
 
 // now runs a command against the registry now: its run id is new each time, so that no
 // earlier run's result stands in for this one.
-func (s *Scan) now(base *dagger.Container, args ...string) *dagger.Container {
-	base, args = s.Registry.reach(base, args...)
+func (s *Scan) now(base *dagger.Container, service *dagger.Service, connect string, args ...string) *dagger.Container {
+	base, args = s.Account.reach(base, service, connect, args...)
 	return base.WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(args)
 }

@@ -11,24 +11,22 @@ import (
 // Sign signs and verifies images.
 type Sign struct {
 	// +private
-	Registry Registry
+	Account Account
 }
 
-// Registry is how the images' registry is reached, and as whom.
-type Registry struct {
+// Account is who somebody is at the images' registry.
+type Account struct {
 	Username string
 	Password *dagger.Secret
-	Service  *dagger.Service
-	Connect  string
 }
 
-// WithRegistry says how the images' registry is reached, and as whom, by every signer
+// WithAccount says who reads and pushes at the images' registry, by every signer
 // and verifier that is made after it.
 //
-// Example: dagger -m modules/sign call with-registry --username bot --password env:TOKEN key --public-key cosign.pub verify --reference ghcr.io/acme/hello@sha256:…
+// Example: dagger -m modules/sign call with-account --username bot --password env:TOKEN key --public-key cosign.pub verify --reference ghcr.io/acme/hello@sha256:…
 //
 // +cache="168h"
-func (*Sign) WithRegistry(
+func (*Sign) WithAccount(
 	// Who reads and pushes; nobody by default.
 	// +optional
 	username string,
@@ -36,14 +34,8 @@ func (*Sign) WithRegistry(
 	// then is as JSON.
 	// +optional
 	password *dagger.Secret,
-	// The service that answers for the registry.
-	// +optional
-	service *dagger.Service,
-	// Where the registry's address is reached: LOGICAL=ACTUAL.
-	// +optional
-	connect string,
 ) *Sign {
-	return &Sign{Registry: Registry{Username: username, Password: password, Service: service, Connect: connect}}
+	return &Sign{Account: Account{Username: username, Password: password}}
 }
 
 const passwordFile = "/secrets/password"
@@ -59,6 +51,21 @@ func (*Sign) Keygen(
 	password *dagger.Secret,
 ) *dagger.Directory {
 	return now(runner().WithMountedSecret(passwordFile, password), "keygen", "--password-file", passwordFile)
+}
+
+// PublicKey is the public half of a private key in a file: result.json and cosign.pub.
+//
+// Example: dagger -m modules/sign call public-key --key file:cosign.key --password env:COSIGN_PASSWORD export --path ./keys
+//
+// +cache="168h"
+func (s *Sign) PublicKey(
+	// The private key, in cosign's encrypted format.
+	key *dagger.Secret,
+	// The key's password.
+	password *dagger.Secret,
+) *dagger.Directory {
+	signer := s.KeyFile(key, password)
+	return run(signer.Program, append([]string{"public-key"}, signer.Args...)...)
 }
 
 func runner() *dagger.Container {
@@ -77,16 +84,16 @@ func now(base *dagger.Container, args ...string) *dagger.Directory {
 }
 
 // now runs a command against the registry now.
-func (r Registry) now(base *dagger.Container, args ...string) *dagger.Directory {
-	if r.Service != nil {
-		base = base.WithServiceBinding("registry", r.Service)
+func (a Account) now(base *dagger.Container, service *dagger.Service, connect string, args ...string) *dagger.Directory {
+	if service != nil {
+		base = base.WithServiceBinding("registry", service)
 	}
-	if r.Connect != "" {
-		args = append(args, "--connect", r.Connect)
+	if connect != "" {
+		args = append(args, "--connect", connect)
 	}
-	if r.Password != nil {
-		base = base.WithMountedSecret("/secrets/registry-password", r.Password)
-		args = append(args, "--username", r.Username, "--registry-password-file", "/secrets/registry-password")
+	if a.Password != nil {
+		base = base.WithMountedSecret("/secrets/registry-password", a.Password)
+		args = append(args, "--username", a.Username, "--registry-password-file", "/secrets/registry-password")
 	}
 	return now(base, args...)
 }

@@ -10,16 +10,13 @@ import (
 // Signer is who signs, lazily: KeyFile, KmsKey, VaultKey and Identity make one.
 type Signer struct {
 	// +private
-	Registry Registry
+	Account Account
 	// Program is a container with the step program and the signer's secrets, and
 	// Args are the flags that name them.
 	// +private
 	Program *dagger.Container
 	// +private
 	Args []string
-	// Remote says that the key is elsewhere, where it may be replaced.
-	// +private
-	Remote bool
 }
 
 // KeyFile signs with a private key in cosign's encrypted format.
@@ -35,9 +32,9 @@ func (s *Sign) KeyFile(
 ) *Signer {
 	const keyFile = "/secrets/cosign.key"
 	return &Signer{
-		Registry: s.Registry,
-		Program:  runner().WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password),
-		Args:     []string{"--key-file", keyFile, "--password-file", passwordFile},
+		Account: s.Account,
+		Program: runner().WithMountedSecret(keyFile, key).WithMountedSecret(passwordFile, password),
+		Args:    []string{"--key-file", keyFile, "--password-file", passwordFile},
 	}
 }
 
@@ -78,10 +75,9 @@ func (s *Sign) KmsKey(
 		base = base.WithServiceBinding("kms", service)
 	}
 	return &Signer{
-		Registry: s.Registry,
-		Program:  base,
-		Args:     []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
-		Remote:   true,
+		Account: s.Account,
+		Program: base,
+		Args:    []string{"--key-uri", uri, "--kms-credentials-file", credentialsFile},
 	}
 }
 
@@ -110,10 +106,9 @@ func (s *Sign) VaultKey(
 		program = program.WithServiceBinding("azure", proxy)
 	}
 	return &Signer{
-		Registry: s.Registry,
-		Program:  program,
-		Args:     []string{"--key-uri", uri, "--azure", identity, "--azure-token-file", tokenFile},
-		Remote:   true,
+		Account: s.Account,
+		Program: program,
+		Args:    []string{"--key-uri", uri, "--azure", identity, "--azure-token-file", tokenFile},
 	}
 }
 
@@ -161,7 +156,7 @@ func (s *Sign) Identity(
 	if degradedFor != "" {
 		args = append(args, "--degraded-for", degradedFor)
 	}
-	return &Signer{Registry: s.Registry, Program: runner().WithMountedSecret(tokenFile, token), Args: args}
+	return &Signer{Account: s.Account, Program: runner().WithMountedSecret(tokenFile, token), Args: args}
 }
 
 // WithRequest has an identity ask for a new ID token with each signature.
@@ -222,16 +217,12 @@ func (s *Signer) with(program *dagger.Container, args ...string) *Signer {
 	return &next
 }
 
-// PublicKey is the public half of the signer's key: result.json and cosign.pub.
-// An identity has none.
+// PublicKey is the public half of the signer's key as it is now: result.json and
+// cosign.pub. An identity has none.
 //
 // +cache="never"
 func (s *Signer) PublicKey() *dagger.Directory {
-	public := run
-	if s.Remote {
-		public = now
-	}
-	return public(s.Program, append([]string{"public-key"}, s.Args...)...)
+	return now(s.Program, append([]string{"public-key"}, s.Args...)...)
 }
 
 // Sign signs an image's digest and attests what it is given, all in one go; what
@@ -253,6 +244,12 @@ func (s *Signer) Sign(
 	// it is not to be in a bundle, the envelope "dsse".
 	// +optional
 	statements *dagger.Directory,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
 	base := s.Program
 	args := append([]string{"sign", "--reference", reference}, s.Args...)
@@ -264,7 +261,7 @@ func (s *Signer) Sign(
 		base = base.WithMountedDirectory("/statements", statements)
 		args = append(args, "--statements", "/statements")
 	}
-	return s.Registry.now(base, args...).File("result.json").Contents(ctx)
+	return s.Account.now(base, service, connect, args...).File("result.json").Contents(ctx)
 }
 
 // Attest signs statements about an image, unless these very statements by this
@@ -277,7 +274,13 @@ func (s *Signer) Attest(
 	reference string,
 	// A folder of statements, as Sign takes it.
 	statements *dagger.Directory,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
-	return s.Registry.now(s.Program.WithMountedDirectory("/statements", statements), append([]string{"attest", "--reference", reference, "--statements", "/statements"}, s.Args...)...).
+	return s.Account.now(s.Program.WithMountedDirectory("/statements", statements), service, connect, append([]string{"attest", "--reference", reference, "--statements", "/statements"}, s.Args...)...).
 		File("result.json").Contents(ctx)
 }

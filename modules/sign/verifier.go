@@ -10,7 +10,7 @@ import (
 // Verifier is who must have signed: Key and Identities make one.
 type Verifier struct {
 	// +private
-	Registry Registry
+	Account Account
 	// Program is a container with the step program and what the verifier trusts, and
 	// Args are the flags that name it.
 	// +private
@@ -33,9 +33,9 @@ func (s *Sign) Key(
 	publicKey *dagger.File,
 ) *Verifier {
 	return &Verifier{
-		Registry: s.Registry,
-		Program:  runner().WithMountedFile("/cosign.pub", publicKey),
-		Args:     []string{"--public-key", "/cosign.pub"},
+		Account: s.Account,
+		Program: runner().WithMountedFile("/cosign.pub", publicKey),
+		Args:    []string{"--public-key", "/cosign.pub"},
 	}
 }
 
@@ -74,7 +74,7 @@ func (s *Sign) Identities(
 	if acceptDegraded != "" {
 		args = append(args, "--accept-degraded", acceptDegraded)
 	}
-	return &Verifier{Registry: s.Registry, Program: program, Args: args, Timed: true}
+	return &Verifier{Account: s.Account, Program: program, Args: args, Timed: true}
 }
 
 // trust adds the identities that are trusted to a container, and returns the flags
@@ -101,6 +101,12 @@ func (v *Verifier) Verify(
 	// Return every signed statement, whatever its type.
 	// +optional
 	all bool,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) (string, error) {
 	args := append([]string{"verify", "--reference", reference}, v.Args...)
 	if attestation != "" {
@@ -109,7 +115,7 @@ func (v *Verifier) Verify(
 	if all {
 		args = append(args, "--all")
 	}
-	return v.Registry.now(v.Program, args...).File("result.json").Contents(ctx)
+	return v.Account.now(v.Program, service, connect, args...).File("result.json").Contents(ctx)
 }
 
 // Bundle reads one Sigstore bundle from beside an image, to keep or to verify
@@ -123,8 +129,14 @@ func (v *Verifier) Bundle(
 	reference string,
 	// The digest of the manifest that holds the bundle, as Verify with all lists it.
 	referrer string,
+	// The service that answers for the registry.
+	// +optional
+	service *dagger.Service,
+	// Where the registry's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
 ) *dagger.Directory {
-	return v.Registry.now(v.Program, append([]string{"bundle", "--reference", reference, "--referrer", referrer}, v.Args...)...)
+	return v.Account.now(v.Program, service, connect, append([]string{"bundle", "--reference", reference, "--referrer", referrer}, v.Args...)...)
 }
 
 // VerifyBundle checks a bundle's signature without a network, and returns the step's
