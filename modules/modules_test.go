@@ -384,6 +384,24 @@ func TestKeygenProtectsTheKey(t *testing.T) {
 	assert.Contains(t, result.Fault.Mend, "password")
 }
 
+// What is named like a file of pins and is none says nothing about modules.
+func TestAGoAppHasFoldersNamedLikeItsPins(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module example.org/odd\n\ngo 1.26\n", "main.go": "package main\n\nfunc main() {}\n",
+		"sub/go.sum/file": "", "testdata/broken/go.mod": "\xff no module\n",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	}
+	out := must(t, "build", "call", "go-app", "--name", "odd", "--zone", strings.Repeat("0d", 16), "--source", dir,
+		"binaries", "--packages", ".", "--arches", "amd64", "file", "--path", "result.json", "contents")
+	assert.NotContains(t, out, "fault")
+	assert.Contains(t, out, "odd")
+}
+
 func TestRenderShowsTheOverlay(t *testing.T) {
 	t.Parallel()
 	out := must(t, "gitops", "call", "render", "--tree", "../gitops", "--app", "hello", "--env", "dev", "file", "--path", "manifests.yaml", "contents")

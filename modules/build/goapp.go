@@ -161,7 +161,13 @@ func (a *GoApp) modules(ctx context.Context) (*dagger.Directory, error) {
 			return nil, err
 		}
 		for _, name := range names {
+			if strings.HasSuffix(name, "/") {
+				continue // a folder
+			}
 			text, err := source.File(name).Contents(ctx)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
 			if err != nil {
 				return nil, errors.New("build: bad input: app " + a.Name + ": " + name + ": is no file that can be read\n  mend: commit it as Go writes it, or name it differently")
 			}
