@@ -145,8 +145,9 @@ func (a *Azure) reach(ctx context.Context, stage string, root *dagger.TerraformR
 	return root.WithAzure(identity, a.Token, dagger.TerraformRootWithAzureOpts{Proxy: a.Proxy}), nil
 }
 
-// who is as whom a registry is reached, as each module's WithAccount takes it.
-type who struct {
+// credentials are as whom a registry is reached, as each module's WithAccount takes
+// them.
+type credentials struct {
 	Username string
 	Password *dagger.Secret
 }
@@ -160,7 +161,7 @@ type reached struct {
 
 // access is how a registry is reached, and as whom.
 type access struct {
-	who
+	credentials
 	reached
 }
 
@@ -168,7 +169,7 @@ type access struct {
 // where the registry is one of Azure's and no password for it is given.
 func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {
 	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
-	at := access{who{e.Username, e.Password}, reached{e.Service, connect}}
+	at := access{credentials{e.Username, e.Password}, reached{e.Service, connect}}
 	host, _, _ := strings.Cut(repository, "/")
 	if err != nil || s.Azure == nil || e.Password != nil || !azure.IsRegistry(host) {
 		return at, err

@@ -270,7 +270,7 @@ func (s *Slipway) PublishDatabase(
 		return "", err
 	}
 	var pushed scan.Pushed
-	text, err := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.who)).
+	text, err := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials)).
 		PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339),
 			dagger.ScanPublishDatabaseOpts(registry.reached))
 	if err := decodeText(text, err, &pushed); err != nil {
@@ -298,10 +298,10 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	}
 	// Anybody may read a database, but for one in a registry of Azure's.
 	if !azure.Is(registry.Username) {
-		registry.who = who{}
+		registry.credentials = credentials{}
 	}
 	var resolved scan.Resolved
-	as := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.who))
+	as := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials))
 	text, err := as.DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts(registry.reached))
 	if err := decodeText(text, err, &resolved); err != nil {
 		return nil, err

@@ -79,7 +79,7 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 		return nil, err
 	}
 	var pushed build.Published
-	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).
+	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).
 		Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts(registry.reached))
 	if err := decodeText(text, err, &pushed); err != nil {
 		return nil, err

@@ -159,7 +159,7 @@ func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
+	out, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -113,7 +113,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached))
+			text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached))
 			return decodeText(text, err, nil)
 		},
 		func() (err error) {

@@ -190,7 +190,7 @@ func (s *Slipway) signing(ctx context.Context, stage, repository string) (signin
 }
 
 func (a access) signing() signing {
-	return signing{dag.Sign().WithAccount(dagger.SignWithAccountOpts(a.who)), a.reached}
+	return signing{dag.Sign().WithAccount(dagger.SignWithAccountOpts(a.credentials)), a.reached}
 }
 
 // signer is who signs for an environment, whose policy says what happens when a
@@ -277,16 +277,9 @@ func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string)
 		return nil, step.Input(stage, "public key", "is not given",
 			"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
 	}
-	out := dag.Sign().PublicKey(s.Key, s.KeyPassword)
-	if s.ManagedKey != nil {
-		signer, err := s.managed(ctx, at, stage)
-		if err != nil {
-			return nil, err
-		}
-		// Without Sync the key would be asked for again wherever it is used.
-		if out, err = signer.PublicKey().Sync(ctx); err != nil {
-			return nil, err
-		}
+	out, err := s.publicKey(ctx, at, stage)
+	if err != nil {
+		return nil, err
 	}
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, err
@@ -294,6 +287,19 @@ func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string)
 	// As a plain file it is known by its content.
 	text, err := out.File("cosign.pub").Contents(ctx)
 	return at.Key(dag.File("cosign.pub", text)), err
+}
+
+// publicKey is the public half of the signing key: result.json and cosign.pub.
+func (s *Slipway) publicKey(ctx context.Context, at *dagger.Sign, stage string) (*dagger.Directory, error) {
+	if s.ManagedKey == nil {
+		return dag.Sign().PublicKey(s.Key, s.KeyPassword), nil
+	}
+	signer, err := s.managed(ctx, at, stage)
+	if err != nil {
+		return nil, err
+	}
+	// Without Sync the key would be asked for again wherever it is used.
+	return signer.PublicKey().Sync(ctx)
 }
 
 // trustOr is trust, unless a key is given that must have signed.

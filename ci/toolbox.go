@@ -49,7 +49,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).PublishFolder(ctx, dag.Directory().
+	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
 		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached))
@@ -109,7 +109,7 @@ func (s *Slipway) WithToolbox(
 	if err := decodeText(text, err, nil); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.who)).PullFolder(reference, dagger.BuildPullFolderOpts(registry.reached)).Sync(ctx)
+	pulled, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).PullFolder(reference, dagger.BuildPullFolderOpts(registry.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
