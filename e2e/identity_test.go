@@ -140,7 +140,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	tokenless = append(tokenless[:slices.Index(tokenless, "with-azure")], "app", "--name", "hello", "build", "scan", "publish", "sign", "--env", "staging", "reference")
 	_, err = call(tokenless...)
 	refused(t, err, "sign: bad input: signing identity: has no token", "mend: give with-identity --token, or with-azure")
-	_, err = call(append(slices.Clone(tokenless[:slices.Index(tokenless, "app")]), "with-identity-request", "--url", s.requests("release@example.org"), "app", "--name", "hello", "digest")...)
+	_, err = call(append(slices.Clone(tokenless[:slices.Index(tokenless, "app")]), "with-identity-request", "--url", s.requests("release@example.org"), "app", "--name", "hello", "build", "digest")...)
 	refused(t, err, "config: bad input: with-identity-request: has no token to ask with", "mend: give with-identity the request token")
 
 	s.control(t, "rekor2", "")
