@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,6 +42,8 @@ func newCrowd(t testing.TB, p *platform) *crowd {
 	clone := p.remote(t)
 	dev := read(t, clone+"/gitops/apps/hello/overlays/dev/kustomization.yaml")
 	require.Contains(t, dev, "hello-dev")
+	// Nothing was ever released to them, whatever dev runs.
+	dev = regexp.MustCompile(`sha256:[0-9a-f]{64}`).ReplaceAllString(dev, "sha256:"+strings.Repeat("0", 64))
 	c := &crowd{p: p, branch: branch}
 	for i := range crowdSize {
 		env := fmt.Sprintf("crowd%02d", i)
