@@ -174,7 +174,7 @@ func TestPinsOfTheClusterAgree(t *testing.T) {
 			assert.Contains(t, readFile(t, file), text, file)
 		}
 	}
-	assert.Equal(t, argocd, strings.TrimPrefix(v["modules/gitops/applications/go.mod"]["github.com/argoproj/argo-cd/v2"], "v"))
+	assert.Equal(t, argocd, strings.TrimPrefix(v["modules/gitops/argocd/go.mod"]["github.com/argoproj/argo-cd/v2"], "v"))
 	assert.Equal(t, "v0"+strings.TrimPrefix(kubernetes, "1"), v["modules/sandbox/node/go.mod"]["k8s.io/client-go"])
 }
 

@@ -121,7 +121,7 @@ func testInterop(ctx context.Context, launcher *engine.Launcher) error {
 
 // clusterModules are tested with the cluster, in the engine, which has compiled
 // what they stand on: that takes minutes, and nothing else needs it.
-var clusterModules = []string{"modules/gitops/applications", "modules/sandbox/node"}
+var clusterModules = []string{"modules/gitops/argocd", "modules/sandbox/node"}
 
 // slowModules stand on what takes minutes to compile, and nothing else needs it.
 var slowModules = []string{"modules/sign/kms"}

@@ -43,10 +43,10 @@ func (g *Gitops) WithAzure(
 func (g *Gitops) inCluster(
 	verb string, kubeconfig *dagger.Secret, service *dagger.Service, connect string, flags ...string,
 ) (*dagger.Container, []string) {
-	base := g.runner(applicationsProgram).
+	base := g.runner(argocdProgram).
 		WithMountedSecret("/secrets/kubeconfig", kubeconfig)
 	args := append([]string{
-		"/step", verb, "--result", "/out", "--kubeconfig", "/secrets/kubeconfig",
+		"/step", verb, "--out", "/out", "--kubeconfig", "/secrets/kubeconfig",
 	}, flags...)
 	if g.Azure != nil {
 		base = base.WithMountedSecret("/secrets/azure-token", g.Azure.Token)

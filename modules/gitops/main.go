@@ -40,9 +40,9 @@ func New(
 // The module's programs: the step program, the one that stands on Argo CD's
 // types, and Helm.
 const (
-	stepProgram         = "step"
-	applicationsProgram = "applications"
-	helmProgram         = "helm"
+	stepProgram   = "step"
+	argocdProgram = "argocd"
+	helmProgram   = "helm"
 )
 
 // program is one of the module's programs: the one it was given, or else
@@ -64,7 +64,7 @@ func (g *Gitops) program(name string) *dagger.File {
 // +cache="168h"
 func (g *Gitops) Programs() *dagger.Directory {
 	programs := dag.Directory()
-	for _, name := range []string{stepProgram, applicationsProgram, helmProgram} {
+	for _, name := range []string{stepProgram, argocdProgram, helmProgram} {
 		programs = programs.WithFile(name, g.program(name))
 	}
 	return dag.Toolbox().Seal(dag.CurrentModule().Source(), programs)
@@ -89,7 +89,7 @@ func (g *Gitops) Render(
 	// +optional
 	helm bool,
 ) *dagger.Directory {
-	base, args := g.rendering(helm, "/step", "render", "--out", "/out", "--dir", "/gitops", "--app", app, "--env", env)
+	base, args := g.rendering(helm, "/step", "render", "--out", "/out", "--tree", "/gitops", "--app", app, "--env", env)
 	return base.
 		WithMountedDirectory("/gitops", tree).
 		WithExec(args).
@@ -113,11 +113,11 @@ func (g *Gitops) Applications(
 	// +default="."
 	root string,
 ) *dagger.Directory {
-	return g.runner(applicationsProgram).
+	return g.runner(argocdProgram).
 		WithMountedDirectory("/gitops", tree).
 		WithExec([]string{
-			"/step", "generate", "--result", "/out", "--out", "/out/argocd",
-			"--gitops", "/gitops", "--repo-url", remote, "--branch", branch, "--root", root,
+			"/step", "generate", "--out", "/out", "--objects", "/out/argocd",
+			"--tree", "/gitops", "--remote", remote, "--branch", branch, "--root", root,
 		}).
 		Directory("/out")
 }

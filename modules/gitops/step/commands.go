@@ -186,7 +186,7 @@ func write(out, file string, data []byte) error {
 }
 
 func renderCommand(flags *flag.FlagSet, out *string) work {
-	dir := flags.String("dir", "", "GitOps `folder`")
+	dir := flags.String("tree", "", "GitOps `folder`")
 	app := flags.String("app", "", "`name` of the app")
 	env := flags.String("env", "", "`name` of the environment")
 	renderer := addHelm(flags)

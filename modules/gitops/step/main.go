@@ -6,7 +6,7 @@
 //	step preview --remote URL --app NAME --env NAME --repository REPO --digest DIGEST … --out DIR
 //	step show    --remote URL --app NAME --env NAME … --out DIR
 //	step history --remote URL --app NAME --env NAME … --out DIR
-//	step render  --dir DIR --app NAME --env NAME --out DIR
+//	step render  --tree DIR --app NAME --env NAME --out DIR
 //	step check-commit --checkout DIR --commit HASH --path FILE --repository REPO --digest DIGEST [--evidence DIGEST] --out DIR
 //
 // A release with --from ENV is a promotion, and one with --rollback-of COMMIT

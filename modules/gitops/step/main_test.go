@@ -245,7 +245,7 @@ func TestRenderOfTheCommittedOverlays(t *testing.T) {
 	for _, app := range []string{"hello", "legacy", "pages"} {
 		for _, env := range []string{"dev", "staging", "production"} {
 			out := t.TempDir()
-			name, do, err := command([]string{"render", "--dir", gitops, "--app", app, "--env", env, "--out", out, "--helm", fakehelm.Program(t)})
+			name, do, err := command([]string{"render", "--tree", gitops, "--app", app, "--env", env, "--out", out, "--helm", fakehelm.Program(t)})
 			require.NoError(t, err)
 			assert.Equal(t, out, name)
 			value, err := do(t.Context())

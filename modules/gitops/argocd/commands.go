@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
-	"slipway/gitops/applications/argocd"
-	"slipway/gitops/applications/cluster"
+	"slipway/gitops/argocd/applications"
+	"slipway/gitops/argocd/cluster"
 	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/reach"
@@ -41,7 +41,7 @@ func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.C
 func waitCommand(flags *flag.FlagSet) work {
 	open := access(flags, cluster.StageWait)
 	var q cluster.Request
-	flags.StringVar(&q.Namespace, "namespace", argocd.Namespace, "`namespace` of the Application object")
+	flags.StringVar(&q.Namespace, "namespace", applications.Namespace, "`namespace` of the Application object")
 	flags.StringVar(&q.Application, "application", "", "`name` of the Application")
 	flags.StringVar(&q.Commit, "commit", "", "the release's `commit` in the GitOps repository")
 	flags.StringVar(&q.Image, "image", "", "the release's image, `repository@sha256:…`")
@@ -65,7 +65,7 @@ func waitCommand(flags *flag.FlagSet) work {
 
 func statusCommand(flags *flag.FlagSet) work {
 	open := access(flags, cluster.StageStatus)
-	namespace := flags.String("namespace", argocd.Namespace, "`namespace` of the Application objects")
+	namespace := flags.String("namespace", applications.Namespace, "`namespace` of the Application objects")
 	var names []string
 	flags.Func("application", "`name` of an Application; repeatable", func(name string) error {
 		names = append(names, name)
@@ -94,7 +94,7 @@ func admitCommand(flags *flag.FlagSet) work {
 
 func refreshCommand(flags *flag.FlagSet) work {
 	open := access(flags, cluster.StageRefresh)
-	namespace := flags.String("namespace", argocd.Namespace, "`namespace` of the Application object")
+	namespace := flags.String("namespace", applications.Namespace, "`namespace` of the Application object")
 	name := flags.String("application", "", "`name` of the Application")
 	return func(ctx context.Context) (any, error) {
 		c, err := open(ctx)

@@ -1,4 +1,4 @@
-module slipway/gitops/applications
+module slipway/gitops/argocd
 
 go 1.26.0
 

@@ -22,7 +22,7 @@ func gitops(t *testing.T) (dir string, flags []string) {
 	overlay := filepath.Join(dir, "apps/hello/overlays/dev")
 	require.NoError(t, os.MkdirAll(overlay, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(overlay, "kustomization.yaml"), nil, 0o644))
-	return dir, []string{"--gitops", dir, "--repo-url", "http://localhost:5000/gitops.git"}
+	return dir, []string{"--tree", dir, "--remote", "http://localhost:5000/gitops.git"}
 }
 
 func do(t *testing.T, verb string, flags []string) (any, error) {
@@ -36,14 +36,14 @@ func TestGenerateThenCheck(t *testing.T) {
 	dir, flags := gitops(t)
 	value, err := do(t, "generate", flags)
 	require.NoError(t, err)
-	assert.Equal(t, objects{Files: []string{"hello-dev.yaml"}}, value)
+	assert.Equal(t, generated{Files: []string{"hello-dev.yaml"}}, value)
 	file := filepath.Join(dir, "argocd/hello-dev.yaml")
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Contains(t, string(data), "path: gitops/apps/hello/overlays/dev\n")
 	value, err = do(t, "check", flags)
 	require.NoError(t, err)
-	assert.Equal(t, objects{Files: []string{"hello-dev.yaml"}}, value)
+	assert.Equal(t, generated{Files: []string{"hello-dev.yaml"}}, value)
 
 	changed := append(slices.Clone(data), '\n')
 	require.NoError(t, os.WriteFile(file, changed, 0o644))
@@ -61,9 +61,9 @@ func TestGenerateThenCheck(t *testing.T) {
 func TestFolders(t *testing.T) {
 	dir, flags := gitops(t)
 	to := t.TempDir()
-	result, work, err := command(append([]string{"generate", "--out", filepath.Join(to, "argocd"), "--root", ".", "--result", to}, flags...))
+	out, work, err := command(append([]string{"generate", "--objects", filepath.Join(to, "argocd"), "--root", ".", "--out", to}, flags...))
 	require.NoError(t, err)
-	assert.Equal(t, to, result)
+	assert.Equal(t, to, out)
 	_, err = work(context.Background())
 	require.NoError(t, err)
 	data, err := os.ReadFile(filepath.Join(to, "argocd/hello-dev.yaml"))
@@ -74,8 +74,8 @@ func TestFolders(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"usage: applications generate|check":     nil,
-		"--result is missing":                    {"wait", "--kubeconfig", "x"},
+		"usage: argocd generate|check":           nil,
+		"--out is missing":                       {"wait", "--kubeconfig", "x"},
 		`unknown command "apply"; usage:`:        {"apply"},
 		`unexpected argument "x"`:                {"check", "x"},
 		"flag provided but not defined: -colour": {"generate", "--colour", "red"},
@@ -96,7 +96,7 @@ func TestCommitted(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal(data, &settings))
 	require.NotEmpty(t, settings.GitOps.Remote)
 	_, err = do(t, "check", []string{
-		"--gitops", filepath.Join(top, "gitops"), "--repo-url", settings.GitOps.Remote,
+		"--tree", filepath.Join(top, "gitops"), "--remote", settings.GitOps.Remote,
 		"--branch", settings.GitOps.Branch, "--root", settings.GitOps.Root,
 	})
 	require.NoError(t, err)
@@ -115,9 +115,9 @@ func TestClusterRefuses(t *testing.T) {
 		`kubeconfig ""`:     {"status", "--application", "hello-dev", "--application", "hello-production"},
 		`--connect "x"`:     {"status", "--connect", "x"},
 	} {
-		result, work, err := command(append(args, "--result", "out"))
+		out, work, err := command(append(args, "--out", "out"))
 		require.NoError(t, err)
-		assert.Equal(t, "out", result)
+		assert.Equal(t, "out", out)
 		_, err = work(t.Context())
 		fault, ok := step.AsFault(err)
 		require.Truef(t, ok, "%v", err)

@@ -1,4 +1,4 @@
-package argocd
+package applications
 
 import (
 	"bytes"
@@ -36,7 +36,7 @@ func Generate(dir string, s Source) (map[string][]byte, error) {
 func (s Source) check() error {
 	u, err := url.Parse(s.RepoURL)
 	if err != nil || u.Host == "" || u.Path == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
-		return step.Input(Stage, "repo-url", "is not the http(s) URL of a repository",
+		return step.Input(Stage, "remote", "is not the http(s) URL of a repository",
 			"give scheme, host and path, without user name or password").Because(err)
 	}
 	if s.Branch == "" || strings.ContainsAny(s.Branch, " \t\n") {
@@ -129,7 +129,7 @@ func Check(out string, files map[string][]byte) error {
 	}
 	slices.Sort(details)
 	return step.Policy(Stage, out, "is not what the overlays generate",
-		"run `applications generate` and commit what it writes", details...)
+		"run `argocd generate` and commit what it writes", details...)
 }
 
 // read returns the .yaml files of dir; a missing folder has none.

@@ -1,7 +1,7 @@
-// Package argocd writes the Argo CD objects of a GitOps folder: one Application
+// Package applications writes the Argo CD objects of a GitOps folder: one Application
 // per overlay. They are built as argo-cd's own types, so a field that Argo CD
 // does not have can't be written.
-package argocd
+package applications
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package argocd
+package applications
 
 import (
 	"os"
@@ -100,8 +100,8 @@ func TestGenerateRefuses(t *testing.T) {
 		"an app name":        {folder(t, "He llo/dev"), source, "app"},
 		"an env name":        {folder(t, "hello/-rf"), source, "environment"},
 		"a name too long":    {folder(t, strings.Repeat("a", 50)+"/"+strings.Repeat("b", 50)), source, "namespace"},
-		"no URL":             {good, Source{Branch: "main", Root: "."}, "repo-url"},
-		"a URL with a token": {good, Source{RepoURL: "https://u:p@h/x", Branch: "main", Root: "."}, "repo-url"},
+		"no URL":             {good, Source{Branch: "main", Root: "."}, "remote"},
+		"a URL with a token": {good, Source{RepoURL: "https://u:p@h/x", Branch: "main", Root: "."}, "remote"},
 		"no branch":          {good, Source{RepoURL: source.RepoURL, Root: "."}, "branch"},
 		"a root outside":     {good, Source{RepoURL: source.RepoURL, Branch: "main", Root: "../x"}, "root"},
 	} {
