@@ -15,10 +15,7 @@ import (
 //
 // +cache="168h"
 func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
-	c := s.Config
-	out := s.gitops().Applications(s.Source.Directory("gitops"), c.GitOps.Remote, dagger.GitopsApplicationsOpts{
-		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
-	})
+	out := s.gitopsRepository().Applications(s.Source.Directory("gitops"))
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, err
 	}

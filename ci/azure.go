@@ -184,16 +184,3 @@ func (s *Slipway) registry(ctx context.Context, stage, repository string, e *End
 	at.Username, err = s.Azure.as(ctx, stage, registryAlias)
 	return at, err
 }
-
-// inCluster is the module that asks the cluster, as the identity where its kubeconfig
-// takes the credentials from kubelogin.
-func (s *Slipway) inCluster(ctx context.Context, stage string) (*dagger.Gitops, error) {
-	if s.Azure == nil || s.Kubeconfig == nil {
-		return s.gitops(), nil
-	}
-	identity, err := s.Azure.as(ctx, stage, azureAlias)
-	if err != nil {
-		return nil, err
-	}
-	return s.gitops().WithAzure(identity, s.Azure.Token, dagger.GitopsWithAzureOpts{Proxy: s.Azure.Proxy}), nil
-}

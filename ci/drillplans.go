@@ -68,22 +68,16 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	if release == nil {
 		return skip("release an app to " + env + ": none is healthy there"), nil
 	}
-	charted, err := s.charted(ctx, release.App)
+	overlay, err := s.rendering(ctx, "drill", release.App, env)
 	if err != nil {
 		return nil, err
 	}
-	connect, err := s.GitOps.connect(ctx, "drill", c.GitOps.Remote, gitAlias)
-	if err != nil {
-		return nil, err
-	}
-	api, err := s.cluster(ctx, "drill")
+	cluster, err := s.argocd(ctx, "drill")
 	if err != nil {
 		return nil, err
 	}
 	nobody := step.Refer(c.Image(release.App), "sha256:"+strings.Repeat("0f", 32))
-	admit := func(reference Reference) error {
-		return (&SignedImage{Reference: reference, App: release.App, Slipway: s}).admit(ctx, c, env, connect, api, charted)
-	}
+	admit := func(reference Reference) error { return cluster.admit(ctx, overlay, reference) }
 	// The revision that is synced, so that no later commit is in the way.
 	revision := release.Commit
 	wait := func(reference Reference, deadline string) error {
@@ -111,7 +105,7 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 		return nil, err
 	}
 	for _, app := range apps {
-		releases, err := s.history(ctx, "drill", c, app, env)
+		releases, err := s.history(ctx, "drill", app, env)
 		var f *step.Fault
 		if errors.As(err, &f) && f.Kind == step.KindInput {
 			continue // has no overlay there
@@ -122,7 +116,7 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 		if len(releases) == 0 {
 			continue
 		}
-		standing, err := s.standing(ctx, "drill", c, app, env)
+		standing, err := s.standing(ctx, "drill", app, env)
 		if err != nil {
 			return nil, err
 		}

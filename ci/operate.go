@@ -9,7 +9,6 @@ import (
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/step"
 	"slipway/step/result/argocd"
@@ -17,15 +16,14 @@ import (
 )
 
 // history returns an app's releases in an environment, the newest first.
-func (s *Slipway) history(ctx context.Context, stage string, c *config.Config, app, env string) ([]gitops.Entry, error) {
-	connect, err := s.GitOps.connect(ctx, stage, c.GitOps.Remote, gitAlias)
+func (s *Slipway) history(ctx context.Context, stage, app, env string) ([]gitops.Entry, error) {
+	overlay, err := s.overlay(ctx, stage, app, env, false)
 	if err != nil {
 		return nil, err
 	}
 	var done gitops.Past
-	text, err := s.gitops().History(ctx, c.GitOps.Remote, app, env, dagger.GitopsHistoryOpts{
-		Repository: c.Image(app), Branch: c.GitOps.Branch, Root: c.GitOps.Root,
-		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
+	text, err := overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
+		Repository: s.Config.Image(app), Service: overlay.at.Service, Connect: overlay.at.Connect,
 	})
 	err = decodeText(text, err, &done)
 	return done.Releases, err
@@ -37,8 +35,8 @@ func runs(a argocd.Status, reference Reference) bool {
 }
 
 // standing returns where the app stands in each environment of the cluster.
-func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, app string, envs ...string) (map[string]argocd.Status, error) {
-	connect, err := s.cluster(ctx, stage)
+func (s *Slipway) standing(ctx context.Context, stage, app string, envs ...string) (map[string]argocd.Status, error) {
+	cluster, err := s.argocd(ctx, stage)
 	if err != nil {
 		return nil, err
 	}
@@ -47,13 +45,7 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 		names = append(names, application(app, env))
 	}
 	var done argocd.Statuses
-	reached, err := s.inCluster(ctx, stage)
-	if err != nil {
-		return nil, err
-	}
-	text, err := reached.Status(ctx, s.Kubeconfig, names, dagger.GitopsStatusOpts{
-		Namespace: c.Cluster.Namespace, Service: s.Cluster.Service, Connect: connect,
-	})
+	text, err := cluster.Status(ctx, names, dagger.GitopsClusterStatusOpts(cluster.at))
 	if err := decodeText(text, err, &done); err != nil {
 		return nil, err
 	}
@@ -68,17 +60,16 @@ func (s *Slipway) standing(ctx context.Context, stage string, c *config.Config, 
 }
 
 // known checks an app's name and environments before the first container starts.
-func (s *Slipway) known(stage, app string, envs ...string) (*config.Config, error) {
-	c := s.Config
+func (s *Slipway) known(stage, app string, envs ...string) error {
 	if err := step.Name(stage, "app", app); err != nil {
-		return nil, err
+		return err
 	}
 	for _, env := range envs {
-		if _, err := c.Environment(stage, env); err != nil {
-			return nil, err
+		if _, err := s.Config.Environment(stage, env); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // Promote releases, to another environment, the very digest that is healthy in the
@@ -98,18 +89,17 @@ func (s *Slipway) Promote(
 	to string,
 ) (*Release, error) {
 	const stage = "promote"
-	c, err := s.known(stage, app, from, to)
-	if err != nil {
+	if err := s.known(stage, app, from, to); err != nil {
 		return nil, err
 	}
 	if from == to {
 		return nil, step.Input(stage, "environment "+to, "is where the app is promoted from", "name two environments")
 	}
-	standing, err := s.standing(ctx, stage, c, app, from)
+	standing, err := s.standing(ctx, stage, app, from)
 	if err != nil {
 		return nil, err
 	}
-	releases, err := s.history(ctx, stage, c, app, from)
+	releases, err := s.history(ctx, stage, app, from)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +146,10 @@ func (s *Slipway) Rollback(
 	env string,
 ) (*Release, error) {
 	const stage = "rollback"
-	c, err := s.known(stage, app, env)
-	if err != nil {
+	if err := s.known(stage, app, env); err != nil {
 		return nil, err
 	}
-	releases, err := s.history(ctx, stage, c, app, env)
+	releases, err := s.history(ctx, stage, app, env)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,6 @@ import (
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/config"
 	"slipway/ci/policy"
 	"slipway/ci/render"
 	"slipway/step"
@@ -65,8 +64,7 @@ func (s *Slipway) Preview(
 	// The environment to look at.
 	env string,
 ) (*Preview, error) {
-	c, err := s.known(previewStage, app, env)
-	if err != nil {
+	if err := s.known(previewStage, app, env); err != nil {
 		return nil, err
 	}
 	a, err := s.App(ctx, app)
@@ -91,10 +89,10 @@ func (s *Slipway) Preview(
 	if err := sideBySide(
 		func() (err error) { after, refusal, err = image.foretell(ctx, database); return },
 		func() (err error) {
-			if p, err = image.rendered(ctx, c, env); err != nil || p.Before == "" || p.Before == p.After {
+			if p, err = image.rendered(ctx, env); err != nil || p.Before == "" || p.Before == p.After {
 				return err
 			}
-			before, p.Uncompared, err = image.running(ctx, c, p.Before, database)
+			before, p.Uncompared, err = image.running(ctx, p.Before, database)
 			return err
 		},
 	); err != nil {
@@ -129,20 +127,13 @@ func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found
 }
 
 // rendered asks the GitOps repository what a release of the image would change.
-func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Preview, error) {
+func (i *Image) rendered(ctx context.Context, env string) (*Preview, error) {
 	s, app := i.App.Slipway, i.App.Name
-	connect, err := s.GitOps.connect(ctx, previewStage, c.GitOps.Remote, gitAlias)
+	overlay, err := s.rendering(ctx, previewStage, app, env)
 	if err != nil {
 		return nil, err
 	}
-	charted, err := s.charted(ctx, app)
-	if err != nil {
-		return nil, err
-	}
-	out, err := s.gitops().Preview(c.GitOps.Remote, app, env, c.Image(app), i.Digest, dagger.GitopsPreviewOpts{
-		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
-		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
-	}).Sync(ctx)
+	out, err := overlay.preview(ctx, step.Refer(s.Config.Image(app), i.Digest))
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +153,7 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 	}
 	return &Preview{
 		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes,
-		Repository: c.Image(app), Patch: patch,
+		Repository: s.Config.Image(app), Patch: patch,
 	}, nil
 }
 
@@ -171,9 +162,9 @@ func (i *Image) rendered(ctx context.Context, c *config.Config, env string) (*Pr
 // that is gone or can't be scanned is a reason for not comparing, not an error:
 // a release may be what mends it. What a later try or another password may mend
 // is an error.
-func (i *Image) running(ctx context.Context, c *config.Config, digest string, database *dagger.Directory) (found *scan.Findings, uncompared string, err error) {
+func (i *Image) running(ctx context.Context, digest string, database *dagger.Directory) (found *scan.Findings, uncompared string, err error) {
 	s := i.App.Slipway
-	layout, err := s.pulled(ctx, previewStage, step.Refer(c.Image(i.App.Name), digest))
+	layout, err := s.pulled(ctx, previewStage, step.Refer(s.Config.Image(i.App.Name), digest))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return nil, f.Error(), nil
 	}

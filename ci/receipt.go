@@ -133,11 +133,10 @@ func (s *Slipway) Receipt(
 	env string,
 ) (*SignedReceipt, error) {
 	const stage = "receipt"
-	c, err := s.known(stage, app, env)
-	if err != nil {
+	if err := s.known(stage, app, env); err != nil {
 		return nil, err
 	}
-	releases, err := s.history(ctx, stage, c, app, env)
+	releases, err := s.history(ctx, stage, app, env)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +225,7 @@ func (s *Slipway) ReceiptVerify(
 	}
 	checked := d.Checked(signed.Signer)
 	if repository != nil {
-		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.Repository(), d.Image.Reference.Digest(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
+		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.String(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
 		if err := decodeText(text, err, nil); err != nil {
 			return nil, err
 		}

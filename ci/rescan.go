@@ -89,14 +89,14 @@ func (s *Slipway) Rescan(
 func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*rescanned, error) {
 	c := s.Config
 	row := &rescanned{App: app}
-	releases, err := s.history(ctx, rescanStage, c, app, env)
+	releases, err := s.history(ctx, rescanStage, app, env)
 	if err != nil || len(releases) == 0 {
 		return row, err
 	}
 	row.Digest = releases[0].Digest
 	image := s.signed(app, row.Digest)
 	if s.Kubeconfig != nil {
-		standing, err := s.standing(ctx, rescanStage, c, app, env)
+		standing, err := s.standing(ctx, rescanStage, app, env)
 		if err != nil {
 			return nil, err
 		}

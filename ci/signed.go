@@ -8,7 +8,6 @@ import (
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/config"
 	"slipway/ci/evidence"
 	"slipway/ci/policy"
 	"slipway/ci/receipt"
@@ -238,21 +237,16 @@ type origin struct {
 // call has made of it; without, it is looked at.
 func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
 	s := i.Slipway
-	c := s.Config
-	if _, err := c.Environment("release", env); err != nil {
+	if _, err := s.Config.Environment("release", env); err != nil {
 		return nil, err
 	}
-	connect, err := s.GitOps.connect(ctx, "release", c.GitOps.Remote, gitAlias)
+	overlay, err := s.rendering(ctx, "release", i.App, env)
 	if err != nil {
 		return nil, err
 	}
-	charted, err := s.charted(ctx, i.App)
-	if err != nil {
-		return nil, err
-	}
-	api := ""
+	var cluster *cluster
 	if s.Kubeconfig != nil {
-		if api, err = s.cluster(ctx, "admit"); err != nil {
+		if cluster, err = s.argocd(ctx, "admit"); err != nil {
 			return nil, err
 		}
 	}
@@ -278,10 +272,10 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			return err
 		},
 		func() error {
-			if s.Kubeconfig == nil {
+			if cluster == nil {
 				return nil
 			}
-			err := i.admit(ctx, c, env, connect, api, charted)
+			err := cluster.admit(ctx, overlay, i.Reference)
 			admitted = after(nil, "admit", began)
 			return err
 		},
@@ -301,28 +295,21 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	var done gitops.Released
 	began = time.Now()
-	gitops, err := s.inCluster(ctx, "release")
-	if err != nil {
-		return nil, err
-	}
-	text, err := gitops.Release(ctx, c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), revision, dagger.GitopsReleaseOpts{
-		Branch: c.GitOps.Branch, Root: c.GitOps.Root,
-		AuthorName: c.GitOps.Author.Name, AuthorEmail: c.GitOps.Author.Email,
-		Kind: why.Kind, From: why.From, RollbackOf: why.Of, Evidence: judgement.Decision().Digest(), Helm: charted,
-		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
-		Kubeconfig: s.Kubeconfig, Application: application(i.App, env), Namespace: c.Cluster.Namespace,
-		Kubernetes: s.Cluster.Service, KubernetesConnect: api,
-	})
+	text, err := overlay.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
 	if err := decodeText(text, err, &done); err != nil {
 		return nil, err
 	}
 	if done.Commit == "" {
 		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
 	}
+	notRefreshed := ""
+	if done.Created && cluster != nil {
+		notRefreshed = cluster.refresh(ctx, application(i.App, env))
+	}
 	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
 	return &Release{
 		Judgement: &judgement.Judgement, Statements: recorded(judgement.Statements), Stages: after(stages, "commit", began),
-		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(done.NotRefreshed),
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(notRefreshed),
 		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil
 }
@@ -334,30 +321,3 @@ func recorded(statements []sign.Statement) []sign.Statement {
 		return s.PredicateType != policy.PredicateType && s.PredicateType != receipt.PredicateType
 	})
 }
-
-// admit refuses what the cluster would refuse: the overlay is rendered with the
-// digest, and the cluster's own policies judge its pods by a dry run.
-func (i *SignedImage) admit(ctx context.Context, c *config.Config, env, connect, api string, charted bool) error {
-	s := i.Slipway
-	// Without Sync it would be rendered again wherever its result is used.
-	rendered, err := s.gitops().Preview(c.GitOps.Remote, i.App, env, i.Reference.Repository(), i.Reference.Digest(), dagger.GitopsPreviewOpts{
-		Branch: c.GitOps.Branch, Root: c.GitOps.Root, Helm: charted,
-		Username: s.GitOps.Username, Token: s.GitOps.Password, Service: s.GitOps.Service, Connect: connect,
-	}).Sync(ctx)
-	if err != nil {
-		return err
-	}
-	if err := decode(ctx, rendered, nil); err != nil {
-		return err
-	}
-	gitops, err := s.inCluster(ctx, "admit")
-	if err != nil {
-		return err
-	}
-	text, err := gitops.Admit(ctx, s.Kubeconfig, rendered.File("manifests.yaml"), dagger.GitopsAdmitOpts{
-		Service: s.Cluster.Service, Connect: api,
-	})
-	return decodeText(text, err, nil)
-}
-
-const gitAlias = "git"

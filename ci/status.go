@@ -49,14 +49,14 @@ func (s *Slipway) Status(
 	app string,
 ) (*Standing, error) {
 	const stage = "status"
-	c, err := s.known(stage, app)
-	if err != nil {
+	if err := s.known(stage, app); err != nil {
 		return nil, err
 	}
-	envs := c.EnvironmentNames()
-	standing := map[string]argocd.Status{}
+	envs := s.Config.EnvironmentNames()
+	var standing map[string]argocd.Status
 	if s.Kubeconfig != nil {
-		if standing, err = s.standing(ctx, stage, c, app, envs...); err != nil {
+		var err error
+		if standing, err = s.standing(ctx, stage, app, envs...); err != nil {
 			return nil, err
 		}
 	}
@@ -78,8 +78,7 @@ func (s *Slipway) Status(
 
 func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (row, error) {
 	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
-	c := s.Config
-	releases, err := s.history(ctx, stage, c, app, env)
+	releases, err := s.history(ctx, stage, app, env)
 	if err != nil || len(releases) == 0 {
 		return r, err
 	}

@@ -74,18 +74,12 @@ func (r *Release) Observe(
 }
 
 func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited, Outcome, error) {
-	s := r.Slipway
-	c := s.Config
-	connect, err := s.cluster(ctx, "wait")
+	cluster, err := r.Slipway.argocd(ctx, "wait")
 	if err != nil {
 		return nil, "", err
 	}
-	gitops, err := s.inCluster(ctx, "wait")
-	if err != nil {
-		return nil, "", err
-	}
-	text, err := gitops.Wait(ctx, s.Kubeconfig, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsWaitOpts{
-		Namespace: c.Cluster.Namespace, Deadline: deadline, Service: s.Cluster.Service, Connect: connect,
+	text, err := cluster.Wait(ctx, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsClusterWaitOpts{
+		Deadline: deadline, Service: cluster.at.Service, Connect: cluster.at.Connect,
 	})
 	seen := &argocd.Waited{}
 	if err := decodeText(text, err, seen); err != nil {

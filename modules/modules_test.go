@@ -62,7 +62,7 @@ func TestEveryFunctionHasHelp(t *testing.T) {
 		"scan":        {"config", "database", "database-digest", "image", "programs", "publish-database", "trivy", "with-account"},
 		"sign":        {"identities", "identity", "key", "key-file", "keygen", "kms-key", "public-key", "vault-key", "with-account"},
 		"infra":       {"programs", "root", "tofu"},
-		"gitops":      {"admit", "applications", "check-commit", "helm", "history", "preview", "programs", "release", "render", "status", "wait", "with-azure"},
+		"gitops":      {"check-commit", "cluster", "helm", "programs", "render", "repository"},
 		"drillground": {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},
 		"sandbox":     {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {

@@ -25,9 +25,6 @@ type Released struct {
 	// Evidence is what the commit's trailer says of the decision that allowed it;
 	// of an earlier commit, it may be another decision, or nothing.
 	Evidence string `json:"evidence,omitempty"`
-	// NotRefreshed is why Argo CD was not asked to look at the commit at once; empty
-	// when it was, or when there was nothing to look at.
-	NotRefreshed string `json:"notRefreshed,omitempty"`
 }
 
 // Preview says what a release would change.
