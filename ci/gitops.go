@@ -11,13 +11,6 @@ import (
 
 const gitAlias = "git"
 
-// reached is how a remote part is reached, as the verbs of modules/gitops take it: a
-// service is another one in each session, and so would be a noun that had one.
-type reached struct {
-	Service *dagger.Service
-	Connect string
-}
-
 // overlay is an app's overlay in the GitOps repository.
 type overlay struct {
 	*dagger.GitopsOverlay
