@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/build"
 )
@@ -25,7 +25,8 @@ type App struct {
 	Slipway *Slipway // +private
 }
 
-// Apps lists the apps that can be delivered.
+// Apps lists the apps that can be delivered: the folders of apps/, and those that
+// slipway.yaml registers.
 //
 // +cache="168h"
 func (s *Slipway) Apps(ctx context.Context) ([]string, error) {
@@ -33,22 +34,22 @@ func (s *Slipway) Apps(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(files))
+	names := slices.Collect(maps.Keys(s.Config.Apps))
 	for _, f := range files {
 		names = append(names, strings.Split(f, "/")[1])
 	}
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), nil
 }
 
-// App is the app in a folder of apps/.
+// App is an app: a folder of apps/, or one that with-app has given the code of.
 //
 // Example: dagger call app --name hello test
 //
 // +cache="168h"
 func (s *Slipway) App(
 	ctx context.Context,
-	// The app's folder below apps/.
+	// The app.
 	name string,
 ) (*App, error) {
 	_, err := s.settings(ctx, name)
@@ -60,34 +61,24 @@ func (s *Slipway) App(
 
 // settings reads an app's descriptor.
 func (s *Slipway) settings(ctx context.Context, name string) (*config.App, error) {
-	if err := step.Name("app", "app", name); err != nil {
-		return nil, err
-	}
-	names, err := s.Apps(ctx)
+	text, err := s.descriptor(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(names, name) {
-		return nil, step.Input("app", fmt.Sprintf("app %q", name), "is not a folder of apps/ with an "+config.AppFile,
-			"use one of "+strings.Join(names, ", "))
-	}
-	text, err := s.Source.File("apps/" + name + "/" + config.AppFile).Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return config.ParseApp(name, []byte(text))
+	return s.Config.App(name, []byte(text))
 }
 
 // charted says whether an app's overlays inflate a Helm chart.
 func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
+	if registered, ok := s.Config.Apps[app]; ok {
+		return registered.Packaging == config.PackagingHelm, nil
+	}
 	settings, err := s.settings(ctx, app)
 	if err != nil {
 		return false, err
 	}
 	return settings.Packaging == config.PackagingHelm, nil
 }
-
-func (a *App) source() *dagger.Directory { return a.Slipway.Source.Directory("apps/" + a.Name) }
 
 // Test runs the app's own tests and says how those of each package went. Failing tests
 // are a refusal, and so is having none. They run as an ordinary user, within the limits
@@ -169,7 +160,7 @@ func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err 
 
 // limits are those of what the app brings along.
 func (a *App) limits(settings *config.App) (config.Limits, error) {
-	return a.Slipway.Config.Build.Limits.Lowered("apps/"+a.Name+"/"+config.AppFile+": limits", settings.Limits)
+	return a.Slipway.Config.Build.Limits.Lowered(a.file(config.AppFile)+": limits", settings.Limits)
 }
 
 // binaries are the app's programs, a folder for each architecture, with the commit

@@ -27,26 +27,31 @@ func (c *commit) revision() string {
 	return c.Commit
 }
 
-// commit compares everything that a delivery of the app takes from the source with
-// the commit. Nothing else says whether a delivery is committed.
+// commit compares everything that a delivery of the app takes from its repository with
+// the commit: the app's folder, and what is the platform's where it lies there, too.
+// Nothing else says whether a delivery is committed.
 func (a *App) commit(ctx context.Context) (*commit, error) {
-	c := a.Slipway.Config
-	paths := []string{config.File, "apps/" + a.Name, "gitops/apps/" + a.Name, "infra"}
-	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
-		if file != "" {
-			paths = append(paths, path.Clean(file))
+	s := a.Slipway
+	from, paths := s.checkout(a.Name), []string{a.folder()}
+	if from.Tree == s.Source {
+		c := s.Config
+		paths = append(paths, config.File, "gitops/apps/"+a.Name, "infra")
+		for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
+			if file != "" {
+				paths = append(paths, path.Clean(file))
+			}
 		}
 	}
-	return a.Slipway.committed(ctx, paths...)
+	return from.committed(ctx, paths...)
 }
 
-// committed compares paths of the source with the commit.
-func (s *Slipway) committed(ctx context.Context, paths ...string) (*commit, error) {
-	if s.Repository == nil {
+// committed compares paths of a checkout with the commit at its head.
+func (c *Checkout) committed(ctx context.Context, paths ...string) (*commit, error) {
+	if c.Repository == nil {
 		// A drill's source was never in Git, whose null id says so.
 		return &commit{build.Compared{Commit: strings.Repeat("0", 40)}}, nil
 	}
 	var compared build.Compared
-	err := decode(ctx, dag.Build().Committed(s.Source, s.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), &compared)
+	err := decode(ctx, dag.Build().Committed(c.Tree, c.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), &compared)
 	return &commit{compared}, err
 }

@@ -25,7 +25,7 @@ import (
 // +cache="never"
 func (s *Slipway) Deliver(
 	ctx context.Context,
-	// The app's folder below apps/.
+	// The app.
 	app string,
 	// The environment to deliver to.
 	env string,
@@ -33,6 +33,9 @@ func (s *Slipway) Deliver(
 	// +optional
 	allowDestroy bool,
 ) (*Receipt, error) {
+	if err := s.known("deliver", app, env); err != nil {
+		return nil, err
+	}
 	infra, err := s.Infra(env)
 	if err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func (a *App) exceptions(ctx context.Context) ([]policy.Exception, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policy.ParseVEX("apps/"+a.Name+"/"+policy.VEXFile, a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
+	return policy.ParseVEX(a.file(policy.VEXFile), a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
 }
 
 // findings runs the scanner. Its work is kept by content: the same image,
@@ -222,7 +222,7 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	}
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
 	out := s.scan().Image(i.Layout, i.Digest, expect).
-		Report(i.App.source(), "apps/"+i.App.Name, manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
+		Report(i.App.source(), i.App.title(), manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
 	if err := decode(ctx, out, nil); err != nil {
 		return nil, nil, err
 	}

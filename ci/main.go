@@ -27,6 +27,7 @@ type Slipway struct {
 	Source           *dagger.Directory // +private
 	Config           *Config           // +private
 	Repository       *dagger.Directory // +private
+	Checkouts        []*Checkout       // +private
 	Key              *dagger.Secret    // +private
 	KeyPassword      *dagger.Secret    // +private
 	ManagedKey       *ManagedKey       // +private

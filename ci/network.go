@@ -26,7 +26,7 @@ func (a *App) box(settings *config.App, stage string) (*Box, error) {
 	if err != nil {
 		return nil, err
 	}
-	where := "apps/" + a.Name + "/" + config.AppFile + ": "
+	where := a.file(config.AppFile) + ": "
 	if err := c.Build.Permit(stage, where+"build.network", settings.Build.Network); err != nil {
 		return nil, err
 	}

@@ -237,7 +237,7 @@ type origin struct {
 // call has made of it; without, it is looked at.
 func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
 	s := i.Slipway
-	if _, err := s.Config.Environment("release", env); err != nil {
+	if _, err := s.Config.Goes("release", i.App, env); err != nil {
 		return nil, err
 	}
 	overlay, err := s.rendering(ctx, "release", i.App, env)
@@ -287,11 +287,8 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
 	if revision == "" {
-		from, err := (&App{Name: i.App, Slipway: s}).commit(ctx)
-		if err != nil {
-			return nil, err
-		}
-		revision, uncommitted = from.revision(), from.Uncommitted
+		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
+			"deliver the app, or build, scan, publish and sign it again with this pipeline")
 	}
 	var done gitops.Released
 	began = time.Now()

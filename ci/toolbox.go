@@ -58,7 +58,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// Only the platform's commit: the programs come from the modules themselves.
-	from, err := s.committed(ctx, config.File)
+	from, err := s.platform().committed(ctx, config.File)
 	if err != nil {
 		return "", err
 	}

@@ -39,3 +39,12 @@ func SameHost(a, b string) bool {
 	y, errY := HostPort(b)
 	return errX == nil && errY == nil && x == y
 }
+
+// Shown is an address for people: without a password, if it has one.
+func Shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return address
+	}
+	return u.Redacted()
+}

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,6 +62,8 @@ const (
 	PackagingHelm Packaging = "helm"
 )
 
+func (p Packaging) valid() bool { return p == PackagingKustomize || p == PackagingHelm }
+
 // Build is an app's recipe.
 type Build struct {
 	Kind Kind `yaml:"kind"`
@@ -108,9 +112,9 @@ var (
 	secretID = regexp.MustCompile(`\A[A-Za-z0-9][A-Za-z0-9_.-]*\z`)
 )
 
-// ParseApp reads and checks an app's descriptor; name is its folder's.
-func ParseApp(name string, data []byte) (*App, error) {
-	where := "apps/" + name + "/" + AppFile
+// App reads and checks an app's descriptor.
+func (c *Config) App(name string, data []byte) (*App, error) {
+	where := path.Join(c.Folder(name), AppFile)
 	a := &App{}
 	if err := decode(where, data, a); err != nil {
 		return nil, err
@@ -156,13 +160,17 @@ func ParseApp(name string, data []byte) (*App, error) {
 	if err := a.network(where); err != nil {
 		return nil, err
 	}
-	switch a.Packaging {
-	case "":
-		a.Packaging = PackagingKustomize
-	case PackagingKustomize, PackagingHelm:
-	default:
+	if a.Packaging != "" && !a.Packaging.valid() {
 		return nil, step.Input(stage, fmt.Sprintf("%s: packaging %q", where, a.Packaging), "is not a kind of packaging", "use kustomize or helm, or leave it out for kustomize")
 	}
+	if r, ok := c.Apps[name]; ok {
+		if said := cmp.Or(r.Packaging, PackagingKustomize); a.Packaging != "" && a.Packaging != said {
+			return nil, step.Input(stage, fmt.Sprintf("%s: packaging %q", where, a.Packaging), "is not what the platform registers, "+string(said),
+				fmt.Sprintf("leave it out; apps.%s.packaging in %s says it", name, File))
+		}
+		a.Packaging = r.Packaging
+	}
+	a.Packaging = cmp.Or(a.Packaging, PackagingKustomize)
 	if !printable.IsLine(a.Description) {
 		return nil, step.Input(stage, fmt.Sprintf("%s: description %.80q", where, a.Description), "is not one line of text", "write one line, without control characters and without commands of a CI system")
 	}

@@ -14,22 +14,22 @@ import (
 const dockerfileApp = "name: hello\nbuild: {kind: dockerfile}\nport: 8080\n"
 
 func TestDockerfileApp(t *testing.T) {
-	a, err := config.ParseApp("hello", []byte(dockerfileApp))
+	a, err := new(config.Config).App("hello", []byte(dockerfileApp))
 	require.NoError(t, err)
 	assert.Equal(t, "Dockerfile", a.Build.File)
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64"}, a.Platforms)
 	assert.Empty(t, a.Build.Arguments())
 
-	a, err = config.ParseApp("hello", []byte("name: hello\nbuild: {kind: dockerfile, args: {B: '2', A: 'x=y z'}, target: app, secrets: [npm, pip.token]}\ntest: {target: test}\nport: 8080\nplatforms: [linux/arm64]\n"))
+	a, err = new(config.Config).App("hello", []byte("name: hello\nbuild: {kind: dockerfile, args: {B: '2', A: 'x=y z'}, target: app, secrets: [npm, pip.token]}\ntest: {target: test}\nport: 8080\nplatforms: [linux/arm64]\n"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"linux/arm64"}, a.Platforms)
 	assert.Equal(t, []string{"A=x=y z", "B=2"}, a.Build.Arguments())
 	assert.Equal(t, config.Test{Target: "test"}, a.Test)
 
-	a, err = config.ParseApp("hello", []byte(dockerfileApp+"platforms: [linux/arm64, linux/amd64]\n"))
+	a, err = new(config.Config).App("hello", []byte(dockerfileApp+"platforms: [linux/arm64, linux/amd64]\n"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64"}, a.Platforms)
-	a, err = config.ParseApp("hello", []byte(dockerfileApp))
+	a, err = new(config.Config).App("hello", []byte(dockerfileApp))
 	require.NoError(t, err)
 	a.Platforms[0] = "changed"
 	assert.Equal(t, "linux/amd64", config.Platforms[0])
@@ -47,7 +47,7 @@ func TestDockerfileApp(t *testing.T) {
 		"without a Dockerfile":  {"kind: dockerfile", "kind: go, package: ./x, target: test", "apps/hello/app.yaml: build.args, build.target, build.secrets or test.target"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := config.ParseApp("hello", []byte(strings.Replace(dockerfileApp, tc.old, tc.new, 1)))
+			_, err := new(config.Config).App("hello", []byte(strings.Replace(dockerfileApp, tc.old, tc.new, 1)))
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "want a fault, got %v", err)
 			assert.Equal(t, step.KindInput, f.Kind)

@@ -36,7 +36,10 @@ type Config struct {
 	Infra        Infra                  `yaml:"infra"`
 	Cluster      Cluster                `yaml:"cluster"`
 	Environments map[string]Environment `yaml:"environments"`
-	Scan         Scan                   `yaml:"scan"`
+	// Apps are those whose code lies in a repository of their own; the others are the
+	// folders of apps/.
+	Apps map[string]Registration `yaml:"apps,omitempty"`
+	Scan Scan                    `yaml:"scan"`
 	// Build bounds how apps are built and tested.
 	Build BuildRules `yaml:"build"`
 	// Verification is what an image's evidence must say before it is released.
@@ -246,7 +249,7 @@ func (c *Config) Validate() error {
 	}
 	for _, k := range checks {
 		if !k.ok {
-			return step.Input(stage, fmt.Sprintf("%s: %s %q", File, k.key, k.value), k.reason, k.mend)
+			return step.Input(stage, fmt.Sprintf("%s: %s %q", File, k.key, Shown(k.value)), k.reason, k.mend)
 		}
 	}
 	if err := step.Name(stage, File+": cluster.namespace", c.Cluster.Namespace); err != nil {
@@ -282,6 +285,9 @@ func (c *Config) Validate() error {
 		if err := c.Environments[name].Signing.validate(fmt.Sprintf("environments.%s.signing", name)); err != nil {
 			return err
 		}
+	}
+	if err := c.validateApps(); err != nil {
+		return err
 	}
 	if err := c.Signing.validate("signing", c.EnvironmentNames()); err != nil {
 		return err

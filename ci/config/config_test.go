@@ -40,7 +40,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"wrong type":             {"maxAge: 48h", "maxAge: soon", "slipway.yaml", "line"},
 		"repository scheme":      {"repository: localhost:5000\n", "repository: https://localhost\n", `slipway.yaml: registry.repository "https://localhost"`, "is not a registry prefix"},
 		"repository option":      {"repository: localhost:5000\n", "repository: --insecure\n", `slipway.yaml: registry.repository "--insecure"`, "is not a registry prefix"},
-		"token in the remote":    {"http://localhost:5000/gitops.git", "https://u:p@example.test/x.git", `slipway.yaml: gitops.remote "https://u:p@example.test/x.git"`, "is not an http(s) URL without credentials"},
+		"token in the remote":    {"http://localhost:5000/gitops.git", "https://u:p@example.test/x.git", `slipway.yaml: gitops.remote "https://u:xxxxx@example.test/x.git"`, "is not an http(s) URL without credentials"},
 		"ssh remote":             {"http://localhost:5000/gitops.git", "git@example.test:x.git", `slipway.yaml: gitops.remote "git@example.test:x.git"`, "is not an http(s) URL without credentials"},
 		"root outside":           {"root: gitops", "root: ../gitops", `slipway.yaml: gitops.root "../gitops"`, "is not a folder inside the repository"},
 		"branch option":          {"branch: main", "branch: --upload-pack=x", `slipway.yaml: gitops.branch "--upload-pack=x"`, "is not a branch name"},
@@ -56,7 +56,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"base of a digest":       {"build:\n", "build:\n  bases: {\"node@sha256:12\": \"node\"}\n", `slipway.yaml: build.bases: "node@sha256:12"`, "is not a name of an image without a digest"},
 		"base that is a flag":    {"build:\n", "build:\n  bases: {\"--platform=x\": \"node\"}\n", `slipway.yaml: build.bases: "--platform=x"`, "is not a name of an image"},
 		"npm over http":          {"build:\n", "build:\n  npm: {registry: http://registry.example/npm}\n", `slipway.yaml: build.npm.registry "http://registry.example/npm"`, "is not an https URL"},
-		"npm with a token":       {"build:\n", "build:\n  npm: {registry: https://u:p@registry.example}\n", `slipway.yaml: build.npm.registry "https://u:p@registry.example"`, "is not an https URL"},
+		"npm with a token":       {"build:\n", "build:\n  npm: {registry: https://u:p@registry.example}\n", `slipway.yaml: build.npm.registry "https://u:xxxxx@registry.example"`, "is not an https URL"},
 		"pip over http":          {"build:\n", "build:\n  pip: {index: http://index.example/simple}\n", `slipway.yaml: build.pip.index "http://index.example/simple"`, "is not an https URL"},
 		"pip with a query":       {"build:\n", "build:\n  pip: {index: 'https://index.example/simple?x'}\n", `slipway.yaml: build.pip.index "https://index.example/simple?x"`, "is not an https URL"},
 		"wildcard of hosts":      {"build:\n", "build:\n  network: [\"*.example.org:443\"]\n", `slipway.yaml: build.network: "*.example.org:443"`, "names no host"},
@@ -100,11 +100,11 @@ func TestEnvironmentRefusesHostileAndUnknownNames(t *testing.T) {
 const goodApp = "name: hello\ndescription: says hello\nbuild: {kind: go, package: ./cmd/hello}\nport: 8080\n"
 
 func TestAppDescriptor(t *testing.T) {
-	a, err := config.ParseApp("hello", []byte(goodApp))
+	a, err := new(config.Config).App("hello", []byte(goodApp))
 	require.NoError(t, err)
 	assert.Equal(t, config.KindGo, a.Build.Kind)
 	assert.Equal(t, config.PackagingKustomize, a.Packaging)
-	a, err = config.ParseApp("hello", []byte(goodApp+"packaging: helm\n"))
+	a, err = new(config.Config).App("hello", []byte(goodApp+"packaging: helm\n"))
 	require.NoError(t, err)
 	assert.Equal(t, config.PackagingHelm, a.Packaging)
 
@@ -118,7 +118,7 @@ func TestAppDescriptor(t *testing.T) {
 		"annotation":   {"port: 8080", "port: 8080\nannotations: {\"a b\": c}", `apps/hello/app.yaml: annotations: "a b"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := config.ParseApp("hello", []byte(strings.Replace(goodApp, tc.old, tc.new, 1)))
+			_, err := new(config.Config).App("hello", []byte(strings.Replace(goodApp, tc.old, tc.new, 1)))
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "want a fault, got %v", err)
 			assert.Equal(t, tc.input, f.Input)
@@ -158,7 +158,7 @@ func TestDescriptorTakesNoHostileText(t *testing.T) {
 			maps.Copy(descriptor, more)
 			data, err := yaml.Marshal(descriptor)
 			require.NoError(t, err)
-			app, err := config.ParseApp("hello", data)
+			app, err := new(config.Config).App("hello", data)
 			if err != nil {
 				steptest.Printable(t, steptest.Refused(t, err).Error())
 				continue

@@ -32,9 +32,9 @@ func plain(t *testing.T, what, text string) {
 	}
 }
 
-// FuzzParseApp: what is accepted can only mean the app's own folder, and means
+// FuzzApp: what is accepted can only mean the app's own folder, and means
 // the same when it is written and read again.
-func FuzzParseApp(f *testing.F) {
+func FuzzApp(f *testing.F) {
 	for _, app := range []string{"hello", "legacy", "pages"} {
 		data, err := os.ReadFile("../../apps/" + app + "/" + config.AppFile)
 		if err != nil {
@@ -59,7 +59,7 @@ func FuzzParseApp(f *testing.F) {
 		if step.Name("app", "app", name) != nil {
 			return // refused before its descriptor is read
 		}
-		app, err := config.ParseApp(name, data)
+		app, err := new(config.Config).App(name, data)
 		if err != nil {
 			if fault := steptest.Refused(t, err); app != nil || fault.Kind != step.KindInput || !strings.HasPrefix(fault.Input, "apps/"+name+"/app.yaml") {
 				t.Fatalf("%v", err)
@@ -90,7 +90,7 @@ func FuzzParseApp(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := config.ParseApp(name, written)
+		again, err := new(config.Config).App(name, written)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, written)
 		}

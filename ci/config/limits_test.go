@@ -12,7 +12,7 @@ import (
 )
 
 func TestAnAppLowersLimits(t *testing.T) {
-	app, err := config.ParseApp("hello", []byte("name: hello\nbuild: {kind: go, package: .}\nport: 80\nlimits: {time: 90s, memory: 512MiB, processes: 10}\n"))
+	app, err := new(config.Config).App("hello", []byte("name: hello\nbuild: {kind: go, package: .}\nport: 80\nlimits: {time: 90s, memory: 512MiB, processes: 10}\n"))
 	require.NoError(t, err)
 	limits, err := config.Limits{Output: 1 << 10}.Lowered("app.yaml: limits", app.Limits)
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func TestOddLimits(t *testing.T) {
 		"time: tomorrow":      "tomorrow",
 		"speed: 9":            "field speed not found",
 	} {
-		_, err := config.ParseApp("hello", []byte("name: hello\nbuild: {kind: go, package: .}\nport: 80\nlimits: {"+text+"}\n"))
+		_, err := new(config.Config).App("hello", []byte("name: hello\nbuild: {kind: go, package: .}\nport: 80\nlimits: {"+text+"}\n"))
 		assert.ErrorContains(t, err, reason, text)
 	}
 	_, err := config.Limits{}.Lowered("limits", config.Limits{Time: -time.Second})

@@ -14,7 +14,7 @@ import (
 const asking = "name: shop\nbuild: {kind: dockerfile, network: [HOSTS]}\ntest: {target: test, network: [HOSTS]}\nport: 80\n"
 
 func TestAnAppAsksForHosts(t *testing.T) {
-	app, err := config.ParseApp("shop", []byte(strings.ReplaceAll(asking, "HOSTS", `packages.example.org:443, "192.0.2.1:8080", "[2001:db8::1]:80"`)))
+	app, err := new(config.Config).App("shop", []byte(strings.ReplaceAll(asking, "HOSTS", `packages.example.org:443, "192.0.2.1:8080", "[2001:db8::1]:80"`)))
 	require.NoError(t, err)
 	assert.Equal(t, config.Hosts{"packages.example.org:443", "192.0.2.1:8080", "[2001:db8::1]:80"}, app.Build.Network)
 	assert.Equal(t, app.Build.Network, app.Test.Network)
@@ -32,7 +32,7 @@ func TestWhatIsNoHost(t *testing.T) {
 			"build.network": strings.Replace(strings.Replace(asking, "HOSTS", `"`+host+`"`, 1), "HOSTS", "", 1),
 			"test.network":  strings.Replace(strings.Replace(asking, "HOSTS", "", 1), "HOSTS", `"`+host+`"`, 1),
 		} {
-			_, err := config.ParseApp("shop", []byte(text))
+			_, err := new(config.Config).App("shop", []byte(text))
 			fault, ok := step.AsFault(err)
 			require.True(t, ok, "%q: %v", host, err)
 			assert.Equal(t, step.KindInput, fault.Kind)
@@ -40,16 +40,16 @@ func TestWhatIsNoHost(t *testing.T) {
 			assert.NotEmpty(t, fault.Mend)
 		}
 	}
-	_, err := config.ParseApp("shop", []byte(strings.ReplaceAll(asking, "HOSTS", "a.org:1, a.org:1")))
+	_, err := new(config.Config).App("shop", []byte(strings.ReplaceAll(asking, "HOSTS", "a.org:1, a.org:1")))
 	assert.ErrorContains(t, err, "is named twice")
 }
 
 func TestANetworkForNothing(t *testing.T) {
-	_, err := config.ParseApp("shop", []byte("name: shop\nbuild: {kind: go, package: ., network: [a.org:1]}\nport: 80\n"))
+	_, err := new(config.Config).App("shop", []byte("name: shop\nbuild: {kind: go, package: ., network: [a.org:1]}\nport: 80\n"))
 	assert.ErrorContains(t, err, "compiling Go has no use for a network")
-	_, err = config.ParseApp("shop", []byte("name: shop\nbuild: {kind: dockerfile}\ntest: {network: [a.org:1]}\nport: 80\n"))
+	_, err = new(config.Config).App("shop", []byte("name: shop\nbuild: {kind: dockerfile}\ntest: {network: [a.org:1]}\nport: 80\n"))
 	assert.ErrorContains(t, err, "is for tests, and the app has none")
-	_, err = config.ParseApp("shop", []byte("name: shop\nbuild: {kind: go, package: .}\ntest: {network: [a.org:1]}\nport: 80\n"))
+	_, err = new(config.Config).App("shop", []byte("name: shop\nbuild: {kind: go, package: .}\ntest: {network: [a.org:1]}\nport: 80\n"))
 	assert.NoError(t, err)
 }
 

@@ -151,7 +151,7 @@ func TestSource(t *testing.T) {
 		"the only one, dirty":            {[]sign.Statement{provenance(dirty.Provenance())}, strings.Repeat("b", 40), dirty.Revision, dirty.Uncommitted},
 		"a clean one before a dirty one": {[]sign.Statement{provenance(dirty.Provenance()), provenance(clean.Provenance())}, "", revision, nil},
 		"the expected one":               {[]sign.Statement{provenance(clean.Provenance()), provenance(dirty.Provenance())}, dirty.Revision, dirty.Revision, dirty.Uncommitted},
-		"none":                           {nil, revision, revision, nil},
+		"none":                           {nil, revision, "", nil},
 		"none that is ours":              {[]sign.Statement{provenance(foreign), statement(t, evidence.ProvenanceType, []int{1})}, "", "", nil},
 	} {
 		got, uncommitted := evidence.Source(tc.statements, tc.expected)

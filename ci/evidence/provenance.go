@@ -208,7 +208,7 @@ func (d Descriptor) uncommitted() (reason, mend string) {
 // Source is what an image was built from, as its provenance says: the commit, with
 // Dirty behind it where that is not all, and what differs from it. One image can be
 // built from several: the expected revision counts before one without the mark, and
-// that before any other. Without provenance it is the expected one.
+// that before any other. Without provenance there is none.
 func Source(statements []sign.Statement, expected string) (revision string, uncommitted []string) {
 	best := 0
 	for _, p := range (Input{Statements: statements}).provenances() {
@@ -226,9 +226,6 @@ func Source(statements []sign.Statement, expected string) (revision string, unco
 		if rank > best {
 			best, revision, uncommitted = rank, id, source.Annotations[uncommittedName]
 		}
-	}
-	if best == 0 {
-		return expected, nil
 	}
 	return revision, uncommitted
 }

@@ -32,7 +32,7 @@ type Input struct {
 	// Repository is a folder that holds the folder .git of the checkout.
 	Repository string
 	// Source is the folder that things are taken from, and Paths what is taken: files
-	// and folders in it, and in the commit.
+	// and folders in it, and in the commit; "." is all of it.
 	Source string
 	Paths  []string
 	// Without are patterns of names that were left out of Source (path.Match): a file
@@ -51,11 +51,15 @@ func Compare(in Input) (build.Compared, error) {
 	}
 	taken, committed := map[string]gittree.File{}, map[string]gittree.File{}
 	for _, name := range in.Paths {
-		if clean := path.Clean(name); clean != name || name == "." || path.IsAbs(name) || strings.HasPrefix(name, "..") {
-			return build.Compared{}, step.Input(gittree.Stage, fmt.Sprintf("--path %.120q", name), "is no path in the repository", "write it like apps/hello")
+		if clean := path.Clean(name); clean != name || path.IsAbs(name) || strings.HasPrefix(name, "..") {
+			return build.Compared{}, step.Input(gittree.Stage, fmt.Sprintf("--path %.120q", name), "is no path in the repository", "write it like apps/hello, or . for all of it")
 		}
 		// The commit first: it can say that a folder is a submodule.
-		if err := h.files(committed, h.tree, "", name); err != nil {
+		below := name
+		if name == "." {
+			below = ""
+		}
+		if err := h.files(committed, h.tree, "", below); err != nil {
 			return build.Compared{}, err
 		}
 		files, err := gittree.Files(in.Source, name)

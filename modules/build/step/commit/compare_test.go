@@ -330,3 +330,34 @@ func TestKindsOfCheckout(t *testing.T) {
 		})
 	}
 }
+
+func TestAWholeRepositoryIsCompared(t *testing.T) {
+	whole := func(dir string) []string {
+		in := taken(dir)
+		in.Paths = []string{"."}
+		result, err := commit.Compare(in)
+		require.NoError(t, err)
+		return result.Uncommitted
+	}
+	dir := checkout(t)
+	assert.Empty(t, whole(dir), "its own .git is no part of it")
+	write(t, dir, "main.go", "package main\n")
+	write(t, dir, "apps/other/main.go", "package other\n")
+	require.NoError(t, os.Remove(filepath.Join(dir, ".gitignore")))
+	assert.Equal(t, []string{"removed .gitignore", "changed apps/other/main.go", "added main.go"}, whole(dir))
+
+	git(t, dir, "init", "-q", "vendored")
+	in := taken(dir)
+	in.Paths = []string{"."}
+	_, err := commit.Compare(in)
+	require.ErrorContains(t, err, "vendored: is a repository of its own")
+
+	t.Run("from a linked worktree", func(t *testing.T) {
+		dir := checkout(t)
+		linked := filepath.Join(t.TempDir(), "linked")
+		git(t, dir, "worktree", "add", "-q", linked)
+		result, err := commit.Compare(commit.Input{Repository: dir, Source: linked, Paths: []string{"."}})
+		require.NoError(t, err)
+		assert.Empty(t, result.Uncommitted)
+	})
+}

@@ -25,7 +25,8 @@ type File struct {
 //
 // Faults of KindInput: the path is behind a symbolic link, so that its files are
 // others'; there is a socket, device or pipe; there is a repository, also at the
-// path itself: Git lists none of its files.
+// path itself: Git lists none of its files. The path "." is the repository that root
+// is, without its .git.
 func Files(root, name string) (map[string]File, error) {
 	files := map[string]File{}
 	for at := name; at != "."; at = path.Dir(at) {
@@ -48,6 +49,12 @@ func Files(root, name string) (map[string]File, error) {
 		}
 		shown := filepath.ToSlash(relative)
 		if child.Name() == gitFolder {
+			if shown == gitFolder && name == "." {
+				if child.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
 			return step.Input(Stage, path.Dir(shown), "is a repository of its own, or a submodule: Git counts none of its files to the commit",
 				"put its files into this repository, without its "+gitFolder)
 		}
