@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"path"
 	"strings"
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/config"
 	"slipway/ci/evidence"
 	"slipway/step/result/build"
 )
@@ -34,13 +32,7 @@ func (a *App) commit(ctx context.Context) (*commit, error) {
 	s := a.Slipway
 	from, paths := s.checkout(a.Name), []string{a.folder()}
 	if from.Tree == s.Source {
-		c := s.Config
-		paths = append(paths, config.File, "gitops/apps/"+a.Name, "infra")
-		for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
-			if file != "" {
-				paths = append(paths, path.Clean(file))
-			}
-		}
+		paths = append(append(paths, "gitops/apps/"+a.Name), s.Config.Taken()...)
 	}
 	return from.committed(ctx, paths...)
 }

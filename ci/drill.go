@@ -127,7 +127,7 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 	}
 	t.Slipway, err = (&Slipway{
 		Source: source, Key: key, KeyPassword: password, Terraform: s.Terraform,
-		Registry: at, GitOps: at, State: at, Cluster: &Endpoint{}, Prebuilt: s.Prebuilt, Runner: s.Runner, Invocation: s.Invocation,
+		Registry: at, GitOps: at, Platform: at, State: at, Cluster: &Endpoint{}, Prebuilt: s.Prebuilt, Runner: s.Runner, Invocation: s.Invocation,
 	}).configured(own)
 	return t, err
 }

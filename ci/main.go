@@ -37,6 +37,7 @@ type Slipway struct {
 	Providers        *dagger.Directory // +private
 	Registry         *Endpoint         // +private
 	GitOps           *Endpoint         // +private
+	Platform         *Endpoint         // +private
 	State            *Endpoint         // +private
 	Kubeconfig       *dagger.Secret    // +private
 	Cluster          *Endpoint         // +private
@@ -126,13 +127,13 @@ func New(
 	}
 	s := &Slipway{
 		Source: source, Repository: repository, Key: key, KeyPassword: keyPassword, Terraform: terraform, Providers: providers,
-		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username},
+		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username}, Platform: &Endpoint{},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}
 	for _, e := range []struct {
 		endpoint *Endpoint
 		address  string
-	}{{s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
+	}{{s.Platform, c.Platform.Remote}, {s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
 		e.endpoint.Service = local(e.address, sandbox)
 	}
 	if err := s.signIn(ctx, accounts); err != nil {

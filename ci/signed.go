@@ -250,7 +250,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			return nil, err
 		}
 	}
-	// None of the three writes anything, and nothing is written before all of them
+	// None of these writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
 	judgement := why.Standing
 	var verified, admitted []Stage
@@ -264,6 +264,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			verified = after(nil, "verify", began)
 			return err
 		},
+		func() error { return s.protected(ctx, "release", env) },
 		func() error {
 			if applied != nil {
 				return nil

@@ -143,3 +143,37 @@ func TestPullRequestCantBringItsOwnRules(t *testing.T) {
 	_, err = p.call(request, append(p.options(), "--source", base, "--repository", base), append([]string{"with-app", "--name", "legacy", "--checkout", "."}, judge...)...)
 	refused(t, err, "scan: refused by policy: app legacy", "CVE-2022-32149")
 }
+
+// An environment takes its rules from the protected branch: a checkout that has others,
+// or is ahead of it, changes nothing there.
+func TestRulesOfTheProtectedBranch(t *testing.T) {
+	t.Parallel()
+	p := shared
+	dir := source(t, map[string]string{
+		"slipway.yaml": strings.Replace(read(t, filepath.Join(p.repo, "slipway.yaml")), "  staging: {}\n", "  staging: {platform: protected}\n", 1) +
+			"\nplatform: {remote: http://localhost:5000/gitops.git, branch: platform}\n",
+	})
+	remote := p.remote(t)
+	git(t, remote, "fetch", "-q", dir, "HEAD")
+	git(t, remote, "push", "-q", "origin", "FETCH_HEAD:refs/heads/platform")
+	before := git(t, remote, "ls-remote", "origin", "main")
+	try := func(args ...string) error {
+		_, err := p.call(dir, append(p.options(), p.terraform(t)...), args...)
+		return err
+	}
+	release := []string{"deliver", "--app", "hello", "--env", "staging", "json"}
+	apply := []string{"infra", "--env", "staging", "plan", "check", "apply", "outputs"}
+
+	protected := read(t, filepath.Join(dir, "slipway.yaml"))
+	write(t, filepath.Join(dir, "slipway.yaml"), strings.Replace(protected, "threshold: HIGH", "threshold: CRITICAL", 1))
+	refused(t, try(apply...), "apply: refused by policy: the platform's rules for staging: are not as commit ", "changed slipway.yaml")
+	git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "weaker rules")
+	for _, effect := range [][]string{apply, release} {
+		refused(t, try(effect...), "refused by policy: the platform's rules for staging: are those of commit "+git(t, dir, "rev-parse", "HEAD"), "is not on branch platform")
+	}
+	assert.Equal(t, before, git(t, remote, "ls-remote", "origin", "main"), "nothing was released")
+	require.NoError(t, try("deliver", "--app", "hello", "--env", "dev", "json"), "another environment may be changed by them")
+
+	git(t, dir, "reset", "-q", "--hard", "HEAD~1")
+	require.NoError(t, try(release...), "the control: the rules of the branch")
+}

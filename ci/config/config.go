@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/mail"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ type Config struct {
 	Infra        Infra                  `yaml:"infra"`
 	Cluster      Cluster                `yaml:"cluster"`
 	Environments map[string]Environment `yaml:"environments"`
+	// Platform is the repository that this file is from.
+	Platform Platform `yaml:"platform"`
 	// Apps are those whose code lies in a repository of their own; the others are the
 	// folders of apps/.
 	Apps map[string]Registration `yaml:"apps,omitempty"`
@@ -81,6 +84,18 @@ type Pip struct {
 	Index string `yaml:"index"`
 }
 
+// Taken are the paths that a call takes from the platform's repository, whichever app it
+// is about: the rules, and what they name.
+func (c *Config) Taken() []string {
+	paths := []string{File, "infra"}
+	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
+		if file != "" {
+			paths = append(paths, path.Clean(file))
+		}
+	}
+	return paths
+}
+
 // Registry says where images go.
 type Registry struct {
 	// Repository is the prefix of every image: <host>[:port][/path]. An app's
@@ -110,6 +125,15 @@ type GitOps struct {
 type Author struct {
 	Name  string `yaml:"name"`
 	Email string `yaml:"email"`
+}
+
+// Platform is the platform's own repository, and the branch that nobody changes alone.
+type Platform struct {
+	// Remote is the http(s) URL of the repository; needed where an environment takes
+	// its rules from the protected branch only.
+	Remote string `yaml:"remote"`
+	// Branch is its protected branch.
+	Branch string `yaml:"branch"`
 }
 
 // Signing says who must have signed a release: a key, or identities.
@@ -169,6 +193,9 @@ type Environment struct {
 	Infra string `yaml:"infra"`
 	// Signing is what holds for signatures here.
 	Signing EnvironmentSigning `yaml:"signing"`
+	// Platform is PlatformProtected where only rules of the protected branch are good
+	// for a release and an apply; empty where those of any checkout are.
+	Platform string `yaml:"platform"`
 }
 
 // What a release does about an environment's infrastructure.
@@ -176,6 +203,10 @@ const (
 	InfraRequire = "require"
 	InfraIgnore  = "ignore"
 )
+
+// PlatformProtected demands that the platform's rules are as a commit of its protected
+// branch has them.
+const PlatformProtected = "protected"
 
 // RequiresInfra reports whether a release looks at the infrastructure.
 func (e Environment) RequiresInfra() bool { return e.Infra != InfraIgnore }
@@ -207,7 +238,7 @@ var (
 
 // Parse reads and checks slipway.yaml.
 func Parse(data []byte) (*Config, error) {
-	c := &Config{Signing: Signing{Logs: 1, CertificateLogs: 1}, GitOps: GitOps{Branch: "main", Root: "."}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
+	c := &Config{Signing: Signing{Logs: 1, CertificateLogs: 1}, GitOps: GitOps{Branch: "main", Root: "."}, Platform: Platform{Branch: "main"}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
 	if err := decode(File, data, c); err != nil {
 		return nil, err
 	}
@@ -234,6 +265,8 @@ func (c *Config) Validate() error {
 	}{
 		{"registry.repository", c.Registry.Repository, "is not a registry prefix", "give host[:port][/path], in lower case, without a scheme or a tag", repositoryPattern.MatchString(c.Registry.Repository)},
 		{"gitops.remote", c.GitOps.Remote, "is not an http(s) URL without credentials", "give the GitOps repository's URL, such as https://github.com/acme/platform.git; tokens are arguments", cleanURL(c.GitOps.Remote)},
+		{"platform.remote", c.Platform.Remote, "is not an http(s) URL without credentials", "give the address of the repository that this file is from, or leave it out", c.Platform.Remote == "" || cleanURL(c.Platform.Remote)},
+		{"platform.branch", c.Platform.Branch, "is not a branch name", "give the platform's protected branch", goodBranch(c.Platform.Branch)},
 		{"gitops.branch", c.GitOps.Branch, "is not a branch name", "give the branch that Argo CD follows", goodBranch(c.GitOps.Branch)},
 		{"gitops.root", c.GitOps.Root, "is not a folder inside the repository", "give a relative path, or . for the repository's root", c.GitOps.Root == "." || pathPattern.MatchString(c.GitOps.Root)},
 		{"gitops.author.name", c.GitOps.Author.Name, "is not an author name", "give the name that release commits carry", goodAuthor(c.GitOps.Author.Name)},
@@ -281,6 +314,12 @@ func (c *Config) Validate() error {
 		}
 		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
+		}
+		switch demands := c.Environments[name].Platform; {
+		case demands != "" && demands != PlatformProtected:
+			return step.Input(stage, fmt.Sprintf("%s: environments.%s.platform %q", File, name, demands), "is not a demand", "write protected, or leave it out")
+		case demands != "" && c.Platform.Remote == "":
+			return step.Input(stage, fmt.Sprintf("%s: environments.%s.platform", File, name), "is protected, and nothing says by which branch", "add platform: {remote: https://…, branch: …}, the repository that this file is from")
 		}
 		if err := c.Environments[name].Signing.validate(fmt.Sprintf("environments.%s.signing", name)); err != nil {
 			return err

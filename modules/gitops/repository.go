@@ -80,6 +80,27 @@ func (r *Repository) Applications(
 		Directory("/out")
 }
 
+// Merged refuses a commit that is not on the repository's branch: neither its newest one
+// nor one that led to it. It returns the step's result.
+//
+// Example: dagger -m modules/gitops call repository --remote https://github.com/acme/platform.git --branch main merged --commit 5c1a2b…
+//
+// +cache="never"
+func (r *Repository) Merged(
+	ctx context.Context,
+	// The commit, all of its 40 digits.
+	commit string,
+	// The service that answers for the remote.
+	// +optional
+	service *dagger.Service,
+	// Where the remote's address is reached: LOGICAL=ACTUAL.
+	// +optional
+	connect string,
+) (string, error) {
+	return r.run(r.Gitops.runner(stepProgram), []string{"/step", "merged", "--commit", commit}, service, connect).
+		File(step.ResultFile).Contents(ctx)
+}
+
 // Overlay is what the GitOps repository says of an app in an environment.
 type Overlay struct {
 	Repository *Repository // +private
@@ -110,9 +131,13 @@ func (r *Repository) Overlay(
 // each time, so that no earlier run's result stands in for this one.
 func (o *Overlay) run(service *dagger.Service, connect, command string, flags ...string) *dagger.Directory {
 	r := o.Repository
-	base, args := r.Gitops.rendering(o.Helm,
-		"/step", command, "--out", "/out", "--remote", r.Remote, "--branch", r.Branch, "--root", r.Root, "--app", o.App, "--env", o.Env)
-	args = append(args, flags...)
+	base, args := r.Gitops.rendering(o.Helm, "/step", command, "--app", o.App, "--env", o.Env)
+	return r.run(base, append(args, flags...), service, connect)
+}
+
+// run runs a command about the repository now.
+func (r *Repository) run(base *dagger.Container, args []string, service *dagger.Service, connect string) *dagger.Directory {
+	args = append(args, "--out", "/out", "--remote", r.Remote, "--branch", r.Branch, "--root", r.Root)
 	if service != nil {
 		base = base.WithServiceBinding("git", service)
 		args = append(args, "--connect", connect)

@@ -136,6 +136,18 @@ func historyCommand(flags *flag.FlagSet) work {
 	}
 }
 
+func mergedCommand(flags *flag.FlagSet) work {
+	f := addRemote(flags)
+	commit := flags.String("commit", "", "`commit` that must be on the branch")
+	return func(ctx context.Context) (any, error) {
+		from, err := f.open()
+		if err != nil {
+			return nil, err
+		}
+		return release.Merged(ctx, from, *commit)
+	}
+}
+
 func previewCommand(flags *flag.FlagSet, out *string) work {
 	f, renderer := addRemote(flags), addHelm(flags)
 	var q release.PreviewRequest

@@ -6,6 +6,7 @@
 //	step preview --remote URL --app NAME --env NAME --repository REPO --digest DIGEST … --out DIR
 //	step show    --remote URL --app NAME --env NAME … --out DIR
 //	step history --remote URL --app NAME --env NAME … --out DIR
+//	step merged  --remote URL --branch NAME --commit HASH --out DIR
 //	step render  --tree DIR --app NAME --env NAME --out DIR
 //	step check-commit --checkout DIR --commit HASH --path FILE --repository REPO --digest DIGEST [--evidence DIGEST] --out DIR
 //
@@ -47,7 +48,7 @@ func main() {
 
 // command reads the arguments: the output folder and the work to do.
 func command(args []string) (string, work, error) {
-	const usage = "usage: step release|preview|show|history|render|check-commit [flags]"
+	const usage = "usage: step release|preview|show|history|merged|render|check-commit [flags]"
 	if len(args) == 0 {
 		return "", nil, errors.New(usage)
 	}
@@ -61,6 +62,8 @@ func command(args []string) (string, work, error) {
 		do = previewCommand(flags, out)
 	case "history":
 		do = historyCommand(flags)
+	case "merged":
+		do = mergedCommand(flags)
 	case "show":
 		do = showCommand(flags)
 	case "render":

@@ -27,6 +27,13 @@ type Released struct {
 	Evidence string `json:"evidence,omitempty"`
 }
 
+// Merged is a commit that is on a branch.
+type Merged struct {
+	Commit string `json:"commit"`
+	// Head is the branch's newest commit.
+	Head string `json:"head"`
+}
+
 // Preview says what a release would change.
 type Preview struct {
 	// Head is the branch's newest commit, which the release would be made on.

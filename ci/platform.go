@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/step"
+	"slipway/step/result/gitops"
+)
+
+// WithPlatform says as whom the platform's own repository is read, where an environment
+// takes its rules from the protected branch only. Without it, that is as the GitOps
+// repository is read if both are on one host, and else as nobody in particular.
+//
+// Example: dagger call with-platform --username bot --token env:TOKEN deliver --app hello --env production
+//
+// +cache="168h"
+func (s *Slipway) WithPlatform(
+	// Who reads.
+	// +optional
+	username string,
+	// The token or password of who reads.
+	// +optional
+	token *dagger.Secret,
+	// A service that answers for the remote's host.
+	// +optional
+	service *dagger.Service,
+) *Slipway {
+	next := *s
+	next.Platform = s.Platform.with(username, token, service, false)
+	return &next
+}
+
+// protected refuses to change an environment by other rules than those of the platform's
+// protected branch, where the environment demands that.
+func (s *Slipway) protected(ctx context.Context, stage, env string) error {
+	c := s.Config
+	if c.Environments[env].Platform != config.PlatformProtected {
+		return nil
+	}
+	from, err := s.platform().committed(ctx, c.Taken()...)
+	if err != nil {
+		return err
+	}
+	const mend = "deliver from a checkout of that branch as it is, or name it: --source <remote>#<branch> --repository <remote>#<branch>"
+	rules := "the platform's rules for " + env
+	if len(from.Uncommitted) > 0 {
+		return step.Policy(stage, rules, "are not as commit "+from.Commit+" has them: "+strings.Join(from.Uncommitted, ", "), mend)
+	}
+	at := s.Platform
+	if at.Password == nil && config.SameHost(c.Platform.Remote, c.GitOps.Remote) {
+		at = s.GitOps.with(at.Username, nil, at.Service, false)
+	}
+	connect, err := at.connect(ctx, stage, c.Platform.Remote, gitAlias)
+	if err != nil {
+		return err
+	}
+	var merged gitops.Merged
+	text, err := s.gitops().Repository(c.Platform.Remote, dagger.GitopsRepositoryOpts{Branch: c.Platform.Branch, Username: at.Username, Token: at.Password}).
+		Merged(ctx, from.Commit, dagger.GitopsRepositoryMergedOpts{Service: at.Service, Connect: connect})
+	err = decodeText(text, err, &merged)
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+		return step.Policy(stage, rules, "are those of "+f.Input+", which "+f.Reason, mend)
+	}
+	if err == nil && merged.Commit != from.Commit {
+		err = fmt.Errorf("asked for commit %s of %s, was told of %q", from.Commit, c.Platform.Remote, merged.Commit)
+	}
+	return err
+}
