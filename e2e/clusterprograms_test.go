@@ -16,7 +16,7 @@ import (
 func TestClusterProgramsPassTheirOwnTests(t *testing.T) {
 	for name, folders := range map[string][]string{
 		"modules/gitops/argocd": {"modules/gitops/argocd", "modules/toolbox/step", "gitops"},
-		"modules/sandbox/node":        {"modules/sandbox/node", "modules/sandbox/pki"},
+		"modules/sandbox/node":  {"modules/sandbox/node", "modules/sandbox/pki"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
