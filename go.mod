@@ -148,6 +148,6 @@ require (
 	slipway/step v0.0.0
 )
 
-replace slipway/step => ./modules/toolbox/step
+replace slipway/step => ./modules/step
 
 replace slipway/sandbox/azure => ./modules/sandbox/azure

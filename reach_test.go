@@ -13,7 +13,7 @@ import (
 // Who may be spoken to in plain HTTP, what is dialled for an address, and what a
 // registry's answer means are decided once: two that decide it come to disagree.
 func TestAddressesAndRegistriesAreReachedInOneWay(t *testing.T) {
-	const reach, registry = "modules/toolbox/step/reach/", "modules/toolbox/registry/"
+	const reach, registry = "modules/step/reach/", "modules/toolbox/registry/"
 	rules := map[string]struct {
 		pattern *regexp.Regexp
 		// in are the places that may hold it.

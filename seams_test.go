@@ -123,7 +123,9 @@ func pipeline(t *testing.T, files *token.FileSet) []*ast.File {
 			}
 			file, err := parser.ParseFile(files, name, nil, parser.SkipObjectResolution)
 			require.NoError(t, err)
-			parsed = append(parsed, file)
+			if file.Name.Name == "main" {
+				parsed = append(parsed, file)
+			}
 		}
 	}
 	return parsed

@@ -50,4 +50,4 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-replace slipway/step => ../modules/toolbox/step
+replace slipway/step => ../modules/step

@@ -15,7 +15,7 @@ import (
 // thousands of packages, which the engine has compiled for the programs.
 func TestClusterProgramsPassTheirOwnTests(t *testing.T) {
 	for name, folders := range map[string][]string{
-		"modules/gitops/argocd": {"modules/gitops/argocd", "modules/toolbox/step", "gitops"},
+		"modules/gitops/argocd": {"modules/gitops/argocd", "modules/step", "gitops"},
 		"modules/sandbox/node":  {"modules/sandbox/node", "modules/sandbox/pki"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,4 +48,4 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-replace slipway/step => ../toolbox/step
+replace slipway/step => ../step

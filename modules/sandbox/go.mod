@@ -51,4 +51,4 @@ require (
 
 replace slipway/sandbox/pki => ./pki
 
-replace slipway/step => ../toolbox/step
+replace slipway/step => ../step

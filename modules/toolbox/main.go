@@ -197,7 +197,7 @@ func (t *Toolbox) Step(
 		base = base.WithDirectory("/src", beside)
 	}
 	base, err = t.verified(base.
-		WithDirectory("/src/modules/toolbox/step", dag.CurrentModule().Source().Directory("step")).
+		WithDirectory("/src/modules/step", stepSources()).
 		WithDirectory("/src/modules/toolbox/registry", dag.CurrentModule().Source().Directory("registry")).
 		WithDirectory("/src/"+folder, source).
 		WithWorkdir("/src/" + folder))
@@ -208,6 +208,12 @@ func (t *Toolbox) Step(
 		WithEnvVariable("GOARCH", arch).
 		WithExec([]string{"go", "build", "-trimpath", debugFlag, linkFlag, "-o", "/out/step", "."}).
 		File("/out/step"), nil
+}
+
+// stepSources is the step protocol. It lies beside this module, and dagger.json
+// includes it.
+func stepSources() *dagger.Directory {
+	return dag.CurrentModule().Source().Directory("../step")
 }
 
 // verified holds every module in the cache to the go.sum in the working folder before

@@ -21,7 +21,8 @@ const keyFile = "KEY"
 var notCompiled = []string{"internal", "dagger.gen.go", "**/*_test.go", "**/testdata"}
 
 // Seal adds to a folder of programs the key of what they were compiled from: the
-// module's sources, this module's and the toolchain. Unseal asks for it.
+// module's sources, this module's, the step protocol and the toolchain. Unseal asks
+// for it.
 //
 // +cache="168h"
 func (t *Toolbox) Seal(
@@ -83,6 +84,7 @@ func (t *Toolbox) key(ctx context.Context, sources *dagger.Directory) (key strin
 	all := dag.Directory().
 		WithDirectory("module", sources, dagger.DirectoryWithDirectoryOpts{Exclude: notCompiled}).
 		WithDirectory("toolbox", dag.CurrentModule().Source(), dagger.DirectoryWithDirectoryOpts{Exclude: notCompiled}).
+		WithDirectory("step", stepSources(), dagger.DirectoryWithDirectoryOpts{Exclude: []string{"**/*_test.go", "**/testdata"}}).
 		WithNewFile("toolchain", toolchain)
 	if _, err := all.Export(ctx, work); err != nil {
 		return "", err

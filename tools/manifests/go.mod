@@ -5,7 +5,7 @@ go 1.26.4
 replace (
 	slipway/ci => ../../ci
 	slipway/gitops/step => ../../modules/gitops/step
-	slipway/step => ../../modules/toolbox/step
+	slipway/step => ../../modules/step
 )
 
 require (

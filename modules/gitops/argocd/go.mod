@@ -148,7 +148,7 @@ require (
 	sigs.k8s.io/structured-merge-diff/v4 v4.4.4-0.20241211184406-7bf59b3d70ee // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace slipway/step => ../../step
 
 // The replaces of argo-cd/v2 v2.14.21: replaces are not inherited, and its
 // types compile only with the Kubernetes modules it names.

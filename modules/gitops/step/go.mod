@@ -45,4 +45,4 @@ require (
 	sigs.k8s.io/yaml v1.5.0 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace slipway/step => ../../step

@@ -23,4 +23,4 @@ require (
 	golang.org/x/tools v0.49.0 // indirect
 )
 
-replace slipway/step => ../../toolbox/step
+replace slipway/step => ../../step

@@ -9,4 +9,4 @@ require (
 
 require go.yaml.in/yaml/v3 v3.0.5 // indirect
 
-replace slipway/step => ../../toolbox/step
+replace slipway/step => ../../step

@@ -60,5 +60,5 @@ require (
 
 replace (
 	slipway/registry => ../../toolbox/registry
-	slipway/step => ../../toolbox/step
+	slipway/step => ../../step
 )

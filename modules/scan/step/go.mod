@@ -55,5 +55,5 @@ require (
 
 replace (
 	slipway/registry => ../../toolbox/registry
-	slipway/step => ../../toolbox/step
+	slipway/step => ../../step
 )

@@ -153,5 +153,5 @@ replace (
 	slipway/drillground/sigstore => ../../drillground/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
-	slipway/step => ../../toolbox/step
+	slipway/step => ../../step
 )

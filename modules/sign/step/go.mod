@@ -105,5 +105,5 @@ require (
 replace (
 	slipway/drillground/sigstore => ../../drillground/sigstore
 	slipway/registry => ../../toolbox/registry
-	slipway/step => ../../toolbox/step
+	slipway/step => ../../step
 )

@@ -17,4 +17,4 @@ require (
 	pault.ag/go/topsort v0.1.1 // indirect
 )
 
-replace slipway/step => ../step
+replace slipway/step => ../../step

@@ -21,4 +21,4 @@ require (
 	gotest.tools/v3 v3.5.2 // indirect
 )
 
-replace slipway/step => ../step
+replace slipway/step => ../../step
