@@ -305,7 +305,7 @@ func TestRealScanner(t *testing.T) {
 		d := document(t, out)
 		require.Equal(t, []results.Vulnerability{{
 			ID: "CVE-2022-32149", Package: "golang.org/x/text", Installed: "v0.3.7", Fixed: "0.3.8", Severity: "HIGH",
-			Platforms: []string{"linux/amd64", "linux/arm64"}, Target: "app",
+			Platforms: []string{"linux/amd64", "linux/arm64"}, Target: "app", PURLs: []string{"pkg:golang/golang.org/x/text@v0.3.7"},
 			Title: "Slow Accept-Language parsing in golang.org/x/text/language",
 		}}, d.Vulnerabilities)
 		require.Equal(t, []results.Secret{{
@@ -359,11 +359,11 @@ func TestRealScanner(t *testing.T) {
 	t.Run("a comment that hides a finding", func(t *testing.T) {
 		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
 		hidden := t.TempDir()
-		write(t, hidden, "main.tf", "#trivy:ignore:*\nresource \"azurerm_storage_account\" \"a\" {\n  min_tls_version = \"TLS1_0\"\n}\n")
+		write(t, hidden, "main.tf", "#trivy:exp:2099-01-01:ignore:*\nresource \"azurerm_storage_account\" \"a\" {\n  min_tls_version = \"TLS1_0\"\n}\n")
 		out := b.report(t, layout, digest, "--source", source, "--manifests", "infra/azure="+hidden)
 		require.NoError(t, outcome(t, out, nil))
 		require.Contains(t, document(t, out).Misconfigurations, results.Misconfiguration{
-			ID: scan.SuppressionID, File: "infra/azure/main.tf", Line: 1, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+			ID: results.InlineIgnore, File: "infra/azure/main.tf", Line: 1, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
 			Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 		})
 		require.Contains(t, document(t, out).Scanned, results.Scanned{Target: "infra/azure/main.tf", Type: "terraform"})

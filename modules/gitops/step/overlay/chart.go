@@ -140,7 +140,7 @@ func (w *walk) checkChart(k kustomization, home string, chart types.HelmChart) e
 	for _, needed := range about.Dependencies {
 		if !w.tree.vendors(folder, needed.Name) {
 			return step.Input(Stage, file, fmt.Sprintf("needs the chart %q, which is not in its folder charts", needed.Name),
-				"commit the dependency there (helm dependency update fetches it): nothing is pulled")
+				"commit the dependency there, unpacked into a folder of its name (helm dependency update fetches it): nothing is pulled")
 		}
 	}
 	return nil

@@ -50,6 +50,11 @@ func vulnerabilities(parts []Part) map[identity]*scan.Vulnerability {
 					known.Title = title
 				}
 				known.Platforms = append(known.Platforms, part.Name)
+				purl := ""
+				if v.PkgIdentifier.PURL != nil {
+					purl = v.PkgIdentifier.PURL.String()
+				}
+				known.PURLs = append(known.PURLs, purl)
 				if v.FixedVersion != "" {
 					fixes[key] = append(fixes[key], v.FixedVersion)
 				}
@@ -57,7 +62,7 @@ func vulnerabilities(parts []Part) map[identity]*scan.Vulnerability {
 		}
 	}
 	for key, v := range all {
-		v.Platforms = distinct(v.Platforms)
+		v.Platforms, v.PURLs = distinct(v.Platforms), distinct(v.PURLs)
 		v.Fixed = anyOf(fixes[key])
 	}
 	return all

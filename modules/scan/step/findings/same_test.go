@@ -8,6 +8,7 @@ import (
 	dbTypes "github.com/aquasecurity/trivy-db/pkg/types"
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
+	"github.com/package-url/packageurl-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -146,4 +147,24 @@ func TestReportsShowWhatOnlyTheFindingsSay(t *testing.T) {
 		"linux/amd64/opt/x":          "unknown-executable: ELF file: is of no package",
 		"linux/amd64/etc/os-release": "end-of-life: centos 8.4",
 	}, shown)
+}
+
+// An exception for a package has to be for all of them.
+func TestPackageURLsOfAllPlatformsAreKept(t *testing.T) {
+	named := func(purl string) types.DetectedVulnerability {
+		v := flaw("HIGH", "")
+		if purl != "" {
+			parsed, err := packageurl.FromString(purl)
+			require.NoError(t, err)
+			v.PkgIdentifier.PURL = &parsed
+		}
+		return v
+	}
+	const amd64, arm64 = "pkg:rpm/rocky/gnutls@3.7.6-12.el9_0?arch=x86_64", "pkg:rpm/rocky/gnutls@3.7.6-12.el9_0?arch=aarch64"
+	for _, order := range permutations([]Part{rocky("linux/amd64", named(amd64)), rocky("linux/arm64", named(arm64), named(arm64)), rocky("linux/arm/v7", named(""))}) {
+		document, err := Merge(digest, "0.74.0", database, order, nil)
+		require.NoError(t, err)
+		require.Len(t, document.Vulnerabilities, 1)
+		assert.Equal(t, []string{"", arm64, amd64}, document.Vulnerabilities[0].PURLs)
+	}
 }

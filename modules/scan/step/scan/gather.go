@@ -11,27 +11,26 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/aquasecurity/trivy/pkg/iac/ignore"
 	"go.yaml.in/yaml/v3"
 
 	"slipway/step"
 	"slipway/step/result/scan"
 )
 
-// SuppressionID is the finding for a comment that makes Trivy skip a check.
-const SuppressionID = "SLIPWAY-INLINE-IGNORE"
-
-// suppression matches the comments that Trivy obeys in manifests.
-var suppression = regexp.MustCompile(`(?i)(trivy|tfsec|cfsec):ignore:`)
+// archive matches what Trivy takes for a packed chart.
+var archive = regexp.MustCompile(`\.(tgz|tar\.gz)\z`)
 
 // gather copies the regular files of a tree of manifests below folder, under
 // the tree's name: Trivy compiles its checks anew in each run, which takes far
 // longer than one run over all trees. Symbolic links are left out, as Trivy
 // does.
 //
-// It returns the files that hold Kubernetes objects, and a finding for each
-// comment that would make Trivy skip a check without a trace in its report. An
-// exception has a reason, an owner and an expiry, in the policy; a comment has
-// none. The templates of a Helm chart count as objects: Trivy checks what the
+// It returns the files that hold Kubernetes objects, and a finding for each line
+// that would make Trivy, by its own parser, skip a check without a trace in its
+// report. An exception has a reason, an owner and an expiry, in the policy; a
+// comment has none. An archive, in which Trivy looks for charts, is refused: nobody
+// sees the comments in it. The templates of a Helm chart count as objects: Trivy checks what the
 // chart's own values make of them, and leaves a chart that it can't render out
 // without a word.
 func gather(tree Tree, folder string) (objects []string, found []scan.Misconfiguration, err error) {
@@ -48,6 +47,10 @@ func gather(tree Tree, folder string) (objects []string, found []scan.Misconfigu
 			return err
 		}
 		name := path.Join(tree.Name, filepath.ToSlash(relative))
+		if archive.MatchString(name) {
+			return step.Policy(stage, "archive "+name, "is read by the scanner as a chart, with whatever comments in it make it skip checks, so there is no verdict",
+				"unpack it into a folder of its name, such as charts/redis for charts/redis-1.2.3.tgz, and remove it")
+		}
 		template, object := inChart(tree.Folder, filepath.ToSlash(relative))
 		if !template {
 			if object, err = holdsObject(name, data); err != nil {
@@ -58,9 +61,9 @@ func gather(tree Tree, folder string) (objects []string, found []scan.Misconfigu
 			objects = append(objects, name)
 		}
 		for number, line := range bytes.Split(data, []byte("\n")) {
-			if suppression.Match(line) {
+			if len(ignore.Parse(string(line), name, "")) > 0 {
 				found = append(found, scan.Misconfiguration{
-					ID: SuppressionID, File: name, Line: number + 1, Severity: "HIGH",
+					ID: scan.InlineIgnore, File: name, Line: number + 1, Severity: "HIGH",
 					Title:   "A comment makes the scanner skip a check",
 					Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 				})

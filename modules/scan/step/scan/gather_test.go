@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/result/scan"
 )
 
 func TestFilesWithKubernetesObjectsAreListed(t *testing.T) {
@@ -83,5 +84,65 @@ func TestManifestThatCannotBeParsedIsRefused(t *testing.T) {
 			assert.Equal(t, "manifest gitops/apps/pod.yaml", fault.Input)
 			assert.Contains(t, fault.Reason, "can't be parsed, so it can't be checked")
 		})
+	}
+}
+
+// Whatever Trivy's parser takes for a rule is a finding, in every order of its parts, and
+// nothing else is.
+func TestCommentsThatTrivyObeysAreFindings(t *testing.T) {
+	for text, obeyed := range map[string]bool{
+		"#trivy:ignore:KSV-0017":                         true,
+		"# trivy:ignore:*":                               true,
+		"// tfsec:ignore:AVD-AZU-0011":                   true,
+		"# trivy:exp:2099-01-01:ignore:KSV-0017":         true,
+		"# trivy:ws:production:ignore:AVD-AZU-0011":      true,
+		"# tfsec:ws:production:exp:2099-01-01:ignore:*":  true,
+		"# as agreed tfsec:exp:2099-01-01:ignore:*":      true,
+		"privileged: true # trivy:x:y:ignore:KSV-0017\r": true,
+		"note: trivy:ignore:KSV-0017[name=x]":            true,
+		"# trivy:ignore:":                                false,
+		"# trivy: ignore:KSV-0017":                       false,
+		"# trivy:exp:2099-01-01":                         false,
+		"Write no `trivy:ignore:KSV-0017` here.":         false,
+		"# cfsec:ignore:AWS001":                          false,
+		"# fine":                                         false,
+	} {
+		t.Run(text, func(t *testing.T) {
+			folder := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(folder, "main.tf"), []byte("# first\n"+text+"\n"), 0o644))
+			_, found, err := gather(Tree{Name: "infra/local", Folder: folder}, t.TempDir())
+			require.NoError(t, err)
+			if !obeyed {
+				assert.Empty(t, found)
+				return
+			}
+			assert.Equal(t, []scan.Misconfiguration{{
+				ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+				Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
+			}}, found)
+		})
+	}
+}
+
+// Trivy renders a packed chart with the comments in it, which no line of the tree shows.
+func TestPackedChartIsRefused(t *testing.T) {
+	for name, packed := range map[string]bool{
+		"hi/chart/charts/redis-1.2.3.tgz": true, "chart.tar.gz": true, "hi/chart.tgz.md": false, "chart.zip": false,
+	} {
+		folder := t.TempDir()
+		file := filepath.Join(folder, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, []byte("x"), 0o644))
+		_, _, err := gather(Tree{Name: "gitops/apps", Folder: folder}, t.TempDir())
+		if !packed {
+			require.NoError(t, err, name)
+			continue
+		}
+		fault, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, step.KindPolicy, fault.Kind)
+		assert.Equal(t, "archive gitops/apps/"+name, fault.Input)
+		assert.Equal(t, "is read by the scanner as a chart, with whatever comments in it make it skip checks, so there is no verdict", fault.Reason)
+		assert.Equal(t, "unpack it into a folder of its name, such as charts/redis for charts/redis-1.2.3.tgz, and remove it", fault.Mend)
 	}
 }

@@ -265,12 +265,12 @@ func TestACommentThatSkipsACheckIsAFinding(t *testing.T) {
 	var document scan.Findings
 	require.NoError(t, json.Unmarshal(data, &document))
 	require.Contains(t, document.Misconfigurations, scan.Misconfiguration{
-		ID: SuppressionID, File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+		ID: scan.InlineIgnore, File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
 		Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 	})
 	data, err = os.ReadFile(filepath.Join(b.out, TableFile))
 	require.NoError(t, err)
-	require.Contains(t, string(data), SuppressionID)
+	require.Contains(t, string(data), scan.InlineIgnore)
 }
 
 func TestRunRefuses(t *testing.T) {

@@ -71,6 +71,9 @@ type Vulnerability struct {
 	// platforms, comma separated, and is empty when there is none.
 	Installed string `json:"installed"`
 	Fixed     string `json:"fixed"`
+	// PURLs are the package URLs that the package has on the platforms, sorted, each
+	// once; an empty one where it has none.
+	PURLs []string `json:"purls"`
 	// Severity is the worst of the platforms'. What is unknown on one of them is a
 	// finding of its own.
 	Severity Severity `json:"severity"`
@@ -89,6 +92,10 @@ type Secret struct {
 	Severity Severity `json:"severity"`
 	Title    string   `json:"title"`
 }
+
+// InlineIgnore is the id of the misconfiguration that is a comment by which the scanner
+// would skip a check.
+const InlineIgnore = "SLIPWAY-INLINE-IGNORE"
 
 // Misconfiguration is a failed check of a manifest.
 type Misconfiguration struct {
