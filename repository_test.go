@@ -250,7 +250,7 @@ func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 		"modules/scan":        {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
 		"modules/sign":        {"Sign.Keygen", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "Verifier.Verify", "Verifier.Bundle", "Verifier.VerifyBundle"},
 		"modules/infra":       {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
-		"modules/gitops":      {"Overlay.Release", "Overlay.Promote", "Overlay.Rollback", "Overlay.Preview", "Overlay.History", "Cluster.Wait", "Cluster.Status", "Cluster.Refresh", "Cluster.Admit"},
+		"modules/gitops":      {"Repository.Merged", "Overlay.Release", "Overlay.Promote", "Overlay.Rollback", "Overlay.Preview", "Overlay.History", "Cluster.Wait", "Cluster.Status", "Cluster.Refresh", "Cluster.Admit"},
 		"modules/sandbox":     {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
 		"modules/drillground": {"Drillground.Seed", "Drillground.Tag", "Drillground.Resolve", "Drillground.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
 	}
