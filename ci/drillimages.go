@@ -10,7 +10,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 )
 
 // delivery is what the target's app, which has nothing wrong, came to at each gate, and
@@ -198,7 +198,7 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Replayed, func() error {
 		old := *good.scanned.Decided
 		old.DatabaseUpdatedAt = old.DatabaseUpdatedAt.AddDate(-1, 0, 0)
-		return t.verifyScan(ctx, other["Replayed"], good, policy.PredicateType, old)
+		return t.verifyScan(ctx, other["Replayed"], good, rules.PredicateType, old)
 	})
 	try(drill.FlippedBit, func() error {
 		image, flipped := *good.signed, *t.Slipway
@@ -223,7 +223,7 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 // scanExcepted scans the vulnerable image, whose vulnerability is excepted until a day.
 func (t *target) scanExcepted(ctx context.Context, vulnerable *Image, until time.Time) error {
 	changed, err := t.with(func(c *config.Config) {
-		c.Scan.Policy.Exceptions = append(slices.Clone(c.Scan.Policy.Exceptions), policy.Exception{
+		c.Scan.Policy.Exceptions = append(slices.Clone(c.Scan.Policy.Exceptions), rules.Exception{
 			ID: drill.Vulnerability, App: drill.VulnerableApp, Reason: "drill", Owner: "drill", Expires: until.Format(time.DateOnly),
 		})
 	})
@@ -236,7 +236,7 @@ func (t *target) scanExcepted(ctx context.Context, vulnerable *Image, until time
 
 // verifyScan signs an image, attests what was attested about the good one, but another
 // statement about its scan, and then verifies it.
-func (t *target) verifyScan(ctx context.Context, image *SignedImage, good *delivery, predicateType string, verdict policy.Verdict) error {
+func (t *target) verifyScan(ctx context.Context, image *SignedImage, good *delivery, predicateType string, verdict rules.Verdict) error {
 	scan, err := good.scanned.attested(ctx, image.Reference, verdict)
 	if err != nil {
 		return err

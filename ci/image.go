@@ -10,7 +10,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/printable"
@@ -183,29 +183,29 @@ func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedI
 }
 
 // judge decides over findings now.
-func (i *Image) judge(ctx context.Context, found *scan.Findings) (*policy.Verdict, error) {
+func (i *Image) judge(ctx context.Context, found *scan.Findings) (*rules.Verdict, error) {
 	c := i.App.Slipway.Config
 	exceptions, err := i.App.exceptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.Scan.Policy.Evaluate(policy.Input{
+	return c.Scan.Policy.Evaluate(rules.Input{
 		App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	})
 }
 
 // exceptions are those of the app's OpenVEX document, if it has one.
-func (a *App) exceptions(ctx context.Context) ([]policy.Exception, error) {
+func (a *App) exceptions(ctx context.Context) ([]rules.Exception, error) {
 	c := a.Slipway.Config
-	found, err := a.source().Glob(ctx, policy.VEXFile)
+	found, err := a.source().Glob(ctx, rules.VEXFile)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	text, err := a.source().File(policy.VEXFile).Contents(ctx)
+	text, err := a.source().File(rules.VEXFile).Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return policy.ParseVEX(a.file(policy.VEXFile), a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
+	return rules.ParseVEX(a.file(rules.VEXFile), a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
 }
 
 // findings runs the scanner. Its work is kept by content: the same image,

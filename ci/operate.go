@@ -9,7 +9,7 @@ import (
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
 	"slipway/step/result/gitops"
@@ -204,7 +204,7 @@ func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 
 // newestScan returns the attested scan of an image that knows the newest
 // advisories, or nil.
-func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*policy.Scan, error) {
+func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*rules.Scan, error) {
 	statements, err := i.statements(ctx, trusted)
 	if err != nil {
 		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
@@ -212,10 +212,10 @@ func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*policy
 		}
 		return nil, err
 	}
-	var newest *policy.Scan
+	var newest *rules.Scan
 	for _, s := range statements {
-		var scan policy.Scan
-		if s.PredicateType != policy.PredicateType || json.Unmarshal(s.Predicate, &scan) != nil {
+		var scan rules.Scan
+		if s.PredicateType != rules.PredicateType || json.Unmarshal(s.Predicate, &scan) != nil {
 			continue
 		}
 		if newest == nil || scan.Scanner.DB.LastUpdate.After(newest.Scanner.DB.LastUpdate) {

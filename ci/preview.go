@@ -6,8 +6,8 @@ import (
 
 	"slipway/ci/internal/dagger"
 
-	"slipway/ci/policy"
 	"slipway/ci/render"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/gitops"
@@ -108,7 +108,7 @@ func (s *Slipway) Preview(
 		before = after
 	}
 	if p.Uncompared == "" {
-		delta := policy.Compare(*before, *after)
+		delta := rules.Compare(*before, *after)
 		p.Delta = &delta
 	}
 	return p, nil
@@ -197,17 +197,17 @@ func (p *Preview) Diff() string { return printable.Whole(p.Patch) }
 // +cache="168h"
 func (p *Preview) Json() (string, error) {
 	return render.Indented(struct {
-		App         string        `json:"app"`
-		Environment string        `json:"environment"`
-		Repository  string        `json:"repository"`
-		Head        string        `json:"head"`
-		Before      string        `json:"before"`
-		After       string        `json:"after"`
-		Changes     bool          `json:"changes"`
-		Refusal     string        `json:"refusal"`
-		Uncompared  string        `json:"uncompared"`
-		Delta       *policy.Delta `json:"delta,omitempty"`
-		Diff        string        `json:"diff"`
+		App         string       `json:"app"`
+		Environment string       `json:"environment"`
+		Repository  string       `json:"repository"`
+		Head        string       `json:"head"`
+		Before      string       `json:"before"`
+		After       string       `json:"after"`
+		Changes     bool         `json:"changes"`
+		Refusal     string       `json:"refusal"`
+		Uncompared  string       `json:"uncompared"`
+		Delta       *rules.Delta `json:"delta,omitempty"`
+		Diff        string       `json:"diff"`
 	}{
 		p.App, p.Environment, p.Repository, p.Head, p.Before, p.After, p.Changes, p.Refusal, p.Uncompared,
 		p.Delta, p.Patch,

@@ -12,9 +12,9 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
 	"slipway/ci/render"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/sign"
@@ -61,7 +61,7 @@ func (r *Receipt) document() (*receipt.Document, error) {
 	}
 	var scans []json.RawMessage
 	for _, statement := range release.Statements {
-		if statement.PredicateType == policy.PredicateType {
+		if statement.PredicateType == rules.PredicateType {
 			scans = append(scans, statement.Predicate)
 		}
 	}

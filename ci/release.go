@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"slipway/ci/policy"
 	"slipway/ci/render"
+	"slipway/ci/rules"
 	"slipway/step/printable"
 )
 
@@ -122,8 +122,8 @@ func (r *Receipt) Json() (string, error) {
 	type plain Receipt
 	return render.Indented(struct {
 		*plain
-		Verdict *policy.Verdict `json:"verdict,omitempty"`
-		Release *struct{}       `json:"release,omitempty"`
+		Verdict *rules.Verdict `json:"verdict,omitempty"`
+		Release *struct{}      `json:"release,omitempty"`
 	}{plain: (*plain)(r), Verdict: r.Release.Verdict})
 }
 

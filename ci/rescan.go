@@ -10,8 +10,8 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/render"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
@@ -34,7 +34,7 @@ type rescanned struct {
 	Digest string `json:"digest,omitempty"`
 	// Running is what the cluster says about it: true, false, or absent without one.
 	Running *bool `json:"running,omitempty"`
-	*policy.Rescanned
+	*rules.Rescanned
 }
 
 // elsewhere says whether the cluster runs another digest than Git says.
@@ -113,7 +113,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	}
 	var history []json.RawMessage
 	for _, statement := range signed {
-		if statement.PredicateType == policy.PredicateType {
+		if statement.PredicateType == rules.PredicateType {
 			history = append(history, statement.Predicate)
 		}
 	}
@@ -129,7 +129,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	said, statement := c.Scan.Policy.Rescan(image.Reference.String(), policy.Input{
+	said, statement := c.Scan.Policy.Rescan(image.Reference.String(), rules.Input{
 		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
@@ -139,11 +139,11 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if !s.signs() {
 		return row, nil
 	}
-	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: policy.PredicateType, Predicate: statement}})
+	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: rules.PredicateType, Predicate: statement}})
 }
 
 // scanned is what the scanner finds, and how it ran.
-func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.Findings, *policy.Run, error) {
+func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.Findings, *rules.Run, error) {
 	c := i.App.Slipway.Config
 	out, found, err := i.findings(ctx, database)
 	if err != nil {

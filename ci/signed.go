@@ -9,8 +9,8 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/gitops"
@@ -316,6 +316,6 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 // to be handed on for nothing.
 func recorded(statements []sign.Statement) []sign.Statement {
 	return slices.DeleteFunc(slices.Clone(statements), func(s sign.Statement) bool {
-		return s.PredicateType != policy.PredicateType && s.PredicateType != receipt.PredicateType
+		return s.PredicateType != rules.PredicateType && s.PredicateType != receipt.PredicateType
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"slipway/ci/config"
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/build"
 	"slipway/step/result/scan"
@@ -56,20 +56,20 @@ func (s *Slipway) WithRunner(
 }
 
 // ranAs is how a scan ran that left its results.
-func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (policy.Run, error) {
+func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (rules.Run, error) {
 	var s scan.Summary
 	err := decode(ctx, out, &s)
-	return policy.Run{TrivyDigest: s.TrivyDigest, Repository: c.Scan.Database.Repository, StartedOn: s.StartedOn, FinishedOn: s.FinishedOn}, err
+	return rules.Run{TrivyDigest: s.TrivyDigest, Repository: c.Scan.Database.Repository, StartedOn: s.StartedOn, FinishedOn: s.FinishedOn}, err
 }
 
 // attested is the predicate of the scan of an image.
-func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdict policy.Verdict) (policy.Scan, error) {
+func (i *ScannedImage) attested(ctx context.Context, reference Reference, verdict rules.Verdict) (rules.Scan, error) {
 	found, err := findings(ctx, i.Out)
 	if err != nil {
-		return policy.Scan{}, err
+		return rules.Scan{}, err
 	}
 	run, err := ranAs(ctx, i.Out, i.Image.App.Slipway.Config)
-	return policy.Attest(reference.String(), verdict, *found, run), err
+	return rules.Attest(reference.String(), verdict, *found, run), err
 }
 
 // statements are what is to be attested about a scanned image: of each of its platforms
@@ -88,7 +88,7 @@ func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[
 		return nil, err
 	}
 	files := evidence.Bills(ran.Platforms)
-	files["scan"] = evidence.File{PredicateType: policy.PredicateType, Predicate: passed}
+	files["scan"] = evidence.File{PredicateType: rules.PredicateType, Predicate: passed}
 	files["provenance"] = evidence.File{PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()}
 	// Where no test has run there is no result of one.
 	if tested.Passed > 0 {

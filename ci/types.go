@@ -4,8 +4,8 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
 	"slipway/step/result/infra"
@@ -16,7 +16,7 @@ import (
 // plain packages have that name here, too.
 type (
 	Config    = config.Config
-	Delta     = policy.Delta
+	Delta     = rules.Delta
 	Document  = receipt.Document
 	Judgement = evidence.Judgement
 	Looked    = infra.Looked
@@ -24,6 +24,6 @@ type (
 	Row       = drill.Row
 	Stage     = receipt.Stage
 	Statement = sign.Statement
-	Verdict   = policy.Verdict
+	Verdict   = rules.Verdict
 	Waited    = argocd.Waited
 )

@@ -19,7 +19,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 )
@@ -215,7 +215,7 @@ func (e Environment) RequiresInfra() bool { return e.Infra != InfraIgnore }
 type Scan struct {
 	Database Database `yaml:"database"`
 	// Policy decides what the findings mean.
-	Policy policy.Policy `yaml:"policy"`
+	Policy rules.Policy `yaml:"policy"`
 }
 
 // Database is the vulnerability database: an OCI artifact in Trivy's format.

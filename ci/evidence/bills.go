@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step/result/scan"
 )
 
@@ -159,7 +159,7 @@ func (in Input) licences(rule Rule) (finding, time.Time) {
 	switch {
 	case len(refused) > 0:
 		return finding{"it holds " + strings.Join(refused, ", "), "replace the named packages, or allow their licences"}, time.Time{}
-	case len(unknown) > 0 && rule.Unknown != policy.Report:
+	case len(unknown) > 0 && rule.Unknown != rules.Report:
 		return finding{fmt.Sprintf("the licences of %d components are not known", len(unknown)), "use packages that state their licence, or give the rule unknown: report"}, time.Time{}
 	}
 	return finding{reason: fmt.Sprintf("the licences of %d components are allowed, those of %d are not known", len(known), len(unknown))}, time.Time{}

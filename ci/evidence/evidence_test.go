@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	result "slipway/step/result/build"
 	"slipway/step/result/scan"
@@ -27,9 +27,9 @@ const (
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-var scanPolicy = policy.Policy{
-	Threshold: scan.High, Unfixed: policy.Report, Unknown: policy.Refuse,
-	Exceptions: []policy.Exception{{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}},
+var scanPolicy = rules.Policy{
+	Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse,
+	Exceptions: []rules.Exception{{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}},
 }
 
 func build() evidence.Build {
@@ -47,11 +47,11 @@ func statement(t *testing.T, predicateType string, predicate any) sign.Statement
 	return sign.Statement{PredicateType: predicateType, Predicate: data, Referrer: "sha256:" + predicateType[len(predicateType)-2:]}
 }
 
-func passedScan(excepted ...policy.Exception) policy.Scan {
-	return policy.Attest(reference, policy.Verdict{
+func passedScan(excepted ...rules.Exception) rules.Scan {
+	return rules.Attest(reference, rules.Verdict{
 		Digest: digest, DatabaseDigest: "sha256:db", DatabaseUpdatedAt: now.Add(-30 * time.Hour), PolicyDigest: scanPolicy.Digest(),
 		TrivyVersion: "0.74.0", Scanned: 7, Excepted: excepted,
-	}, scan.Findings{}, policy.Run{})
+	}, scan.Findings{}, rules.Run{})
 }
 
 // complete is an input that every rule passes; each test spoils one thing.
@@ -75,11 +75,11 @@ func complete(t *testing.T) evidence.Input {
 			{Require: evidence.RequireProvenance, Runners: []evidence.Runner{evidence.RunnerLocal, evidence.RunnerGitHub}, Committed: true},
 			{Require: evidence.RequireSBOM},
 			{Require: evidence.RequireBases, Allow: []string{"registry.example/base/*"}},
-			{Require: evidence.RequireLicences, Deny: []string{"AGPL-*"}, Unknown: policy.Report},
+			{Require: evidence.RequireLicences, Deny: []string{"AGPL-*"}, Unknown: rules.Report},
 		}},
 		Statements: []sign.Statement{
 			statement(t, evidence.SignatureType, map[string]string{}),
-			statement(t, policy.PredicateType, passedScan()),
+			statement(t, rules.PredicateType, passedScan()),
 			statement(t, evidence.TestResultType, evidence.Passed(tree, ran("a", "b"))),
 			statement(t, evidence.ProvenanceType, build().Provenance()),
 			statement(t, evidence.CycloneDXType, cycloneDX("linux/amd64")),
@@ -217,7 +217,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 		rule   evidence.Kind
 		reason string
 	}{
-		"no scan":                {without(policy.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
+		"no scan":                {without(rules.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
 		"another policy":         {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = scan.Low }, evidence.RequireScan, "was made under another policy"},
 		"an old scan":            {rule(0, func(r *evidence.Rule) { r.MaxAge = 30 * time.Hour }), evidence.RequireScan, "older than 30h0m0s"},
 		"no tests":               {without(evidence.TestResultType), evidence.RequireTests, "no test result is attested"},
@@ -306,7 +306,7 @@ func TestRulesOfOtherEnvironmentsDoNotCount(t *testing.T) {
 
 func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 	in := complete(t)
-	in.Statements[1] = statement(t, policy.PredicateType, passedScan(scanPolicy.Exceptions...))
+	in.Statements[1] = statement(t, rules.PredicateType, passedScan(scanPolicy.Exceptions...))
 	summary, ok := evidence.Judge(in).Summary()
 	require.True(t, ok)
 	data, err := json.Marshal(summary)
@@ -357,7 +357,7 @@ func TestASummaryAnswersOnlyWhileNothingHasChanged(t *testing.T) {
 		"failed":              change(func(s *evidence.Summary) { s.VerificationResult = "FAILED" }),
 		"no policy":           change(func(s *evidence.Summary) { s.Policy.Digest = nil }),
 		"scanned again": func(in *evidence.Input) {
-			again := statement(t, policy.PredicateType, passedScan())
+			again := statement(t, rules.PredicateType, passedScan())
 			again.Referrer = "sha256:99"
 			in.Statements = append(in.Statements, again)
 		},
@@ -378,7 +378,7 @@ func TestASummaryEndsWithAnException(t *testing.T) {
 	in := complete(t)
 	in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
 	in.Rules.Rules = nil
-	in.Statements[1] = statement(t, policy.PredicateType, passedScan(scanPolicy.Exceptions...))
+	in.Statements[1] = statement(t, rules.PredicateType, passedScan(scanPolicy.Exceptions...))
 	summary, ok := evidence.Judge(in).Summary()
 	require.True(t, ok)
 	assert.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), summary.ValidUntil)
@@ -422,7 +422,7 @@ func TestRulesAreChecked(t *testing.T) {
 		`verification.rules[0].network "some"`:   {Rules: []evidence.Rule{{Require: evidence.RequireBox, Network: "some"}}},
 		"verification.rules[0].network":          {Rules: []evidence.Rule{{Require: evidence.RequireProvenance, Network: evidence.NetworkNone}}},
 		"verification.rules[0].committed":        {Rules: []evidence.Rule{{Require: evidence.RequireTests, Committed: true}}},
-		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences, Unknown: policy.Report}}},
+		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences, Unknown: rules.Report}}},
 	} {
 		f, ok := step.AsFault(rules.Validate("verification", environments))
 		require.True(t, ok, input)

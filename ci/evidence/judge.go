@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/build"
 	"slipway/step/result/sign"
@@ -43,7 +43,7 @@ type Outcome struct {
 type Input struct {
 	// Reference is repository@digest, and Environment where it is to run.
 	Reference, Environment string
-	Policy                 policy.Policy
+	Policy                 rules.Policy
 	Rules                  Rules
 	// Statements are those that the platform's key signed about the image.
 	Statements []sign.Statement
@@ -88,9 +88,9 @@ func Judge(in Input) Judgement {
 // policyDigest is sha256:… of everything that decides.
 func (in Input) policyDigest() string {
 	data, err := json.Marshal(struct {
-		Environment string        `json:"environment"`
-		Rules       []Rule        `json:"rules"`
-		Scan        policy.Policy `json:"scan"`
+		Environment string       `json:"environment"`
+		Rules       []Rule       `json:"rules"`
+		Scan        rules.Policy `json:"scan"`
 	}{in.Environment, in.Rules.in(in.Environment), in.Policy})
 	if err != nil {
 		panic(err) // plain data always encodes
@@ -128,7 +128,7 @@ const rebuild = "build, scan, publish and sign the image again with this pipelin
 
 func (in Input) scan(rule Rule) (finding, time.Time) {
 	var predicates []json.RawMessage
-	for _, s := range of(in.Statements, policy.PredicateType) {
+	for _, s := range of(in.Statements, rules.PredicateType) {
 		predicates = append(predicates, s.Predicate)
 	}
 	scan, err := in.Policy.Newest("verify", in.Reference, predicates, in.Now)

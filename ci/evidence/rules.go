@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 )
 
@@ -66,7 +66,7 @@ type Rule struct {
 	Deny []string `yaml:"deny" json:"deny,omitempty"`
 	// Unknown is what to do about packages whose licence is not known, for licences:
 	// refuse, also when it is empty, or report.
-	Unknown policy.Action `yaml:"unknown" json:"unknown,omitempty"`
+	Unknown rules.Action `yaml:"unknown" json:"unknown,omitempty"`
 }
 
 // Rules are everything that is required, and how long a decision counts.
@@ -119,10 +119,10 @@ func (r Rules) Validate(where string, environments []string) error {
 		if key := rule.misplaced(); key != "" {
 			return step.Input(stage, at+"."+key, fmt.Sprintf("means nothing for %s", rule.Require), "take it out, or move it to the rule that it belongs to")
 		}
-		if rule.Unknown != "" && rule.Unknown != policy.Refuse && rule.Unknown != policy.Report {
+		if rule.Unknown != "" && rule.Unknown != rules.Refuse && rule.Unknown != rules.Report {
 			return step.Input(stage, fmt.Sprintf("%s.unknown %q", at, rule.Unknown), "is not an action", "use refuse or report")
 		}
-		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == policy.Report {
+		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == rules.Report {
 			return step.Input(stage, at, "allows every licence", "give allow or deny, or take unknown: report out")
 		}
 	}

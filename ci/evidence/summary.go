@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 
 	"slipway/step/result/sign"
 )
@@ -22,7 +22,7 @@ type Summary struct {
 	Verifier           SummaryVerifier `json:"verifier"`
 	TimeVerified       time.Time       `json:"timeVerified"`
 	ResourceURI        string          `json:"resourceUri"`
-	Policy             policy.Resource `json:"policy"`
+	Policy             rules.Resource  `json:"policy"`
 	InputAttestations  []Descriptor    `json:"inputAttestations"`
 	VerificationResult string          `json:"verificationResult"`
 	VerifiedLevels     []string        `json:"verifiedLevels"`
@@ -47,7 +47,7 @@ func (j Judgement) Summary() (*Summary, bool) {
 	}
 	s := &Summary{
 		Verifier: SummaryVerifier{ID: Verifier}, TimeVerified: j.At.Truncate(time.Second), ResourceURI: j.Reference,
-		Policy:            policy.Resource{URI: "slipway.yaml#verification", Digest: digestSet(j.PolicyDigest)},
+		Policy:            rules.Resource{URI: "slipway.yaml#verification", Digest: digestSet(j.PolicyDigest)},
 		InputAttestations: j.Inputs, VerificationResult: "PASSED", VerifiedLevels: []string{}, SLSAVersion: "1.0",
 		Environment: j.Environment, ValidUntil: j.Until.Truncate(time.Second), Outcomes: j.Outcomes,
 	}
@@ -101,7 +101,7 @@ func (in Input) holds(s Summary) bool {
 
 // scannedSince says whether there is a scan that the summary does not stand on.
 func (in Input) scannedSince(s Summary) bool {
-	for _, scan := range of(in.Statements, policy.PredicateType) {
+	for _, scan := range of(in.Statements, rules.PredicateType) {
 		known := slices.ContainsFunc(s.InputAttestations, func(d Descriptor) bool {
 			return "sha256:"+d.Digest["sha256"] == scan.Referrer
 		})

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 )
@@ -339,7 +339,7 @@ func (s *Scan) view() *findings {
 }
 
 // exception is one in a sentence.
-func exception(e policy.Exception) string {
+func exception(e rules.Exception) string {
 	where := ""
 	if e.Path != "" {
 		where = " in " + e.Path

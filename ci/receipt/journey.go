@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step/printable"
 )
 
@@ -209,7 +209,7 @@ func (d *Document) headline() string {
 
 // statementNames are what the pipeline calls its statements.
 var statementNames = map[string]string{
-	evidence.SignatureType: "signature", policy.PredicateType: "scan", evidence.ProvenanceType: "provenance",
+	evidence.SignatureType: "signature", rules.PredicateType: "scan", evidence.ProvenanceType: "provenance",
 	evidence.TestResultType: "tests", evidence.CycloneDXType: "SBOM, CycloneDX", evidence.SPDXType: "SBOM, SPDX",
 	evidence.SummaryType: "decision", PredicateType: "receipt",
 }

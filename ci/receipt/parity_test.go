@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/steptest"
 )
@@ -99,7 +99,7 @@ func TestParityNamesTheFirstDifference(t *testing.T) {
 		"targets":    {func(d *receipt.Document) { d.Scan.Targets = 8 }, "scan.targets", "7", "8"},
 		"finding":    {func(d *receipt.Document) { d.Scan.Reported = append(d.Scan.Reported, "LOW: x") }, "scan.reported[3]", "absent", "LOW: x"},
 		"no finding": {func(d *receipt.Document) { d.Scan.Reported[0] = "LOW: x" }, "scan.reported[0]", "LOW: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service by a crafted Accept-Language header", "LOW: x"},
-		"exception":  {func(d *receipt.Document) { d.Scan.Excepted = append(d.Scan.Excepted, policy.Exception{ID: "CVE-1"}) }, "scan.excepted[1]", "absent", ""},
+		"exception":  {func(d *receipt.Document) { d.Scan.Excepted = append(d.Scan.Excepted, rules.Exception{ID: "CVE-1"}) }, "scan.excepted[1]", "absent", ""},
 		"no scan":    {func(d *receipt.Document) { d.Scan = nil }, "scan.scanner", "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", "absent"},
 		"policy":     {func(d *receipt.Document) { d.Decision.PolicyDigest = otherDigest; bind(d) }, "decision.policyDigest", "sha256:c4b1f0e29d8376a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f201", otherDigest},
 		"verdict":    {func(d *receipt.Document) { d.Decision.Outcomes[1].Verdict = evidence.Warn; bind(d) }, "decision.outcomes[1].verdict of tests", "pass", "warn"},

@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 )
 
@@ -106,7 +106,7 @@ type Scan struct {
 	// Reported are findings that the policy lets pass, one line each.
 	Reported []string `json:"reported,omitempty"`
 	// Excepted are the exceptions that were needed.
-	Excepted []policy.Exception `json:"excepted,omitempty"`
+	Excepted []rules.Exception `json:"excepted,omitempty"`
 }
 
 // Decision is what the environment's rules said of the image.
@@ -184,7 +184,7 @@ type Attestation struct {
 }
 
 // FromScan is what an attested scan says, for a receipt.
-func FromScan(s policy.Scan) *Scan {
+func FromScan(s rules.Scan) *Scan {
 	return &Scan{
 		Scanner: s.Scanner.URI, ScannerDigest: sha256Of(s.Scanner.Digest),
 		Database: sha256Of(s.Scanner.DB.Digest), DatabaseUpdatedAt: rfc3339(s.Scanner.DB.LastUpdate),

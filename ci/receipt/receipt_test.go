@@ -22,8 +22,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 	"slipway/step/steptest"
@@ -178,15 +178,15 @@ func TestTextIsGolden(t *testing.T) {
 
 func TestAReceiptTakesWhatIsAttested(t *testing.T) {
 	at := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	exception := policy.Exception{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}
-	verdict := policy.Verdict{
-		Digest: digest, DatabaseDigest: digest, DatabaseUpdatedAt: at, PolicyDigest: policy.Policy{}.Digest(), TrivyVersion: "0.74.0", Scanned: 7,
-		Reported: []string{"LOW: CVE-2"}, Excepted: []policy.Exception{exception},
+	exception := rules.Exception{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}
+	verdict := rules.Verdict{
+		Digest: digest, DatabaseDigest: digest, DatabaseUpdatedAt: at, PolicyDigest: rules.Policy{}.Digest(), TrivyVersion: "0.74.0", Scanned: 7,
+		Reported: []string{"LOW: CVE-2"}, Excepted: []rules.Exception{exception},
 	}
 	assert.Equal(t, &receipt.Scan{
 		Scanner: "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", ScannerDigest: digest, Database: digest, DatabaseUpdatedAt: "2026-11-24T12:00:00Z",
-		PolicyDigest: policy.Policy{}.Digest(), Targets: 7, Reported: []string{"LOW: CVE-2"}, Excepted: []policy.Exception{exception},
-	}, receipt.FromScan(policy.Attest("r@"+digest, verdict, scan.Findings{}, policy.Run{TrivyDigest: digest})))
+		PolicyDigest: rules.Policy{}.Digest(), Targets: 7, Reported: []string{"LOW: CVE-2"}, Excepted: []rules.Exception{exception},
+	}, receipt.FromScan(rules.Attest("r@"+digest, verdict, scan.Findings{}, rules.Run{TrivyDigest: digest})))
 
 	outcomes := []evidence.Outcome{{Rule: evidence.RequireScan, Verdict: evidence.Pass, Reason: "passed"}}
 	decision, statements := receipt.FromJudgement(evidence.Judgement{
@@ -611,7 +611,7 @@ func TestHostileValuesAreOnlyShown(t *testing.T) {
 	free := sample(t)
 	free.Scan.Scanner, free.Plan.Changes, free.Decision.Outcomes[0].Reason, free.Scan.Reported[0], free.Decision.Outcomes[4].Mend = attack, attack, attack, attack, attack
 	free.Decision.Outcomes[1].Rule = attack
-	free.Scan.Excepted[0] = policy.Exception{ID: attack, Path: attack, Reason: attack, Owner: attack, Expires: attack}
+	free.Scan.Excepted[0] = rules.Exception{ID: attack, Path: attack, Reason: attack, Owner: attack, Expires: attack}
 	bind(free)
 	require.NoError(t, free.Validate())
 	assert.NotContains(t, free.Text(), "\x1b")

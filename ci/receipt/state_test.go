@@ -16,8 +16,8 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
-	"slipway/ci/policy"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
 	"slipway/step/result/infra"
@@ -29,8 +29,8 @@ import (
 func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
-		&config.Config{}, &policy.Delta{}, &receipt.Document{}, &evidence.Judgement{}, &infra.Looked{}, new(step.Reference),
-		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &policy.Verdict{}, &argocd.Waited{},
+		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &evidence.Judgement{}, &infra.Looked{}, new(step.Reference),
+		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()
 		names = append(names, kind.Name())

@@ -84,7 +84,7 @@ func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
 		"root.go":                             "package root\n",
 		"ci/go.mod":                           "module example/ci\n\ngo 1.26\n",
 		"ci/main.go":                          "package main\n\nimport _ \"example/ci/internal/dagger\"\n\nfunc main() {}\n",
-		"ci/policy/policy.go":                 "package policy\n",
+		"ci/rules/rules.go":                   "package rules\n",
 		"ci/internal/dagger/dagger.go":        "package dagger\n",
 		"modules/scan/dagger.json":            "{}\n",
 		"modules/scan/go.mod":                 "module example/scan\n\ngo 1.26\n",
@@ -111,7 +111,7 @@ func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
 	}))
 	assert.Equal(t, map[string][]string{
 		".":                 {"./."},
-		"ci":                {"./policy"},
+		"ci":                {"./rules"},
 		"modules/scan/step": {"./.", "./internal/in"},
 	}, seen)
 }

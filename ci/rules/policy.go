@@ -1,7 +1,7 @@
-// Package policy decides what the findings of a scan mean. It is pure: the
+// Package rules decides what the findings of a scan mean. It is pure: the
 // same findings, policy and clock give the same verdict. What it can't decide
 // it refuses.
-package policy
+package rules
 
 import (
 	"cmp"

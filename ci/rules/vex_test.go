@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"strings"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
@@ -24,9 +24,9 @@ const vex = `{
 }`
 
 func TestOpenVEXMakesExceptionsThatExpire(t *testing.T) {
-	got, err := policy.ParseVEX("apps/hello/openvex.json", "hello", []byte(vex), 30*24*time.Hour)
+	got, err := rules.ParseVEX("apps/hello/openvex.json", "hello", []byte(vex), 30*24*time.Hour)
 	require.NoError(t, err)
-	assert.Equal(t, []policy.Exception{
+	assert.Equal(t, []rules.Exception{
 		{ID: "CVE-2026-7", App: "hello", Reason: "vulnerable_code_not_in_execute_path: the parser is never called", Owner: "team-a", Expires: "2026-12-01"},
 		{ID: "GHSA-1", App: "hello", Reason: "vulnerable_code_not_in_execute_path: the parser is never called", Owner: "team-a", Expires: "2026-12-01"},
 		{ID: "CVE-2026-8", App: "hello", Reason: "no input reaches it", Owner: "team-b", Expires: "2026-12-20"},
@@ -62,7 +62,7 @@ func TestOpenVEXThatSaysNothingIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, vex, tc.old)
-			_, err := policy.ParseVEX("apps/hello/openvex.json", "hello", []byte(strings.Replace(vex, tc.old, tc.new, 1)), time.Hour)
+			_, err := rules.ParseVEX("apps/hello/openvex.json", "hello", []byte(strings.Replace(vex, tc.old, tc.new, 1)), time.Hour)
 			f, ok := step.AsFault(err)
 			require.True(t, ok, "want a fault, got %v", err)
 			assert.Equal(t, step.KindInput, f.Kind)
@@ -71,6 +71,6 @@ func TestOpenVEXThatSaysNothingIsRefused(t *testing.T) {
 			assert.NotEmpty(t, f.Mend)
 		})
 	}
-	_, err := policy.ParseVEX("apps/hello/openvex.json", "hello", []byte(vex), 0)
+	_, err := rules.ParseVEX("apps/hello/openvex.json", "hello", []byte(vex), 0)
 	require.ErrorContains(t, err, "scan.policy.vexMaxAge is not set")
 }

@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -8,18 +8,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
 
-var run = policy.Run{
+var run = rules.Run{
 	TrivyDigest: "sha256:trivy", Repository: "localhost:5000/slipway/trivy-db",
 	StartedOn: now.Add(-time.Minute), FinishedOn: now.Add(-time.Second),
 }
 
-func attest(v policy.Verdict) policy.Scan {
-	return policy.Attest("localhost:5000/hello@"+digest, v, clean().Findings, run)
+func attest(v rules.Verdict) rules.Scan {
+	return rules.Attest("localhost:5000/hello@"+digest, v, clean().Findings, run)
 }
 
 func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
@@ -30,7 +30,7 @@ func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 	in.Findings.Database.Version = 2
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
-	data, err := json.Marshal(policy.Attest("localhost:5000/hello@"+digest, *v, in.Findings, run))
+	data, err := json.Marshal(rules.Attest("localhost:5000/hello@"+digest, *v, in.Findings, run))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{
 		"scanner": {
@@ -63,15 +63,15 @@ func TestAScanIsAcceptedOnlyForItsImageAndPolicy(t *testing.T) {
 	assert.Equal(t, good, attest(*v), "the same decision is the same statement")
 
 	for name, tc := range map[string]struct {
-		spoil  func(*policy.Scan)
+		spoil  func(*rules.Scan)
 		reason string
 	}{
-		"another verifier": {func(s *policy.Scan) { s.Decision.By = "me" }, `is by "me", not by Slipway's scan`},
-		"failed":           {func(s *policy.Scan) { s.Decision.Result = "FAILED" }, `says "FAILED"`},
-		"empty result":     {func(s *policy.Scan) { s.Decision.Result = "" }, `says ""`},
-		"another image":    {func(s *policy.Scan) { s.Decision.Resource = "localhost:5000/x@" + digest }, `is about "localhost:5000/x@` + digest + `"`},
-		"another policy":   {func(s *policy.Scan) { s.Decision.Policy.Digest = map[string]string{"sha256": "00"} }, "was made under another policy"},
-		"no policy":        {func(s *policy.Scan) { s.Decision.Policy.Digest = nil }, "was made under another policy"},
+		"another verifier": {func(s *rules.Scan) { s.Decision.By = "me" }, `is by "me", not by Slipway's scan`},
+		"failed":           {func(s *rules.Scan) { s.Decision.Result = "FAILED" }, `says "FAILED"`},
+		"empty result":     {func(s *rules.Scan) { s.Decision.Result = "" }, `says ""`},
+		"another image":    {func(s *rules.Scan) { s.Decision.Resource = "localhost:5000/x@" + digest }, `is about "localhost:5000/x@` + digest + `"`},
+		"another policy":   {func(s *rules.Scan) { s.Decision.Policy.Digest = map[string]string{"sha256": "00"} }, "was made under another policy"},
+		"no policy":        {func(s *rules.Scan) { s.Decision.Policy.Digest = nil }, "was made under another policy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := attest(*v)
@@ -90,7 +90,7 @@ func TestTheNewestAcceptedScanCounts(t *testing.T) {
 	p := strict()
 	v, err := p.Evaluate(clean())
 	require.NoError(t, err)
-	encode := func(s policy.Scan) json.RawMessage {
+	encode := func(s rules.Scan) json.RawMessage {
 		data, err := json.Marshal(s)
 		require.NoError(t, err)
 		return data
@@ -120,14 +120,14 @@ func TestTheNewestAcceptedScanCounts(t *testing.T) {
 func TestAnExceptionMustStillHoldWhenItsVerdictIsUsed(t *testing.T) {
 	const reference = "localhost:5000/hello@" + digest
 	p, in := strict(), clean()
-	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}}
+	p.Exceptions = []rules.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}}
 	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
 	scan := attest(*v)
 	require.NoError(t, p.Accept("release", reference, scan, now))
 	assert.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), scan.Until())
-	assert.True(t, attest(policy.Verdict{}).Until().IsZero())
+	assert.True(t, attest(rules.Verdict{}).Until().IsZero())
 
 	err = p.Accept("release", reference, scan, now.AddDate(0, 0, 1))
 	fault, ok := step.AsFault(err)

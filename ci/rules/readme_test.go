@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"encoding/json"

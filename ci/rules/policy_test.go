@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"slices"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/infra"
 	"slipway/step/result/scan"
@@ -17,13 +17,13 @@ const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-func strict() policy.Policy {
-	return policy.Policy{Threshold: scan.High, Unfixed: policy.Report, Unknown: policy.Refuse}
+func strict() rules.Policy {
+	return rules.Policy{Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse}
 }
 
 // clean is an input that passes; each test spoils one thing.
-func clean() policy.Input {
-	return policy.Input{
+func clean() rules.Input {
+	return rules.Input{
 		App: "hello", Digest: digest, MaxAge: 48 * time.Hour, Now: now,
 		Findings: scan.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
@@ -50,79 +50,79 @@ func TestCleanFindingsPass(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	expired := policy.Exception{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-23"}
+	expired := rules.Exception{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-23"}
 	for name, tc := range map[string]struct {
-		policy func(*policy.Policy)
-		spoil  func(*policy.Input)
+		policy func(*rules.Policy)
+		spoil  func(*rules.Input)
 		reason string
 		detail string
 	}{
 		"fixed vulnerability at the threshold": {
-			spoil: func(in *policy.Input) {
+			spoil: func(in *rules.Input) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "HIGH: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service",
 		},
 		"unfixed vulnerability where unfixed refuses": {
-			policy: func(p *policy.Policy) { p.Unfixed = policy.Refuse },
-			spoil: func(in *policy.Input) {
+			policy: func(p *rules.Policy) { p.Unfixed = rules.Refuse },
+			spoil: func(in *rules.Input) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.Critical, "")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "CRITICAL: CVE-1 in golang.org/x/text v0.3.7, no fixed version: denial of service",
 		},
 		"unknown severity": {
-			spoil: func(in *policy.Input) {
+			spoil: func(in *rules.Input) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("GO-1", scan.Unknown, "1")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "UNKNOWN: GO-1 in golang.org/x/text v0.3.7, fixed in 1: denial of service",
 		},
 		"a severity that no scanner defines": {
-			policy: func(p *policy.Policy) { p.Unknown = policy.Report },
-			spoil: func(in *policy.Input) {
+			policy: func(p *rules.Policy) { p.Unknown = rules.Report },
+			spoil: func(in *rules.Input) {
 				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV017", File: "a.yaml", Line: 3, Severity: "NOVEL", Title: "privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "NOVEL: KSV017 in a.yaml:3: privileged",
 		},
 		"any secret, whatever its severity": {
-			spoil: func(in *policy.Input) {
+			spoil: func(in *rules.Input) {
 				in.Findings.Secrets = []scan.Secret{{Rule: "private-key", File: "id_rsa", Line: 1, Severity: scan.Low, Title: "Private key"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "secret: Private key in id_rsa:1 (private-key)",
 		},
 		"privileged pod": {
-			spoil: func(in *policy.Input) {
+			spoil: func(in *rules.Input) {
 				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-0017", File: "deployment.yaml", Line: 20, Severity: scan.High, Title: "Privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "HIGH: KSV-0017 in deployment.yaml:20: Privileged",
 		},
 		"expired exception, even when nothing needs it": {
-			policy: func(p *policy.Policy) { p.Exceptions = []policy.Exception{expired} },
+			policy: func(p *rules.Policy) { p.Exceptions = []rules.Exception{expired} },
 			reason: "expired on 2026-11-23",
 		},
 		"stale database": {
-			spoil:  func(in *policy.Input) { in.Findings.Database.UpdatedAt = now.Add(-49 * time.Hour) },
+			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = now.Add(-49 * time.Hour) },
 			reason: "is stale: made at 2026-11-22T11:00:00Z, older than 48h0m0s",
 		},
 		"database from the future": {
-			spoil:  func(in *policy.Input) { in.Findings.Database.UpdatedAt = now.Add(time.Hour) },
+			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = now.Add(time.Hour) },
 			reason: "was made in the future, at 2026-11-24T13:00:00Z",
 		},
 		"database without a date": {
-			spoil:  func(in *policy.Input) { in.Findings.Database.UpdatedAt = time.Time{} },
+			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = time.Time{} },
 			reason: "does not say when it was made",
 		},
 		"findings about another image": {
-			spoil:  func(in *policy.Input) { in.Findings.Digest = "sha256:bbbb" },
+			spoil:  func(in *rules.Input) { in.Findings.Digest = "sha256:bbbb" },
 			reason: `the findings are about "sha256:bbbb"`,
 		},
 		"nothing scanned": {
-			spoil:  func(in *policy.Input) { in.Findings.Scanned = nil },
+			spoil:  func(in *rules.Input) { in.Findings.Scanned = nil },
 			reason: "the scanner looked at nothing, so it can't decide",
 		},
 	} {
@@ -151,14 +151,14 @@ func TestRefusals(t *testing.T) {
 
 func TestExceptionsLetOneFindingPassForATime(t *testing.T) {
 	p, in := strict(), clean()
-	e := policy.Exception{ID: "CVE-2022-32149", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}
-	p.Exceptions = []policy.Exception{e}
+	e := rules.Exception{ID: "CVE-2022-32149", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}
+	p.Exceptions = []rules.Exception{e}
 	in.Findings.Vulnerabilities = []scan.Vulnerability{
 		vulnerability("CVE-2022-32149", scan.High, "0.3.8"), vulnerability("CVE-2022-32149", scan.High, "0.3.8"),
 	}
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
-	assert.Equal(t, []policy.Exception{e}, v.Excepted)
+	assert.Equal(t, []rules.Exception{e}, v.Excepted)
 
 	in.App = "other"
 	_, err = p.Evaluate(in)
@@ -172,7 +172,7 @@ func TestExceptionsLetOneFindingPassForATime(t *testing.T) {
 
 func TestReportedFindingsAreListed(t *testing.T) {
 	p, in := strict(), clean()
-	p.Unknown = policy.Report
+	p.Unknown = rules.Report
 	in.Findings.Vulnerabilities = []scan.Vulnerability{
 		vulnerability("CVE-1", scan.Medium, "1"), vulnerability("CVE-2", scan.Critical, ""), vulnerability("GO-1", scan.Unknown, ""),
 	}
@@ -182,24 +182,24 @@ func TestReportedFindingsAreListed(t *testing.T) {
 }
 
 func TestPolicyValidation(t *testing.T) {
-	good := policy.Exception{ID: "CVE-1", Reason: "r", Owner: "o", Expires: "2027-01-01"}
+	good := rules.Exception{ID: "CVE-1", Reason: "r", Owner: "o", Expires: "2027-01-01"}
 	for name, tc := range map[string]struct {
-		spoil func(*policy.Policy)
+		spoil func(*rules.Policy)
 		input string
 	}{
-		"no threshold":      {func(p *policy.Policy) { p.Threshold = "" }, `p.threshold ""`},
-		"unknown threshold": {func(p *policy.Policy) { p.Threshold = scan.Unknown }, `p.threshold "UNKNOWN"`},
-		"no unfixed":        {func(p *policy.Policy) { p.Unfixed = "" }, `p.unfixed ""`},
-		"wrong unknown":     {func(p *policy.Policy) { p.Unknown = "ignore" }, `p.unknown "ignore"`},
-		"no owner":          {func(p *policy.Policy) { e := good; e.Owner = " "; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].owner"},
-		"no reason":         {func(p *policy.Policy) { e := good; e.Reason = ""; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].reason"},
-		"no id":             {func(p *policy.Policy) { e := good; e.ID = ""; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].id"},
-		"no expiry":         {func(p *policy.Policy) { e := good; e.Expires = ""; p.Exceptions = []policy.Exception{e} }, "p.exceptions[0].expires"},
-		"not a day":         {func(p *policy.Policy) { e := good; e.Expires = "soon"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].expires "soon"`},
-		"no pattern":        {func(p *policy.Policy) { e := good; e.Path = "gitops/["; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "gitops/["`},
-		"absolute path":     {func(p *policy.Policy) { e := good; e.Path = "/gitops"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "/gitops"`},
-		"path that climbs":  {func(p *policy.Policy) { e := good; e.Path = "gitops/../x"; p.Exceptions = []policy.Exception{e} }, `p.exceptions[0].path "gitops/../x"`},
-		"listed twice":      {func(p *policy.Policy) { p.Exceptions = []policy.Exception{good, good} }, `p.exceptions[1].id "CVE-1"`},
+		"no threshold":      {func(p *rules.Policy) { p.Threshold = "" }, `p.threshold ""`},
+		"unknown threshold": {func(p *rules.Policy) { p.Threshold = scan.Unknown }, `p.threshold "UNKNOWN"`},
+		"no unfixed":        {func(p *rules.Policy) { p.Unfixed = "" }, `p.unfixed ""`},
+		"wrong unknown":     {func(p *rules.Policy) { p.Unknown = "ignore" }, `p.unknown "ignore"`},
+		"no owner":          {func(p *rules.Policy) { e := good; e.Owner = " "; p.Exceptions = []rules.Exception{e} }, "p.exceptions[0].owner"},
+		"no reason":         {func(p *rules.Policy) { e := good; e.Reason = ""; p.Exceptions = []rules.Exception{e} }, "p.exceptions[0].reason"},
+		"no id":             {func(p *rules.Policy) { e := good; e.ID = ""; p.Exceptions = []rules.Exception{e} }, "p.exceptions[0].id"},
+		"no expiry":         {func(p *rules.Policy) { e := good; e.Expires = ""; p.Exceptions = []rules.Exception{e} }, "p.exceptions[0].expires"},
+		"not a day":         {func(p *rules.Policy) { e := good; e.Expires = "soon"; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].expires "soon"`},
+		"no pattern":        {func(p *rules.Policy) { e := good; e.Path = "gitops/["; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "gitops/["`},
+		"absolute path":     {func(p *rules.Policy) { e := good; e.Path = "/gitops"; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "/gitops"`},
+		"path that climbs":  {func(p *rules.Policy) { e := good; e.Path = "gitops/../x"; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "gitops/../x"`},
+		"listed twice":      {func(p *rules.Policy) { p.Exceptions = []rules.Exception{good, good} }, `p.exceptions[1].id "CVE-1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := strict()
@@ -216,14 +216,14 @@ func TestPolicyDigestFollowsThePolicy(t *testing.T) {
 	p := strict()
 	before := p.Digest()
 	assert.Equal(t, before, strict().Digest())
-	p.Unfixed = policy.Refuse
+	p.Unfixed = rules.Refuse
 	assert.NotEqual(t, before, p.Digest())
 }
 
 func TestInfrastructureExceptions(t *testing.T) {
 	p := strict()
 	found := []scan.Misconfiguration{{ID: "AVD-1"}, {ID: "AVD-2"}}
-	p.Exceptions = []policy.Exception{
+	p.Exceptions = []rules.Exception{
 		{ID: "AVD-1", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 		{ID: "AVD-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"},
 	}
@@ -254,7 +254,7 @@ func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
 	}
 	evaluate := func(threshold scan.Severity, found []scan.Misconfiguration, secrets ...scan.Secret) (*infra.Judged, error) {
 		p := strict()
-		p.Threshold, p.Unknown = threshold, policy.Report
+		p.Threshold, p.Unknown = threshold, rules.Report
 		return p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: found, Secrets: secrets}, now)
 	}
 	_, err := evaluate(scan.High, found)
@@ -271,7 +271,7 @@ func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
 	verdict, err := evaluate(scan.Critical, found[:2])
 	require.NoError(t, err)
 	p := strict()
-	p.Threshold, p.Unknown = scan.Critical, policy.Report
+	p.Threshold, p.Unknown = scan.Critical, rules.Report
 	assert.Equal(t, &infra.Judged{CodeSHA256: digest, PolicyDigest: p.Digest(), Threshold: "CRITICAL"}, verdict)
 	_, err = evaluate(scan.Low, nil)
 	require.NoError(t, err)
@@ -285,7 +285,7 @@ func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
 
 func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 	const rbac = "gitops/platform/argocd/base/rbac.yaml"
-	e := policy.Exception{ID: "KSV-0041", Path: rbac, Reason: "r", Owner: "o", Expires: "2026-11-24"}
+	e := rules.Exception{ID: "KSV-0041", Path: rbac, Reason: "r", Owner: "o", Expires: "2026-11-24"}
 	for name, tc := range map[string]struct {
 		path, file string
 		ok         bool
@@ -301,7 +301,7 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			p, in := strict(), clean()
 			e := e
 			e.Path = tc.path
-			p.Exceptions = []policy.Exception{e}
+			p.Exceptions = []rules.Exception{e}
 			require.NoError(t, p.Validate("p"))
 			in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: scan.Critical, Title: "Secrets"}}
 			v, err := p.Evaluate(in)
@@ -315,15 +315,15 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.NoError(t, manifestsErr)
-			assert.Equal(t, []policy.Exception{e}, v.Excepted)
-			assert.Equal(t, []policy.Exception{e}, w.Excepted)
+			assert.Equal(t, []rules.Exception{e}, v.Excepted)
+			assert.Equal(t, []rules.Exception{e}, w.Excepted)
 			require.NoError(t, codeErr)
 		})
 	}
 	// What is in no file has no path.
 	p, in := strict(), clean()
 	e.Path, e.ID = "*", "CVE-1"
-	p.Exceptions = []policy.Exception{e}
+	p.Exceptions = []rules.Exception{e}
 	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
 	_, err := p.Evaluate(in)
 	require.ErrorContains(t, err, "1 finding at or above HIGH")
@@ -331,7 +331,7 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 
 func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
 	p, in := strict(), clean()
-	p.Exceptions = []policy.Exception{{ID: "KSV-0041", Path: "a.yaml", Reason: "r", Owner: "o", Expires: "2026-11-23"}}
+	p.Exceptions = []rules.Exception{{ID: "KSV-0041", Path: "a.yaml", Reason: "r", Owner: "o", Expires: "2026-11-23"}}
 	_, err := p.Evaluate(in)
 	require.NoError(t, err, "no finding needs it")
 
@@ -356,23 +356,23 @@ func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
 	assert.Equal(t, 1, v.Scanned)
 
 	high := scan.Misconfiguration{ID: "KSV-2", File: "a.yaml", Line: 4, Severity: scan.High, Title: "Root"}
-	ofApp := policy.Exception{ID: "KSV-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"}
+	ofApp := rules.Exception{ID: "KSV-2", App: "hello", Reason: "r", Owner: "o", Expires: "2026-11-24"}
 	for name, tc := range map[string]struct {
-		spoil  func(*policy.Policy, *scan.Findings)
+		spoil  func(*rules.Policy, *scan.Findings)
 		detail string
 	}{
-		"at the threshold": {func(_ *policy.Policy, f *scan.Findings) {
+		"at the threshold": {func(_ *rules.Policy, f *scan.Findings) {
 			f.Misconfigurations = append(f.Misconfigurations, high)
 		}, "HIGH: KSV-2 in a.yaml:4: Root"},
-		"excepted for an app": {func(p *policy.Policy, f *scan.Findings) {
-			p.Exceptions = []policy.Exception{ofApp}
+		"excepted for an app": {func(p *rules.Policy, f *scan.Findings) {
+			p.Exceptions = []rules.Exception{ofApp}
 			f.Misconfigurations = append(f.Misconfigurations, high)
 		}, "HIGH: KSV-2 in a.yaml:4: Root"},
-		"a secret": {func(_ *policy.Policy, f *scan.Findings) {
+		"a secret": {func(_ *rules.Policy, f *scan.Findings) {
 			f.Secrets = []scan.Secret{{Rule: "private-key", File: "a.yaml", Line: 9, Title: "Private key"}}
 		}, "secret: Private key in a.yaml:9 (private-key)"},
-		"nothing scanned":   {func(_ *policy.Policy, f *scan.Findings) { f.Scanned = nil }, ""},
-		"no policy to hold": {func(p *policy.Policy, _ *scan.Findings) { p.Threshold = "" }, ""},
+		"nothing scanned":   {func(_ *rules.Policy, f *scan.Findings) { f.Scanned = nil }, ""},
+		"no policy to hold": {func(p *rules.Policy, _ *scan.Findings) { p.Threshold = "" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, f := strict(), found

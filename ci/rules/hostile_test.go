@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
@@ -19,7 +19,7 @@ func TestDeltaTextIsSafeToShow(t *testing.T) {
 			Vulnerabilities:   []scan.Vulnerability{{ID: text, Package: text, Installed: text, Fixed: text, Target: text, Severity: scan.High}},
 			Misconfigurations: []scan.Misconfiguration{{ID: text, File: text, Title: text, Resource: text, Severity: scan.High}},
 		}
-		shown := policy.Compare(scan.Findings{}, after).Text() + policy.Compare(after, scan.Findings{}).Text()
+		shown := rules.Compare(scan.Findings{}, after).Text() + rules.Compare(after, scan.Findings{}).Text()
 		steptest.Printable(t, shown)
 		assert.Equal(t, 14, strings.Count(shown, "\n"), "%.100q", text)
 	}

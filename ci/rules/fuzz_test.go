@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 	"slipway/step/steptest"
@@ -20,13 +20,13 @@ import (
 func FuzzNewest(f *testing.F) {
 	const reference = "localhost:5000/hello@" + digest
 	p, in := strict(), clean()
-	p.Exceptions = []policy.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-12-24"}}
+	p.Exceptions = []rules.Exception{{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-12-24"}}
 	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 	v, err := p.Evaluate(in)
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := json.Marshal(policy.Attest(reference, *v, in.Findings, run))
+	good, err := json.Marshal(rules.Attest(reference, *v, in.Findings, run))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func FuzzNewest(f *testing.F) {
 	another.Threshold = scan.Critical
 	f.Fuzz(func(t *testing.T, data []byte) {
 		predicates := []json.RawMessage{data}
-		accept := func(p policy.Policy, reference string, predicates []json.RawMessage, at time.Time) error {
+		accept := func(p rules.Policy, reference string, predicates []json.RawMessage, at time.Time) error {
 			_, err := p.Newest("release", reference, predicates, at)
 			return err
 		}
@@ -55,7 +55,7 @@ func FuzzNewest(f *testing.F) {
 			}
 			return
 		}
-		var s policy.Scan
+		var s rules.Scan
 		if err := json.Unmarshal(data, &s); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func FuzzParseVEX(f *testing.F) {
 		f.Add([]byte(text), int64(24*time.Hour))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, age int64) {
-		got, err := policy.ParseVEX("openvex.json", "hello", data, time.Duration(age))
+		got, err := rules.ParseVEX("openvex.json", "hello", data, time.Duration(age))
 		if err != nil {
 			_ = steptest.Refused(t, err)
 			return
@@ -121,7 +121,7 @@ func FuzzEvaluate(f *testing.F) {
 		f.Add([]byte(text), "CVE-1", "", "", "", 1)
 	}
 	f.Fuzz(func(t *testing.T, text []byte, id, severity, fixed, file string, days int) {
-		var p policy.Policy
+		var p rules.Policy
 		if yaml.Unmarshal(text, &p) != nil {
 			return
 		}
@@ -151,20 +151,20 @@ func FuzzEvaluate(f *testing.F) {
 }
 
 // allowed is what a policy lets pass without an exception.
-func allowed(p policy.Policy, s scan.Severity, unfixed bool) bool {
+func allowed(p rules.Policy, s scan.Severity, unfixed bool) bool {
 	order := "LOW MEDIUM HIGH CRITICAL"
 	switch at := strings.Index(order, string(s)); {
 	case s == scan.Unknown:
-		return p.Unknown == policy.Report
+		return p.Unknown == rules.Report
 	case s == "" || strings.Contains(string(s), " ") || at < 0 || at > 0 && order[at-1] != ' ' || !strings.HasPrefix(order[at:]+" ", string(s)+" "):
 		return false
 	default:
-		return at < strings.Index(order, string(p.Threshold)) || unfixed && p.Unfixed == policy.Report
+		return at < strings.Index(order, string(p.Threshold)) || unfixed && p.Unfixed == rules.Report
 	}
 }
 
 // excepted says whether a policy has an exception for a finding that holds.
-func excepted(p policy.Policy, app, id, file string, now time.Time) bool {
+func excepted(p rules.Policy, app, id, file string, now time.Time) bool {
 	for _, e := range p.Exceptions {
 		day, err := time.Parse(time.DateOnly, e.Expires)
 		matches := e.Path == ""

@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
@@ -16,11 +16,11 @@ func stranger(path, sum string) scan.Executable {
 	return scan.Executable{Path: path, SHA256: strings.Repeat(sum, 64), Kind: "ELF file", Reason: "is of no package", Platforms: []string{"linux/amd64", "linux/arm64"}}
 }
 
-func allowing(path, sum string) policy.Exception {
-	return policy.Exception{ID: policy.UnknownExecutable, Path: path, SHA256: sum, Reason: "vendor's tool", Owner: "team-a", Expires: "2026-12-31"}
+func allowing(path, sum string) rules.Exception {
+	return rules.Exception{ID: rules.UnknownExecutable, Path: path, SHA256: sum, Reason: "vendor's tool", Owner: "team-a", Expires: "2026-12-31"}
 }
 
-func refusal(t *testing.T, p policy.Policy, in policy.Input) *step.Fault {
+func refusal(t *testing.T, p rules.Policy, in rules.Input) *step.Fault {
 	t.Helper()
 	verdict, err := p.Evaluate(in)
 	require.Nil(t, verdict)
@@ -61,22 +61,22 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 	in := clean()
 	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	p := strict()
-	for name, e := range map[string]policy.Exception{
+	for name, e := range map[string]rules.Exception{
 		"the path":             allowing("opt/x", ""),
 		"the path and content": allowing("opt/x", strings.Repeat("1", 64)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p.Exceptions = []policy.Exception{e}
+			p.Exceptions = []rules.Exception{e}
 			verdict, err := p.Evaluate(in)
 			require.NoError(t, err)
-			assert.Equal(t, []policy.Exception{e}, verdict.Excepted)
+			assert.Equal(t, []rules.Exception{e}, verdict.Excepted)
 		})
 	}
 	other := allowing("opt/x", "")
 	other.App = "other"
 	late := allowing("opt/x", "")
 	late.Expires = "2026-11-23"
-	for name, e := range map[string]policy.Exception{
+	for name, e := range map[string]rules.Exception{
 		"another path":              allowing("opt/y", ""),
 		"a folder":                  allowing("opt", ""),
 		"a pattern":                 allowing("opt/*", ""),
@@ -85,7 +85,7 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 		"an exception that is over": late,
 	} {
 		t.Run(name, func(t *testing.T) {
-			p.Exceptions = []policy.Exception{e}
+			p.Exceptions = []rules.Exception{e}
 			fault := refusal(t, p, in)
 			if name == "an exception that is over" {
 				assert.Equal(t, "expired on 2026-11-23", fault.Reason)
@@ -95,7 +95,7 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 			}
 		})
 	}
-	p.Exceptions = []policy.Exception{allowing("opt/x", "")}
+	p.Exceptions = []rules.Exception{allowing("opt/x", "")}
 	in.Findings.Unknown = append(in.Findings.Unknown, stranger("opt/y", "1"))
 	assert.Equal(t, "1 executable that nothing identifies, such as opt/y", refusal(t, p, in).Reason)
 
@@ -104,8 +104,8 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
 	in.Findings.Images[0].EndOfLife = true
 	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-1", File: "x.yaml", Severity: scan.High}}
-	for _, id := range []string{policy.UnknownExecutable, policy.EndOfLife, "KSV-1"} {
-		in.Exceptions = append(in.Exceptions, policy.Exception{ID: id, App: "hello", Reason: "r", Owner: "o", Expires: "2026-12-31"})
+	for _, id := range []string{rules.UnknownExecutable, rules.EndOfLife, "KSV-1"} {
+		in.Exceptions = append(in.Exceptions, rules.Exception{ID: id, App: "hello", Reason: "r", Owner: "o", Expires: "2026-12-31"})
 	}
 	fault := refusal(t, strict(), in)
 	for _, part := range []string{"1 finding", "1 executable", "end of life"} {
@@ -115,7 +115,7 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 
 func TestExceptionsForExecutablesAreValidated(t *testing.T) {
 	for name, tc := range map[string]struct {
-		exception policy.Exception
+		exception rules.Exception
 		input     string
 	}{
 		"no path":             {allowing("", ""), `p.exceptions[0].path ""`},
@@ -123,12 +123,12 @@ func TestExceptionsForExecutablesAreValidated(t *testing.T) {
 		"a path with dots":    {allowing("opt/../x", ""), `p.exceptions[0].path "opt/../x"`},
 		"a sum of upper case": {allowing("opt/x", strings.Repeat("A", 64)), "p.exceptions[0].sha256"},
 		"a short sum":         {allowing("opt/x", "11"), "p.exceptions[0].sha256"},
-		"a sum for a CVE": {policy.Exception{ID: "CVE-1", SHA256: strings.Repeat("1", 64), Reason: "r", Owner: "o", Expires: "2026-12-31"},
+		"a sum for a CVE": {rules.Exception{ID: "CVE-1", SHA256: strings.Repeat("1", 64), Reason: "r", Owner: "o", Expires: "2026-12-31"},
 			"p.exceptions[0].sha256"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := strict()
-			p.Exceptions = []policy.Exception{tc.exception}
+			p.Exceptions = []rules.Exception{tc.exception}
 			fault, ok := step.AsFault(p.Validate("p"))
 			require.True(t, ok)
 			assert.Equal(t, step.KindInput, fault.Kind)
@@ -137,7 +137,7 @@ func TestExceptionsForExecutablesAreValidated(t *testing.T) {
 		})
 	}
 	p := strict()
-	p.Exceptions = []policy.Exception{allowing("opt/x", strings.Repeat("1", 64)), allowing("opt/x", strings.Repeat("2", 64)), allowing("opt/a[b", "")}
+	p.Exceptions = []rules.Exception{allowing("opt/x", strings.Repeat("1", 64)), allowing("opt/x", strings.Repeat("2", 64)), allowing("opt/a[b", "")}
 	require.NoError(t, p.Validate("p"), "one for each platform, and any name")
 	p.Exceptions = append(p.Exceptions, allowing("opt/x", strings.Repeat("2", 64)))
 	require.ErrorContains(t, p.Validate("p"), "is listed twice")
@@ -157,10 +157,10 @@ func TestDistributionsPastTheirEndOfLife(t *testing.T) {
 	fault := refusal(t, p, in)
 	assert.Equal(t, reason, fault.Reason)
 	assert.Contains(t, fault.Mend, "build on a release that is maintained")
-	p.EndOfLife = policy.Refuse
+	p.EndOfLife = rules.Refuse
 	assert.Equal(t, reason, refusal(t, p, in).Reason)
 
-	p.EndOfLife = policy.Report
+	p.EndOfLife = rules.Report
 	verdict, err := p.Evaluate(in)
 	require.NoError(t, err)
 	assert.Equal(t, []string{
@@ -174,7 +174,7 @@ func TestDistributionsPastTheirEndOfLife(t *testing.T) {
 	assert.Equal(t, `scan.policy.endOfLife "ignore"`, fault.Input)
 
 	p = strict()
-	p.Exceptions = []policy.Exception{{ID: policy.EndOfLife, App: "hello", Reason: "moves in March", Owner: "team-a", Expires: "2026-12-31"}}
+	p.Exceptions = []rules.Exception{{ID: rules.EndOfLife, App: "hello", Reason: "moves in March", Owner: "team-a", Expires: "2026-12-31"}}
 	verdict, err = p.Evaluate(in)
 	require.NoError(t, err)
 	assert.Equal(t, p.Exceptions, verdict.Excepted)

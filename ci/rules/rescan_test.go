@@ -1,4 +1,4 @@
-package policy_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/policy"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
@@ -15,7 +15,7 @@ import (
 const image = "localhost:5000/hello@" + digest
 
 // day is an input whose advisories were taken some days after the release.
-func day(n int, found ...scan.Vulnerability) policy.Input {
+func day(n int, found ...scan.Vulnerability) rules.Input {
 	in := clean()
 	in.Now = now.AddDate(0, 0, n)
 	in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
@@ -23,7 +23,7 @@ func day(n int, found ...scan.Vulnerability) policy.Input {
 	return in
 }
 
-func encoded(t *testing.T, scans ...policy.Scan) []json.RawMessage {
+func encoded(t *testing.T, scans ...rules.Scan) []json.RawMessage {
 	t.Helper()
 	var all []json.RawMessage
 	for _, s := range scans {
@@ -39,7 +39,7 @@ func TestAReleaseThatFallsOutOfPolicy(t *testing.T) {
 	old := vulnerability("CVE-2020-1", scan.Medium, "")
 	v, err := p.Evaluate(day(0, old))
 	require.NoError(t, err)
-	released := policy.Attest(image, *v, day(0, old).Findings, run)
+	released := rules.Attest(image, *v, day(0, old).Findings, run)
 	require.NoError(t, accepted(p, now, released))
 
 	// The next day nothing is new.
@@ -109,7 +109,7 @@ func TestRescanFailsClosed(t *testing.T) {
 	other.Findings.Digest = "sha256:other"
 	nothing := day(1)
 	nothing.Findings.Scanned = nil
-	for reason, in := range map[string]policy.Input{"is stale": stale, "the findings are about": other, "looked at nothing": nothing} {
+	for reason, in := range map[string]rules.Input{"is stale": stale, "the findings are about": other, "looked at nothing": nothing} {
 		r, s := strict().Rescan(image, in, nil, run)
 		assert.False(t, r.Passed, reason)
 		assert.Contains(t, r.Reason, reason)
@@ -119,7 +119,7 @@ func TestRescanFailsClosed(t *testing.T) {
 
 func TestAnExceptionHoldsInARescanToo(t *testing.T) {
 	p := strict()
-	p.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
+	p.Exceptions = []rules.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
 	bad := vulnerability("CVE-2026-7", scan.Critical, "0.3.8")
 	r, _ := p.Rescan(image, day(1, bad), nil, run)
 	assert.True(t, r.Passed)
@@ -135,9 +135,9 @@ func TestARescansExceptionsEnd(t *testing.T) {
 	p := strict()
 	first, err := p.Evaluate(day(0))
 	require.NoError(t, err)
-	released := policy.Attest(image, *first, day(0).Findings, run)
+	released := rules.Attest(image, *first, day(0).Findings, run)
 	in := day(1, vulnerability("CVE-2026-7", scan.Critical, "0.3.8"))
-	in.Exceptions = []policy.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
+	in.Exceptions = []rules.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
 	r, again := p.Rescan(image, in, encoded(t, released), run)
 	require.True(t, r.Passed)
 	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), released, again))
@@ -164,7 +164,7 @@ func TestRescanNamesWhatIsNoVulnerability(t *testing.T) {
 	assert.Equal(t, "2 executables that nothing identifies, such as entrypoint.sh", refusal(t, strict(), in).Reason, "a scan looks at its own source")
 }
 
-func accepted(p policy.Policy, at time.Time, scans ...policy.Scan) error {
+func accepted(p rules.Policy, at time.Time, scans ...rules.Scan) error {
 	var all []json.RawMessage
 	for _, s := range scans {
 		data, err := json.Marshal(s)
