@@ -107,7 +107,8 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 	own.Registry = config.Registry{Repository: targetRegistry + "/" + targetRepository}
 	own.GitOps = config.GitOps{Remote: "http://" + targetRegistry + "/gitops.git", Branch: "main", Root: "gitops", Author: c.GitOps.Author}
 	own.Infra = config.Infra{Code: drill.Code, State: "http://" + targetRegistry + "/state"}
-	own.Signing = config.Signing{}
+	// Whoever must have signed there is the drill's own key.
+	own.Signing, own.Scan.Database.Signing = config.Signing{}, config.Signing{}
 	files, err := drill.Files(env, own.Registry.Repository)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/rules"
 	"slipway/step"
-	"slipway/step/azure"
 	"slipway/step/printable"
 	"slipway/step/result/scan"
 )
@@ -184,14 +183,15 @@ func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedI
 
 // judge decides over findings now.
 func (i *Image) judge(ctx context.Context, found *scan.Findings) (*rules.Verdict, error) {
-	c := i.App.Slipway.Config
+	policy, err := i.App.Slipway.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	exceptions, err := i.App.exceptions(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.Scan.Policy.Evaluate(rules.Input{
-		App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
-	})
+	return policy.Evaluate(rules.Input{App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now()})
 }
 
 // exceptions are those of the app's OpenVEX document, if it has one.
@@ -241,71 +241,4 @@ func findings(ctx context.Context, out *dagger.Directory) (*scan.Findings, error
 		return nil, fmt.Errorf("decode findings: %w", err)
 	}
 	return found, nil
-}
-
-// PublishDatabase builds the vulnerability database of the advisories that this
-// repository carries and pushes it to where slipway.yaml looks for it. It is
-// for the embedded default and for tests; platforms use the official database
-// or a mirror of it.
-//
-// Example: dagger call publish-database
-//
-// +cache="never"
-func (s *Slipway) PublishDatabase(
-	ctx context.Context,
-	// When the advisories were taken, RFC 3339; now by default.
-	// +optional
-	updatedAt string,
-) (string, error) {
-	c := s.Config
-	at := time.Now().UTC()
-	if updatedAt != "" {
-		var err error
-		if at, err = time.Parse(time.RFC3339, updatedAt); err != nil {
-			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
-		}
-	}
-	registry, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
-	if err != nil {
-		return "", err
-	}
-	var pushed scan.Pushed
-	text, err := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials)).
-		PublishDatabase(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339),
-			dagger.ScanPublishDatabaseOpts(registry.reached))
-	if err := decodeText(text, err, &pushed); err != nil {
-		return "", err
-	}
-	return step.Refer(pushed.Repository, pushed.Digest).String(), nil
-}
-
-// databaseRegistry is how the vulnerability database is reached: as the images
-// are, but with its own account, when it lies beside them, and anonymously elsewhere.
-func (s *Slipway) databaseRegistry(c *config.Config) *Endpoint {
-	if config.SameHost("//"+c.Scan.Database.Repository, "//"+c.Registry.Repository) {
-		return s.Registry.as(databaseAccount)
-	}
-	return &Endpoint{}
-}
-
-// database resolves the vulnerability database's digest now and fetches that
-// very artifact, once for each digest.
-func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
-	c := s.Config
-	registry, err := s.registry(ctx, "scan", c.Scan.Database.Repository, s.databaseRegistry(c))
-	if err != nil {
-		return nil, err
-	}
-	// Anybody may read a database, but for one in a registry of Azure's.
-	if !azure.Is(registry.Username) {
-		registry.credentials = credentials{}
-	}
-	var resolved scan.Resolved
-	as := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials))
-	text, err := as.DatabaseDigest(ctx, c.Scan.Database.Repository, c.Scan.Database.Tag, dagger.ScanDatabaseDigestOpts(registry.reached))
-	if err := decodeText(text, err, &resolved); err != nil {
-		return nil, err
-	}
-	database := as.Database(c.Scan.Database.Repository, resolved.Digest, dagger.ScanDatabaseOpts(registry.reached))
-	return database, decode(ctx, database, nil)
 }

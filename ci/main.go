@@ -33,6 +33,7 @@ type Slipway struct {
 	ManagedKey       *ManagedKey       // +private
 	Identity         *SigningIdentity  // +private
 	PublicKey        *dagger.File      // +private
+	DatabaseKey      *dagger.File      // +private
 	Terraform        *dagger.File      // +private
 	Providers        *dagger.Directory // +private
 	Registry         *Endpoint         // +private
@@ -113,6 +114,10 @@ func New(
 	// platform's. Example: ./toolbox.pub
 	// +optional
 	toolboxKey *dagger.File,
+	// The PEM public key that must have signed the vulnerability database where
+	// slipway.yaml does not say who; by default the platform's. Example: ./database.pub
+	// +optional
+	databaseKey *dagger.File,
 ) (*Slipway, error) {
 	text, err := source.File(config.File).Contents(ctx)
 	if err != nil {
@@ -126,7 +131,7 @@ func New(
 		c.Infra = *c.Infra.Cluster
 	}
 	s := &Slipway{
-		Source: source, Repository: repository, Key: key, KeyPassword: keyPassword, Terraform: terraform, Providers: providers,
+		Source: source, Repository: repository, Key: key, KeyPassword: keyPassword, DatabaseKey: databaseKey, Terraform: terraform, Providers: providers,
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username}, Platform: &Endpoint{},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}
@@ -253,9 +258,10 @@ func (s *Slipway) WithInfraVariables(
 	return &next
 }
 
-// WithDatabase scans with another vulnerability database.
+// WithDatabase scans with another vulnerability database. What slipway.yaml says of who
+// vouches for it holds for this one, too.
 //
-// Example: dagger call with-database --repository ghcr.io/aquasecurity/trivy-db deliver --app hello --env dev
+// Example: dagger call with-database --repository ghcr.io/acme/trivy-db deliver --app hello --env dev
 //
 // +cache="168h"
 func (s *Slipway) WithDatabase(

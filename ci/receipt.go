@@ -32,7 +32,7 @@ func (r *Release) hasReceipt() bool {
 }
 
 // document is the receipt in the form that is signed, checked for sense.
-func (r *Receipt) document() (*receipt.Document, error) {
+func (r *Receipt) document(ctx context.Context) (*receipt.Document, error) {
 	release := r.Release
 	s := release.Slipway
 	c := s.Config
@@ -65,7 +65,11 @@ func (r *Receipt) document() (*receipt.Document, error) {
 			scans = append(scans, statement.Predicate)
 		}
 	}
-	scan, err := c.Scan.Policy.Newest("receipt", r.Image, scans, time.Now())
+	policy, err := s.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	scan, err := policy.Newest("receipt", r.Image, scans, time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +87,8 @@ func (r *Receipt) document() (*receipt.Document, error) {
 // Example: dagger call deliver --app hello --env dev document
 //
 // +cache="168h"
-func (r *Receipt) Document() (string, error) {
-	d, err := r.document()
+func (r *Receipt) Document(ctx context.Context) (string, error) {
+	d, err := r.document(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -96,8 +100,8 @@ func (r *Receipt) Document() (string, error) {
 // Example: dagger call deliver --app hello --env dev html export --path receipt.html
 //
 // +cache="168h"
-func (r *Receipt) Html() (*dagger.File, error) {
-	d, err := r.document()
+func (r *Receipt) Html(ctx context.Context) (*dagger.File, error) {
+	d, err := r.document(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -129,8 +129,12 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	said, statement := c.Scan.Policy.Rescan(image.Reference.String(), rules.Input{
-		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, MaxAge: c.Scan.Database.MaxAge, Now: time.Now(),
+	policy, err := s.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	said, statement := policy.Rescan(image.Reference.String(), rules.Input{
+		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {

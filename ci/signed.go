@@ -109,6 +109,10 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
+	policy, err := s.policy(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
@@ -123,7 +127,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		return nil, err
 	}
 	in := evidence.Input{
-		Reference: i.Reference.String(), Environment: env, Policy: c.Scan.Policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
+		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
 	}
 	if answer, ok := evidence.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil

@@ -259,42 +259,79 @@ func orNone(number int) int {
 	return number
 }
 
-// trust is who must have signed for an environment: a key where one is given or
-// committed, and those of signing.identities where slipway.yaml names some: then no key
-// counts, and none may be given. Without either it is the signing key's public half.
-func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignVerifier, error) {
-	c := s.Config
-	switch {
-	case len(c.Signing.Identities) > 0:
-		return s.identities(at, stage, env)
-	case s.PublicKey != nil:
-		return at.Key(s.PublicKey), nil
-	case c.Signing.PublicKey != "":
-		return at.Key(s.Source.File(c.Signing.PublicKey)), nil
-	case s.Identity != nil:
-		return nil, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
-	case !s.signs():
-		return nil, step.Input(stage, "public key", "is not given",
-			"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
+// signers are who must have signed: a key, or identities for which a Sigstore vouches.
+type signers struct {
+	key *dagger.File
+	// identities are a JSON list, and root is their Sigstore's trusted root.
+	identities            string
+	root                  *dagger.File
+	logs, certificateLogs int
+	// degraded is how long a signature counts that was made while a log was down.
+	degraded string
+}
+
+// verifier asks for the signatures of the signers.
+func (m signers) verifier(at *dagger.Sign) *dagger.SignVerifier {
+	if m.key != nil {
+		return at.Key(m.key)
 	}
-	out, err := s.publicKey(ctx, at, stage)
+	return at.Identities(m.root, dag.File("identities.json", m.identities), dagger.SignIdentitiesOpts{
+		MinLogs: orNone(m.logs), MinCertificateLogs: orNone(m.certificateLogs), AcceptDegraded: m.degraded,
+	})
+}
+
+// trust is who must have signed for an environment.
+func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignVerifier, error) {
+	must, err := s.signers(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
+	return must.verifier(at), nil
+}
+
+// signers are who must have signed for an environment: a key where one is given or
+// committed, and those of signing.identities where slipway.yaml names some: then no key
+// counts, and none may be given. Without either it is the signing key's public half.
+func (s *Slipway) signers(ctx context.Context, stage, env string) (signers, error) {
+	signing := s.Config.Signing
+	switch {
+	case len(signing.Identities) > 0 && s.PublicKey != nil:
+		return signers{}, step.Input(stage, "public key", "is given, and "+config.File+" says that identities sign", "leave with-public-key out, or take signing.identities out")
+	case len(signing.Identities) > 0:
+		must, err := s.identities(signing, env)
+		if err == nil && must.identities == "" {
+			err = step.Policy(stage, "environment "+or(env, "(none)"), "has no identity that may sign for it", "add it to the environments of one of signing.identities in "+config.File+", or name an environment")
+		}
+		must.degraded = s.degraded(env)
+		return must, err
+	case s.PublicKey != nil:
+		return signers{key: s.PublicKey}, nil
+	case signing.PublicKey != "":
+		return signers{key: s.Source.File(signing.PublicKey)}, nil
+	case s.Identity != nil:
+		return signers{}, step.Input(stage, config.File+": signing.identities", "names nobody, and an identity has no public key", "name who may sign, with the issuer, and the trustedRoot")
+	case !s.signs():
+		return signers{}, step.Input(stage, "public key", "is not given",
+			"commit one and name it as signing.publicKey in "+config.File+", name who may sign as signing.identities, or use with-public-key")
+	}
+	out, err := s.publicKey(ctx, stage)
+	if err != nil {
+		return signers{}, err
+	}
 	if err := decode(ctx, out, nil); err != nil {
-		return nil, err
+		return signers{}, err
 	}
 	// As a plain file it is known by its content.
 	text, err := out.File("cosign.pub").Contents(ctx)
-	return at.Key(dag.File("cosign.pub", text)), err
+	return signers{key: dag.File("cosign.pub", text)}, err
 }
 
 // publicKey is the public half of the signing key: result.json and cosign.pub.
-func (s *Slipway) publicKey(ctx context.Context, at *dagger.Sign, stage string) (*dagger.Directory, error) {
+func (s *Slipway) publicKey(ctx context.Context, stage string) (*dagger.Directory, error) {
 	if s.ManagedKey == nil {
 		return dag.Sign().PublicKey(s.Key, s.KeyPassword), nil
 	}
-	signer, err := s.managed(ctx, at, stage)
+	signer, err := s.managed(ctx, dag.Sign(), stage)
 	if err != nil {
 		return nil, err
 	}
@@ -310,19 +347,8 @@ func (s *Slipway) trustOr(ctx context.Context, at *dagger.Sign, key *dagger.File
 	return s.trust(ctx, at, stage, env)
 }
 
-func (s *Slipway) identities(at *dagger.Sign, stage, env string) (*dagger.SignVerifier, error) {
-	if s.PublicKey != nil {
-		return nil, step.Input(stage, "public key", "is given, and "+config.File+" says that identities sign", "leave with-public-key out, or take signing.identities out")
-	}
-	signing := s.Config.Signing
+// identities are those that may sign for an environment.
+func (s *Slipway) identities(signing config.Signing, env string) (signers, error) {
 	allowed, err := signing.Allowed(env)
-	if err != nil {
-		return nil, err
-	}
-	if allowed == "" {
-		return nil, step.Policy(stage, "environment "+or(env, "(none)"), "has no identity that may sign for it", "add it to the environments of one of signing.identities in "+config.File+", or name an environment")
-	}
-	return at.Identities(s.Source.File(signing.TrustedRoot), dag.File("identities.json", allowed), dagger.SignIdentitiesOpts{
-		MinLogs: orNone(signing.Logs), MinCertificateLogs: orNone(signing.CertificateLogs), AcceptDegraded: s.degraded(env),
-	}), nil
+	return signers{identities: allowed, root: s.Source.File(signing.TrustedRoot), logs: signing.Logs, certificateLogs: signing.CertificateLogs}, err
 }

@@ -217,7 +217,7 @@ func (l *LiveRelease) record(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		document, err := receipted.document()
+		document, err := receipted.document(ctx)
 		if err != nil {
 			return err
 		}

@@ -79,7 +79,7 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// start runs a sandbox of its own, makes a key pair and publishes the
+// start runs a sandbox of its own, makes a key pair, and signs and publishes the
 // vulnerability database.
 func start(dir string) (*platform, func(), error) {
 	repo := repository()
@@ -116,7 +116,7 @@ func start(dir string) (*platform, func(), error) {
 	}
 	for _, args := range [][]string{
 		{"-m", "modules/sign", "call", "keygen", "--password", "file:" + p.file("password"), "export", "--path", p.file("keys")},
-		append(append([]string{"call"}, p.place()...), "publish-database"),
+		append(append([]string{"call"}, p.options()...), "publish-database"),
 	} {
 		if out, err := p.run(p.repo, args...); err != nil {
 			stop()
@@ -242,9 +242,10 @@ func (p *platform) options() []string {
 	)
 }
 
-// place are the constructor's arguments for this platform's sandbox.
+// place are the constructor's arguments for this platform's sandbox, whose vulnerability
+// database the platform's key has signed, whoever signs images.
 func (p *platform) place() []string {
-	return []string{"--sandbox", "tcp://" + p.sandbox, "--accounts", "file:" + p.file(accountsFile)}
+	return []string{"--sandbox", "tcp://" + p.sandbox, "--accounts", "file:" + p.file(accountsFile), "--database-key", p.file("keys/cosign.pub")}
 }
 
 // as are the flags of an account.

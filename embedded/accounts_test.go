@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -36,5 +37,19 @@ func TestDefaultsNameTheAccountsAndHoldNoPassword(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(p.Launcher.Repo, ".env"))
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "SLIPWAY_SANDBOX=tcp://localhost:5001\nSLIPWAY_ACCOUNTS=file://"+p.accounts()+"\n")
+	assert.Contains(t, string(text), "\nSLIPWAY_DATABASEKEY="+p.path("keys", "cosign.pub")+"\n")
 	assert.NotContains(t, string(text), "s3cret")
+}
+
+// A database of before there were signatures, or of a key that is no more, is made again.
+func TestADatabaseIsTheKeysAndYoung(t *testing.T) {
+	mark, now := filepath.Join(t.TempDir(), "database"), time.Now()
+	assert.False(t, current(mark, []byte("key"), now), "there is none")
+	for text, want := range map[string]bool{"": false, "another": false, "key": true} {
+		require.NoError(t, os.WriteFile(mark, []byte(text), 0o600))
+		assert.Equal(t, want, current(mark, []byte("key"), now), text)
+	}
+	require.NoError(t, os.WriteFile(mark, []byte("key"), 0o600))
+	require.NoError(t, os.Chtimes(mark, now, now.Add(-databaseAge)))
+	assert.False(t, current(mark, []byte("key"), now), "it is old")
 }

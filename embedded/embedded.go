@@ -5,6 +5,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -146,7 +147,7 @@ func (p *Platform) defaults(address string) error {
 		return err
 	}
 	if err == nil && !strings.HasPrefix(string(old), envMark) {
-		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s --accounts file://%s", address, p.accounts())
+		p.Progress.Say(".env is yours and is left alone; the embedded default is reached with --sandbox tcp://%s --accounts file://%s --database-key %s", address, p.accounts(), p.path("keys", "cosign.pub"))
 		return nil
 	}
 	var b strings.Builder
@@ -155,6 +156,7 @@ func (p *Platform) defaults(address string) error {
 	fmt.Fprintf(&b, "SLIPWAY_ACCOUNTS=file://%s\n", p.accounts())
 	fmt.Fprintf(&b, "SLIPWAY_KEY=file://%s\n", p.path("keys", "cosign.key"))
 	fmt.Fprintf(&b, "SLIPWAY_KEYPASSWORD=file://%s\n", p.path("keys", "password"))
+	fmt.Fprintf(&b, "SLIPWAY_DATABASEKEY=%s\n", p.path("keys", "cosign.pub"))
 	cluster, err := p.cluster().Running()
 	if err != nil {
 		return err
@@ -174,18 +176,35 @@ func (p *Platform) defaults(address string) error {
 	return os.WriteFile(file, []byte(b.String()), 0o600)
 }
 
-// database publishes the demo's vulnerability database when the registry's is
-// older than databaseAge, or was never made.
+// database publishes the demo's vulnerability database, signed with the demo's key, when
+// the registry's is older than databaseAge, or was never made or signed by that key.
 func (p *Platform) database(ctx context.Context, address string) error {
+	key, err := os.ReadFile(p.path("keys", "cosign.pub"))
+	if err != nil {
+		return err
+	}
+	// The mark holds the public key of who has signed.
 	mark := p.path("sandbox", "database")
-	if info, err := os.Stat(mark); err == nil && time.Since(info.ModTime()) < databaseAge {
+	if current(mark, key, time.Now()) {
 		return nil
 	}
-	err := p.Progress.Do("build and publish the demo's vulnerability database", func() error {
-		return p.Dagger(ctx, nil, "call", "--sandbox", "tcp://"+address, "--accounts", "file://"+p.accounts(), "publish-database")
+	err = p.Progress.Do("build, sign and publish the demo's vulnerability database", func() error {
+		return p.Dagger(ctx, nil, "call", "--sandbox", "tcp://"+address, "--accounts", "file://"+p.accounts(),
+			"--key", "file://"+p.path("keys", "cosign.key"), "--key-password", "file://"+p.path("keys", "password"), "publish-database")
 	})
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(mark, nil, 0o644)
+	return os.WriteFile(mark, key, 0o644)
+}
+
+// current says whether a mark tells of a database that the key has signed, and that is
+// not to be made again yet.
+func current(mark string, key []byte, now time.Time) bool {
+	info, err := os.Stat(mark)
+	if err != nil || now.Sub(info.ModTime()) >= databaseAge {
+		return false
+	}
+	signer, err := os.ReadFile(mark)
+	return err == nil && bytes.Equal(signer, key)
 }

@@ -218,17 +218,6 @@ type Scan struct {
 	Policy rules.Policy `yaml:"policy"`
 }
 
-// Database is the vulnerability database: an OCI artifact in Trivy's format.
-type Database struct {
-	// Repository is <host>[:port]/<path> of the artifact, without a tag.
-	Repository string `yaml:"repository"`
-	// Tag is the schema version that Trivy asks for; Trivy 0.74 reads "2".
-	Tag string `yaml:"tag"`
-	// MaxAge is the oldest database that may still decide, in Go's notation
-	// ("48h").
-	MaxAge time.Duration `yaml:"maxAge"`
-}
-
 var (
 	repositoryPattern = regexp.MustCompile(`\A[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\z`)
 	pathPattern       = regexp.MustCompile(`\A[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*\z`)
@@ -238,7 +227,8 @@ var (
 
 // Parse reads and checks slipway.yaml.
 func Parse(data []byte) (*Config, error) {
-	c := &Config{Signing: Signing{Logs: 1, CertificateLogs: 1}, GitOps: GitOps{Branch: "main", Root: "."}, Platform: Platform{Branch: "main"}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2"}}}
+	signing := Signing{Logs: 1, CertificateLogs: 1}
+	c := &Config{Signing: signing, GitOps: GitOps{Branch: "main", Root: "."}, Platform: Platform{Branch: "main"}, Cluster: Cluster{Namespace: "argocd"}, Scan: Scan{Database: Database{Tag: "2", Signing: signing}}}
 	if err := decode(File, data, c); err != nil {
 		return nil, err
 	}
@@ -271,14 +261,9 @@ func (c *Config) Validate() error {
 		{"gitops.root", c.GitOps.Root, "is not a folder inside the repository", "give a relative path, or . for the repository's root", c.GitOps.Root == "." || pathPattern.MatchString(c.GitOps.Root)},
 		{"gitops.author.name", c.GitOps.Author.Name, "is not an author name", "give the name that release commits carry", goodAuthor(c.GitOps.Author.Name)},
 		{"gitops.author.email", c.GitOps.Author.Email, "is not an e-mail address", "give the address that release commits carry", goodEmail(c.GitOps.Author.Email)},
-		{"signing.publicKey", c.Signing.PublicKey, "is not a path inside the repository", "give a relative path, or leave it out", c.Signing.PublicKey == "" || pathPattern.MatchString(c.Signing.PublicKey)},
-		{"signing.publicKey", c.Signing.PublicKey, "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out", c.Signing.PublicKey == "" || taken(c.Signing.PublicKey)},
 		{"cluster.server", c.Cluster.Server, "is not an https URL without credentials", "give the URL that the kubeconfig names, such as https://localhost:6443, or leave it out", c.Cluster.Server == "" || cleanURL(c.Cluster.Server) && strings.HasPrefix(c.Cluster.Server, "https:")},
 		{"build.npm.registry", c.Build.NPM.Registry, "is not an https URL without credentials", "give the base address of a registry, or leave it out where no app has npm packages; credentials are an argument of with-packages", safeURL(c.Build.NPM.Registry)},
 		{"build.pip.index", c.Build.Pip.Index, "is not an https URL without credentials", "give the base address of a simple index, such as https://host/simple, or leave it out where no app has Python packages; credentials are an argument of with-packages", safeURL(c.Build.Pip.Index)},
-		{"scan.database.repository", c.Scan.Database.Repository, "is not a repository", "give host[:port]/path without a tag", repositoryPattern.MatchString(c.Scan.Database.Repository) && strings.Contains(c.Scan.Database.Repository, "/")},
-		{"scan.database.tag", c.Scan.Database.Tag, "is not a tag", "give the database's schema version, \"2\" for Trivy 0.74", tagPattern.MatchString(c.Scan.Database.Tag)},
-		{"scan.database.maxAge", c.Scan.Database.MaxAge.String(), "is not a positive duration", "give how old the database may be, such as 48h", c.Scan.Database.MaxAge > 0},
 	}
 	for _, k := range checks {
 		if !k.ok {
@@ -329,6 +314,9 @@ func (c *Config) Validate() error {
 		return err
 	}
 	if err := c.Signing.validate("signing", c.EnvironmentNames()); err != nil {
+		return err
+	}
+	if err := c.Scan.Database.validate("scan.database"); err != nil {
 		return err
 	}
 	if err := c.Infra.validate("infra", c.EnvironmentNames()); err != nil {

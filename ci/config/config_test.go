@@ -67,8 +67,8 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"cluster namespace":      {"namespace: argocd", "namespace: ../argocd", `slipway.yaml: cluster.namespace "../argocd"`, "is not a valid name"},
 		"no age":                 {"maxAge: 48h", "maxAge: 0s", `slipway.yaml: scan.database.maxAge "0s"`, "is not a positive duration"},
 		"policy":                 {"threshold: HIGH", "threshold: SEVERE", `slipway.yaml: scan.policy.threshold "SEVERE"`, "is not a severity"},
-		"requirement":            {"require: tests", "require: test", `slipway.yaml: verification.rules[1].require "test"`, "is not a requirement"},
-		"rule's environment":     {"environments: [production]", "environments: [prod]", `slipway.yaml: verification.rules[4].environments "prod"`, "is not an environment"},
+		"requirement":            {"require: tests", "require: test", `slipway.yaml: verification.rules[2].require "test"`, "is not a requirement"},
+		"rule's environment":     {"environments: [production]", "environments: [prod]", `slipway.yaml: verification.rules[1].environments "prod"`, "is not an environment"},
 		"second document":        {"# The platform's", "--- \na: b\n---\n#", "slipway.yaml", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

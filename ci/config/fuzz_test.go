@@ -183,6 +183,10 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("an exception never ends: %+v", e)
 			}
 		}
+		if d := c.Scan.Database; d.Digest != "" && d.Trust != "" || d.Signing.Named() && d.Digest+d.Trust != "" {
+			t.Fatalf("a database is believed for two reasons: %+v", d)
+		}
+		signers(t, c.Scan.Database.Signing, "")
 		if c.Scan.Database.MaxAge <= 0 || c.Scan.Policy.Validate("policy") != nil {
 			t.Fatalf("%+v", c.Scan)
 		}

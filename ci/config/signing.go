@@ -71,6 +71,12 @@ func (s Signing) validate(at string, environments []string) error {
 	fault := func(key, reason, mend string) error {
 		return step.Input(stage, File+": "+at+key, reason, mend)
 	}
+	if s.PublicKey != "" && !pathPattern.MatchString(s.PublicKey) {
+		return fault(fmt.Sprintf(".publicKey %q", s.PublicKey), "is not a path inside the repository", "give a relative path, or leave it out")
+	}
+	if s.PublicKey != "" && !taken(s.PublicKey) {
+		return fault(fmt.Sprintf(".publicKey %q", s.PublicKey), "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out")
+	}
 	const howMany = "say how many must vouch for a signature, 0 for a Sigstore without"
 	switch {
 	case s.Logs < 0:
@@ -123,6 +129,9 @@ func (i Identity) validate(at string, environments []string) error {
 func unclear(text string) bool {
 	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
+
+// Named reports whether it says who must have signed.
+func (s Signing) Named() bool { return s.PublicKey != "" || len(s.Identities) > 0 }
 
 // Allowed are the identities that may sign for an environment, as the sign module
 // reads them; without an environment, those that may for every one. It is empty

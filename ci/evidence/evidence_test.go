@@ -28,7 +28,7 @@ const (
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 var scanPolicy = rules.Policy{
-	Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse,
+	Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse, Database: rules.Database{Trust: "signed by key sha256:01"},
 	Exceptions: []rules.Exception{{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-30"}},
 }
 
@@ -219,6 +219,7 @@ func TestEachRuleCanRefuse(t *testing.T) {
 	}{
 		"no scan":                {without(rules.PredicateType), evidence.RequireScan, "scan verdict of " + reference + " is missing"},
 		"another policy":         {func(_ *testing.T, in *evidence.Input) { in.Policy.Threshold = scan.Low }, evidence.RequireScan, "was made under another policy"},
+		"another database":       {func(_ *testing.T, in *evidence.Input) { in.Policy.Database.Repository = "r/other-db" }, evidence.RequireScan, "or with another vulnerability database than it wants"},
 		"an old scan":            {rule(0, func(r *evidence.Rule) { r.MaxAge = 30 * time.Hour }), evidence.RequireScan, "older than 30h0m0s"},
 		"no tests":               {without(evidence.TestResultType), evidence.RequireTests, "no test result is attested"},
 		"failed tests":           {replace(evidence.TestResultType, failed), evidence.RequireTests, "the tests have not passed: FAILED"},
@@ -405,6 +406,35 @@ func TestLicenceExpressions(t *testing.T) {
 	}
 }
 
+// A database that nobody vouches for is named where it will do, and refused elsewhere.
+func TestAnEnvironmentRefusesADatabaseThatNobodyVouchesFor(t *testing.T) {
+	in := complete(t)
+	in.Policy.Database.Trust = rules.Unsigned
+	scanned := passedScan()
+	scanned.Decision.Policy.Digest = map[string]string{"sha256": strings.TrimPrefix(in.Policy.Digest(), "sha256:")}
+	in.Statements[1] = statement(t, rules.PredicateType, scanned)
+	in.Rules.Rules[0].Environments = []string{"production"}
+	for _, database := range []string{"", evidence.DatabaseVerified} {
+		in.Rules.Rules[0].Database = database
+		outcome := verdicts(evidence.Judge(in))[evidence.RequireScan]
+		if database == "" {
+			assert.Equal(t, evidence.Outcome{Rule: evidence.RequireScan, Verdict: evidence.Pass, Reason: "passed with the advisories of 2026-11-23T06:00:00Z, 0 excepted, by a database that nobody vouches for"}, outcome)
+			continue
+		}
+		assert.Equal(t, evidence.Outcome{
+			Rule: evidence.RequireScan, Verdict: evidence.Refuse, Reason: "its scan was made with a database that nobody vouches for",
+			Mend: "name who signs the database as scan.database.signing in slipway.yaml, or pin it as scan.database.digest, then scan and sign the image again",
+		}, outcome)
+	}
+	in.Environment = "dev"
+	assert.Equal(t, evidence.Pass, verdicts(evidence.Judge(in))[evidence.RequireScan].Verdict, "the rule is another environment's")
+
+	// One that somebody vouches for passes the rule.
+	in = complete(t)
+	in.Rules.Rules[0].Database = evidence.DatabaseVerified
+	assert.Equal(t, evidence.Outcome{Rule: evidence.RequireScan, Verdict: evidence.Pass, Reason: "passed with the advisories of 2026-11-23T06:00:00Z, 0 excepted"}, verdicts(evidence.Judge(in))[evidence.RequireScan])
+}
+
 func TestRulesAreChecked(t *testing.T) {
 	environments := []string{"dev", "production"}
 	require.NoError(t, complete(t).Rules.Validate("verification", environments))
@@ -421,6 +451,8 @@ func TestRulesAreChecked(t *testing.T) {
 		`verification.rules[0].unknown "maybe"`:  {Rules: []evidence.Rule{{Require: evidence.RequireLicences, Deny: []string{"x"}, Unknown: "maybe"}}},
 		`verification.rules[0].network "some"`:   {Rules: []evidence.Rule{{Require: evidence.RequireBox, Network: "some"}}},
 		"verification.rules[0].network":          {Rules: []evidence.Rule{{Require: evidence.RequireProvenance, Network: evidence.NetworkNone}}},
+		`verification.rules[0].database "some"`:  {Rules: []evidence.Rule{{Require: evidence.RequireScan, Database: "some"}}},
+		"verification.rules[0].database":         {Rules: []evidence.Rule{{Require: evidence.RequireTests, Database: evidence.DatabaseVerified}}},
 		"verification.rules[0].committed":        {Rules: []evidence.Rule{{Require: evidence.RequireTests, Committed: true}}},
 		"verification.rules[1]":                  {Rules: []evidence.Rule{{Require: evidence.RequireTests}, {Require: evidence.RequireLicences, Unknown: rules.Report}}},
 	} {

@@ -43,8 +43,9 @@ type Outcome struct {
 type Input struct {
 	// Reference is repository@digest, and Environment where it is to run.
 	Reference, Environment string
-	Policy                 rules.Policy
-	Rules                  Rules
+	// Policy is the scan's, with the database that it wants.
+	Policy rules.Policy
+	Rules  Rules
 	// Statements are those that the platform's key signed about the image.
 	Statements []sign.Statement
 	Now        time.Time
@@ -54,7 +55,8 @@ type Input struct {
 type Judgement struct {
 	Reference   string `json:"reference"`
 	Environment string `json:"environment"`
-	// PolicyDigest is of the rules and the scan's policy that were applied.
+	// PolicyDigest is of the rules and the scan's policy, with its database, that were
+	// applied.
 	PolicyDigest string    `json:"policyDigest"`
 	Outcomes     []Outcome `json:"outcomes"`
 	// At is when it was decided, and Until when it has to be decided again.
@@ -141,6 +143,13 @@ func (in Input) scan(rule Rule) (finding, time.Time) {
 	}
 	until := scan.Until()
 	taken := scan.Scanner.DB.LastUpdate
+	unsigned := ""
+	if !in.Policy.Database.Verified() {
+		unsigned = ", by a database that nobody vouches for"
+		if rule.Database == DatabaseVerified {
+			return finding{"its scan was made with a database that nobody vouches for", "name who signs the database as scan.database.signing in slipway.yaml, or pin it as scan.database.digest, then scan and sign the image again"}, time.Time{}
+		}
+	}
 	if rule.MaxAge > 0 {
 		stale := taken.Add(rule.MaxAge)
 		if !in.Now.Before(stale) {
@@ -150,7 +159,7 @@ func (in Input) scan(rule Rule) (finding, time.Time) {
 			until = stale
 		}
 	}
-	return finding{reason: fmt.Sprintf("passed with the advisories of %s, %d excepted", taken.UTC().Format(time.RFC3339), len(scan.Decision.Excepted))}, until
+	return finding{reason: fmt.Sprintf("passed with the advisories of %s, %d excepted%s", taken.UTC().Format(time.RFC3339), len(scan.Decision.Excepted), unsigned)}, until
 }
 
 func (in Input) tests(rule Rule) (finding, time.Time) {

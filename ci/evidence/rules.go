@@ -36,6 +36,9 @@ const (
 // NetworkNone refuses what was built with a network.
 const NetworkNone = "none"
 
+// DatabaseVerified refuses what was scanned with a database that nobody vouches for.
+const DatabaseVerified = "verified"
+
 var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences, RequireBox}
 
 // Rule is one requirement.
@@ -48,6 +51,9 @@ type Rule struct {
 	From string `yaml:"from" json:"from,omitempty"`
 	// MaxAge is how old the scan and its database may be, for scan.
 	MaxAge time.Duration `yaml:"maxAge" json:"maxAge,omitempty"`
+	// Database is verified where the scan's database must be signed or pinned, for scan;
+	// one that slipway.yaml trusts unsigned will do when it is empty.
+	Database string `yaml:"database" json:"database,omitempty"`
 	// Runners that may have built the image, for provenance; any when empty. All but
 	// local count only where an identity of that runner has signed the provenance.
 	Runners []Runner `yaml:"runners" json:"runners,omitempty"`
@@ -103,6 +109,9 @@ func (r Rules) Validate(where string, environments []string) error {
 		if rule.Network != "" && rule.Network != NetworkNone {
 			return step.Input(stage, fmt.Sprintf("%s.network %.80q", at, rule.Network), "is not what a build's network can be held to", "write none, or leave it out for the hosts that build.network allows")
 		}
+		if rule.Database != "" && rule.Database != DatabaseVerified {
+			return step.Input(stage, fmt.Sprintf("%s.database %.80q", at, rule.Database), "is not what a database can be held to", "write verified, or leave it out for one that scan.database trusts unsigned")
+		}
 		if rule.Minimum < 0 {
 			return step.Input(stage, at+".minimum", "is negative", "give how many tests have to have passed, such as 10")
 		}
@@ -137,6 +146,7 @@ func (r Rule) misplaced() string {
 		kinds []Kind
 	}{
 		{"maxAge", r.MaxAge != 0, []Kind{RequireScan}},
+		{"database", r.Database != "", []Kind{RequireScan}},
 		{"minimum", r.Minimum != 0, []Kind{RequireTests}},
 		{"network", r.Network != "", []Kind{RequireBox}},
 		{"runners", len(r.Runners) > 0, []Kind{RequireProvenance}},

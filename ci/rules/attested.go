@@ -47,6 +47,8 @@ type ScannerDB struct {
 	Digest map[string]string `json:"digest,omitempty"`
 	// LastUpdate is when its advisories were taken.
 	LastUpdate time.Time `json:"lastUpdate"`
+	// Trust is why it is believed; an addition.
+	Trust string `json:"trust,omitempty"`
 }
 
 // Found is a vulnerability in a package.
@@ -78,7 +80,7 @@ type Decision struct {
 	Result string `json:"result"`
 	// Resource is the image that it is about, as repository@digest.
 	Resource string `json:"resource"`
-	// Policy is the scan's policy.
+	// Policy is the scan's policy, with the database that it wants.
 	Policy Resource `json:"policy"`
 	// Scanned is the number of targets that were looked at, the source and the
 	// manifests among them.
@@ -109,13 +111,13 @@ func Attest(reference string, v Verdict, found scan.Findings, run Run) Scan {
 	s := Scan{
 		Scanner: Scanner{
 			URI: "pkg:golang/github.com/aquasecurity/trivy@v" + v.TrivyVersion, Version: v.TrivyVersion, Digest: digestSet(run.TrivyDigest),
-			DB:     ScannerDB{Version: fmt.Sprint(found.Database.Version), Digest: digestSet(v.DatabaseDigest), LastUpdate: v.DatabaseUpdatedAt},
+			DB:     ScannerDB{Version: fmt.Sprint(found.Database.Version), Digest: digestSet(v.DatabaseDigest), LastUpdate: v.DatabaseUpdatedAt, Trust: v.DatabaseTrust},
 			Result: []Found{},
 		},
 		Metadata: Metadata{ScanStartedOn: run.StartedOn, ScanFinishedOn: run.FinishedOn},
 		Decision: Decision{
 			By: decider, Result: passed, Resource: reference,
-			Policy:  Resource{URI: "slipway.yaml#scan.policy", Digest: digestSet(v.PolicyDigest)},
+			Policy:  Resource{URI: "slipway.yaml#scan", Digest: digestSet(v.PolicyDigest)},
 			Scanned: v.Scanned, Reported: v.Reported, Excepted: v.Excepted,
 		},
 	}
@@ -137,8 +139,8 @@ func Attest(reference string, v Verdict, found scan.Findings, run Run) Scan {
 	return s
 }
 
-// Accept checks that a scan says that this image passed this very policy, and
-// that the exceptions it needed still hold now.
+// Accept checks that a scan says that this image passed this very policy, with a
+// database that the policy wants, and that the exceptions it needed still hold now.
 func (p Policy) Accept(stage, reference string, s Scan, now time.Time) error {
 	const mend = "scan, publish and sign the image again under the current policy"
 	subject := "scan verdict of " + reference
@@ -151,7 +153,7 @@ func (p Policy) Accept(stage, reference string, s Scan, now time.Time) error {
 	case d.Resource != reference:
 		return step.Policy(stage, subject, fmt.Sprintf("is about %q", d.Resource), mend)
 	case "sha256:"+d.Policy.Digest["sha256"] != p.Digest():
-		return step.Policy(stage, subject, "was made under another policy", mend)
+		return step.Policy(stage, subject, "was made under another policy, or with another vulnerability database than it wants", mend)
 	}
 	for _, e := range d.Excepted {
 		if err := e.holds(stage, now); err != nil {

@@ -37,7 +37,7 @@ func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 			"uri": "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", "version": "0.74.0", "digest": {"sha256": "trivy"},
 			"db": {
 				"uri": "oci://localhost:5000/slipway/trivy-db@sha256:db", "version": "2", "digest": {"sha256": "db"},
-				"lastUpdate": "2026-11-24T11:00:00Z"
+				"lastUpdate": "2026-11-24T11:00:00Z", "trust": "signed by key sha256:01"
 			},
 			"result": [{
 				"id": "CVE-2022-32149", "severity": [{"method": "trivy", "score": "LOW"}],
@@ -47,7 +47,7 @@ func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 		"metadata": {"scanStartedOn": "2026-11-24T11:59:00Z", "scanFinishedOn": "2026-11-24T11:59:59Z"},
 		"decision": {
 			"by": "urn:slipway:scan", "result": "PASSED", "resource": "localhost:5000/hello@`+digest+`",
-			"policy": {"uri": "slipway.yaml#scan.policy", "digest": {"sha256": "`+strings.TrimPrefix(p.Digest(), "sha256:")+`"}},
+			"policy": {"uri": "slipway.yaml#scan", "digest": {"sha256": "`+strings.TrimPrefix(p.Digest(), "sha256:")+`"}},
 			"scanned": 1, "reported": ["LOW: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service"], "excepted": []
 		}
 	}`, string(data))
@@ -70,8 +70,8 @@ func TestAScanIsAcceptedOnlyForItsImageAndPolicy(t *testing.T) {
 		"failed":           {func(s *rules.Scan) { s.Decision.Result = "FAILED" }, `says "FAILED"`},
 		"empty result":     {func(s *rules.Scan) { s.Decision.Result = "" }, `says ""`},
 		"another image":    {func(s *rules.Scan) { s.Decision.Resource = "localhost:5000/x@" + digest }, `is about "localhost:5000/x@` + digest + `"`},
-		"another policy":   {func(s *rules.Scan) { s.Decision.Policy.Digest = map[string]string{"sha256": "00"} }, "was made under another policy"},
-		"no policy":        {func(s *rules.Scan) { s.Decision.Policy.Digest = nil }, "was made under another policy"},
+		"another policy":   {func(s *rules.Scan) { s.Decision.Policy.Digest = map[string]string{"sha256": "00"} }, otherPolicy},
+		"no policy":        {func(s *rules.Scan) { s.Decision.Policy.Digest = nil }, otherPolicy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := attest(*v)
@@ -82,6 +82,38 @@ func TestAScanIsAcceptedOnlyForItsImageAndPolicy(t *testing.T) {
 			assert.Equal(t, "verify", f.Stage)
 			assert.Equal(t, tc.reason, f.Reason)
 		})
+	}
+}
+
+const otherPolicy = "was made under another policy, or with another vulnerability database than it wants"
+
+// Whoever can use another database can make it say that everything is fine. Also a
+// refusal by one says nothing.
+func TestAVerdictByAnotherDatabaseDoesNotCount(t *testing.T) {
+	for name, change := range map[string]func(*rules.Database){
+		"another repository": func(d *rules.Database) { d.Repository = "localhost:5000/mine" }, "another signer": func(d *rules.Database) { d.Trust = "signed by key sha256:02" },
+		"nobody signed": func(d *rules.Database) { d.Trust = rules.Unsigned }, "pinned": func(d *rules.Database) { d.Trust = rules.Pinned("sha256:db") },
+		"an older one": func(d *rules.Database) { d.MaxAge *= 100 },
+	} {
+		p, other := strict(), strict()
+		change(&other.Database)
+		v, err := other.Evaluate(clean())
+		require.NoError(t, err, name)
+		assert.Equal(t, other.Database.Trust, v.DatabaseTrust)
+		elsewhere := attest(*v)
+		require.NoError(t, accepted(other, now, elsewhere), name)
+		f, ok := step.AsFault(accepted(p, now, elsewhere))
+		require.True(t, ok, name)
+		assert.Equal(t, "scan verdict of "+image, f.Input)
+		assert.Equal(t, otherPolicy, f.Reason, name)
+		assert.Equal(t, "scan, publish and sign the image again under the current policy", f.Mend)
+
+		v, err = p.Evaluate(clean())
+		require.NoError(t, err)
+		said, fallen := other.Rescan(image, day(1, vulnerability("CVE-2026-7", scan.Critical, "0.3.8")), nil, run)
+		assert.False(t, said.Passed)
+		assert.Equal(t, other.Database.Trust, fallen.Scanner.DB.Trust)
+		require.NoError(t, accepted(p, now, attest(*v), fallen), name)
 	}
 }
 

@@ -46,6 +46,9 @@ type Policy struct {
 	VEXMaxAge time.Duration `yaml:"vexMaxAge" json:"vexMaxAge,omitempty"`
 	// Exceptions let single findings pass, for a time.
 	Exceptions []Exception `yaml:"exceptions" json:"exceptions,omitempty"`
+	// Database is the vulnerability database that images are judged with. It is no part
+	// of what is written as the policy, but of its digest.
+	Database Database `yaml:"-" json:"database,omitzero"`
 }
 
 // Exception lets one finding pass until a day.

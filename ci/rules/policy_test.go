@@ -18,13 +18,16 @@ const digest = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func strict() rules.Policy {
-	return rules.Policy{Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse}
+	return rules.Policy{
+		Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse,
+		Database: rules.Database{Repository: "localhost:5000/slipway/trivy-db", Tag: "2", MaxAge: 48 * time.Hour, Trust: "signed by key sha256:01"},
+	}
 }
 
 // clean is an input that passes; each test spoils one thing.
 func clean() rules.Input {
 	return rules.Input{
-		App: "hello", Digest: digest, MaxAge: 48 * time.Hour, Now: now,
+		App: "hello", Digest: digest, Now: now,
 		Findings: scan.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
 			Database: scan.Database{Digest: "sha256:db", UpdatedAt: now.Add(-time.Hour), Sources: []string{"Demo"}},
@@ -116,6 +119,14 @@ func TestRefusals(t *testing.T) {
 		"database without a date": {
 			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = time.Time{} },
 			reason: "does not say when it was made",
+		},
+		"a database that nobody has looked at": {
+			policy: func(p *rules.Policy) { p.Database.Trust = "" },
+			reason: "was not checked: nothing says why it is believed",
+		},
+		"another database than is pinned": {
+			policy: func(p *rules.Policy) { p.Database.Trust = rules.Pinned("sha256:other") },
+			reason: "is not the one that is pinned, sha256:other",
 		},
 		"findings about another image": {
 			spoil:  func(in *rules.Input) { in.Findings.Digest = "sha256:bbbb" },
@@ -218,6 +229,14 @@ func TestPolicyDigestFollowsThePolicy(t *testing.T) {
 	assert.Equal(t, before, strict().Digest())
 	p.Unfixed = rules.Refuse
 	assert.NotEqual(t, before, p.Digest())
+	for name, change := range map[string]func(*rules.Database){
+		"repository": func(d *rules.Database) { d.Repository += "2" }, "tag": func(d *rules.Database) { d.Tag = "3" },
+		"age": func(d *rules.Database) { d.MaxAge++ }, "signer": func(d *rules.Database) { d.Trust += "2" },
+	} {
+		p := strict()
+		change(&p.Database)
+		assert.NotEqual(t, before, p.Digest(), name)
+	}
 }
 
 func TestInfrastructureExceptions(t *testing.T) {

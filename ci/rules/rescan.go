@@ -67,7 +67,7 @@ func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, ru
 	if err != nil {
 		r.Passed = false
 		verdict = &Verdict{
-			Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: taken, PolicyDigest: p.Digest(),
+			Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: taken, DatabaseTrust: p.Database.Trust, PolicyDigest: p.Digest(),
 			TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned), Reported: []string{}, Excepted: []Exception{},
 		}
 		r.Reason = err.Error()

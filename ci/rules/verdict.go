@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,6 +20,9 @@ type Verdict struct {
 	DatabaseUpdatedAt time.Time `json:"databaseUpdatedAt"`
 	// DatabaseSources are what they come from, by name: a database for demos says so.
 	DatabaseSources []string `json:"databaseSources,omitempty"`
+	// DatabaseTrust is why the database is believed: who signed it, or its digest, or
+	// that nobody has.
+	DatabaseTrust string `json:"databaseTrust,omitempty"`
 	// PolicyDigest is the sha256 of the policy's canonical JSON.
 	PolicyDigest string `json:"policyDigest"`
 	TrivyVersion string `json:"trivyVersion"`
@@ -33,14 +34,13 @@ type Verdict struct {
 	Scanned int `json:"scanned"`
 }
 
-// Digest returns sha256:<hex> of the policy.
+// Digest returns sha256:<hex> of the policy and of the database that it wants.
 func (p Policy) Digest() string {
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // a struct of strings always encodes
 	}
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return sum(data)
 }
 
 // Input is what Evaluate decides about.
@@ -51,13 +51,12 @@ type Input struct {
 	// Exceptions are further ones for vulnerabilities, beside the policy's: those of
 	// the app itself.
 	Exceptions []Exception
-	MaxAge     time.Duration
 	Now        time.Time
 }
 
 // Evaluate decides. It returns a policy fault when anything refuses, with one
-// detail a finding: findings about another digest, a database that is stale or
-// from the future, nothing scanned, an expired exception, a secret, an executable
+// detail a finding: findings about another digest, a database that nobody vouches for,
+// that is stale or from the future, nothing scanned, an expired exception, a secret, an executable
 // that nothing identifies, a distribution past its end of life, and every
 // vulnerability or misconfiguration that the policy does not let pass.
 func (p Policy) Evaluate(in Input) (*Verdict, error) {
@@ -69,7 +68,7 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	if err := p.Validate("policy"); err != nil {
 		return nil, err
 	}
-	if err := fresh(in); err != nil {
+	if err := p.Database.lets(in); err != nil {
 		return nil, err
 	}
 	if len(in.Findings.Scanned) == 0 {
@@ -102,7 +101,7 @@ func (p Policy) Evaluate(in Input) (*Verdict, error) {
 	}
 	return &Verdict{
 		Digest: in.Digest, DatabaseDigest: in.Findings.Database.Digest, DatabaseUpdatedAt: in.Findings.Database.UpdatedAt, DatabaseSources: in.Findings.Database.Sources,
-		PolicyDigest: p.Digest(), TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
+		DatabaseTrust: p.Database.Trust, PolicyDigest: p.Digest(), TrivyVersion: in.Findings.TrivyVersion, Scanned: len(in.Findings.Scanned),
 		Reported: j.reported, Excepted: j.excepted,
 	}, nil
 }
@@ -224,23 +223,4 @@ func (p Policy) refuses(s scan.Severity, unfixed bool) bool {
 		return false
 	}
 	return !unfixed || p.Unfixed == Refuse
-}
-
-// fresh refuses a database whose age can't be trusted.
-func fresh(in Input) error {
-	const stage = "scan"
-	db := in.Findings.Database
-	subject := "vulnerability database " + db.Digest
-	mend := "publish a current database and check its mirror job, or raise scan.database.maxAge"
-	switch {
-	case db.Digest == "" || db.UpdatedAt.IsZero():
-		return step.Policy(stage, subject, "does not say when it was made", mend)
-	case in.MaxAge <= 0:
-		return step.Input(stage, "scan.database.maxAge", "is not positive", "give how old the database may be, such as 48h")
-	case db.UpdatedAt.After(in.Now.Add(5 * time.Minute)):
-		return step.Policy(stage, subject, "was made in the future, at "+db.UpdatedAt.UTC().Format(time.RFC3339), "check the clocks, then "+mend)
-	case in.Now.Sub(db.UpdatedAt) > in.MaxAge:
-		return step.Policy(stage, subject, fmt.Sprintf("is stale: made at %s, older than %s", db.UpdatedAt.UTC().Format(time.RFC3339), in.MaxAge), mend)
-	}
-	return nil
 }

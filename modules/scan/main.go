@@ -245,20 +245,21 @@ func (s *Scan) Config(
 }
 
 // PublishDatabase builds the vulnerability database of the advisories that
-// this module carries and pushes it, for platforms without the official one.
-// It returns the step's result.
+// this module carries and pushes it, for platforms without the official one. It signs
+// nothing. It returns the step's result.
 //
 // +cache="never"
 func (s *Scan) PublishDatabase(
 	ctx context.Context,
 	// The repository to push to, without a tag.
 	repository string,
-	// The schema version.
-	tag string,
 	// When the advisories were taken, RFC 3339.
 	updatedAt string,
 	// When newer ones are due, RFC 3339.
 	nextUpdate string,
+	// The schema version. Without it no tag is moved.
+	// +optional
+	tag string,
 	// The service that answers for the registry.
 	// +optional
 	service *dagger.Service,

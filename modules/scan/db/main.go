@@ -97,7 +97,7 @@ func push(args []string) {
 	flags := flag.NewFlagSet("push", flag.ExitOnError)
 	layout := flags.String("layout", "", "OCI layout that build wrote")
 	repository := flags.String("repository", "", "repository to push to, without a tag")
-	tag := flags.String("tag", "2", "tag: Trivy asks for its schema version, 2")
+	tag := flags.String("tag", "", "tag: Trivy asks for its schema version, 2; without one, it is pushed by its digest")
 	who := registry.AddFlags(flags, say)
 	out := flags.String("out", "", "output folder")
 	parse(flags, args, out)

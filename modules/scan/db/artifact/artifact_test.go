@@ -88,6 +88,29 @@ func TestTheArtifactIsTheOneThatTrivyReads(t *testing.T) {
 	require.Equal(t, map[string]string{"trivy.db": "db", "metadata.json": "{}"}, unpack(t, content))
 }
 
+// Without a tag nothing is moved, so that it can be signed before anybody asks for it.
+func TestADatabaseIsPushedByItsDigestFirst(t *testing.T) {
+	c := store(t, fake.New(fake.Logger(log.New(io.Discard, "", 0))))
+	folder, digest := layoutOf(t)
+	repo, err := registry.ParseRepository("scan", "repository", repository)
+	require.NoError(t, err)
+	client := registry.New(c, repo, registry.Pull)
+	for _, tag := range []string{"", "", "2"} {
+		_, _, err := client.Tagged(t.Context(), "2")
+		require.Error(t, err)
+		pushed, err := Push(t.Context(), c, folder, repository, tag)
+		require.NoError(t, err)
+		require.Equal(t, digest, pushed)
+		hash, err := v1.NewHash(digest)
+		require.NoError(t, err)
+		_, _, err = client.Manifest(t.Context(), hash)
+		require.NoError(t, err)
+	}
+	tagged, _, err := client.Tagged(t.Context(), "2")
+	require.NoError(t, err)
+	require.Equal(t, digest, tagged.Digest.String())
+}
+
 func TestAnIdentityPushesToAzure(t *testing.T) {
 	a := azuretest.Start(t)
 	inner := fake.New(fake.Logger(log.New(io.Discard, "", 0)))

@@ -101,11 +101,11 @@ func Layout(archive []byte, created time.Time, folder string) (string, error) {
 	return digest.String(), err
 }
 
-// Push publishes the artifact of an OCI layout as repository:tag and returns
-// its digest.
+// Push publishes the artifact of an OCI layout as repository:tag, or without a tag by
+// its digest only, and returns its digest.
 func Push(ctx context.Context, access registry.Access, folder, repository, tag string) (string, error) {
 	repo, err := registry.ParseRepository(stage, "repository", repository)
-	if err == nil {
+	if err == nil && tag != "" {
 		err = registry.CheckTag(stage, tag)
 	}
 	if err != nil {
@@ -130,10 +130,15 @@ func Push(ctx context.Context, access registry.Access, folder, repository, tag s
 			return "", err
 		}
 	}
-	if err := client.Tag(ctx, tag, manifest.MediaType, data); err != nil {
+	digest, err := image.Digest()
+	if err != nil {
 		return "", err
 	}
-	digest, err := image.Digest()
+	if tag != "" {
+		err = client.Tag(ctx, tag, manifest.MediaType, data)
+	} else {
+		_, err = client.Put(ctx, v1.Descriptor{MediaType: manifest.MediaType, Size: int64(len(data)), Digest: digest}, data)
+	}
 	return digest.String(), err
 }
 
