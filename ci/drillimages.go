@@ -105,20 +105,13 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		_, err = image.scan(ctx, t.database)
 		return err
 	})
-	try(drill.StaleDatabase, func() error {
-		stale, err := t.with(func(c *config.Config) { c.Scan.Database.Repository = targetRegistry + "/stale-db" })
-		if err != nil {
-			return err
+	try(drill.StaleDatabase, func() error { return t.scanSigned(ctx, good.image, "stale-db", "2020-01-01T00:00:00Z") })
+	attempts = append(attempts, func() drill.Row {
+		signed := good.refusals["scan"]
+		if signed == nil {
+			signed = t.scanSigned(ctx, good.image, "foreign-db", "")
 		}
-		if _, err := stale.PublishDatabase(ctx, "2020-01-01T00:00:00Z"); err != nil {
-			return err
-		}
-		database, err := stale.database(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = good.image.scan(ctx, database)
-		return err
+		return drill.ForeignDatabase.Judge(signed, func() error { return t.scanForeign(ctx, good.image, "foreign-db") })
 	})
 	attempts = append(attempts, func() drill.Row {
 		today := time.Now().UTC()
@@ -218,6 +211,54 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		})
 	})
 	return drill.Make(attempts), nil
+}
+
+// withDatabase is the target with a database of its own, which its key has to sign.
+func (t *target) withDatabase(name string) (*Slipway, error) {
+	return t.with(func(c *config.Config) {
+		c.Scan.Database = config.Database{Repository: targetRegistry + "/" + name, Tag: c.Scan.Database.Tag, MaxAge: c.Scan.Database.MaxAge}
+	})
+}
+
+// scanWith scans an image with the database that some settings name.
+func scanWith(ctx context.Context, s *Slipway, image *Image) error {
+	next := *image
+	next.App = &App{Name: image.App.Name, Slipway: s}
+	_, err := next.Scan(ctx)
+	return err
+}
+
+// scanSigned publishes a database, signed, and scans an image with it.
+func (t *target) scanSigned(ctx context.Context, image *Image, name, updatedAt string) error {
+	s, err := t.withDatabase(name)
+	if err != nil {
+		return err
+	}
+	if _, err := s.PublishDatabase(ctx, updatedAt); err != nil {
+		return err
+	}
+	return scanWith(ctx, s, image)
+}
+
+// scanForeign moves a database's tag to a newer one, as somebody with the registry's
+// password can, and scans an image with it.
+func (t *target) scanForeign(ctx context.Context, image *Image, name string) error {
+	s, err := t.withDatabase(name)
+	if err != nil {
+		return err
+	}
+	c := s.Config.Scan.Database
+	connect, err := t.Registry.connect(ctx, "drill", "//"+c.Repository, registryAlias)
+	if err != nil {
+		return err
+	}
+	at := time.Now().UTC().Add(time.Minute)
+	text, err := s.scan().PublishDatabase(ctx, c.Repository, at.Format(time.RFC3339), at.Add(time.Hour).Format(time.RFC3339),
+		dagger.ScanPublishDatabaseOpts{Tag: c.Tag, Service: t.Registry.Service, Connect: connect})
+	if err := decodeText(text, err, nil); err != nil {
+		return err
+	}
+	return scanWith(ctx, s, image)
 }
 
 // scanExcepted scans the vulnerable image, whose vulnerability is excepted until a day.

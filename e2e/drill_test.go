@@ -20,7 +20,7 @@ var (
 		"test: test that looks for a way out", "test: test that starts processes without end", "test: test that nobody wrote", "test: code that a generator would run",
 		"build: RUN with the host's network", "build: RUN that asks for a host that is not allowed", "build: RUN with all capabilities", "build: RUN with the pipeline's own cache", "build: RUN that looks for a way out",
 		"build: RUN that starts processes without end",
-		"scan: vulnerable image", "scan: secret in the source", "scan: stale database", "scan: expired exception",
+		"scan: vulnerable image", "scan: secret in the source", "scan: stale database", "scan: newer database that nobody signed", "scan: expired exception",
 		"publish: other bytes under the scanned digest", "publish: another image under a scan that passed",
 		"sign: image named by tag",
 		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed by another identity",

@@ -22,6 +22,7 @@ var (
 	VulnerableImage  = refusedBy("scan", "vulnerable image", Vulnerability)
 	SecretInSource   = refusedBy("scan", "secret in the source", "secret: ")
 	StaleDatabase    = refusedBy("scan", "stale database", "is stale")
+	ForeignDatabase  = refusedBy("scan", "newer database that nobody signed", "has no signature")
 	ExpiredException = refusedBy("scan", "expired exception", "expired on")
 
 	OtherBytes = refusedBy("publish", "other bytes under the scanned digest", "not just")

@@ -12,7 +12,7 @@ import (
 func TestAttacksAreToldApart(t *testing.T) {
 	names := map[string]bool{}
 	for _, a := range []Attack{
-		VulnerableImage, SecretInSource, StaleDatabase, ExpiredException, OtherBytes, OtherImage, ImageByTag, Unsigned, MovedTag, OtherKey,
+		VulnerableImage, SecretInSource, StaleDatabase, ForeignDatabase, ExpiredException, OtherBytes, OtherImage, ImageByTag, Unsigned, MovedTag, OtherKey,
 		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, OldRollback, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
 	} {
 		assert.False(t, names[a.Name], a.Name)
