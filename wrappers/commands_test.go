@@ -52,8 +52,9 @@ var calledBy = map[string][]string{
 	"with-registry with-gitops with-state with-database deliver json": {
 		"deliver_test.go TestDeliver", "secrets_test.go TestEvidenceNoSecretIsKeptAnywhere", "rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy",
 	},
-	"toolbox publish": {"toolbox_test.go TestEvidenceToolboxIsVerifiedBeforeItIsUsed"},
-	"keygen":          {"evidence_test.go TestEvidenceAReceiptVerifiesOffline"},
+	"with-account key-file sign": {"database_test.go TestEvidenceWhoMovesTheDatabasesTagDecidesNothing"},
+	"toolbox publish":            {"toolbox_test.go TestEvidenceToolboxIsVerifiedBeforeItIsUsed"},
+	"keygen":                     {"evidence_test.go TestEvidenceAReceiptVerifiesOffline"},
 }
 
 // otherwise are the other commands of README and docs, each by its beginning: the test
