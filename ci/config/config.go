@@ -88,7 +88,8 @@ type Pip struct {
 // is about: the rules, and what they name.
 func (c *Config) Taken() []string {
 	paths := []string{File, "infra"}
-	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot} {
+	database := c.Scan.Database.Signing
+	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot, database.PublicKey, database.TrustedRoot} {
 		if file != "" {
 			paths = append(paths, path.Clean(file))
 		}
