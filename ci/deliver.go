@@ -10,6 +10,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
+	"slipway/step"
 	"slipway/step/result/build"
 )
 
@@ -32,6 +33,10 @@ func (s *Slipway) Deliver(
 	// Let the infrastructure plan destroy and replace resources.
 	// +optional
 	allowDestroy bool,
+	// Let it bring back what ran before: a digest that was released there earlier, or one
+	// that was built from an ancestor of the commit that runs.
+	// +optional
+	older bool,
 ) (*Receipt, error) {
 	if err := s.known("deliver", app, env); err != nil {
 		return nil, err
@@ -45,7 +50,7 @@ func (s *Slipway) Deliver(
 		checked *CheckedPlan
 	)
 	gates, gatesCtx := errgroup.WithContext(ctx)
-	gates.Go(func() (err error) { ready, err = s.prepare(gatesCtx, app, env); return })
+	gates.Go(func() (err error) { ready, err = s.prepare(gatesCtx, app, env, older); return })
 	gates.Go(func() (err error) { checked, err = infra.checked(gatesCtx, allowDestroy); return })
 	if err := gates.Wait(); err != nil {
 		return nil, err
@@ -58,7 +63,7 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
-	release, err := signed.release(ctx, env, applied, origin{Kind: "release", Standing: standing})
+	release, err := signed.release(ctx, env, applied, origin{Kind: "release", Standing: standing, Rendered: ready.rendered})
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +83,14 @@ type prepared struct {
 	tested  build.Tests
 	// standing is the signed decision that answers for the image already; nil without one.
 	standing *judged
+	// rendered is the overlay with the image in it.
+	rendered *rendered
 }
 
 // prepare fetches the vulnerability database while the image is built, and runs the
 // app's tests beside both. An image that can't be built is refused for that, whatever
 // the database says, and one that the scan refuses whatever its tests say.
-func (s *Slipway) prepare(ctx context.Context, app, env string) (*prepared, error) {
+func (s *Slipway) prepare(ctx context.Context, app, env string, older bool) (*prepared, error) {
 	a, err := s.App(ctx, app)
 	if err != nil {
 		return nil, err
@@ -95,7 +102,7 @@ func (s *Slipway) prepare(ctx context.Context, app, env string) (*prepared, erro
 	var tests []Stage
 	if err := sideBySide(
 		func() error {
-			err := p.scan(ctx, a, env)
+			err := p.scan(ctx, a, env, older)
 			if err != nil {
 				stop()
 			}
@@ -113,8 +120,9 @@ func (s *Slipway) prepare(ctx context.Context, app, env string) (*prepared, erro
 	return p, nil
 }
 
-// scan builds and scans the image, and looks for the decision that stands.
-func (p *prepared) scan(ctx context.Context, a *App, env string) error {
+// scan builds and scans the image, renders the overlay with it, and looks for the
+// decision that stands.
+func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) error {
 	var (
 		image    *Image
 		database *dagger.Directory
@@ -127,6 +135,13 @@ func (p *prepared) scan(ctx context.Context, a *App, env string) error {
 	}
 	return sideBySide(
 		func() (err error) { p.scanned, err = image.scan(ctx, database); return },
+		func() (err error) {
+			s := a.Slipway
+			if p.rendered, err = s.render(ctx, "release", a.Name, env, step.Refer(s.Config.Image(a.Name), image.Digest), older); err != nil {
+				return err
+			}
+			return s.forward(ctx, p.rendered, image.Revision)
+		},
 		func() error { p.standing = image.standing(ctx, env); return nil },
 	)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -199,17 +200,23 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		image.Slipway = &flipped
 		return t.verify(ctx, &image)
 	})
-	attempts = append(attempts, func() drill.Row {
-		second := good.refusals["release"]
-		if second == nil {
-			// A second release puts the first one into the past.
-			second = t.deliver(ctx, "Second").refusals["release"]
-		}
-		return drill.OldRollback.Of(good.commit()).Judge(second, func() error {
-			_, err := good.signed.release(ctx, t.env, &Applied{}, origin{Kind: "rollback", Of: good.commit()})
+	second := sync.OnceValue(func() error {
+		if err := good.refusals["release"]; err != nil {
 			return err
-		})
+		}
+		// A second release puts the first one into the past.
+		return t.deliver(ctx, "Second").refusals["release"]
 	})
+	back := func(a drill.Attack, why origin) {
+		attempts = append(attempts, func() drill.Row {
+			return a.Of(good.commit()).Judge(second(), func() error {
+				_, err := good.signed.release(ctx, t.env, &Applied{}, why)
+				return err
+			})
+		})
+	}
+	back(drill.OldRollback, origin{Kind: "rollback", Of: good.commit()})
+	back(drill.OlderRun, origin{Kind: "release"})
 	return drill.Make(attempts), nil
 }
 

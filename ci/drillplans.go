@@ -68,16 +68,18 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	if release == nil {
 		return skip("release an app to " + env + ": none is healthy there"), nil
 	}
-	overlay, err := s.rendering(ctx, "drill", release.App, env)
-	if err != nil {
-		return nil, err
-	}
 	cluster, err := s.argocd(ctx, "drill")
 	if err != nil {
 		return nil, err
 	}
 	nobody := step.Refer(c.Image(release.App), "sha256:"+strings.Repeat("0f", 32))
-	admit := func(reference Reference) error { return cluster.admit(ctx, overlay, reference) }
+	admit := func(reference Reference) error {
+		rendered, err := s.render(ctx, "drill", release.App, env, reference, true)
+		if err != nil {
+			return err
+		}
+		return cluster.admit(ctx, rendered)
+	}
 	// The revision that is synced, so that no later commit is in the way.
 	revision := release.Commit
 	wait := func(reference Reference, deadline string) error {

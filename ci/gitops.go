@@ -2,11 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/evidence"
 	"slipway/step"
 	"slipway/step/result/argocd"
+	"slipway/step/result/build"
+	"slipway/step/result/gitops"
 )
 
 const gitAlias = "git"
@@ -26,35 +31,72 @@ func (s *Slipway) gitopsRepository() *dagger.GitopsRepository {
 	}).WithAuthor(c.Author.Name, c.Author.Email)
 }
 
-// overlay is an app's overlay of an environment; helm says that it is to be rendered with
-// Helm.
-func (s *Slipway) overlay(ctx context.Context, stage, app, env string, helm bool) (*overlay, error) {
+// overlay is an app's overlay of an environment.
+func (s *Slipway) overlay(ctx context.Context, stage, app, env string, opts dagger.GitopsRepositoryOverlayOpts) (*overlay, error) {
 	connect, err := s.GitOps.connect(ctx, stage, s.Config.GitOps.Remote, gitAlias)
 	if err != nil {
 		return nil, err
 	}
-	o := s.gitopsRepository().Overlay(app, env, dagger.GitopsRepositoryOverlayOpts{Helm: helm})
-	return &overlay{o, reached{s.GitOps.Service, connect}}, nil
+	return &overlay{s.gitopsRepository().Overlay(app, env, opts), reached{s.GitOps.Service, connect}}, nil
 }
 
-// rendering is an overlay that can be rendered.
-func (s *Slipway) rendering(ctx context.Context, stage, app, env string) (*overlay, error) {
+// rendered is what an overlay renders to, as it is at the remote, with an image put into it.
+type rendered struct {
+	*overlay
+	gitops.Preview
+	Out *dagger.Directory
+}
+
+// render renders an app's overlay with an image, and refuses what a release of the image
+// would be refused for: among that, to go back to an older one, unless that is meant.
+func (s *Slipway) render(ctx context.Context, stage, app, env string, reference Reference, older bool) (*rendered, error) {
 	charted, err := s.charted(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	return s.overlay(ctx, stage, app, env, charted)
+	o, err := s.overlay(ctx, stage, app, env, dagger.GitopsRepositoryOverlayOpts{Helm: charted, Older: older})
+	if err != nil {
+		return nil, err
+	}
+	// Without Sync it would be rendered again wherever its result is used.
+	out, err := o.Preview(reference.String(), dagger.GitopsOverlayPreviewOpts(o.at)).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &rendered{overlay: o, Out: out}
+	if err := decode(ctx, out, &r.Preview); err != nil {
+		return nil, err
+	}
+	if r.After != reference.Digest() {
+		return nil, fmt.Errorf("asked for a rendering with %s, was told of %q", reference.Digest(), r.After)
+	}
+	return r, nil
 }
 
-// preview is the folder that says what a release of the image would change.
-func (o *overlay) preview(ctx context.Context, reference Reference) (*dagger.Directory, error) {
-	// Without Sync it would be rendered again wherever its result is used.
-	return o.Preview(reference.String(), dagger.GitopsOverlayPreviewOpts(o.at)).Sync(ctx)
+// forward refuses to release what was built from an ancestor of the commit that the
+// release that runs was built from, as far as the checkout has their history.
+func (s *Slipway) forward(ctx context.Context, r *rendered, revision string) error {
+	if r.Running == nil || s.Repository == nil { // a drill's source was never in Git
+		return nil
+	}
+	older, newer := strings.TrimSuffix(revision, evidence.Dirty), strings.TrimSuffix(r.Running.SourceRevision, evidence.Dirty)
+	if older == newer || newer == "" {
+		return nil
+	}
+	var order build.Order
+	text, err := dag.Build().Order(ctx, s.Source, s.Repository, older, newer)
+	if err := decodeText(text, err, &order); err != nil || !order.Ancestor {
+		return err
+	}
+	return step.Policy("release", r.Path, fmt.Sprintf("would go back: %s is an ancestor of %s, which %s was built from", older, newer, r.Running.Digest),
+		"update the checkout, take the newer release back with rollback, or say --older to put the older image over it",
+		"runs: "+r.Running.Digest+", since commit "+r.Running.Commit)
 }
 
 // release makes the commit of a release, and returns the step's result.
-func (o *overlay) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (string, error) {
-	opts := dagger.GitopsOverlayReleaseOpts{Evidence: evidence, Service: o.at.Service, Connect: o.at.Connect}
+func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (string, error) {
+	o := r.WithDecision(evidence, r.Before)
+	opts := dagger.GitopsOverlayReleaseOpts(r.at)
 	switch why.Kind {
 	case "promotion":
 		return o.Promote(ctx, reference.String(), why.From, revision, dagger.GitopsOverlayPromoteOpts(opts))
@@ -88,17 +130,10 @@ func (s *Slipway) argocd(ctx context.Context, stage string) (*cluster, error) {
 	return &cluster{c, reached{s.Cluster.Service, connect}}, nil
 }
 
-// admit refuses what the cluster would refuse: the overlay is rendered with the
-// image, and the cluster's own policies judge its pods by a dry run.
-func (c *cluster) admit(ctx context.Context, o *overlay, reference Reference) error {
-	rendered, err := o.preview(ctx, reference)
-	if err != nil {
-		return err
-	}
-	if err := decode(ctx, rendered, nil); err != nil {
-		return err
-	}
-	text, err := c.Admit(ctx, rendered.File("manifests.yaml"), dagger.GitopsClusterAdmitOpts(c.at))
+// admit refuses what the cluster would refuse: its own policies judge the pods of what is
+// rendered by a dry run.
+func (c *cluster) admit(ctx context.Context, r *rendered) error {
+	text, err := c.Admit(ctx, r.Out.File("manifests.yaml"), dagger.GitopsClusterAdmitOpts(c.at))
 	return decodeText(text, err, nil)
 }
 

@@ -17,7 +17,7 @@ import (
 
 // history returns an app's releases in an environment, the newest first.
 func (s *Slipway) history(ctx context.Context, stage, app, env string) ([]gitops.Entry, error) {
-	overlay, err := s.overlay(ctx, stage, app, env, false)
+	overlay, err := s.overlay(ctx, stage, app, env, dagger.GitopsRepositoryOverlayOpts{})
 	if err != nil {
 		return nil, err
 	}
@@ -87,6 +87,10 @@ func (s *Slipway) Promote(
 	from string,
 	// The environment to release to.
 	to string,
+	// Let it bring back what ran there before: a digest that was released earlier, or one
+	// that was built from an ancestor of the commit that runs.
+	// +optional
+	older bool,
 ) (*Release, error) {
 	const stage = "promote"
 	if err := s.known(stage, app, from, to); err != nil {
@@ -126,14 +130,14 @@ func (s *Slipway) Promote(
 	if outcome != Healthy {
 		return nil, step.Policy(stage, subject, "is not healthy: "+string(outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
-	return image.release(ctx, to, nil, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision})
+	return image.release(ctx, to, nil, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision, Older: older})
 }
 
 // Rollback takes an environment back to the last digest that was healthy there and
 // still verifies under today's policy, by a new commit that says what it reverts; Argo
 // CD's automatic sync stays on. When no digest qualifies, the refusal says why of each.
 // When a rollback is what runs already, it is returned again, so that a call that was
-// cut off can be repeated; to go back further, release the earlier digest by name.
+// cut off can be repeated; to go back further, release the earlier digest by name, with --older.
 //
 // Example: dagger call rollback --app hello --env dev wait receipt text
 //

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"slipway/ci/internal/dagger"
 
@@ -10,7 +9,6 @@ import (
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
-	"slipway/step/result/gitops"
 	"slipway/step/result/scan"
 )
 
@@ -36,8 +34,8 @@ type Preview struct {
 	After string
 	// Changes is false when the rendered manifests would stay as they are.
 	Changes bool
-	// Refusal says why the scan's policy would refuse the release; empty when it
-	// would pass.
+	// Refusal says why the scan's policy would refuse the release, or that it would go
+	// back; empty when it would pass.
 	Refusal string
 	// Uncompared says why the two images could not be compared, such as that the
 	// one that runs is gone from the registry; empty when they were.
@@ -51,8 +49,8 @@ type Preview struct {
 // an environment: the image, its packages and their vulnerabilities compared with the
 // image that runs there now, and the rendered manifests. Misconfigurations are those of
 // the source's manifests on both sides, since a release changes only the image. Nothing
-// is pushed, signed, committed or applied. An image that the scan's policy refuses has
-// a preview, too, which says so, and why.
+// is pushed, signed, committed or applied. An image that the scan's policy refuses, or an
+// older one than the one that runs, has a preview, too, which says so, and why.
 //
 // Example: dagger call preview --app hello --env dev text
 //
@@ -98,7 +96,7 @@ func (s *Slipway) Preview(
 	); err != nil {
 		return nil, err
 	}
-	p.Refusal = refusal
+	p.Refusal = or(refusal, p.Refusal)
 	switch {
 	case after == nil:
 		p.Uncompared = "the scan refuses the present source before it has findings"
@@ -129,30 +127,28 @@ func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found
 // rendered asks the GitOps repository what a release of the image would change.
 func (i *Image) rendered(ctx context.Context, env string) (*Preview, error) {
 	s, app := i.App.Slipway, i.App.Name
-	overlay, err := s.rendering(ctx, previewStage, app, env)
+	reference := step.Refer(s.Config.Image(app), i.Digest)
+	seen, err := s.render(ctx, previewStage, app, env, reference, false)
+	if err == nil {
+		err = s.forward(ctx, seen, i.Revision)
+	}
+	refusal := ""
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+		refusal = f.Error()
+		seen, err = s.render(ctx, previewStage, app, env, reference, true)
+	}
 	if err != nil {
 		return nil, err
-	}
-	out, err := overlay.preview(ctx, step.Refer(s.Config.Image(app), i.Digest))
-	if err != nil {
-		return nil, err
-	}
-	var seen gitops.Preview
-	if err := decode(ctx, out, &seen); err != nil {
-		return nil, err
-	}
-	if seen.After != i.Digest {
-		return nil, fmt.Errorf("asked for a preview of %s, was told of %q", i.Digest, seen.After)
 	}
 	if seen.Before == unreleased {
 		seen.Before = ""
 	}
-	patch, err := out.File("diff.patch").Contents(ctx)
+	patch, err := seen.Out.File("diff.patch").Contents(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &Preview{
-		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes,
+		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes, Refusal: refusal,
 		Repository: s.Config.Image(app), Patch: patch,
 	}, nil
 }
@@ -220,10 +216,10 @@ func (p *Preview) Json() (string, error) {
 //
 // +cache="168h"
 func (p *Preview) Text() string {
-	would, scan := "would change it", "passes"
+	would, gates := "would change it", "pass"
 	switch {
 	case p.Refusal != "":
-		would, scan = "would be refused", "refused"
+		would, gates = "would be refused", "refuse"
 	case !p.Changes:
 		would = "would change nothing"
 	case p.Before == "":
@@ -234,7 +230,7 @@ func (p *Preview) Text() string {
 		image = p.After + " (as it is)"
 	}
 	text := render.Lines("", p.App+" in "+p.Environment+": a release of the present source "+would) + render.Table(
-		[]string{"repository", p.Repository}, []string{"image", image}, []string{"scan", scan}, []string{"GitOps commit", p.Head})
+		[]string{"repository", p.Repository}, []string{"image", image}, []string{"gates", gates}, []string{"GitOps commit", p.Head})
 	if p.Refusal != "" {
 		text += "\n" + p.Refusal + "\n"
 	}

@@ -221,8 +221,12 @@ func (i *SignedImage) Release(
 	ctx context.Context,
 	// The environment to release to.
 	env string,
+	// Let it bring back what ran before: a digest that was released there earlier, or one
+	// that was built from an ancestor of the commit that runs.
+	// +optional
+	older bool,
 ) (*Release, error) {
-	return i.release(ctx, env, nil, origin{Kind: "release"})
+	return i.release(ctx, env, nil, origin{Kind: "release", Older: older})
 }
 
 // origin is why a digest is released.
@@ -235,6 +239,11 @@ type origin struct {
 	// Standing is the signed decision that this very call has found to answer for the
 	// image; nil where it is still to be verified.
 	Standing *judged
+	// Rendered is the overlay as this very call has rendered it; nil where that is still
+	// to be done.
+	Rendered *rendered
+	// Older lets the overlay go back, as a rollback does.
+	Older bool
 }
 
 // release releases the image to an environment. The infrastructure is what this very
@@ -244,11 +253,10 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	if _, err := s.Config.Goes("release", i.App, env); err != nil {
 		return nil, err
 	}
-	overlay, err := s.rendering(ctx, "release", i.App, env)
-	if err != nil {
-		return nil, err
-	}
-	var cluster *cluster
+	var (
+		cluster *cluster
+		err     error
+	)
 	if s.Kubeconfig != nil {
 		if cluster, err = s.argocd(ctx, "admit"); err != nil {
 			return nil, err
@@ -256,7 +264,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	// None of these writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
-	judgement := why.Standing
+	judgement, rendered := why.Standing, why.Rendered
 	var verified, admitted []Stage
 	began := time.Now()
 	if err := sideBySide(
@@ -276,18 +284,18 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
 			return err
 		},
-		func() error {
-			if cluster == nil {
-				return nil
+		func() (err error) {
+			if rendered == nil {
+				rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback")
 			}
-			err := cluster.admit(ctx, overlay, i.Reference)
+			if err != nil || cluster == nil {
+				return err
+			}
+			err = cluster.admit(ctx, rendered)
 			admitted = after(nil, "admit", began)
 			return err
 		},
 	); err != nil {
-		return nil, err
-	}
-	if err := i.summarise(ctx, judgement); err != nil {
 		return nil, err
 	}
 	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
@@ -295,9 +303,17 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
 			"deliver the app, or build, scan, publish and sign it again with this pipeline")
 	}
+	if why.Rendered == nil {
+		if err := s.forward(ctx, rendered, revision); err != nil {
+			return nil, err
+		}
+	}
+	if err := i.summarise(ctx, judgement); err != nil {
+		return nil, err
+	}
 	var done gitops.Released
 	began = time.Now()
-	text, err := overlay.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
+	text, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
 	if err := decodeText(text, err, &done); err != nil {
 		return nil, err
 	}

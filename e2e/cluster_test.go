@@ -245,7 +245,7 @@ type liveReceipt struct {
 func (k *kubernetes) deliver(t testing.TB, dir, app, env string) (liveReceipt, error) {
 	t.Helper()
 	var r liveReceipt
-	out, err := k.p.call(dir, append(k.options(), k.tofu(t)...), "deliver", "--app", app, "--env", env, "json")
+	out, err := k.p.call(dir, append(k.options(), k.tofu(t)...), "deliver", "--app", app, "--env", env, "--older", "json")
 	if err == nil {
 		require.NoError(t, json.Unmarshal([]byte(out), &r), out)
 	}

@@ -30,7 +30,7 @@ func BenchmarkClusterCommitToHealthy(b *testing.B) {
 	var released, byHand time.Duration
 	for n := 0; b.Loop(); n++ {
 		digest := digests[n%2]
-		out, err := k.p.call(k.p.repo, append(k.options(), k.tofu(b)...), "signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "wait", "receipt", "json")
+		out, err := k.p.call(k.p.repo, append(k.options(), k.tofu(b)...), "signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "--older", "wait", "receipt", "json")
 		require.NoError(b, err)
 		var r liveReceipt
 		require.NoError(b, json.Unmarshal([]byte(out), &r), out)

@@ -46,7 +46,7 @@ func TestIgnoredFileIsNotCommitted(t *testing.T) {
 	refused(t, p.verified(t, dir, "production"), notForProduction, "it was built with uncommitted changes: added "+name, "also files that Git ignores")
 
 	head := git(t, dir, "rev-parse", "HEAD")
-	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "text")
+	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "--older", "text")
 	require.NoError(t, err, "dev may have it")
 	assert.Regexp(t, `(?m)^source commit +`+head+`-dirty$`, out)
 	assert.Regexp(t, `(?m)^uncommitted +added `+name+`$`, out)

@@ -6,9 +6,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -35,9 +37,11 @@ type receipt struct {
 	} `json:"verdict"`
 }
 
+// deliver delivers to an environment that other tests deliver to as well, each after the
+// other: to this one, theirs are not newer.
 func deliver(t testing.TB, p *platform, dir, app, env string, with ...string) receipt {
 	t.Helper()
-	out, err := p.call(dir, slices.Concat(p.options(), p.terraform(t), with), "deliver", "--app", app, "--env", env, "json")
+	out, err := p.call(dir, slices.Concat(p.options(), p.terraform(t), with), "deliver", "--app", app, "--env", env, "--older", "json")
 	require.NoError(t, err)
 	var r receipt
 	require.NoError(t, json.Unmarshal([]byte(out), &r), out)
@@ -180,4 +184,37 @@ func TestDeliver(t *testing.T) {
 		require.NoError(t, err)
 		assert.Regexp(t, `^[0-9a-f]{40}$`, strings.TrimSpace(out))
 	})
+}
+
+func TestDeliveryOfAnOlderCheckoutIsRefused(t *testing.T) {
+	p := shared
+	change := func(n int) string {
+		return fmt.Sprintf("package greeting\n\nfunc init() {\n\tif n := %d; n < 0 {\n\t\tprintln(n)\n\t}\n}\n", n)
+	}
+	const name = "apps/hello/greeting/change.go"
+	dir := source(t, map[string]string{name: change(1)})
+	older := git(t, dir, "rev-parse", "HEAD")
+	write(t, filepath.Join(dir, name), change(2))
+	git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "the next one")
+	newer := deliver(t, p, dir, "hello", "dev")
+	_, digest, _ := strings.Cut(newer.Image, "@")
+
+	git(t, dir, "checkout", "-q", "--detach", older)
+	run := func(more ...string) (string, error) {
+		return p.call(dir, append(p.options(), p.terraform(t)...), append([]string{"deliver", "--app", "hello", "--env", "dev"}, more...)...)
+	}
+	_, err := run("image")
+	refused(t, err, "release: refused by policy: "+newer.GitopsPath+": would go back: "+older+" is an ancestor of "+newer.SourceRevision+", which "+digest+" was built from", "rollback", "--older")
+	out, err := p.call(dir, p.options(), "preview", "--app", "hello", "--env", "dev", "text")
+	require.NoError(t, err)
+	assert.Contains(t, out, "would be refused")
+	_, err = run("--older", "image")
+	require.NoError(t, err, "the control: with a yes")
+
+	git(t, dir, "checkout", "-q", "main")
+	_, err = run("image")
+	refused(t, err, "release: refused by policy: "+newer.GitopsPath+": would go back: "+digest+" was released by commit "+newer.GitopsCommit+", before what runs now")
+	_, err = p.call(dir, p.options(), "signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "commit")
+	refused(t, err, "release: refused by policy: "+newer.GitopsPath+": would go back: "+digest)
+	assert.Equal(t, newer.Image, deliver(t, p, dir, "hello", "dev").Image)
 }

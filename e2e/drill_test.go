@@ -26,7 +26,7 @@ var (
 		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed by another identity",
 		"verify: attestations of another image", "verify: scan under another predicate type", "verify: old release replayed",
 		"verify: flipped bit in a manifest",
-		"release: rollback of a release that runs no more",
+		"release: rollback of a release that runs no more", "release: older run after a newer release",
 	}
 	planAttacks    = []string{"apply: tampered plan", "check: plan with a destroy"}
 	clusterAttacks = []string{"admission: pod of an image that nobody signed", "wait: release that does not come to run"}

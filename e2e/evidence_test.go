@@ -207,7 +207,7 @@ func attestHealthy(t *testing.T, p *platform, d map[string]any, by ...string) st
 func TestEvidenceAReceiptVerifiesOffline(t *testing.T) {
 	p := shared
 	dir := source(t, map[string]string{"apps/hello/greeting/note.go": "package greeting\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) > 1000 {\n\t\tprintln(\"another image\")\n\t}\n}\n"})
-	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "document")
+	out, err := p.call(dir, append(p.options(), p.terraform(t)...), "deliver", "--app", "hello", "--env", "dev", "--older", "document")
 	require.NoError(t, err)
 	var d map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &d), out)

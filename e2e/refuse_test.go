@@ -235,7 +235,7 @@ func published(t *testing.T, p *platform) string {
 func TestSignaturesAreVerifiedAtRelease(t *testing.T) {
 	p := shared
 	digest := published(t, p)
-	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "commit"}
+	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "--older", "commit"}
 	before := git(t, p.remote(t), "rev-parse", "HEAD")
 
 	t.Run("wrong key", func(t *testing.T) {

@@ -43,6 +43,7 @@ var (
 	FlippedBit    = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
 
 	OldRollback = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
+	OlderRun    = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
 
 	TamperedPlan   = refusedBy("apply", "tampered plan", "is not the plan that was bound")
 	DestroyingPlan = refusedBy("check", "plan with a destroy", "destroys, replaces or forgets")

@@ -111,6 +111,29 @@ func (*Build) Committed(
 		Directory("/out")
 }
 
+// Order says whether a commit is an ancestor of another one, as far as the checkout has
+// their history, and returns the step's result.
+//
+// +cache="168h"
+func (*Build) Order(
+	ctx context.Context,
+	// The source, which is a linked worktree or the checkout itself.
+	// +ignore=["*", "!.git", ".git/*"]
+	source *dagger.Directory,
+	// A folder with the checkout's folder .git.
+	repository *dagger.Directory,
+	// The commit that may be an ancestor.
+	older string,
+	// The commit whose history is looked through.
+	newer string,
+) (string, error) {
+	return runner().
+		WithMountedDirectory("/source", source).
+		WithMountedDirectory("/repository", repository).
+		WithExec([]string{"/step", "order", "--out", "/out", "--source", "/source", "--repository", "/repository", "--older", older, "--newer", newer}).
+		File("/out/result.json").Contents(ctx)
+}
+
 // Normalize makes a reproducible image index of images that an engine built, and
 // refuses one that runs as root. The result's folder holds result.json and the OCI
 // layout.

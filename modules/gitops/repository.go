@@ -107,6 +107,9 @@ type Overlay struct {
 	App        string      // +private
 	Env        string      // +private
 	Helm       bool        // +private
+	Older      bool        // +private
+	Evidence   string      // +private
+	Before     string      // +private
 }
 
 // Overlay names an app's overlay of an environment. What is called on it reads the
@@ -123,8 +126,27 @@ func (r *Repository) Overlay(
 	// The overlay inflates a Helm chart: bring Helm.
 	// +optional
 	helm bool,
+	// Let a release or promotion bring back what the overlay ran before.
+	// +optional
+	older bool,
 ) *Overlay {
-	return &Overlay{Repository: r, App: app, Env: env, Helm: helm}
+	return &Overlay{Repository: r, App: app, Env: env, Helm: helm, Older: older}
+}
+
+// WithDecision says what was decided about a release, and over what: it is refused where
+// the overlay is no longer as it was then. The commit's trailer Slipway-Evidence names
+// the decision; the result says what the commit's trailer is.
+//
+// +cache="168h"
+func (o *Overlay) WithDecision(
+	// The digest of the decision that allows the release, sha256:….
+	evidence string,
+	// The digest of the image that the overlay had, as Preview says it.
+	before string,
+) *Overlay {
+	next := *o
+	next.Evidence, next.Before = evidence, before
+	return &next
 }
 
 // run runs a command about the overlay now, and returns its folder: the run id is new
@@ -150,10 +172,10 @@ func (r *Repository) run(base *dagger.Container, args []string, service *dagger.
 }
 
 // release makes the commit of a release, which flags say the kind of.
-func (o *Overlay) release(ctx context.Context, image, revision, evidence string, service *dagger.Service, connect string, flags ...string) (string, error) {
+func (o *Overlay) release(ctx context.Context, image, revision string, service *dagger.Service, connect string, flags ...string) (string, error) {
 	reference := step.Reference(image)
 	return o.run(service, connect, "release", append(flags,
-		"--repository", reference.Repository(), "--digest", reference.Digest(), "--source-revision", revision, "--evidence", evidence,
+		"--repository", reference.Repository(), "--digest", reference.Digest(), "--source-revision", revision, "--evidence", o.Evidence, "--before", o.Before, o.older(),
 		"--author-name", o.Repository.AuthorName, "--author-email", o.Repository.AuthorEmail,
 	)...).File(step.ResultFile).Contents(ctx)
 }
@@ -168,10 +190,6 @@ func (o *Overlay) Release(
 	image string,
 	// The commit that the image was built from.
 	revision string,
-	// The digest of the decision that allows it, sha256:…, for the commit's trailer
-	// Slipway-Evidence. The result says what the commit's trailer is.
-	// +optional
-	evidence string,
 	// The service that answers for the remote.
 	// +optional
 	service *dagger.Service,
@@ -179,7 +197,7 @@ func (o *Overlay) Release(
 	// +optional
 	connect string,
 ) (string, error) {
-	return o.release(ctx, image, revision, evidence, service, connect, "--kind", "release")
+	return o.release(ctx, image, revision, service, connect, "--kind", "release")
 }
 
 // Promote is a release of what another environment runs.
@@ -193,10 +211,6 @@ func (o *Overlay) Promote(
 	from string,
 	// The commit that the image was built from.
 	revision string,
-	// The digest of the decision that allows it, sha256:…, for the commit's trailer
-	// Slipway-Evidence. The result says what the commit's trailer is.
-	// +optional
-	evidence string,
 	// The service that answers for the remote.
 	// +optional
 	service *dagger.Service,
@@ -204,7 +218,7 @@ func (o *Overlay) Promote(
 	// +optional
 	connect string,
 ) (string, error) {
-	return o.release(ctx, image, revision, evidence, service, connect, "--kind", "promotion", "--from", from)
+	return o.release(ctx, image, revision, service, connect, "--kind", "promotion", "--from", from)
 }
 
 // Rollback is a release of what the overlay ran before.
@@ -219,10 +233,6 @@ func (o *Overlay) Rollback(
 	// The commit that the image was built from; where it is empty, what the earlier
 	// release says.
 	revision string,
-	// The digest of the decision that allows it, sha256:…, for the commit's trailer
-	// Slipway-Evidence. The result says what the commit's trailer is.
-	// +optional
-	evidence string,
 	// The service that answers for the remote.
 	// +optional
 	service *dagger.Service,
@@ -230,8 +240,11 @@ func (o *Overlay) Rollback(
 	// +optional
 	connect string,
 ) (string, error) {
-	return o.release(ctx, image, revision, evidence, service, connect, "--kind", "rollback", "--rollback-of", of)
+	return o.release(ctx, image, revision, service, connect, "--kind", "rollback", "--rollback-of", of)
 }
+
+// older is the flag that lets the overlay go back, or not.
+func (o *Overlay) older() string { return "--older=" + strconv.FormatBool(o.Older) }
 
 // Preview shows what a release of an image would change, and changes nothing.
 // The result's folder holds result.json and, unless it is a refusal,
@@ -251,7 +264,7 @@ func (o *Overlay) Preview(
 	connect string,
 ) *dagger.Directory {
 	reference := step.Reference(image)
-	return o.run(service, connect, "preview", "--repository", reference.Repository(), "--digest", reference.Digest())
+	return o.run(service, connect, "preview", "--repository", reference.Repository(), "--digest", reference.Digest(), o.older())
 }
 
 // History lists the releases of the overlay, newest first, and returns the

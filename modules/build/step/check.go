@@ -152,6 +152,16 @@ func committed(name string, args []string) (string, func(context.Context) (any, 
 	}, err
 }
 
+func order(name string, args []string) (string, func(context.Context) (any, error), error) {
+	fs, out := flags(name)
+	repository := fs.String("repository", "", "folder that holds the folder .git of the checkout")
+	source := fs.String("source", "", "the checkout")
+	older := fs.String("older", "", "the commit that may be an ancestor")
+	newer := fs.String("newer", "", "the commit whose history is looked through")
+	err := finish(fs, args, out)
+	return *out, func(context.Context) (any, error) { return commit.Order(*repository, *source, *older, *newer) }, err
+}
+
 // ignored are the patterns of the ignore file that the builder would take: the
 // Dockerfile's own if it isn't empty, else that of the folder.
 func (r *recipe) ignored() ([]string, error) {

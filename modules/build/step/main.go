@@ -27,6 +27,7 @@ var commands = map[string]command{
 	"dockerfile-rewrite": dockerfileRewrite,
 	"packages-fetch":     packagesFetch,
 	"committed":          committed,
+	"order":              order,
 	"publish":            publish,
 	"fetch-verify":       fetchVerify,
 	"pull":               pull,

@@ -244,7 +244,7 @@ func TestUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|packages-fetch|publish|publish-folder|pull|unpack [flags]"},
+		{nil, "usage: build assemble|committed|dockerfile-check|dockerfile-rewrite|fetch-verify|normalize|order|packages-fetch|publish|publish-folder|pull|unpack [flags]"},
 		{[]string{"deploy"}, "usage: "},
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},

@@ -76,6 +76,8 @@ func releaseCommand(flags *flag.FlagSet) work {
 	flags.StringVar((*string)(&q.Kind), "kind", "", "`what` it is: release, promotion or rollback (default: what the next two flags make it)")
 	flags.StringVar(&q.From, "from", "", "`environment` that a promotion comes from; it must run the digest")
 	flags.StringVar(&q.RollbackOf, "rollback-of", "", "`commit` whose release a rollback takes back; it must be the one that runs")
+	flags.StringVar(&q.Before, "before", "", "`digest` that the overlay had when the release was decided; with another one by now it is refused (default: what it has at first)")
+	flags.BoolVar(&q.Older, "older", false, "let it bring back what the overlay ran before")
 	flags.StringVar(&q.Evidence, "evidence", "", "`digest` of the decision that allows it, sha256:<64 hex>, for the commit's trailer")
 	when := flags.String("time", "", "commit `time`, RFC 3339 (default now)")
 	attempts := flags.Int("attempts", 20, "how `many` times to read, edit and push while others push too (1 to 100)")
@@ -155,6 +157,7 @@ func previewCommand(flags *flag.FlagSet, out *string) work {
 	flags.StringVar(&q.Env, "env", "", "`name` of the environment")
 	flags.StringVar(&q.Repository, "repository", "", "image `repository`, such as localhost:5000/hello")
 	flags.StringVar(&q.Digest, "digest", "", "image `digest`, sha256:<64 hex>")
+	flags.BoolVar(&q.Older, "older", false, "let it bring back what the overlay ran before")
 	dir := flags.String("tree", "", "GitOps `folder` to look at instead of the remote")
 	return func(ctx context.Context) (any, error) {
 		q.Root = f.root

@@ -190,7 +190,9 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 	require.NoError(t, err)
 
 	out := t.TempDir()
-	_, do, err := command(where("preview", append(image(1), "--out", out)...))
+	_, err = run(t, nil, where("preview", image(1)...)...)
+	require.ErrorContains(t, err, "would go back")
+	_, do, err := command(where("preview", append(image(1), "--older", "--out", out)...))
 	require.NoError(t, err)
 	value, err := do(t.Context())
 	require.NoError(t, err)

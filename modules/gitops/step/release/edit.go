@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 
 	"slipway/gitops/step/overlay"
@@ -55,6 +56,9 @@ func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest
 	}
 	return e, nil
 }
+
+// had is the digest that the overlay had; one without any was never released.
+func (e *edited) had() string { return cmp.Or(e.was.Digest, overlay.Unreleased) }
 
 // changed says whether the digest was another one.
 func (e *edited) changed() bool { return !bytes.Equal(e.edited, e.source) }

@@ -42,6 +42,11 @@ type Request struct {
 	From string
 	// RollbackOf is the commit whose release a rollback takes back.
 	RollbackOf string
+	// Before is the digest that the overlay had when the release was decided. Empty means
+	// that it is decided here, by what the overlay has at first.
+	Before string
+	// Older lets a release or promotion bring back what the overlay ran before.
+	Older bool
 	// Evidence is the digest (sha256:<64 hex>) of the decision that allows the
 	// release. It may be empty.
 	Evidence string
@@ -81,6 +86,11 @@ func (r Request) checkKind() error {
 	if (kind == KindRollback) != (r.RollbackOf != "") {
 		return step.Input(Stage, input, "does not go with rollback-of "+fmt.Sprintf("%.80q", r.RollbackOf),
 			"give --rollback-of, the commit whose release to take back, with a rollback and with nothing else")
+	}
+	if r.Before != "" {
+		if err := step.Digest(Stage, "before", r.Before); err != nil {
+			return err
+		}
 	}
 	switch kind {
 	case KindPromotion:

@@ -17,6 +17,10 @@ import (
 // is the last resort.
 var allDepths = []int{50, 1000, 0}
 
+// nowAndThen are the depths of what is mostly decided by the newest commit alone. What
+// is not was mostly never there, so that only the whole history says so.
+var nowAndThen = []int{1, 1000, 0}
+
 // errShallow is the error of a look into a past that the snapshot does not
 // hold.
 var errShallow = errors.New("the snapshot's history ends before the branch's")
@@ -133,9 +137,9 @@ type Setter struct {
 	Head   string
 	// Image is the overlay's images entry.
 	Image overlay.Image
-	// Evidence is the digest of the decision that allowed it, where the commit's
-	// message says so of this image.
-	Evidence string
+	// SourceRevision is what the image was built from, and Evidence the digest of the
+	// decision that allowed it, where the commit's message says so of this image.
+	SourceRevision, Evidence string
 }
 
 // LastSet finds the commit that gave the images entry of repository, in the
@@ -156,7 +160,7 @@ func LastSet(ctx context.Context, from *remote.Remote, file, repository string) 
 		if err != nil {
 			return err
 		}
-		found = &Setter{Commit: entry.Commit, Head: snapshot.Head().String(), Image: p.now, Evidence: entry.Evidence}
+		found = &Setter{Commit: entry.Commit, Head: snapshot.Head().String(), Image: p.now, SourceRevision: entry.SourceRevision, Evidence: entry.Evidence}
 		return nil
 	})
 	return found, err

@@ -24,6 +24,8 @@ type PreviewRequest struct {
 	Env        string
 	Repository string
 	Digest     string
+	// Older lets the release bring back what the overlay ran before.
+	Older bool
 	// Renderer builds the overlay.
 	Renderer overlay.Renderer
 }
@@ -43,19 +45,28 @@ func PreviewRemote(ctx context.Context, from *remote.Remote, q PreviewRequest) (
 	if err := q.Check(); err != nil {
 		return nil, nil, err
 	}
-	snapshot, err := from.Snapshot(ctx, 1)
+	var (
+		preview *Preview
+		diff    []byte
+	)
+	err := deepen(ctx, from, nowAndThen, func(snapshot *remote.Snapshot) error {
+		tree, err := snapshot.Tree(q.Root)
+		if err != nil {
+			return err
+		}
+		if preview, diff, err = PreviewTree(tree, q); err != nil {
+			return err
+		}
+		preview.Head = snapshot.Head().String()
+		if q.Older || preview.Before == preview.After {
+			return nil
+		}
+		preview.Running, err = forward(snapshot, preview.Path, q.Repository, q.Digest)
+		return err
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	tree, err := snapshot.Tree(q.Root)
-	if err != nil {
-		return nil, nil, err
-	}
-	preview, diff, err := PreviewTree(tree, q)
-	if err != nil {
-		return nil, nil, err
-	}
-	preview.Head = snapshot.Head().String()
 	return preview, diff, nil
 }
 
@@ -73,7 +84,7 @@ func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) 
 		return nil, nil, err
 	}
 	return &Preview{
-		Preview:   gitops.Preview{Before: e.was.Digest, After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0},
+		Preview:   gitops.Preview{Before: e.had(), After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0},
 		Manifests: e.after,
 	}, diff, nil
 }

@@ -47,6 +47,11 @@ func TestPreviewChangesNothing(t *testing.T) {
 	would(t, preview, sum(7))
 	assert.Equal(t, &Preview{Preview: gitops.Preview{Head: host.Git("rev-parse", "main"), Before: sum(7), After: sum(7), Path: devFile}}, preview)
 	assert.Empty(t, diff)
+
+	// The next one is told what it would take the place of.
+	preview, _, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(8)))
+	require.NoError(t, err)
+	assert.Equal(t, &history(t, host, 1)[0], preview.Running)
 }
 
 func TestPreviewOfAFolder(t *testing.T) {

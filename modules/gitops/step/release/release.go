@@ -3,6 +3,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,8 +101,9 @@ func CheckRoot(root string) error {
 }
 
 // Release sets the digest and returns when the branch holds it. A push that
-// loses a race is made again on the new head, from the edit on; what became of
-// a failed push is decided by looking at the branch, never by the error.
+// loses a race is made again on the new head, from the edit on, unless the race was
+// lost to another release of the same overlay, which is never overwritten; what became
+// of a failed push is decided by looking at the branch, never by the error.
 func (r *Releaser) Release(ctx context.Context, q Request) (*gitops.Released, error) {
 	if err := r.Check(q); err != nil {
 		return nil, err
@@ -109,7 +111,10 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*gitops.Released, er
 	failures := 0
 	for attempt := 1; ; attempt++ {
 		began := time.Now()
-		base, result, change, err := r.read(ctx, q)
+		base, result, change, err := r.read(ctx, &q)
+		if errors.Is(err, errOvertaken) {
+			return nil, r.overtaken(ctx, q)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -170,14 +175,10 @@ func (r *Releaser) Release(ctx context.Context, q Request) (*gitops.Released, er
 	}
 }
 
-// read takes a snapshot and prepares the release on it. A rollback is decided
-// by the overlay's past, so its snapshot is as deep as that takes.
-func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, result *gitops.Released, change *remote.Change, err error) {
-	depths := []int{1}
-	if q.kind() == KindRollback {
-		depths = allDepths
-	}
-	err = deepen(ctx, r.Remote, depths, func(snapshot *remote.Snapshot) error {
+// read takes a snapshot and prepares the release on it. Where the overlay's past
+// decides, the snapshot is as deep as that takes.
+func (r *Releaser) read(ctx context.Context, q *Request) (base *remote.Snapshot, result *gitops.Released, change *remote.Change, err error) {
+	err = deepen(ctx, r.Remote, nowAndThen, func(snapshot *remote.Snapshot) error {
 		base = snapshot
 		result, change, err = r.prepare(base, q)
 		return err
@@ -185,10 +186,10 @@ func (r *Releaser) read(ctx context.Context, q Request) (base *remote.Snapshot, 
 	return base, result, change, err
 }
 
-// prepare edits, renders and proves on one snapshot. The change is nil when
-// the digest is already there; then the result names the commit of a rollback
-// that was made before.
-func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*gitops.Released, *remote.Change, error) {
+// prepare edits, renders and proves on one snapshot, and notes in q what the release is
+// decided over. The change is nil when the digest is already there; then the result
+// names the commit of a rollback that was made before.
+func (r *Releaser) prepare(base *remote.Snapshot, q *Request) (*gitops.Released, *remote.Change, error) {
 	tree, err := base.Tree(r.Root)
 	if err != nil {
 		return nil, nil, err
@@ -201,9 +202,9 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*gitops.Released, 
 		Path: path.Join(r.Root, e.file), Branch: r.Branch,
 		Image: q.Repository + "@" + q.Digest, Containers: e.containers,
 	}
-	switch q.kind() {
-	case KindRollback:
-		past, err := rollback(base, result.Path, q)
+	switch kind := q.kind(); {
+	case kind == KindRollback:
+		past, err := rollback(base, result.Path, *q)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -211,14 +212,22 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*gitops.Released, 
 			q.SourceRevision = past.revision
 		}
 		result.Commit, result.Evidence = past.commit, past.evidence
-	case KindPromotion:
-		// The same promotion again is no new decision.
-		if e.changed() {
-			if err := promotable(tree, q); err != nil {
+	case !e.changed(): // the same again is no new decision
+	case q.Before != "" && q.Before != e.had():
+		return nil, nil, errOvertaken
+	case kind == KindPromotion:
+		if err := promotable(tree, *q); err != nil {
+			return nil, nil, err
+		}
+		fallthrough
+	default:
+		if q.Before == "" && !q.Older {
+			if _, err := forward(base, result.Path, q.Repository, q.Digest); err != nil {
 				return nil, nil, err
 			}
 		}
 	}
+	q.Before = e.had()
 	if !e.changed() {
 		return result, nil, nil
 	}
@@ -228,6 +237,23 @@ func (r *Releaser) prepare(base *remote.Snapshot, q Request) (*gitops.Released, 
 		return nil, nil, err
 	}
 	return result, change, nil
+}
+
+// errOvertaken is the error of an overlay that has another digest than the release was
+// decided over.
+var errOvertaken = errors.New("the overlay was released to meanwhile")
+
+// overtaken is the Fault of a release that would overwrite one that it knew nothing of.
+func (r *Releaser) overtaken(ctx context.Context, q Request) error {
+	file := path.Join(r.Root, overlay.File(q.App, q.Env))
+	won, err := LastSet(ctx, r.Remote, file, q.Repository)
+	if err != nil {
+		return err
+	}
+	return step.Policy(Stage, file,
+		fmt.Sprintf("was changed by another release meanwhile: commit %s put %s there, built from %s, where %s was when this release was decided",
+			won.Commit, cmp.Or(won.Image.Digest, "no digest"), cmp.Or(won.SourceRevision, "a source that it does not name"), q.Before),
+		"look at what it released; to release this image over it, decide again: run the release again")
 }
 
 // outrun is the Fault of a release that others were faster than, every time.

@@ -46,6 +46,12 @@ type Compared struct {
 	Uncommitted []string `json:"uncommitted,omitempty"`
 }
 
+// Order says how two commits stand to each other.
+type Order struct {
+	// Ancestor is true when the first one is in the history of the second.
+	Ancestor bool `json:"ancestor"`
+}
+
 // Packed is an image of programs, in an OCI layout.
 type Packed struct {
 	// Digest is the image index's.

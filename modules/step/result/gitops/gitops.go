@@ -43,6 +43,9 @@ type Preview struct {
 	// have.
 	Before string `json:"before"`
 	After  string `json:"after"`
+	// Running is the release that After would take the place of; absent where none
+	// runs, where nothing changes, and where it does not matter which.
+	Running *Entry `json:"running,omitempty"`
 	// Path is the overlay's kustomization.yaml, inside the repository.
 	Path string `json:"path"`
 	// Changes says whether the rendered manifests would differ.
