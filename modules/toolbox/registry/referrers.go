@@ -19,8 +19,9 @@ import (
 	"slipway/registry/verify"
 )
 
-// MaxReferrers is the largest number of referrers that is read.
-const MaxReferrers = 1000
+// MaxReferrers is the largest number of referrers that is listed. Whoever can push can
+// lengthen the list; whose they are is for the caller to see before it counts them.
+const MaxReferrers = 100_000
 
 var acceptIndex = http.Header{"Accept": {string(types.OCIImageIndex)}}
 
@@ -41,6 +42,7 @@ func (c *Client) Referrers(ctx context.Context, digest v1.Hash) ([]v1.Descriptor
 
 func (c *Client) referrers(ctx context.Context, client *http.Client, digest v1.Hash) ([]v1.Descriptor, error) {
 	var all []v1.Descriptor
+	seen := map[v1.Hash]bool{}
 	for next := c.url("referrers", digest.String()); next != ""; {
 		page, header, err := c.get(ctx, client, next, acceptIndex, verify.MaxManifest)
 		if noAPI(err, header) {
@@ -56,11 +58,17 @@ func (c *Client) referrers(ctx context.Context, client *http.Client, digest v1.H
 		if err := json.Unmarshal(page, &index); err != nil {
 			return nil, fmt.Errorf("list of referrers is not JSON: %w", err)
 		}
-		all = append(all, index.Manifests...)
+		listed := len(all)
+		for _, descriptor := range index.Manifests {
+			if !seen[descriptor.Digest] {
+				seen[descriptor.Digest] = true
+				all = append(all, descriptor)
+			}
+		}
 		if len(all) > MaxReferrers {
 			return nil, fmt.Errorf("%w: more than %d referrers", ErrTooLarge, MaxReferrers)
 		}
-		if next, err = nextPage(next, header, len(index.Manifests)); err != nil {
+		if next, err = nextPage(next, header, len(all)-listed); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +95,7 @@ func noAPI(err error, header http.Header) bool {
 var linkNext = regexp.MustCompile(`<([^>]*)>\s*;\s*rel="?next"?`)
 
 // nextPage follows the Link header (RFC 8288) on the same host, as encrypted as
-// before. A page that brings nothing is the last; so is one without such a header.
+// before. A page that brings nothing new is the last; so is one without such a header.
 func nextPage(from string, header http.Header, got int) (string, error) {
 	found := linkNext.FindStringSubmatch(header.Get("Link"))
 	if found == nil || got == 0 {

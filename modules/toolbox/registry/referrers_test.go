@@ -2,6 +2,7 @@ package registry
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -123,21 +124,36 @@ func TestReferrersAreReadPageByPage(t *testing.T) {
 		assert.Contains(t, steptest.Refused(t, err).Reason, "next page of referrers is not on localhost:5000", what)
 	}
 
-	// One page that goes on for ever, and one that is too long at once.
-	for _, many := range []int{1, MaxReferrers + 1} {
-		s.on(func(w http.ResponseWriter, r *http.Request) bool {
-			all := make([]v1.Descriptor, many)
-			for n := range all {
-				all[n] = blobOf("1")
-			}
-			return strings.Contains(r.URL.Path, "/referrers/") && page(w, `<?again>; rel=next`, all...)
-		})
-		_, err = s.client().Referrers(t.Context(), d.Digest)
-		require.ErrorIs(t, err, ErrTooLarge)
-		f := steptest.Refused(t, err)
-		assert.Equal(t, step.KindPolicy, f.Kind)
-		assert.Contains(t, f.Reason, "more than 1000 referrers")
-	}
+	// One page that goes on for ever ends where it brings nothing new.
+	asked := 0
+	s.on(func(w http.ResponseWriter, r *http.Request) bool {
+		asked++
+		return strings.Contains(r.URL.Path, "/referrers/") && page(w, `<?again>; rel=next`, blobOf("1"), blobOf("1"))
+	})
+	list, err = s.client().Referrers(t.Context(), d.Digest)
+	require.NoError(t, err)
+	assert.Equal(t, []v1.Descriptor{blobOf("1")}, list)
+	assert.LessOrEqual(t, asked, 3, "sign in, and two pages")
+
+	// One that brings something new for ever.
+	brought := 0
+	s.on(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			return false
+		}
+		all := make([]v1.Descriptor, 10_000)
+		for n := range all {
+			brought++
+			all[n] = v1.Descriptor{Digest: v1.Hash{Algorithm: "sha256", Hex: fmt.Sprintf("%064x", brought)}}
+		}
+		return page(w, `<?again>; rel=next`, all...)
+	})
+	_, err = s.client().Referrers(t.Context(), d.Digest)
+	require.ErrorIs(t, err, ErrTooLarge)
+	f := steptest.Refused(t, err)
+	assert.Equal(t, step.KindPolicy, f.Kind)
+	assert.Contains(t, f.Reason, "more than 100000 referrers")
+	assert.Equal(t, MaxReferrers+10_000, brought, "and no further")
 }
 
 // What is no list of the API is no list: then the tag schema's counts.

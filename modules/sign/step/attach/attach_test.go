@@ -6,10 +6,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -562,22 +564,93 @@ func TestReferrersAreReadPageByPage(t *testing.T) {
 	assert.Equal(t, []string{signed.Referrer}, got.Referrers)
 }
 
-func TestTooManyReferrersAreNotCutShort(t *testing.T) {
-	w := newWorld(t, true)
-	w.before = func(rw http.ResponseWriter, r *http.Request) bool {
-		if !strings.Contains(r.URL.Path, "/referrers/") {
-			return false
+// list has the registry list referrers, in this order, after those that it has.
+func (w *world) list(artifactType string, digests ...v1.Hash) {
+	w.change = func(path string, body []byte) []byte {
+		if !strings.Contains(path, "/referrers/") {
+			return body
 		}
-		page := v1.IndexManifest{SchemaVersion: 2}
-		for range registry.MaxReferrers + 1 {
-			page.Manifests = append(page.Manifests, v1.Descriptor{ArtifactType: "text/plain", Digest: w.ref.Digest})
+		var index v1.IndexManifest
+		assert.NoError(w.t, json.Unmarshal(body, &index))
+		there := index.Manifests
+		index.Manifests = nil
+		for _, digest := range digests {
+			index.Manifests = append(index.Manifests, v1.Descriptor{ArtifactType: artifactType, Digest: digest})
 		}
-		rw.Header().Set("Content-Type", "application/vnd.oci.image.index.v1+json")
-		assert.NoError(t, json.NewEncoder(rw).Encode(page))
-		return true
+		index.Manifests = append(index.Manifests, there...)
+		body, err := json.Marshal(index)
+		assert.NoError(w.t, err)
+		return body
 	}
+}
+
+// Whoever can push can list what they like before the one signature that counts.
+func TestReferrersOfOthersDoNotCount(t *testing.T) {
+	w := newWorld(t, true)
+	junk := make([]v1.Hash, attach.MaxStatements+100)
+	for n := range junk {
+		junk[n] = v1.Hash{Algorithm: "sha256", Hex: fmt.Sprintf("%064x", n+1)}
+	}
+	w.list(bundle.MediaType, junk...)
 	_, err := w.verify(w.key.Public(), bundle.SignPredicateType)
-	assert.Contains(t, refused(t, err, step.KindPolicy, "verify").Reason, "more than 1000 referrers")
+	fault := refused(t, err, step.KindPolicy, "verify")
+	assert.Contains(t, fault.Reason, "1100 bundles are attached that do not verify")
+	require.Len(t, fault.Details, 21)
+	assert.Equal(t, "and 1080 more", fault.Details[20])
+
+	rightful := w.key
+	w.key = must(t, stranger)
+	for range 3 {
+		_, err = w.attest(`{"by":"a stranger"}`)
+		require.NoError(t, err)
+	}
+	w.key = rightful
+	signed, err := w.sign(nil)
+	require.NoError(t, err, "nor do they keep anybody from signing")
+	got, err := w.verify(w.key.Public(), bundle.SignPredicateType)
+	require.NoError(t, err)
+	assert.Equal(t, []string{signed.Referrer}, got.Referrers)
+	all, err := attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
+	require.NoError(t, err)
+	assert.Len(t, all.Statements, 1)
+	assert.Len(t, all.Ignored, 21)
+}
+
+// The control: those of who is trusted do.
+func TestTooManyStatementsAreNotCutShort(t *testing.T) {
+	w := newWorld(t, true)
+	_, err := w.sign(nil)
+	require.NoError(t, err)
+	content, digests := map[string][]byte{}, []v1.Hash{}
+	add := func(data []byte) v1.Hash {
+		digest, _, err := v1.SHA256(bytes.NewReader(data))
+		require.NoError(t, err)
+		content[digest.String()] = data
+		return digest
+	}
+	for n := range attach.MaxStatements {
+		statement, err := bundle.NewStatement(w.ref.Digest.String(), verdictType, fmt.Appendf(nil, `{"n":%d}`, n), nil)
+		require.NoError(t, err)
+		data, err := bundle.Sign(ctx, w.key, statement)
+		require.NoError(t, err)
+		digests = append(digests, add(fmt.Appendf(nil, `{"schemaVersion":2,"layers":[{"mediaType":"%s","size":%d,"digest":"%s"}]}`, bundle.MediaType, len(data), add(data))))
+	}
+	w.before = func(rw http.ResponseWriter, r *http.Request) bool {
+		data, ok := content[path.Base(r.URL.Path)]
+		if ok {
+			rw.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			_, _ = rw.Write(data)
+		}
+		return ok
+	}
+	w.list(bundle.MediaType, digests[1:]...)
+	_, err = w.verify(w.key.Public(), bundle.SignPredicateType)
+	require.NoError(t, err)
+	w.list(bundle.MediaType, digests...)
+	_, err = w.verify(w.key.Public(), bundle.SignPredicateType)
+	fault := refused(t, err, step.KindPolicy, "verify")
+	assert.Equal(t, "carries more than 1000 statements by key "+w.key.Public().Hint(), fault.Reason)
+	assert.Equal(t, "delete in the registry those that newer ones have replaced", fault.Mend)
 }
 
 func TestCredentials(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"slipway/registry"
 	"slipway/sign/step/bundle"
@@ -21,6 +22,14 @@ import (
 
 // bundleType begins the media type of any version of a Sigstore bundle.
 const bundleType = "application/vnd.dev.sigstore.bundle"
+
+// MaxStatements is the largest number of statements by who is trusted that an image may
+// carry. Those of others don't count.
+const MaxStatements = 1000
+
+// atOnce is how many referrers are read at the same time; each may be registry.MaxRead
+// bytes long.
+const atOnce = 4
 
 // found is one verified bundle.
 type found struct {
@@ -41,9 +50,19 @@ type survey struct {
 	Rejected, Strangers []string
 }
 
+// ignored are the first lines of those that are rejected: whoever can push can make as
+// many as they like.
+func (s *survey) ignored() []string {
+	const most = 20
+	if len(s.Rejected) <= most {
+		return s.Rejected
+	}
+	return append(s.Rejected[:most:most], fmt.Sprintf("and %d more", len(s.Rejected)-most))
+}
+
 // look reads an image's manifest and all its bundles; when nobody is trusted,
 // the manifest only.
-func look(ctx context.Context, client *registry.Client, ref *registry.Reference, trust *bundle.Trust) (*survey, error) {
+func look(ctx context.Context, client *registry.Client, stage string, ref *registry.Reference, trust *bundle.Trust) (*survey, error) {
 	image, _, err := client.Manifest(ctx, ref.Digest)
 	if err != nil {
 		return nil, err
@@ -55,31 +74,63 @@ func look(ctx context.Context, client *registry.Client, ref *registry.Reference,
 	if err != nil {
 		return nil, err
 	}
-	s := &survey{Image: image}
-	seen := map[v1.Hash]bool{}
+	var candidates []v1.Descriptor
 	for _, descriptor := range referrers {
-		if !candidate(descriptor) || seen[descriptor.Digest] {
-			continue
+		if candidate(descriptor) {
+			candidates = append(candidates, descriptor)
 		}
-		seen[descriptor.Digest] = true
-		data, envelope, err := fetch(ctx, client, descriptor.Digest)
+	}
+	all := make([]looked, len(candidates))
+	group, reading := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for n, descriptor := range candidates {
+		group.Go(func() (err error) {
+			all[n], err = read(reading, client, ref, trust, descriptor)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	s := &survey{Image: image}
+	for n, one := range all {
 		switch {
-		case errors.Is(err, errNoBundle) && !signed(descriptor.ArtifactType):
-			continue
-		case errors.Is(err, errNoBundle) || errors.Is(err, registry.ErrContent) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrTooLarge):
-			s.reject(descriptor.Digest, err)
-			continue
-		case err != nil:
-			return nil, err
+		case one.found != nil:
+			s.Verified = append(s.Verified, *one.found)
+		case one.rejected != nil:
+			s.reject(candidates[n].Digest, one.rejected)
 		}
-		verified, err := verify(ctx, envelope, data, trust, ref.Digest.String())
-		if err != nil {
-			s.reject(descriptor.Digest, err)
-			continue
-		}
-		s.Verified = append(s.Verified, found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer, Envelope: envelope})
+	}
+	if len(s.Verified) > MaxStatements {
+		return nil, step.Policy(stage, ref.Text, fmt.Sprintf("carries more than %d statements by %s", MaxStatements, trust),
+			"delete in the registry those that newer ones have replaced")
 	}
 	return s, nil
+}
+
+// looked is a referrer that was read: a statement, or why it does not count; neither
+// where it is something else.
+type looked struct {
+	found    *found
+	rejected error
+}
+
+// read reads a referrer. It fails where the registry can't tell.
+func read(ctx context.Context, client *registry.Client, ref *registry.Reference, trust *bundle.Trust, descriptor v1.Descriptor) (looked, error) {
+	data, envelope, err := fetch(ctx, client, descriptor.Digest)
+	switch {
+	case errors.Is(err, errNoBundle) && !signed(descriptor.ArtifactType):
+		return looked{}, nil
+	case errors.Is(err, errNoBundle) || errors.Is(err, registry.ErrContent) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrTooLarge):
+		return looked{rejected: err}, nil
+	case err != nil:
+		return looked{}, err
+	}
+	verified, err := verify(ctx, envelope, data, trust, ref.Digest.String())
+	if err != nil {
+		return looked{rejected: err}, nil
+	}
+	return looked{found: &found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer, Envelope: envelope}}, nil
 }
 
 func (s *survey) reject(digest v1.Hash, err error) {

@@ -47,7 +47,7 @@ func Sign(ctx context.Context, client *registry.Client, signing bundle.Signing, 
 		}
 		statements[n] = statement
 	}
-	there, err := look(ctx, client, reference, signing.Trust())
+	there, err := look(ctx, client, stage, reference, signing.Trust())
 	if err != nil {
 		return nil, err
 	}

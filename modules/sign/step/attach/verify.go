@@ -27,14 +27,14 @@ type Wanted struct {
 // type by a signer that is trusted. One is enough: whoever can push can also attach
 // rubbish, which must not stop a release; what does not count is named.
 func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w Wanted) (*sign.Found, error) {
-	there, err := look(ctx, client, w.Reference, trust)
+	there, err := look(ctx, client, w.Stage, w.Reference, trust)
 	if err != nil {
 		return nil, err
 	}
 	digest := w.Reference.Digest.String()
 	done := &sign.Found{
 		Reference: w.Reference.Text, Digest: digest,
-		PredicateType: w.PredicateType, Ignored: there.Rejected,
+		PredicateType: w.PredicateType, Ignored: there.ignored(),
 	}
 	if public := trust.Key(); public != nil {
 		done.KeyHint = public.Hint()
@@ -70,7 +70,7 @@ func Verify(ctx context.Context, client *registry.Client, trust *bundle.Trust, w
 // VerifyAll returns every statement that who is trusted signed about the image. It
 // refuses an image without a signature by them, whatever else is there.
 func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust, stage string, reference *registry.Reference) (*sign.Evidence, error) {
-	there, err := look(ctx, client, reference, trust)
+	there, err := look(ctx, client, stage, reference, trust)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust
 	if key := trust.Key(); key != nil {
 		hint = key.Hint()
 	}
-	all := &sign.Evidence{Reference: reference.Text, Digest: digest, KeyHint: hint, Statements: []sign.Statement{}, Ignored: there.Rejected}
+	all := &sign.Evidence{Reference: reference.Text, Digest: digest, KeyHint: hint, Statements: []sign.Statement{}, Ignored: there.ignored()}
 	isSigned := false
 	for _, f := range there.Verified {
 		claims := f.Statement.Claims(digest)
@@ -98,7 +98,7 @@ func VerifyAll(ctx context.Context, client *registry.Client, trust *bundle.Trust
 	}
 	if !isSigned {
 		w := Wanted{Stage: stage, Reference: reference, PredicateType: bundle.SignPredicateType}
-		return nil, refuse(w, trust, there, 0, there.Rejected)
+		return nil, refuse(w, trust, there, 0, there.ignored())
 	}
 	return all, nil
 }
