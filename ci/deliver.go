@@ -55,6 +55,9 @@ func (s *Slipway) Deliver(
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
+	if err := ready.scanned.signed().unrevoked("publish", env); err != nil {
+		return nil, err
+	}
 	signed, standing, err := ready.signed(ctx, env, checked)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ import (
 type Slipway struct {
 	Source           *dagger.Directory // +private
 	Config           *Config           // +private
+	Revocations      []Revocation      // +private
 	Repository       *dagger.Directory // +private
 	Checkouts        []*Checkout       // +private
 	Key              *dagger.Secret    // +private
@@ -53,14 +54,14 @@ type Slipway struct {
 	Invocation       string            // +private
 }
 
-// New reads and checks slipway.yaml.
+// New reads and checks slipway.yaml and, where there is one, revocations.yaml.
 //
 // +cache="168h"
 func New(
 	ctx context.Context,
 	// The platform's repository.
 	// +defaultPath="/"
-	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
+	// +ignore=["*", "!slipway.yaml", "!revocations.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
 	source *dagger.Directory,
 	// The checkout that the source belongs to: its .git folder is read, but never its
 	// settings. What is delivered is compared with the commit at its head. The commit's
@@ -127,11 +128,18 @@ func New(
 	if err != nil {
 		return nil, err
 	}
+	if text, err = revocations(ctx, source); err != nil {
+		return nil, err
+	}
+	revoked, err := config.Revocations([]byte(text), c.EnvironmentNames())
+	if err != nil {
+		return nil, err
+	}
 	if kubeconfig != nil && c.Infra.Cluster != nil {
 		c.Infra = *c.Infra.Cluster
 	}
 	s := &Slipway{
-		Source: source, Repository: repository, Key: key, KeyPassword: keyPassword, DatabaseKey: databaseKey, Terraform: terraform, Providers: providers,
+		Source: source, Revocations: revoked, Repository: repository, Key: key, KeyPassword: keyPassword, DatabaseKey: databaseKey, Terraform: terraform, Providers: providers,
 		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username}, Platform: &Endpoint{},
 		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}

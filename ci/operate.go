@@ -113,6 +113,9 @@ func (s *Slipway) Promote(
 	}
 	now := standing[from]
 	image := s.signed(app, releases[0].Digest)
+	if err := image.unrevoked(stage, to); err != nil {
+		return nil, err
+	}
 	switch {
 	case !now.Found:
 		return nil, step.Policy(stage, subject, "has no Application in Argo CD", "generate gitops/argocd with dagger call applications, and commit it")

@@ -23,8 +23,9 @@ type Rescan struct {
 	// Environment that was looked at.
 	Environment string
 	// Passed is false when the release of an app has fallen out of policy.
-	Passed bool
-	Rows   []*rescanned // +private
+	Passed  bool
+	Rows    []*rescanned // +private
+	Slipway *Slipway     // +private
 }
 
 // rescanned is one app's row.
@@ -34,6 +35,8 @@ type rescanned struct {
 	Digest string `json:"digest,omitempty"`
 	// Running is what the cluster says about it: true, false, or absent without one.
 	Running *bool `json:"running,omitempty"`
+	// Revoked is the revocation of the digest for the environment, if there is one.
+	Revoked *Revocation `json:"revoked,omitempty"`
 	*rules.Rescanned
 }
 
@@ -42,7 +45,7 @@ func (r *rescanned) elsewhere() bool { return r.Running != nil && !*r.Running }
 
 // passed says whether what runs was looked at, and may run.
 func (r *rescanned) passed() bool {
-	return r.Rescanned == nil || r.Passed && !r.elsewhere()
+	return r.Rescanned == nil || r.Passed && !r.elsewhere() && r.Revoked == nil
 }
 
 // Rescan scans again what runs in an environment against today's advisories,
@@ -76,7 +79,7 @@ func (s *Slipway) Rescan(
 		all.Go(func() { rows[n], failures[n] = s.rescan(ctx, app, env, database) })
 	}
 	all.Wait()
-	result := &Rescan{Environment: env, Passed: true, Rows: rows}
+	result := &Rescan{Environment: env, Passed: true, Rows: rows, Slipway: s}
 	for n, err := range failures {
 		if err != nil {
 			return nil, err
@@ -94,6 +97,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return row, err
 	}
 	row.Digest = releases[0].Digest
+	row.Revoked = evidence.Revoked(s.Revocations, row.Digest, env)
 	image := s.signed(app, row.Digest)
 	if s.Kubeconfig != nil {
 		standing, err := s.standing(ctx, rescanStage, app, env)
@@ -185,6 +189,9 @@ func (r *Rescan) Check() (*Rescan, error) {
 		if row.elsewhere() {
 			details = append(details, row.App+": does not run "+row.Digest+", which Git says and which was scanned")
 		}
+		if row.Revoked != nil {
+			details = append(details, row.App+": "+row.Revoked.String())
+		}
 		for _, v := range row.Refused {
 			details = append(details, row.App+": "+v.Line())
 		}
@@ -192,8 +199,8 @@ func (r *Rescan) Check() (*Rescan, error) {
 	if len(fallen) == 0 {
 		return r, nil
 	}
-	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy, or are not what runs: "+strings.Join(fallen, ", "),
-		"update the named packages and deliver again; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
+	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy, are revoked, or are not what runs: "+strings.Join(fallen, ", "),
+		"update the named packages and deliver again; roll back what is revoked; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
 }
 
 // Json is everything about each app, as JSON: what refuses it and since when, and
@@ -214,6 +221,9 @@ func (r *Rescan) Text() string {
 			if !row.Passed {
 				verdict, since = "fell out of policy", row.Since.UTC().Format(time.RFC3339)
 			}
+			if row.Revoked != nil {
+				verdict += ", and is revoked"
+			}
 			if row.elsewhere() {
 				verdict += " (another digest runs)"
 			}
@@ -224,6 +234,9 @@ func (r *Rescan) Text() string {
 	for _, row := range r.Rows {
 		if row.Rescanned == nil {
 			continue
+		}
+		if row.Revoked != nil {
+			found = append(found, row.App+": "+row.Revoked.String())
 		}
 		for _, v := range row.Refused {
 			found = append(found, row.App+": "+v.Line())

@@ -127,7 +127,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		return nil, err
 	}
 	in := evidence.Input{
-		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Statements: statements, Now: time.Now(),
+		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Revocations: s.Revocations, Statements: statements, Now: time.Now(),
 	}
 	if answer, ok := evidence.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil

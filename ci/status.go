@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/ci/evidence"
 	"slipway/ci/render"
 	"slipway/step/result/argocd"
 )
@@ -34,6 +35,8 @@ type row struct {
 	// Scanned is when the vulnerability database that decided was made; empty
 	// when no scan is attested.
 	Scanned string `json:"scanned"`
+	// Revoked is the revocation of the digest for the environment, if there is one.
+	Revoked *Revocation `json:"revoked,omitempty"`
 }
 
 // Status shows where an app stands in every environment: what Git says was released, by
@@ -85,6 +88,7 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 	last := releases[0]
 	image := s.signed(app, last.Digest)
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
+	r.Revoked = evidence.Revoked(s.Revocations, last.Digest, env)
 	at, err := s.signing(ctx, stage, image.Reference.Repository())
 	if err != nil {
 		return r, err
@@ -111,6 +115,7 @@ func (s *Standing) Json() (string, error) { return render.JSON(s.Rows) }
 //
 // +cache="never"
 func (s *Standing) Text() string {
+	var revoked []string
 	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
 	for _, r := range s.Rows {
 		health := or(r.Health, "-")
@@ -121,10 +126,15 @@ func (s *Standing) Text() string {
 		if at, err := time.Parse(time.RFC3339, r.Scanned); err == nil {
 			scan = fmt.Sprintf("%s old", time.Since(at).Round(time.Minute))
 		}
-		table = append(table, []string{r.Environment, or(short(r.Digest), "never released"),
+		digest := or(short(r.Digest), "never released")
+		if r.Revoked != nil {
+			digest += " (revoked)"
+			revoked = append(revoked, r.Environment+": "+r.Digest+" "+r.Revoked.String())
+		}
+		table = append(table, []string{r.Environment, digest,
 			fmt.Sprintf("%.12s", or(r.Commit, "-")), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan})
 	}
-	return render.Table(table...)
+	return render.Table(table...) + render.Lines("", revoked...)
 }
 
 // short is a digest as people compare it.

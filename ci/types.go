@@ -15,15 +15,16 @@ import (
 // Dagger's code generator writes a private field's type by its bare name. So those of
 // plain packages have that name here, too.
 type (
-	Config    = config.Config
-	Delta     = rules.Delta
-	Document  = receipt.Document
-	Judgement = evidence.Judgement
-	Looked    = infra.Looked
-	Reference = step.Reference
-	Row       = drill.Row
-	Stage     = receipt.Stage
-	Statement = sign.Statement
-	Verdict   = rules.Verdict
-	Waited    = argocd.Waited
+	Config     = config.Config
+	Delta      = rules.Delta
+	Document   = receipt.Document
+	Judgement  = evidence.Judgement
+	Looked     = infra.Looked
+	Reference  = step.Reference
+	Revocation = evidence.Revocation
+	Row        = drill.Row
+	Stage      = receipt.Stage
+	Statement  = sign.Statement
+	Verdict    = rules.Verdict
+	Waited     = argocd.Waited
 )

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,10 +71,17 @@ func TestEvidenceARescanFindsWhatHasFallenOutOfPolicy(t *testing.T) {
 	assert.Equal(t, fallen.Since, rescan().Since, "a second look is not a second fall")
 
 	_, err = p.call(dir, options, append(today, "rescan", "--env", "dev", "check", "passed")...)
-	refused(t, err, "rescan: refused by policy: environment dev: has releases that fell out of policy, or are not what runs: hello", "CRITICAL: CVE-2999-0001 in golang.org/x/text", "fixed in 99.0.0")
+	refused(t, err, "rescan: refused by policy: environment dev: has releases that fell out of policy, are revoked, or are not what runs: hello", "CRITICAL: CVE-2999-0001 in golang.org/x/text", "fixed in 99.0.0")
 	text, err := p.call(dir, options, append(today, "rescan", "--env", "dev", "text")...)
 	require.NoError(t, err, "to look is no refusal")
 	assert.Contains(t, text, "fell out of policy")
+
+	proposed := filepath.Join(t.TempDir(), "revocations.yaml")
+	_, err = p.call(dir, options, append(today, "rescan", "--env", "dev", "revocations", "--by", "jane@acme.example", "export", "--path", proposed)...)
+	require.NoError(t, err)
+	for _, line := range []string{"digest: " + digest, "reason: 'fell out of policy: CVE-2999-0001'", "environments: [dev]"} {
+		assert.Contains(t, read(t, proposed), line)
+	}
 
 	before := git(t, p.remote(t), "rev-parse", "HEAD")
 	for _, args := range [][]string{

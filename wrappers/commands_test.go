@@ -46,6 +46,8 @@ var calledBy = map[string][]string{
 	"receipt-verify checked":         {"evidence_test.go TestEvidenceAReceiptVerifiesOffline"},
 	"rescan text":                    {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
 	"rescan check text":              {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
+	"revoke export":                  {"revocation_test.go TestEvidenceARevokedImageIsRefused"},
+	"rescan revocations export":      {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
 	"with-kms-key deliver text":      {"kms_test.go TestAManagedKeySignsAndTheImageIsReleased", "committed_test.go TestIgnoredFileIsNotCommitted"},
 	"with-identity deliver text":     {"identity_test.go TestEvidenceAnIdentitySignsForItsEnvironments", "committed_test.go TestIgnoredFileIsNotCommitted"},
 	"with-azure with-registry with-kms-key deliver text": {"azuredelivery_test.go TestAzureADeliveryNeedsNoPasswordAndKeepsNoToken", "committed_test.go TestIgnoredFileIsNotCommitted"},

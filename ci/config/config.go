@@ -87,7 +87,7 @@ type Pip struct {
 // Taken are the paths that a call takes from the platform's repository, whichever app it
 // is about: the rules, and what they name.
 func (c *Config) Taken() []string {
-	paths := []string{File, "infra"}
+	paths := []string{File, RevocationsFile, "infra"}
 	database := c.Scan.Database.Signing
 	for _, file := range []string{c.Signing.PublicKey, c.Signing.TrustedRoot, database.PublicKey, database.TrustedRoot} {
 		if file != "" {

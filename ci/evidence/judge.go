@@ -46,6 +46,8 @@ type Input struct {
 	// Policy is the scan's, with the database that it wants.
 	Policy rules.Policy
 	Rules  Rules
+	// Revocations are the platform's, of whatever image.
+	Revocations []Revocation
 	// Statements are those that the platform's key signed about the image.
 	Statements []sign.Statement
 	Now        time.Time
@@ -77,6 +79,7 @@ func Judge(in Input) Judgement {
 			j.Inputs = append(j.Inputs, Descriptor{URI: s.PredicateType, Digest: digestSet(s.Referrer)})
 		}
 	}
+	j.Outcomes = in.Revoked()
 	for _, rule := range in.Rules.in(in.Environment) {
 		outcome, until := in.apply(rule)
 		j.Outcomes = append(j.Outcomes, outcome)

@@ -62,8 +62,11 @@ func (j Judgement) Summary() (*Summary, bool) {
 // Answer is the judgement that a signed summary among the statements still gives:
 // about this image and environment, under these very rules, of an age that they
 // allow, while everything that it stands on still verifies, and while nobody has
-// scanned the image again.
+// scanned the image again or revoked it.
 func Answer(in Input) (*Judgement, bool) {
+	if len(in.Revoked()) > 0 {
+		return nil, false
+	}
 	digest := in.policyDigest()
 	for _, statement := range of(in.Statements, SummaryType) {
 		var s Summary

@@ -29,7 +29,7 @@ import (
 func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
-		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &evidence.Judgement{}, &infra.Looked{}, new(step.Reference),
+		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &evidence.Judgement{}, &infra.Looked{}, new(step.Reference), &evidence.Revocation{},
 		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()
