@@ -90,7 +90,6 @@ func (s *Slipway) Rescan(
 }
 
 func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*rescanned, error) {
-	c := s.Config
 	row := &rescanned{App: app}
 	releases, err := s.history(ctx, rescanStage, app, env)
 	if err != nil || len(releases) == 0 {
