@@ -15,7 +15,7 @@ import (
 )
 
 // blueprint makes a folder of the product a platform's module, which holds none of it.
-const blueprint = `{"name": "platform", "engineVersion": "v0.21.7", "blueprint": {"name": "slipway", "source": "./product"}}`
+const blueprint = `{"name": "slipway", "engineVersion": "v0.21.7", "blueprint": {"name": "slipway", "source": "./product"}}`
 
 func commitAll(t testing.TB, dir string) string {
 	t.Helper()

@@ -50,8 +50,15 @@ func Open(root string) (*Repository, error) {
 	return &Repository{root: root, core: core, modules: map[string]*module{}}, nil
 }
 
+// platform is what documents call the module of a platform's own repository, at some
+// version. Its blueprint is the product, so that its functions are those of the root.
+const platform = "github.com/acme/platform@"
+
 // module is the one in a folder of the checkout.
 func (r *Repository) module(folder string) (*module, error) {
+	if strings.HasPrefix(folder, platform) {
+		folder = "."
+	}
 	folder = filepath.Clean(folder)
 	if m := r.modules[folder]; m != nil {
 		return m, nil

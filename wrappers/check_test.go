@@ -22,6 +22,7 @@ func TestCallsThatThereAre(t *testing.T) {
 		"dagger call -o x app --name hello build sbom --of IMAGE --format SPDX contents",
 		"dagger --progress=plain -m modules/drillground call -j --run mine sigstore service up --ports 8080:8080",
 		"dagger call infra --env dev plan check sha-256",
+		"dagger -m github.com/acme/platform@v1 call apps",
 		"dagger call --help",
 		"dagger call deliver --app hello --help",
 	} {
@@ -38,7 +39,7 @@ func TestCallsThatThereAreNot(t *testing.T) {
 		"dagger run true":             `has "run" where call belongs`,
 		"dagger -m":                   `has "-m" where call belongs`,
 		"dagger -m ../elsewhere call": "module ../elsewhere: is none of this repository's",
-		"dagger -m github.com/acme/platform@v1 call x":                            "is none of this repository's",
+		"dagger -m github.com/acme/other@v1 call x":                               "is none of this repository's",
 		"dagger -m apps/hello call":                                               "is none of this repository's",
 		"dagger call call":                                                        `the type Slipway has no function "call"`,
 		"dagger call Deliver --app hello --env dev":                               `has no function "Deliver"`,

@@ -22,8 +22,10 @@ import (
 // engine: a file of e2e and a test, or several that call it together. Flags differ where
 // the document names somebody's registry or key; TestDocumentedCallsAreThere holds them.
 var calledBy = map[string][]string{
-	"deliver":      {"deliver_test.go TestDeliver"},
-	"deliver text": {"committed_test.go TestIgnoredFileIsNotCommitted"},
+	"deliver":                        {"deliver_test.go TestDeliver"},
+	"with-app deliver":               {"ownrepository_test.go TestAppInARepositoryOfItsOwn"},
+	"with-app app build scan digest": {"ownrepository_test.go TestPullRequestCantBringItsOwnRules"},
+	"deliver text":                   {"committed_test.go TestIgnoredFileIsNotCommitted"},
 	"app build scan publish sign release receipt text": {
 		"identity_test.go TestEvidenceAnIdentitySignsForItsEnvironments", "clusterbench_test.go BenchmarkClusterCommitToHealthy", "evidence_test.go TestEvidenceAReceiptVerifiesOffline",
 	},
