@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,50 +25,67 @@ import (
 )
 
 // The benchmarks measure and report; no figure passes or fails. What is checked
-// is that the measured work was really done. Run them with
+// is that the measured work was really done. Each makes what it needs, in the sandbox
+// that ends with the run. Run all of them, or one, with
 //
 //	go tool task bench
+//	go test -tags=e2e -run='^$' -bench=Verify -benchtime=5x ./e2e
 //
 // A wholly cold set-up compiles the engine and Trivy and would make every other
 // figure wait for it: it is measured by hand, on a machine with nothing in its
 // cache folder, as XDG_CACHE_HOME=/an/empty/folder go tool task demo, which says
 // how long each part took.
 
-// watch measures a number of pieces of work by name.
-type watch map[string]time.Duration
+// watch has the seconds that pieces of work took, by name, in the order of their runs.
+type watch map[string][]float64
 
 func (w watch) time(name string, work func()) {
 	began := time.Now()
 	work()
-	w[name] += time.Since(began)
+	w[name] = append(w[name], time.Since(began).Seconds())
 }
 
-// report gives each piece's mean in seconds, in place of the mean of them all.
+// report gives each piece's median in seconds, in place of the mean of them all.
 func (w watch) report(b *testing.B) {
 	b.Helper()
-	for name, total := range w {
-		b.ReportMetric(total.Seconds()/float64(b.N), name+"-s/op")
+	for name, took := range w {
+		b.ReportMetric(median(took), name+"-s/op")
 	}
 	b.ReportMetric(0, "ns/op")
 }
 
-// raw is the work of a deliver by the tools themselves: see raw.sh.
-type raw struct {
-	script string
-	env    []string
+// ratio gives the median of what one piece took beside so many runs of another, pair
+// by pair.
+func (w watch) ratio(b *testing.B, name string, runs int, other string) {
+	b.Helper()
+	var ratios []float64
+	for n, took := range w[name] {
+		ratios = append(ratios, took/(float64(runs)*w[other][n]))
+	}
+	if runs > 1 {
+		other = fmt.Sprintf("%dx%s", runs, other)
+	}
+	b.ReportMetric(median(ratios), name+"/"+other)
 }
 
-// rawEnvironment and rawRepository keep the script's work apart from the
-// pipeline's, so that neither finds done what it has to do itself.
-const (
-	rawEnvironment = "staging"
-	rawRepository  = "raw"
-)
+func median(values []float64) float64 {
+	values = slices.Sorted(slices.Values(values))
+	return (values[(len(values)-1)/2] + values[len(values)/2]) / 2
+}
 
-// newRaw gets the script's tools ready: Trivy as the pipeline compiled it, and
-// the step programs where there is no stock tool at hand.
-func newRaw(b *testing.B, p *platform, source string) *raw {
+// raw is the work of a deliver by the tools themselves: see raw.sh.
+type raw struct {
+	dir string
+	env []string
+}
+
+// newRaw gets the script's tools ready: Trivy as the pipeline compiled it, and the step
+// programs where there is no stock tool at hand. Its checkout, environment, state and
+// repository are its own, so that no delivery finds done what it has to do itself. With
+// cosign, the script does what the pipeline's gates stand on, too.
+func newRaw(b *testing.B, p *platform, env, cosign string) *raw {
 	b.Helper()
+	dir, work := source(b, nil), b.TempDir()
 	tools, cache := p.file("tools"), p.file("trivy-cache")
 	if _, err := os.Stat(tools); err != nil {
 		require.NoError(b, os.MkdirAll(tools, 0o755))
@@ -80,18 +98,20 @@ func newRaw(b *testing.B, p *platform, source string) *raw {
 		require.NoError(b, err, "%s", out)
 	}
 	return &raw{
-		script: filepath.Join(p.repo, "e2e", "raw.sh"),
+		dir: dir,
 		env: append(os.Environ(),
 			"RAW_TOOLS="+tools,
-			"RAW_WORK="+b.TempDir(),
-			"RAW_SOURCE="+source,
+			"RAW_COSIGN="+cosign,
+			"RAW_WORK="+work,
+			"RAW_SOURCE="+dir,
 			"RAW_APP=hello",
-			"RAW_ENV="+rawEnvironment,
-			"RAW_REGISTRY="+p.sandbox+"/"+rawRepository,
+			"RAW_ENV="+env,
+			"RAW_REGISTRY="+p.sandbox+"/raw/"+env,
 			"RAW_IMAGE=localhost:5000/hello",
 			"RAW_REMOTE=http://"+p.sandbox+"/gitops.git",
-			"RAW_STATE=http://"+p.sandbox+"/state/raw/"+rawEnvironment,
+			"RAW_STATE=http://"+p.sandbox+"/state/raw/"+env,
 			"RAW_KEY="+p.file("keys/cosign.key"),
+			"RAW_PUBLIC_KEY="+p.file("keys/cosign.pub"),
 			"RAW_PASSWORD_FILE="+p.file("password"),
 			"RAW_USERNAME="+p.accounts["images"].Username,
 			"RAW_REGISTRY_PASSWORD_FILE="+p.accounts["images"].file,
@@ -107,7 +127,7 @@ func newRaw(b *testing.B, p *platform, source string) *raw {
 // deliver runs the script and returns the digest that it released.
 func (r *raw) deliver(b *testing.B) string {
 	b.Helper()
-	cmd := exec.CommandContext(b.Context(), r.script)
+	cmd := exec.CommandContext(b.Context(), filepath.Join(r.dir, "e2e", "raw.sh"))
 	cmd.Env = r.env
 	var out, log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &log
@@ -115,40 +135,52 @@ func (r *raw) deliver(b *testing.B) string {
 	return strings.TrimSpace(out.String())
 }
 
-// beside delivers by the pipeline and by the script in turn, before each pair
-// change is called, and reports both and their ratio.
+// beside delivers in turn by the pipeline, by the script, and by the script as it does
+// equal work, each from a checkout of its own that change is called with before. It
+// reports all three, and the pipeline's ratio to each of the others.
 func beside(b *testing.B, change func(dir string)) {
 	p := shared
+	const pipeline, script, equal = "deliver", "raw", "equal"
 	dir := source(b, nil)
-	tools := newRaw(b, p, dir)
-	deliver(b, p, dir, "hello", "dev")
-	tools.deliver(b)
-
-	const pipeline, script = "deliver", "raw"
+	lean, whole := newRaw(b, p, "staging", ""), newRaw(b, p, "production", cosign(b, p))
+	var byPipeline receipt
+	deliveries := []struct {
+		name, env, dir string
+		deliver        func() (digest string)
+	}{
+		{pipeline, "dev", dir, func() string {
+			byPipeline = deliver(b, p, dir, "hello", "dev")
+			_, digest, _ := strings.Cut(byPipeline.Image, "@")
+			return digest
+		}},
+		{script, "staging", lean.dir, func() string { return lean.deliver(b) }},
+		{equal, "production", whole.dir, func() string { return whole.deliver(b) }},
+	}
+	for _, d := range deliveries {
+		d.deliver()
+	}
 	times := watch{}
 	for b.Loop() {
 		before := git(b, p.remote(b), "rev-parse", "HEAD")
-		change(dir)
-
-		var byPipeline receipt
-		var byScript string
-		times.time(pipeline, func() { byPipeline = deliver(b, p, dir, "hello", "dev") })
-		times.time(script, func() { byScript = tools.deliver(b) })
-
+		digests := map[string]string{}
+		for _, d := range deliveries {
+			change(d.dir)
+			times.time(d.name, func() { digests[d.env] = d.deliver() })
+		}
 		clone := p.remote(b)
 		changed := git(b, dir, "rev-list", "--count", "HEAD") != "1"
 		commits := "0"
 		if changed {
-			commits = "2"
+			commits = "3"
 		}
 		assert.Equal(b, commits, git(b, clone, "rev-list", "--count", before+"..HEAD"), "a commit by each for a change, none without")
 		assert.Equal(b, changed, byPipeline.ImagePushed)
-		_, digest, _ := strings.Cut(byPipeline.Image, "@")
-		for env, want := range map[string]string{"dev": digest, rawEnvironment: byScript} {
-			assert.Contains(b, read(b, clone+"/gitops/apps/hello/overlays/"+env+"/kustomization.yaml"), "digest: "+want+"\n")
+		for env, digest := range digests {
+			assert.Contains(b, read(b, clone+"/gitops/apps/hello/overlays/"+env+"/kustomization.yaml"), "digest: "+digest+"\n")
 		}
 	}
-	b.ReportMetric(times[pipeline].Seconds()/times[script].Seconds(), pipeline+"/"+script)
+	times.ratio(b, pipeline, 1, script)
+	times.ratio(b, pipeline, 1, equal)
 	times.report(b)
 }
 
@@ -157,16 +189,56 @@ func BenchmarkDeliverUnchanged(b *testing.B) {
 }
 
 func BenchmarkDeliverOneLine(b *testing.B) {
-	beside(b, func(dir string) {
-		file := dir + "/apps/hello/greeting/greeting.go"
-		const first = "\t{language.English, \"Hello\"},\n"
-		text := read(b, file)
-		require.Contains(b, text, first)
-		// Code, not a comment: the program must be compiled and linked again.
-		line := fmt.Sprintf("\t{language.Swedish, \"Hej %s\"},\n", unseen())
-		write(b, file, strings.Replace(text, first, first+line, 1))
-		git(b, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "one line")
-	})
+	beside(b, func(dir string) { oneLine(b, dir) })
+}
+
+// oneLine commits another line of hello: of code, not of a comment, so that the
+// program must be compiled and linked again.
+func oneLine(b *testing.B, dir string) {
+	b.Helper()
+	file := dir + "/apps/hello/greeting/greeting.go"
+	const first = "\t{language.English, \"Hello\"},\n"
+	text := read(b, file)
+	require.Contains(b, text, first)
+	line := fmt.Sprintf("\t{language.Swedish, \"Hej %s\"},\n", unseen())
+	write(b, file, strings.Replace(text, first, first+line, 1))
+	git(b, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "one line")
+}
+
+// BenchmarkVerify verifies an image with all that is signed about it: by a call of the
+// pipeline, which also reads every blob back and decides, by the step program alone,
+// and by the stock cosign, which takes a process for the signature and one for each
+// type of statement.
+func BenchmarkVerify(b *testing.B) {
+	p := shared
+	digest := published(b, p)
+	tool, program := cosign(b, p), stepProgram(b, "sign", filepath.Join(b.TempDir(), "sign"))
+	const call, step, stock = "call", "program", "cosign"
+	times := watch{}
+	for b.Loop() {
+		times.time(call, func() {
+			out, err := p.call(p.repo, p.options(), "verify", "--reference", "localhost:5000/hello@"+digest, "--env", "dev", "passed")
+			require.NoError(b, err)
+			assert.Equal(b, "true", strings.TrimSpace(out))
+		})
+		result := b.TempDir()
+		times.time(step, func() {
+			out, err := exec.CommandContext(b.Context(), program, "verify", "--all", "--out", result,
+				"--reference", p.sandbox+"/hello@"+digest, "--public-key", p.file("keys/cosign.pub")).CombinedOutput()
+			require.NoError(b, err, "%s", out)
+		})
+		verified := read(b, filepath.Join(result, "result.json"))
+		times.time(stock, func() {
+			for _, predicateType := range append([]string{""}, statementTypes...) {
+				assert.Contains(b, verified, predicateType)
+				out, err := cosignVerify(b, p, tool, digest, "keys/cosign.pub", predicateType)
+				require.NoError(b, err, out)
+			}
+		})
+	}
+	times.ratio(b, call, 1, stock)
+	times.ratio(b, step, 1, stock)
+	times.report(b)
 }
 
 // race reports how long a crowd took, and how often its members had to try.

@@ -225,7 +225,7 @@ func TestHostileNamesAreRefused(t *testing.T) {
 }
 
 // published delivers hello and returns its digest.
-func published(t *testing.T, p *platform) string {
+func published(t testing.TB, p *platform) string {
 	t.Helper()
 	_, digest, ok := strings.Cut(deliver(t, p, p.repo, "hello", "dev").Image, "@")
 	require.True(t, ok)

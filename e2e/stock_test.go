@@ -40,6 +40,40 @@ func skopeo(t *testing.T, p *platform) []string {
 	return []string{filepath.Join(root, "lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), "--library-path", libraries, filepath.Join(root, "usr/bin/skopeo")}
 }
 
+// cosign is the stock tool, compiled from its own module by the toolbox.
+func cosign(t testing.TB, p *platform) string {
+	t.Helper()
+	path := p.file("cosign")
+	if !isExecutable(path) {
+		_, err := p.run(p.repo, "-m", "modules/toolbox", "call", "binary",
+			"--source", "modules/sign/cosign", "--pkg", "github.com/sigstore/cosign/v3/cmd/cosign", "export", "--path", path)
+		require.NoError(t, err)
+	}
+	return path
+}
+
+// statementTypes are those of what is signed about a published image, beside its
+// signature.
+var statementTypes = []string{
+	"https://in-toto.io/attestation/vulns/v0.2", "https://slsa.dev/provenance/v1", "https://in-toto.io/attestation/test-result/v0.1",
+	"https://cyclonedx.org/bom", "https://spdx.dev/Document",
+}
+
+// cosignVerify has cosign verify hello's signature, or of a statement's type the
+// attestation, by one of the platform's public keys. It returns all that it says.
+func cosignVerify(t testing.TB, p *platform, tool, digest, key, predicateType string) (string, error) {
+	t.Helper()
+	args := []string{"verify"}
+	if predicateType != "" {
+		args = []string{"verify-attestation", "--type", predicateType}
+	}
+	args = append(args, "--key", p.file(key), "--insecure-ignore-tlog=true", "--allow-http-registry", p.sandbox+"/hello@"+digest)
+	cmd := exec.CommandContext(t.Context(), tool, args...)
+	cmd.Env = append(cmd.Environ(), "HOME="+p.dir)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
 func TestEvidenceStockToolsReadTheImage(t *testing.T) {
 	p := shared
 	digest := published(t, p)
