@@ -38,9 +38,8 @@ func module(t *testing.T, name, sum string) string {
 	return found.Dir
 }
 
-// withApp adds a folder to a platform as an app, with hello's manifests under its
-// name.
-func withApp(t *testing.T, name, folder, descriptor string) string {
+// tree is the text of each file of a folder, by its path there.
+func tree(t testing.TB, folder string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
 	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
@@ -48,26 +47,31 @@ func withApp(t *testing.T, name, folder, descriptor string) string {
 			return err
 		}
 		relative, err := filepath.Rel(folder, path)
-		if err != nil {
-			return err
-		}
-		files["apps/"+name+"/"+filepath.ToSlash(relative)] = read(t, path)
-		return nil
+		files[filepath.ToSlash(relative)] = read(t, path)
+		return err
 	}))
-	files["apps/"+name+"/app.yaml"] = descriptor
-	manifests := filepath.Join(repository(), "gitops", "apps", "hello")
-	require.NoError(t, filepath.WalkDir(manifests, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		relative, err := filepath.Rel(manifests, path)
-		if err != nil {
-			return err
-		}
-		files["gitops/apps/"+name+"/"+filepath.ToSlash(relative)] = strings.ReplaceAll(read(t, path), "hello", name)
-		return nil
-	}))
-	return source(t, files)
+	return files
+}
+
+// appFiles are an app's files in a platform, with hello's manifests under its name.
+func appFiles(t testing.TB, name string, app map[string]string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	for file, text := range app {
+		files["apps/"+name+"/"+file] = text
+	}
+	for file, text := range tree(t, filepath.Join(repository(), "gitops", "apps", "hello")) {
+		files["gitops/apps/"+name+"/"+file] = strings.ReplaceAll(text, "hello", name)
+	}
+	return files
+}
+
+// withApp adds a folder to a platform as an app.
+func withApp(t *testing.T, name, folder, descriptor string) string {
+	t.Helper()
+	app := tree(t, folder)
+	app["app.yaml"] = descriptor
+	return source(t, appFiles(t, name, app))
 }
 
 func TestAGoServiceThatNobodyHereWrote(t *testing.T) {

@@ -23,7 +23,7 @@ import (
 
 // debianBase makes a base image of Debian's packages, for amd64, and pushes it to the
 // platform's registry. It returns the reference by digest.
-func debianBase(t *testing.T, p *platform, name string, packages ...string) string {
+func debianBase(t testing.TB, p *platform, name string, packages ...string) string {
 	t.Helper()
 	tarball := filepath.Join(t.TempDir(), "base.tar.gz")
 	file, err := os.Create(tarball)
@@ -66,7 +66,7 @@ func debianBase(t *testing.T, p *platform, name string, packages ...string) stri
 }
 
 // put stores a manifest in the platform's registry.
-func put(t *testing.T, p *platform, path, mediaType string, body []byte) {
+func put(t testing.TB, p *platform, path, mediaType string, body []byte) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+p.sandbox+path, bytes.NewReader(body))
 	require.NoError(t, err)
@@ -84,7 +84,7 @@ func digestOf(data []byte) string {
 }
 
 // blob stores a blob in the platform's registry.
-func blob(t *testing.T, p *platform, repository, digest string, content io.Reader) {
+func blob(t testing.TB, p *platform, repository, digest string, content io.Reader) {
 	t.Helper()
 	send := func(method, address string, body io.Reader, want int) (*url.URL, error) {
 		request, err := http.NewRequestWithContext(t.Context(), method, address, body)

@@ -18,6 +18,7 @@
 //	slipway-dev test languages  test services in Node, Java and Python, on base images of Debian's packages
 //	slipway-dev test interop    test beside a browser, the stock cosign and key management services
 //	slipway-dev test azure      test infra/azure, with the real provider, on a stand-in for Azure
+//	slipway-dev bench           measure the pipeline beside the raw tools and the stock cosign
 //	slipway-dev environ         print the environment of the dagger CLI
 //	slipway-dev setup           install what the system must provide
 //	slipway-dev engine build    build the engine, the CLI and the Go SDK image
@@ -53,7 +54,7 @@ import (
 // exitDown is the exit status of a status command when nothing runs.
 const exitDown = 3
 
-const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ | test unit|fuzz|languages|interop|azure | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
+const usage = "usage: slipway-dev up|down|demo [cluster]|toolbox publish|check|environ | test unit|fuzz|languages|interop|azure | bench | cluster build|up|keep|down|status|reset | setup | engine build|up|down|status|reset|env"
 
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == engine.EnterCommand {

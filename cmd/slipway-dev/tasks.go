@@ -60,6 +60,8 @@ func task(ctx context.Context, platform *embedded.Platform, verb string) (ok boo
 		return true, testInterop(ctx, launcher)
 	case "test azure":
 		return true, testAzure(ctx, launcher)
+	case "bench":
+		return true, bench(ctx, launcher)
 	}
 	return false, nil
 }
@@ -117,6 +119,14 @@ func testInterop(ctx context.Context, launcher *engine.Launcher) error {
 		}
 	}
 	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,cosign,kms", "-run=^(TestStockCosign|TestAManagedKey)", "./e2e")
+}
+
+// bench measures the pipeline, in pairs whose medians count: five of each.
+func bench(ctx context.Context, launcher *engine.Launcher) error {
+	if err := engine.Install(ctx, launcher.Progress, []engine.Package{bootstrap}); err != nil {
+		return err
+	}
+	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=5x", "./e2e/...")
 }
 
 // clusterModules are tested with the cluster, in the engine, which has compiled
