@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"slipway/step"
 	"slipway/step/result/build"
 )
 
@@ -310,7 +311,7 @@ func (g *gateway) usage() build.Usage {
 // serveGateway is the command gateway: it answers at a socket in a folder, and says at
 // an address what it was used for. The address answers when the socket does.
 func serveGateway(args []string) error {
-	var hosts list
+	var hosts step.List
 	flags := flag.NewFlagSet("box gateway", flag.ContinueOnError)
 	dir := flags.String("dir", "", "folder for the socket")
 	status := flags.String("status", "", "address that says what was used, such as :8080")

@@ -16,16 +16,6 @@ import (
 	"slipway/step"
 )
 
-// list is a flag that can be repeated.
-type list []string
-
-func (l *list) String() string { return strings.Join(*l, " ") }
-
-func (l *list) Set(value string) error {
-	*l = append(*l, value)
-	return nil
-}
-
 // goApp is a Go app in the box: its source, which nobody may write to while it is
 // compiled, its modules, which were fetched before, and a build cache that nothing
 // but the toolchain writes to.

@@ -33,7 +33,7 @@ func owner(info fs.FileInfo) int {
 // goBuild parses the arguments of go-build.
 func goBuild(args []string) (func(context.Context) (any, error), string, error) {
 	var limits Limits
-	var packages, arches list
+	var packages, arches step.List
 	a := &goApp{stage: "build"}
 	flags := flag.NewFlagSet("box go-build", flag.ContinueOnError)
 	limits.register(flags)

@@ -23,8 +23,8 @@ import (
 // recipe are the flags that say which Dockerfile is built, and how.
 type recipe struct {
 	source, file             string
-	platforms, args, secrets list
-	bases                    list
+	platforms, args, secrets step.List
+	bases                    step.List
 	target, shown, network   string
 	packages                 bool
 	content                  []byte
@@ -84,11 +84,9 @@ func (r *recipe) inside(name string) ([]byte, error) {
 	return root.ReadFile(name)
 }
 
-func dockerfileCheck(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
+func dockerfileCheck(fs *flag.FlagSet, _ *string) step.Work {
 	r := recipeFlags(fs)
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		if err := r.read(); err != nil {
 			return nil, err
 		}
@@ -99,13 +97,12 @@ func dockerfileCheck(name string, args []string) (string, func(context.Context) 
 		if checked.Ignore, err = r.ignored(); err != nil {
 			return nil, err
 		}
-		say("%s: %d bases, each pinned", r.shown, len(checked.Bases))
+		step.Say("%s: %d bases, each pinned", r.shown, len(checked.Bases))
 		return checked, nil
-	}, err
+	}
 }
 
-func packagesFetch(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
+func packagesFetch(fs *flag.FlagSet, out *string) step.Work {
 	source := fs.String("source", "", "folder of the app, of which only lock files are read")
 	var n npm.Source
 	fs.StringVar(&n.Registry, "npm", "", "base address of the registry that npm's packages are fetched from; its lock files are refused when absent")
@@ -113,8 +110,7 @@ func packagesFetch(name string, args []string) (string, func(context.Context) (a
 	fs.StringVar(&p.Index, "pip", "", "base address of the simple index that pip's packages are fetched from; requirements are refused when absent")
 	netrc := fs.String("netrc", "", "file with the credentials of registries and indexes, in .netrc's format")
 	connections := reach.Flag(fs, "connect", "where an address's host:port is reached")
-	err := finish(fs, args, out)
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		in := packages.Input{Source: *source, Sources: []packages.Source{n, p}}
 		var err error
 		if in.Reach.Connections, err = connections(packages.Stage); err != nil {
@@ -129,27 +125,25 @@ func packagesFetch(name string, args []string) (string, func(context.Context) (a
 		if err != nil {
 			return nil, err
 		}
-		say("%d lock files: %d packages, %d bytes", len(fetched.Locks), fetched.Packages, fetched.Bytes)
+		step.Say("%d lock files: %d packages, %d bytes", len(fetched.Locks), fetched.Packages, fetched.Bytes)
 		return fetched, nil
-	}, err
+	}
 }
 
-func committed(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
+func committed(fs *flag.FlagSet, _ *string) step.Work {
 	repository := fs.String("repository", "", "folder that holds the folder .git of the checkout")
 	source := fs.String("source", "", "the folder that things are taken from")
-	var paths, without list
+	var paths, without step.List
 	fs.Var(&paths, "path", "file or folder that is taken, in --source and in the commit; repeatable")
 	fs.Var(&without, "without", "name pattern of what was left out of --source; repeatable")
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		result, err := commit.Compare(commit.Input{Repository: *repository, Source: *source, Paths: paths, Without: without})
 		if err != nil {
 			return nil, err
 		}
-		say("commit %s, %d differences", result.Commit, len(result.Uncommitted))
+		step.Say("commit %s, %d differences", result.Commit, len(result.Uncommitted))
 		return result, nil
-	}, err
+	}
 }
 
 func order(name string, args []string) (string, func(context.Context) (any, error), error) {
@@ -177,14 +171,12 @@ func (r *recipe) ignored() ([]string, error) {
 	return []string{}, nil
 }
 
-func dockerfileRewrite(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
+func dockerfileRewrite(fs *flag.FlagSet, out *string) step.Work {
 	r := recipeFlags(fs)
-	var box, images list
+	var box, images step.List
 	fs.Var(&box, "box", "argument of the box that runs each command; repeatable, in order")
 	fs.Var(&images, "image", "base image as REFERENCE=PLATFORM=PATH of an OCI archive that has its config; repeatable")
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		if err := r.read(); err != nil {
 			return nil, err
 		}
@@ -206,11 +198,11 @@ func dockerfileRewrite(name string, args []string) (string, func(context.Context
 			}
 		}
 		return struct{}{}, os.WriteFile(filepath.Join(*out, "Dockerfile"), rewritten.Dockerfile, 0o644)
-	}, err
+	}
 }
 
 // configs are those of the base images.
-func configs(r *recipe, images list, out string) (map[dockerfile.Config]dockerfile.ImageConfig, error) {
+func configs(r *recipe, images step.List, out string) (map[dockerfile.Config]dockerfile.ImageConfig, error) {
 	all := map[dockerfile.Config]dockerfile.ImageConfig{}
 	// Beside the result, where there is room: /tmp may be memory.
 	scratch := filepath.Join(out, ".scratch")

@@ -2,28 +2,28 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"slipway/build/step/image"
+	"slipway/step"
 	"slipway/step/result/build"
 )
 
 // layoutFolder is the name of the layout below --out.
 const layoutFolder = "layout"
 
-func assemble(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
-	var binaries, labels, ports list
+func assemble(fs *flag.FlagSet, out *string) step.Work {
+	var binaries, labels, ports step.List
 	fs.Var(&binaries, "binary", "static executable as PLATFORM=PATH; repeat for each platform")
 	app := fs.String("name", "app", "the binary's name in the image")
 	zoneinfo := fs.String("zoneinfo", "", "Go's lib/time/zoneinfo.zip")
 	fs.Var(&ports, "port", "TCP port to expose; repeatable")
 	fs.Var(&labels, "label", "label and annotation as KEY=VALUE; repeatable")
 	tree := fs.String("tree", "", "folder of the app, whose Git tree id becomes the revision")
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		in := image.AssembleInput{Name: *app, Zoneinfo: *zoneinfo, Ports: ports, Tree: *tree}
 		var err error
 		if in.Binaries, err = sources("binary", binaries); err != nil {
@@ -34,17 +34,15 @@ func assemble(name string, args []string) (string, func(context.Context) (any, e
 		}
 		built, err := image.Assemble(filepath.Join(*out, layoutFolder), in)
 		return told(built, err)
-	}, err
+	}
 }
 
-func normalize(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
-	var images, labels list
+func normalize(fs *flag.FlagSet, out *string) step.Work {
+	var images, labels step.List
 	fs.Var(&images, "image", "OCI archive or layout as PLATFORM=PATH; repeat for each platform")
 	fs.Var(&labels, "label", "label and annotation as KEY=VALUE; repeatable")
 	tree := fs.String("tree", "", "folder of the app, whose Git tree id becomes the revision")
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		in := image.NormalizeInput{Tree: *tree}
 		var err error
 		if in.Images, err = sources("image", images); err != nil {
@@ -61,7 +59,7 @@ func normalize(name string, args []string) (string, func(context.Context) (any, 
 		defer os.RemoveAll(scratch)
 		built, err := image.Normalize(filepath.Join(*out, layoutFolder), scratch, in)
 		return told(built, err)
-	}, err
+	}
 }
 
 func sources(flag string, values []string) ([]image.Source, error) {
@@ -81,8 +79,8 @@ func told(built build.Built, err error) (any, error) {
 		return nil, err
 	}
 	for _, p := range built.Platforms {
-		say("built %s: %s, %d bytes", p.Platform, p.Digest, p.Size)
+		step.Say("built %s: %s, %d bytes", p.Platform, p.Digest, p.Size)
 	}
-	say("index %s of source %s", built.Digest, built.Revision)
+	step.Say("index %s of source %s", built.Digest, built.Revision)
 	return built, nil
 }

@@ -25,9 +25,9 @@ import (
 // run does what main does, without the exit, and reads result.json back.
 func run(t *testing.T, args ...string) (map[string]any, string, error) {
 	t.Helper()
-	progress = io.Discard
+	step.Progress = io.Discard
 	out := filepath.Join(t.TempDir(), "out") // the program makes it
-	where, work, err := parse(append(args, "--out", out))
+	where, work, err := commands.Parse("build", append(args, "--out", out))
 	require.NoError(t, err)
 	require.Equal(t, out, where)
 	value, err := work(t.Context())
@@ -249,7 +249,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"publish"}, "--out is missing"},
 		{[]string{"publish", "--out", "x", "more"}, `takes no argument: "more"`},
 	} {
-		_, _, err := parse(tc.args)
+		_, _, err := commands.Parse("build", tc.args)
 		assert.ErrorContains(t, err, tc.want)
 	}
 }

@@ -38,7 +38,7 @@ func access(flags *flag.FlagSet, stage string) func(context.Context) (*cluster.C
 	}
 }
 
-func waitCommand(flags *flag.FlagSet) work {
+func waitCommand(flags *flag.FlagSet, _ *string) step.Work {
 	open := access(flags, cluster.StageWait)
 	var q cluster.Request
 	flags.StringVar(&q.Namespace, "namespace", applications.Namespace, "`namespace` of the Application object")
@@ -63,7 +63,7 @@ func waitCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func statusCommand(flags *flag.FlagSet) work {
+func statusCommand(flags *flag.FlagSet, _ *string) step.Work {
 	open := access(flags, cluster.StageStatus)
 	namespace := flags.String("namespace", applications.Namespace, "`namespace` of the Application objects")
 	var names []string
@@ -80,7 +80,7 @@ func statusCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func admitCommand(flags *flag.FlagSet) work {
+func admitCommand(flags *flag.FlagSet, _ *string) step.Work {
 	open := access(flags, cluster.StageAdmit)
 	manifests := flags.String("manifests", "", "`file` of the rendered manifests")
 	return func(ctx context.Context) (any, error) {
@@ -92,7 +92,7 @@ func admitCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func refreshCommand(flags *flag.FlagSet) work {
+func refreshCommand(flags *flag.FlagSet, _ *string) step.Work {
 	open := access(flags, cluster.StageRefresh)
 	namespace := flags.String("namespace", applications.Namespace, "`namespace` of the Application object")
 	name := flags.String("application", "", "`name` of the Application")

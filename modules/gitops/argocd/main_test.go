@@ -27,7 +27,7 @@ func gitops(t *testing.T) (dir string, flags []string) {
 
 func do(t *testing.T, verb string, flags []string) (any, error) {
 	t.Helper()
-	_, work, err := command(append([]string{verb}, flags...))
+	_, work, err := commands.Parse("argocd", append([]string{verb, "--out", t.TempDir()}, flags...))
 	require.NoError(t, err)
 	return work(context.Background())
 }
@@ -61,7 +61,7 @@ func TestGenerateThenCheck(t *testing.T) {
 func TestFolders(t *testing.T) {
 	dir, flags := gitops(t)
 	to := t.TempDir()
-	out, work, err := command(append([]string{"generate", "--objects", filepath.Join(to, "argocd"), "--root", ".", "--out", to}, flags...))
+	out, work, err := commands.Parse("argocd", append([]string{"generate", "--objects", filepath.Join(to, "argocd"), "--root", ".", "--out", to}, flags...))
 	require.NoError(t, err)
 	assert.Equal(t, to, out)
 	_, err = work(context.Background())
@@ -74,13 +74,13 @@ func TestFolders(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"usage: argocd generate|check":           nil,
+		"usage: argocd admit|check|generate":     nil,
 		"--out is missing":                       {"wait", "--kubeconfig", "x"},
 		`unknown command "apply"; usage:`:        {"apply"},
-		`unexpected argument "x"`:                {"check", "x"},
+		`argocd check takes no argument: "x"`:    {"check", "x"},
 		"flag provided but not defined: -colour": {"generate", "--colour", "red"},
 	} {
-		_, _, err := command(args)
+		_, _, err := commands.Parse("argocd", args)
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -115,7 +115,7 @@ func TestClusterRefuses(t *testing.T) {
 		`kubeconfig ""`:     {"status", "--application", "hello-dev", "--application", "hello-production"},
 		`--connect "x"`:     {"status", "--connect", "x"},
 	} {
-		out, work, err := command(append(args, "--out", "out"))
+		out, work, err := commands.Parse("argocd", append(args, "--out", "out"))
 		require.NoError(t, err)
 		assert.Equal(t, "out", out)
 		_, err = work(t.Context())

@@ -63,7 +63,7 @@ func addHelm(flags *flag.FlagSet) func() (overlay.Renderer, error) {
 	}
 }
 
-func releaseCommand(flags *flag.FlagSet) work {
+func releaseCommand(flags *flag.FlagSet, _ *string) step.Work {
 	f, renderer := addRemote(flags), addHelm(flags)
 	var q release.Request
 	flags.StringVar(&q.App, "app", "", "`name` of the app")
@@ -109,7 +109,7 @@ func releaseCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func showCommand(flags *flag.FlagSet) work {
+func showCommand(flags *flag.FlagSet, _ *string) step.Work {
 	f := addRemote(flags)
 	app := flags.String("app", "", "`name` of the app")
 	env := flags.String("env", "", "`name` of the environment")
@@ -123,7 +123,7 @@ func showCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func historyCommand(flags *flag.FlagSet) work {
+func historyCommand(flags *flag.FlagSet, _ *string) step.Work {
 	f := addRemote(flags)
 	app := flags.String("app", "", "`name` of the app")
 	env := flags.String("env", "", "`name` of the environment")
@@ -138,7 +138,7 @@ func historyCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func mergedCommand(flags *flag.FlagSet) work {
+func mergedCommand(flags *flag.FlagSet, _ *string) step.Work {
 	f := addRemote(flags)
 	commit := flags.String("commit", "", "`commit` that must be on the branch")
 	return func(ctx context.Context) (any, error) {
@@ -150,7 +150,7 @@ func mergedCommand(flags *flag.FlagSet) work {
 	}
 }
 
-func previewCommand(flags *flag.FlagSet, out *string) work {
+func previewCommand(flags *flag.FlagSet, out *string) step.Work {
 	f, renderer := addRemote(flags), addHelm(flags)
 	var q release.PreviewRequest
 	flags.StringVar(&q.App, "app", "", "`name` of the app")
@@ -200,7 +200,7 @@ func write(out, file string, data []byte) error {
 	return os.WriteFile(filepath.Join(out, file), data, 0o644)
 }
 
-func renderCommand(flags *flag.FlagSet, out *string) work {
+func renderCommand(flags *flag.FlagSet, out *string) step.Work {
 	dir := flags.String("tree", "", "GitOps `folder`")
 	app := flags.String("app", "", "`name` of the app")
 	env := flags.String("env", "", "`name` of the environment")
@@ -232,7 +232,7 @@ func renderCommand(flags *flag.FlagSet, out *string) work {
 	}
 }
 
-func checkCommitCommand(flags *flag.FlagSet) work {
+func checkCommitCommand(flags *flag.FlagSet, _ *string) step.Work {
 	var want gitops.Committed
 	dir := flags.String("checkout", "", "`folder` with a clone of the GitOps repository")
 	flags.StringVar(&want.Commit, "commit", "", "`commit` that must be in the history of the checkout's head")

@@ -18,10 +18,6 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
 	"net/http"
 	"os"
 
@@ -29,58 +25,18 @@ import (
 	"slipway/step"
 )
 
-// work is what a subcommand does once its flags are read.
-type work func(context.Context) (any, error)
+var commands = step.Commands{
+	"release":      releaseCommand,
+	"preview":      previewCommand,
+	"history":      historyCommand,
+	"merged":       mergedCommand,
+	"show":         showCommand,
+	"render":       renderCommand,
+	"check-commit": checkCommitCommand,
+}
 
 func main() {
 	// Rendering must not download anything, and Kustomize would.
 	http.DefaultTransport = overlay.Offline{}
-	out, do, err := command(os.Args[1:])
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	step.Main(out, do)
-}
-
-// command reads the arguments: the output folder and the work to do.
-func command(args []string) (string, work, error) {
-	const usage = "usage: step release|preview|show|history|merged|render|check-commit [flags]"
-	if len(args) == 0 {
-		return "", nil, errors.New(usage)
-	}
-	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
-	out := flags.String("out", "", "`folder` that receives result.json and result files")
-	var do work
-	switch args[0] {
-	case "release":
-		do = releaseCommand(flags)
-	case "preview":
-		do = previewCommand(flags, out)
-	case "history":
-		do = historyCommand(flags)
-	case "merged":
-		do = mergedCommand(flags)
-	case "show":
-		do = showCommand(flags)
-	case "render":
-		do = renderCommand(flags, out)
-	case "check-commit":
-		do = checkCommitCommand(flags)
-	default:
-		return "", nil, fmt.Errorf("unknown command %.40q; %s", args[0], usage)
-	}
-	if err := flags.Parse(args[1:]); err != nil {
-		return "", nil, err
-	}
-	if flags.NArg() > 0 {
-		return "", nil, fmt.Errorf("unexpected argument %.40q", flags.Arg(0))
-	}
-	if *out == "" {
-		return "", nil, errors.New("--out is missing")
-	}
-	return *out, do, nil
+	commands.Run("step", os.Args[1:])
 }

@@ -192,7 +192,7 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 	out := t.TempDir()
 	_, err = run(t, nil, where("preview", image(1)...)...)
 	require.ErrorContains(t, err, "would go back")
-	_, do, err := command(where("preview", append(image(1), "--older", "--out", out)...))
+	_, do, err := commands.Parse("step", where("preview", append(image(1), "--older", "--out", out)...))
 	require.NoError(t, err)
 	value, err := do(t.Context())
 	require.NoError(t, err)
@@ -247,7 +247,7 @@ func TestRenderOfTheCommittedOverlays(t *testing.T) {
 	for _, app := range []string{"hello", "legacy", "pages"} {
 		for _, env := range []string{"dev", "staging", "production"} {
 			out := t.TempDir()
-			name, do, err := command([]string{"render", "--tree", gitops, "--app", app, "--env", env, "--out", out, "--helm", fakehelm.Program(t)})
+			name, do, err := commands.Parse("step", []string{"render", "--tree", gitops, "--app", app, "--env", env, "--out", out, "--helm", fakehelm.Program(t)})
 			require.NoError(t, err)
 			assert.Equal(t, out, name)
 			value, err := do(t.Context())
@@ -374,7 +374,7 @@ func TestHostileArguments(t *testing.T) {
 
 func TestUsageErrorsAreNotResults(t *testing.T) {
 	for _, args := range [][]string{{}, {"deploy"}, {"show"}, {"show", "--nonsense", "--out", "x"}, {"show", "--out", "x", "more"}} {
-		_, _, err := command(args)
+		_, _, err := commands.Parse("step", args)
 		assert.Errorf(t, err, "%q", args)
 	}
 	code, _ := run(t, nil, "deploy")

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 
@@ -29,14 +30,10 @@ func newBundled(verified *bundle.Verified, digest string) sign.Bundled {
 	return b
 }
 
-func fetchBundle(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func fetchBundle(set *flag.FlagSet, out *string) step.Work {
 	where, who := addRegistry(set), addTrust(set)
 	referrer := set.String("referrer", "", "digest of the manifest that holds the bundle (required)")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		reference, client, err := where.dial("verify", registry.Pull)
 		if err != nil {
 			return nil, err
@@ -53,17 +50,13 @@ func fetchBundle(name string, args []string) (string, work, error) {
 			return nil, err
 		}
 		return newBundled(verified, reference.Digest.String()), os.WriteFile(filepath.Join(*out, bundleFile), data, 0o644)
-	}, nil
+	}
 }
 
-func verifyBundle(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func verifyBundle(set *flag.FlagSet, _ *string) step.Work {
 	who := addTrust(set)
 	file := set.String("bundle", "", "the bundle (required)")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		if info, err := os.Stat(*file); err == nil && info.Size() > maxBundle {
 			return nil, step.Input("verify", "bundle", "is too large for one", "give the bundle as it was exported")
 		}
@@ -80,5 +73,5 @@ func verifyBundle(name string, args []string) (string, work, error) {
 			return nil, step.Policy("verify", "bundle", line(err), "export it again, unchanged, and give the public key of who signed it").Because(err)
 		}
 		return newBundled(verified, digest), nil
-	}, nil
+	}
 }

@@ -3,6 +3,7 @@ package program
 import (
 	"context"
 	"errors"
+	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -23,13 +24,9 @@ const (
 	publicFile  = "cosign.pub"
 )
 
-func keygen(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func keygen(set *flag.FlagSet, out *string) step.Work {
 	password := set.String("password-file", "", "file with the password to protect the key with (required)")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(context.Context) (any, error) {
+	return func(context.Context) (any, error) {
 		secret, err := readPassword("sign", *password)
 		if err != nil {
 			return nil, err
@@ -49,9 +46,9 @@ func keygen(name string, args []string) (string, work, error) {
 		if err := create(*out, publicFile, pair.Public, 0o644); err != nil {
 			return nil, err
 		}
-		say("made key %s", pair.Hint)
+		step.Say("made key %s", pair.Hint)
 		return sign.Key{PublicKey: string(pair.Public), KeyHint: pair.Hint}, nil
-	}, nil
+	}
 }
 
 // create writes a file that must not exist: whole or not at all.
@@ -81,13 +78,9 @@ func exists(file string) error {
 	return step.Input("sign", "key "+file, "exists, and a lost key can't be made again", "give another folder, or use public-key to write the key's public half")
 }
 
-func (p *program) publicKey(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func (p *program) publicKey(set *flag.FlagSet, out *string) step.Work {
 	private := p.addKeyKinds(set)
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		signer, err := private.openKey(ctx, "sign")
 		if err != nil {
 			return nil, err
@@ -100,17 +93,13 @@ func (p *program) publicKey(name string, args []string) (string, work, error) {
 			return nil, err
 		}
 		return sign.Key{PublicKey: string(public.PEM()), KeyHint: public.Hint()}, nil
-	}, nil
+	}
 }
 
-func (p *program) signImage(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func (p *program) signImage(set *flag.FlagSet, _ *string) step.Work {
 	private, where, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		more, err := given.requests(claims)
 		if err != nil {
 			return nil, err
@@ -121,17 +110,13 @@ func (p *program) signImage(name string, args []string) (string, work, error) {
 			return nil, err
 		}
 		return sign.Signed{Attached: done[0], Attestations: done[1:]}, nil
-	}, nil
+	}
 }
 
-func (p *program) attestImage(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func (p *program) attestImage(set *flag.FlagSet, _ *string) step.Work {
 	private, where, claims, given := p.addSigner(set), addRegistry(set), pairs{}, addStatements(set)
 	set.Var(claims, "annotation", "claim about the image, as KEY=VALUE; repeat for more")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		requests, err := given.requests(claims)
 		if err != nil {
 			return nil, err
@@ -144,7 +129,7 @@ func (p *program) attestImage(name string, args []string) (string, work, error) 
 			return nil, err
 		}
 		return sign.Attested{Attestations: done}, nil
-	}, nil
+	}
 }
 
 // attachStatements signs the requests, in their order, by one signer.
@@ -164,29 +149,25 @@ func attachStatements(ctx context.Context, private *signerFlags, where registryF
 	for _, done := range all {
 		switch {
 		case done.Degraded != nil:
-			say("signed %s (%s), DEGRADED until %s: %s is down", done.Reference, done.PredicateType,
+			step.Say("signed %s (%s), DEGRADED until %s: %s is down", done.Reference, done.PredicateType,
 				done.Degraded.Expires.Format(time.RFC3339), strings.Join(done.Degraded.Missing, ", "))
 		case done.Signed:
-			say("signed %s (%s)", done.Reference, done.PredicateType)
+			step.Say("signed %s (%s)", done.Reference, done.PredicateType)
 		default:
-			say("%s is already signed (%s)", done.Reference, done.PredicateType)
+			step.Say("%s is already signed (%s)", done.Reference, done.PredicateType)
 		}
 	}
 	return all, nil
 }
 
-func verifyImage(name string, args []string) (string, work, error) {
-	set, out := flags(name)
+func verifyImage(set *flag.FlagSet, _ *string) step.Work {
 	where, claims := addRegistry(set), pairs{}
 	who := addTrust(set)
 	predicateType := set.String("predicate-type", bundle.SignPredicateType, "type of the statements that count, a URI")
 	attestation := set.String("attestation", "", "predicate type of an attestation that must be there, too, a URI")
 	everything := set.Bool("all", false, "return every statement that the key signed, whatever its type")
 	set.Var(claims, "annotation", "claim that each statement must make, as KEY=VALUE; repeat for more")
-	if err := finish(set, args, out); err != nil {
-		return "", nil, err
-	}
-	return *out, func(ctx context.Context) (any, error) {
+	return func(ctx context.Context) (any, error) {
 		reference, client, err := where.dial("verify", registry.Pull)
 		if err != nil {
 			return nil, err
@@ -206,9 +187,9 @@ func verifyImage(name string, args []string) (string, work, error) {
 			if err != nil {
 				return nil, err
 			}
-			say("%s: %d signed statements", done.Reference, len(done.Statements))
+			step.Say("%s: %d signed statements", done.Reference, len(done.Statements))
 			for _, line := range done.Ignored {
-				say("ignored %s", line)
+				step.Say("ignored %s", line)
 			}
 			return done, nil
 		}
@@ -226,12 +207,12 @@ func verifyImage(name string, args []string) (string, work, error) {
 			if err != nil {
 				return nil, err
 			}
-			say("%s: %d valid (%s)", done.Reference, done.Verified, done.PredicateType)
+			step.Say("%s: %d valid (%s)", done.Reference, done.Verified, done.PredicateType)
 			for _, line := range done.Ignored {
-				say("ignored %s", line)
+				step.Say("ignored %s", line)
 			}
 			*wanted.into = done
 		}
 		return result, nil
-	}, nil
+	}
 }

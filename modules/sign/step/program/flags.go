@@ -31,26 +31,6 @@ func (p pairs) Set(text string) error {
 	return nil
 }
 
-// flags begins a subcommand's flag set with --out.
-func flags(name string) (*flag.FlagSet, *string) {
-	set := flag.NewFlagSet("sign "+name, flag.ContinueOnError)
-	return set, set.String("out", "", "folder for result.json and the result's files (required)")
-}
-
-// finish parses args; a step takes no arguments besides flags.
-func finish(set *flag.FlagSet, args []string, out *string) error {
-	if err := set.Parse(args); err != nil {
-		return err
-	}
-	if set.NArg() > 0 {
-		return fmt.Errorf("%s takes no argument: %q", set.Name(), set.Arg(0))
-	}
-	if *out == "" {
-		return fmt.Errorf("%s: --out is missing", set.Name())
-	}
-	return nil
-}
-
 // keyFlags are where the private key is.
 type keyFlags struct{ key, password *string }
 
@@ -101,7 +81,7 @@ type registryFlags struct {
 func addRegistry(set *flag.FlagSet) registryFlags {
 	return registryFlags{
 		reference: set.String("reference", "", "the image: registry/name@sha256:… (required)"),
-		who:       registry.AddFlags(set, say),
+		who:       registry.AddFlags(set, step.Say),
 	}
 }
 

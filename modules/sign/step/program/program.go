@@ -20,32 +20,13 @@
 // --identities FILE --trusted-root FILE [--min-logs N] [--min-certificate-logs N] [--min-timestamps N] [--accept-degraded TIME].
 package program
 
-import (
-	"context"
-	"errors"
-	"flag"
-	"fmt"
-	"io"
-	"maps"
-	"os"
-	"slices"
-	"strings"
-
-	"slipway/step"
-	"slipway/step/printable"
-)
-
-// work is what a subcommand does once its flags are read.
-type work func(context.Context) (any, error)
-
-// command parses its arguments into the output folder and the work to do.
-type command func(name string, args []string) (out string, do work, err error)
+import "slipway/step"
 
 // program is the step program with what it was compiled with.
 type program struct{ kms OpenKMS }
 
-func (p *program) commands() map[string]command {
-	return map[string]command{
+func (p *program) commands() step.Commands {
+	return step.Commands{
 		"keygen":     keygen,
 		"public-key": p.publicKey,
 		"sign":       p.signImage,
@@ -59,29 +40,4 @@ func (p *program) commands() map[string]command {
 
 // Main runs the subcommand that args begin with and exits. kms may be nil: then
 // keys are files only.
-func Main(args []string, kms OpenKMS) {
-	out, do, err := (&program{kms: kms}).parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		os.Exit(0)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	step.Main(out, do)
-}
-
-func (p *program) parse(args []string) (string, work, error) {
-	commands := p.commands()
-	if len(args) == 0 || commands[args[0]] == nil {
-		return "", nil, fmt.Errorf("usage: sign %s [flags]", strings.Join(slices.Sorted(maps.Keys(commands)), "|"))
-	}
-	return commands[args[0]](args[0], args[1:])
-}
-
-// progress is where a person can see what a step does.
-var progress io.Writer = os.Stderr
-
-func say(format string, args ...any) {
-	fmt.Fprintln(progress, printable.Line(fmt.Sprintf(format, args...)))
-}
+func Main(args []string, kms OpenKMS) { (&program{kms: kms}).commands().Run("sign", args) }

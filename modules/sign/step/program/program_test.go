@@ -34,7 +34,7 @@ const password = "correct horse battery"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	progress = io.Discard
+	step.Progress = io.Discard
 	os.Exit(m.Run())
 }
 
@@ -47,7 +47,7 @@ func run(t *testing.T, value any, args ...string) error {
 
 func runInto(t *testing.T, out string, value any, args ...string) error {
 	t.Helper()
-	folder, do, err := (&program{}).parse(append(args, "--out", out))
+	folder, do, err := (&program{}).commands().Parse("sign", append(args, "--out", out))
 	require.NoError(t, err)
 	got, err := do(context.Background())
 	require.NoError(t, step.Write(folder, got, err))
@@ -327,7 +327,7 @@ func TestVerifyRefusesItsInput(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{nil, {"fly"}, {"sign"}, {"verify", "--out", "x", "more"}, {"sign", "--out", "x", "--annotation", "novalue"}, {"keygen", "--out", "x", "--password", "p"}} {
-		_, _, err := (&program{}).parse(args)
+		_, _, err := (&program{}).commands().Parse("sign", args)
 		assert.Error(t, err, args)
 	}
 }

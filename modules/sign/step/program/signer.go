@@ -19,16 +19,6 @@ import (
 // credentials are a file for the service's client, or empty.
 type OpenKMS func(ctx context.Context, stage, uri, credentials string) (bundle.Keypair, error)
 
-// list is a flag that can be repeated.
-type list []string
-
-func (l *list) String() string { return "" }
-
-func (l *list) Set(text string) error {
-	*l = append(*l, text)
-	return nil
-}
-
 // signerFlags say who signs: a key in a file, one that a key management service
 // holds, or an identity.
 type signerFlags struct {
@@ -43,7 +33,7 @@ type signerFlags struct {
 	token, fulcio      *string
 	source             oidc.Source
 	audience           *string
-	logs, tiles, times list
+	logs, tiles, times step.List
 	degradedFor        *time.Duration
 	identity           *identityFlags
 }

@@ -247,7 +247,7 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 // runOf is run for a program that was compiled with more, into a folder.
 func runOf(t *testing.T, p *program, out string, value any, args ...string) error {
 	t.Helper()
-	folder, do, err := p.parse(append(args, "--out", out))
+	folder, do, err := p.commands().Parse("sign", append(args, "--out", out))
 	require.NoError(t, err)
 	got, err := do(context.Background())
 	require.NoError(t, step.Write(folder, got, err))
