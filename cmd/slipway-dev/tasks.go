@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,118 +16,42 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"slipway/embedded"
 	"slipway/engine"
 )
 
-// task runs a verb about the checkout as a whole; ok is false for another verb.
-func task(ctx context.Context, platform *embedded.Platform, verb string) (ok bool, err error) {
-	launcher, progress := platform.Launcher, platform.Progress
-	switch verb {
-	case "up":
-		return true, platform.Up(ctx)
-	case "down":
-		return true, platform.Down(ctx)
-	case "demo":
-		return true, platform.Demo(ctx, os.Stdout)
-	case "demo cluster":
-		return true, platform.DemoCluster(ctx, os.Stdout)
-	case "cluster build":
-		return true, platform.ClusterBuild(ctx)
-	case "cluster up":
-		return true, platform.ClusterUp(ctx, os.Stdout)
-	case "cluster keep":
-		return true, platform.ClusterKeep(ctx, os.Stdout)
-	case "cluster down":
-		return true, platform.ClusterDown(ctx)
-	case "cluster status":
-		return true, platform.ClusterStatus(ctx, os.Stdout)
-	case "cluster reset":
-		return true, platform.ClusterReset(ctx)
-	case "environ":
-		for _, line := range launcher.Environ(ctx) {
-			fmt.Println(line)
+// optional are packages that only some of the tests need.
+var optional = []engine.Package{
+	// It makes base images of Debian's packages.
+	{Name: "mmdebstrap", Paths: []string{"/usr/bin/mmdebstrap"}},
+	// It says which registry this machine takes its packages from.
+	{Name: "npm", Paths: []string{"/usr/bin/npm"}},
+	// It reads outputs in the commands of docs/azure.md.
+	{Name: "jq", Paths: []string{"/usr/bin/jq"}},
+	// It shows the receipt's page in its test.
+	{Name: "chromium", Paths: []string{"/usr/bin/chromium"}},
+}
+
+// tools are those of the optional packages that are wanted.
+type tools struct{ wanted []engine.Package }
+
+// Flags declares the flag of the verb.
+func (t *tools) Flags(flags *flag.FlagSet) {
+	flags.Func("with", "a package that some tests need, too; repeatable", func(name string) error {
+		i := slices.IndexFunc(optional, func(p engine.Package) bool { return p.Name == name })
+		if i < 0 {
+			return errors.New("no test needs it")
 		}
-		return true, nil
-	case "check":
-		return true, check(ctx, launcher.Repo, progress)
-	case "test unit":
-		return true, everyModule(ctx, launcher.Repo, progress, func(folder string) bool {
-			return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder)
-		}, vetAndTest(ctx))
-	case "test languages":
-		return true, testLanguages(ctx, launcher)
-	case "test interop":
-		return true, testInterop(ctx, launcher)
-	case "test azure":
-		return true, testAzure(ctx, launcher)
-	case "bench":
-		return true, bench(ctx, launcher)
-	}
-	return false, nil
+		t.wanted = append(t.wanted, optional[i])
+		return nil
+	})
 }
 
-// bootstrap makes base images of Debian's packages.
-var bootstrap = engine.Package{Name: "mmdebstrap", Paths: []string{"/usr/bin/mmdebstrap"}}
-
-// npm says which registry this machine takes its packages from.
-var npm = engine.Package{Name: "npm", Paths: []string{"/usr/bin/npm"}}
-
-// testLanguages tests services in languages whose toolchains and packages are not Go's.
-func testLanguages(ctx context.Context, launcher *engine.Launcher) error {
-	needed := []engine.Package{bootstrap}
-	if _, err := exec.LookPath(npm.Name); err != nil {
-		needed = append(needed, npm)
-	}
-	if err := engine.Install(ctx, launcher.Progress, needed); err != nil {
-		return err
-	}
-	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,languages", "-run=^TestLanguage", "./e2e")
-}
-
-// jq reads outputs in the commands of docs/azure.md.
-var jq = engine.Package{Name: "jq", Paths: []string{"/usr/bin/jq"}}
-
-// testAzure tests infra/azure, with states in Azurite, which is npm's.
-func testAzure(ctx context.Context, launcher *engine.Launcher) error {
-	var needed []engine.Package
-	for _, p := range []engine.Package{npm, jq} {
-		if _, err := exec.LookPath(p.Name); err != nil {
-			needed = append(needed, p)
-		}
-	}
-	if err := engine.Install(ctx, launcher.Progress, needed); err != nil {
-		return err
-	}
-	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e,azure", "-run=^TestAzure", "./e2e")
-}
-
-// browser shows the receipt's page in its test.
-var browser = engine.Package{Name: "chromium", Paths: []string{"/usr/bin/chromium"}}
-
-// testInterop tests beside what others have made, which takes minutes to compile or
-// has to be installed: a browser, the clients of key management services, cosign.
-func testInterop(ctx context.Context, launcher *engine.Launcher) error {
-	if err := engine.Install(ctx, launcher.Progress, []engine.Package{browser}); err != nil {
-		return err
-	}
-	if err := goRun(ctx, filepath.Join(launcher.Repo, "ci"), os.Stdout, "test", "-v", "-count=1", "-tags=browser", "-run=Browser", "./receipt"); err != nil {
-		return err
-	}
-	for _, folder := range slowModules {
-		if err := goRun(ctx, filepath.Join(launcher.Repo, folder), os.Stdout, "test", "./..."); err != nil {
-			return err
-		}
-	}
-	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=60m", "-tags=e2e,cosign,kms", "-run=^(TestStockCosign|TestAManagedKey)", "./e2e")
-}
-
-// bench measures the pipeline, in pairs whose medians count: five of each.
-func bench(ctx context.Context, launcher *engine.Launcher) error {
-	if err := engine.Install(ctx, launcher.Progress, []engine.Package{bootstrap}); err != nil {
-		return err
-	}
-	return goRun(ctx, launcher.Repo, os.Stdout, "test", "-v", "-count=1", "-timeout=120m", "-tags=e2e", "-run=^$", "-bench=.", "-benchtime=5x", "./e2e/...")
+// install installs what is wanted, unless its program is there in another way.
+func (t *tools) install(ctx context.Context, progress *engine.Progress) error {
+	return engine.Install(ctx, progress, slices.DeleteFunc(slices.Clone(t.wanted), func(p engine.Package) bool {
+		_, err := exec.LookPath(p.Name)
+		return err == nil
+	}))
 }
 
 // clusterModules are tested with the cluster, in the engine, which has compiled
@@ -140,16 +65,18 @@ var slowModules = []string{"modules/sign/kms"}
 // caches, CoreDNS's are its plugins. They hold no code of ours that could be tested.
 var toolModules = []string{"engine/dist", "engine/seed", "modules/gitops/helm", "modules/infra/tofu", "modules/sandbox/coredns", "modules/scan/trivy", "modules/sign/cosign", "tools/act", "tools/golangci-lint"}
 
-// vetAndTest is the work of the unit tests.
-func vetAndTest(ctx context.Context) func(dir string, packages []string, out io.Writer) error {
-	return func(dir string, packages []string, out io.Writer) error {
+// testUnit vets and tests what needs no engine.
+func testUnit(ctx context.Context, repo string, progress *engine.Progress) error {
+	return everyModule(ctx, repo, progress, func(folder string) bool {
+		return !slices.Contains(clusterModules, folder) && !slices.Contains(slowModules, folder)
+	}, func(dir string, packages []string, out io.Writer) error {
 		if err := goRun(ctx, dir, out, append([]string{"vet"}, packages...)...); err != nil {
 			return err
 		}
 		// The whole of vet has just run; test's own would look at every
 		// dependency a second time.
 		return goRun(ctx, dir, out, append([]string{"test", "-vet=off"}, packages...)...)
-	}
+	})
 }
 
 // everyModule runs work in every wanted Go module of the checkout, two at a time: the
