@@ -1,11 +1,10 @@
-// Package wrappers reads the pipelines of CI systems that call Slipway, for the tests
-// that hold them to their rules and run their steps.
 package wrappers
 
 import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -123,6 +122,9 @@ func (r *azureReader) load(file string) (*yaml.Node, error) {
 	}
 	return document.Content[0], nil
 }
+
+// azureVariable is a variable that the environment has by its own name.
+var azureVariable = regexp.MustCompile(`\A[A-Z][A-Z0-9_]*\z`)
 
 func (r *azureReader) pipeline(file string) (*AzurePipeline, error) {
 	root, err := r.load(file)

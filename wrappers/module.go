@@ -3,7 +3,8 @@
 //
 // What there is to call is read from the Go source of the Dagger modules, as their
 // engine reads it, and named by the CLI's own rule; what comes after it, such as
-// export of a file, from the source of Dagger's SDK. No engine is asked.
+// export of a file, from the source of Dagger's SDK. No engine is asked. Azure's
+// pipelines are read with their templates put in, also to run their steps.
 package wrappers
 
 import (
