@@ -28,56 +28,53 @@ const Suffix = "azure.test"
 // MetadataHost is the host that clients ask where everything else is.
 const MetadataHost = "management." + Suffix
 
-// Description is what it says of itself.
-const Description = "Slipway's stand-in for Azure: it stores what it is told and creates nothing"
-
 // Ground is what there is before anybody asks.
 type Ground struct {
-	Tenant       string     `json:"tenant"`
-	Subscription string     `json:"subscription"`
-	Identities   []Identity `json:"identities"`
-	Pipelines    []Pipeline `json:"pipelines"`
+	Tenant       string
+	Subscription string
+	Identities   []Identity
+	Pipelines    []Pipeline
 	// Principals are object IDs of people and groups that roles may be given to.
-	Principals []string `json:"principals"`
+	Principals []string
 	// TokenSeconds is how long a token lives; 3600 if zero.
-	TokenSeconds int `json:"tokenSeconds"`
+	TokenSeconds int
 	// Blob is the URL at https://localhost of a blob service with Certificate's
 	// certificate, such as Azurite, that the accounts' blob hosts lead to; empty is
 	// none.
-	Blob string `json:"blob"`
+	Blob string
 	// Registry keeps the content of all registries; without one there is none.
-	Registry Backing `json:"registry"`
+	Registry Backing
 	// Registries are names, in small letters, of registries that there are already.
-	Registries []string `json:"registries"`
+	Registries []string
 }
 
 // Identity is an application that there is already.
 type Identity struct {
-	ClientID  string      `json:"clientId"`
-	ObjectID  string      `json:"objectId"`
-	Federated []Federated `json:"federated"`
+	ClientID  string
+	ObjectID  string
+	Federated []Federated
 	// Roles are names of built-in roles on the subscription.
-	Roles []string `json:"roles"`
+	Roles []string
 }
 
 // Federated is whose tokens are taken for an identity.
 type Federated struct {
-	Issuer  string `json:"issuer"`
-	Subject string `json:"subject"`
+	Issuer  string
+	Subject string
 }
 
 // Pipeline is a CI job that may ask for tokens about itself.
 type Pipeline struct {
 	// RequestToken is what the job asks with.
-	RequestToken string `json:"requestToken"`
+	RequestToken string
 	Federated
 	// ServiceConnection is Azure DevOps' only.
-	ServiceConnection string `json:"serviceConnection"`
+	ServiceConnection string
 }
 
 // Server is a running stand-in.
 type Server struct {
-	// URL is the proxy's, and where the stand-in itself is asked and ordered.
+	// URL is the proxy's.
 	URL string
 	// CA is the certificate of the stand-in's own authority, in PEM.
 	CA []byte
@@ -99,12 +96,12 @@ type Server struct {
 
 // Request is one that was answered.
 type Request struct {
-	Method string `json:"method"`
-	Host   string `json:"host"`
-	Path   string `json:"path"`
-	Status int    `json:"status"`
+	Method string
+	Host   string
+	Path   string
+	Status int
 	// Client is the identity that asked, where it was known.
-	Client string `json:"client,omitempty"`
+	Client string
 }
 
 // Start listens at a loopback address, such as 127.0.0.1:0.
@@ -148,16 +145,11 @@ func (s *Server) Advance(by time.Duration) {
 // Close ends it, and whatever request it holds.
 func (s *Server) Close() error { return s.http.Close() }
 
-// front takes what comes to the port: tunnels to the hosts below Suffix, and
-// questions to the stand-in itself.
+// front takes what comes to the port: tunnels to the hosts below Suffix.
 func (s *Server) front(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodConnect {
-		s.control(w, r)
-		return
-	}
 	host, port, err := net.SplitHostPort(r.Host)
-	if err != nil || port != "443" || !strings.HasSuffix(host, "."+Suffix) {
-		http.Error(w, r.Host+" is not a part of the stand-in for Azure", http.StatusForbidden)
+	if r.Method != http.MethodConnect || err != nil || port != "443" || !strings.HasSuffix(host, "."+Suffix) {
+		http.Error(w, r.Host+" is not a part of the stand-in for Azure: it stores what it is told and creates nothing", http.StatusForbidden)
 		return
 	}
 	conn, _, err := w.(http.Hijacker).Hijack()
@@ -222,32 +214,6 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, request)
 	s.mu.Unlock()
-}
-
-// control is the stand-in's own voice: what it is, its certificate, what it was
-// asked, and what it shall do wrong.
-func (s *Server) control(w http.ResponseWriter, r *http.Request) {
-	switch r.Method + " " + r.URL.Path {
-	case "GET /":
-		fmt.Fprintln(w, Description)
-	case "GET /ca.pem":
-		fmt.Fprint(w, string(s.CA))
-	case "GET /requests":
-		answer(w, http.StatusOK, s.Requests())
-	case "POST /orders":
-		var order Order
-		decoder := json.NewDecoder(r.Body)
-		decoder.DisallowUnknownFields()
-		if err := decoder.Decode(&order); err != nil {
-			fail(w, http.StatusBadRequest, "BadRequest", err.Error())
-			return
-		}
-		if err := s.Order(order); err != nil {
-			fail(w, http.StatusBadRequest, "BadRequest", err.Error())
-		}
-	default:
-		fail(w, http.StatusNotFound, "NotFound", Description+"; GET /, /ca.pem, /requests, or POST /orders")
-	}
 }
 
 // Requests are all that were answered, in their order.

@@ -11,21 +11,21 @@ import (
 type Order struct {
 	// Method and Path, a regular expression on the path without its query, say to
 	// which requests. Host is the beginning of the host's name; management if empty.
-	Method string `json:"method"`
-	Host   string `json:"host,omitempty"`
-	Path   string `json:"path"`
+	Method string
+	Host   string
+	Path   string
 	// Times is how often; without it, always.
-	Times int `json:"times,omitempty"`
+	Times int
 	// Status, Code and Message are the answer.
-	Status  int    `json:"status,omitempty"`
-	Code    string `json:"code,omitempty"`
-	Message string `json:"message,omitempty"`
+	Status  int
+	Code    string
+	Message string
 	// RetryAfter is the header's seconds.
-	RetryAfter int `json:"retryAfter,omitempty"`
+	RetryAfter int
 	// Polls makes a write a long operation, that many polls long.
-	Polls int `json:"polls,omitempty"`
+	Polls int
 	// Hold keeps the request without an answer until its client goes.
-	Hold bool `json:"hold,omitempty"`
+	Hold bool
 
 	path *regexp.Regexp
 	left int

@@ -20,9 +20,9 @@ const registryUser = "00000000-0000-0000-0000-000000000000"
 
 // Backing is a registry that the hosts of registries lead to, and who writes there.
 type Backing struct {
-	URL      string `json:"url"`
-	Username string `json:"username"`
-	Password string `json:"password"`
+	URL      string
+	Username string
+	Password string
 }
 
 // repositoryOf is what a request to a registry is about.
