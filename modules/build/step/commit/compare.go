@@ -131,7 +131,7 @@ func (h *head) files(files map[string]gittree.File, id plumbing.Hash, at, rest s
 			return step.Input(gittree.Stage, shown(name), "is a submodule: its files are in no commit of this repository", "put its files into this repository: git rm --cached it, remove its "+gitFolder+", and add it again")
 		default:
 			if rest == "" {
-				files[name] = gittree.File{Mode: fmt.Sprintf("%o", uint32(e.Mode)), ID: gittree.ID(e.Hash.String())}
+				files[name] = gittree.File{Mode: e.Mode, ID: e.Hash}
 			}
 		}
 	}
@@ -169,22 +169,17 @@ func (in Input) content(name string, most int64) []byte {
 	return content
 }
 
-const (
-	modeExecutable = "100755"
-	modeSymlink    = "120000"
-)
-
 // how says how a file has changed, where that tells more than that it has.
 func (in Input) how(h *head, name string, was, is gittree.File) string {
-	if was.ID == is.ID || was.Mode == modeSymlink || is.Mode == modeSymlink {
+	if was.ID == is.ID || was.Mode == filemode.Symlink || is.Mode == filemode.Symlink {
 		switch {
-		case is.Mode == modeSymlink && was.Mode != modeSymlink:
+		case is.Mode == filemode.Symlink && was.Mode != filemode.Symlink:
 			return " (now a symbolic link)"
-		case was.Mode == modeSymlink && is.Mode != modeSymlink:
+		case was.Mode == filemode.Symlink && is.Mode != filemode.Symlink:
 			return " (no longer a symbolic link)"
-		case is.Mode == modeExecutable:
+		case is.Mode == filemode.Executable:
 			return " (now executable)"
-		case was.Mode == modeExecutable:
+		case was.Mode == filemode.Executable:
 			return " (no longer executable)"
 		}
 		return ""
@@ -194,7 +189,7 @@ func (in Input) how(h *head, name string, was, is gittree.File) string {
 	if gittree.Blob(lf) == was.ID || gittree.Blob(bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))) == was.ID {
 		return " (line endings)"
 	}
-	if encoded, err := h.store.EncodedObject(plumbing.BlobObject, plumbing.NewHash(string(was.ID))); err == nil && encoded.Size() < maxPointer {
+	if encoded, err := h.store.EncodedObject(plumbing.BlobObject, was.ID); err == nil && encoded.Size() < maxPointer {
 		if text, err := h.text(encoded); err == nil && pointer(text) {
 			return " (Git LFS has the file, and the commit only a pointer to it)"
 		}

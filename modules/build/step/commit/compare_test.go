@@ -263,12 +263,12 @@ func TestFilesAreThoseOfTheTree(t *testing.T) {
 	dir := checkout(t)
 	id, err := gittree.Hash(filepath.Join(dir, "apps/hello"))
 	require.NoError(t, err)
-	assert.Equal(t, git(t, dir, "rev-parse", "HEAD:apps/hello"), string(id))
+	assert.Equal(t, git(t, dir, "rev-parse", "HEAD:apps/hello"), id.String())
 	files, err := gittree.Files(dir, "apps/hello")
 	require.NoError(t, err)
 	var listed []string
 	for name, f := range files {
-		listed = append(listed, fmt.Sprintf("%s blob %s\t%s", f.Mode, f.ID, name))
+		listed = append(listed, fmt.Sprintf("%o blob %s\t%s", uint32(f.Mode), f.ID, name))
 	}
 	assert.ElementsMatch(t, strings.Split(git(t, dir, "ls-tree", "-r", "HEAD", "apps/hello"), "\n"), listed)
 }

@@ -1,7 +1,6 @@
 package gittree
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,15 +8,18 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+
 	"slipway/step"
 )
 
 // File is a file as the entry of a Git tree names it.
 type File struct {
-	// Mode is 100644, 100755 for one that its owner may execute, or 120000 for a
+	// Mode is that of a regular file, of one that its owner may execute, or of a
 	// symbolic link.
-	Mode string
-	ID   ID
+	Mode filemode.FileMode
+	ID   plumbing.Hash
 }
 
 // Files are the files at and below a path in root, by their path in root, as Git
@@ -61,15 +63,11 @@ func Files(root, name string) (map[string]File, error) {
 		if child.IsDir() {
 			return nil
 		}
-		e, err := hashFile(found, shown)
-		if err != nil {
-			return err
-		}
-		files[shown] = File{Mode: e.mode, ID: ID(hex.EncodeToString(e.id))}
-		return nil
+		files[shown], err = hashFile(found, shown)
+		return err
 	})
 	return files, err
 }
 
 // Blob is the id of a file with this content.
-func Blob(content []byte) ID { return ID(hex.EncodeToString(blobID(content))) }
+func Blob(content []byte) plumbing.Hash { return plumbing.ComputeHash(plumbing.BlobObject, content) }

@@ -5,16 +5,16 @@
 package gittree
 
 import (
-	"crypto/sha1" //nolint:gosec // Git's object format is SHA-1; the id names a source state and is no integrity check here.
-	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sort"
-	"strconv"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/filemode"
+	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"slipway/step"
 )
@@ -22,22 +22,7 @@ import (
 // Stage is the stage that faults of this package name.
 const Stage = "build"
 
-const (
-	modeTree       = "40000"
-	modeFile       = "100644"
-	modeExecutable = "100755"
-	modeSymlink    = "120000"
-	gitFolder      = ".git"
-)
-
-// ID is a Git object id: 40 lower-case hexadecimal digits.
-type ID string
-
-type entry struct {
-	mode string
-	name string
-	id   []byte
-}
+const gitFolder = ".git"
 
 // Hash returns the tree id of dir. As Git does, it knows a file's content, its
 // name and whether its owner may execute it, and a symbolic link's target;
@@ -47,138 +32,96 @@ type entry struct {
 // Faults of KindInput: dir is missing, is no folder or has no file; it holds a
 // socket, device or pipe; it holds a nested repository, whose id in Git would
 // be a commit that its content can't tell.
-func Hash(dir string) (ID, error) {
+func Hash(dir string) (plumbing.Hash, error) {
 	info, err := os.Stat(dir)
 	if err != nil {
-		return "", step.Input(Stage, "--tree "+dir, "can't be read", "give the folder of the app").Because(err)
+		return plumbing.ZeroHash, step.Input(Stage, "--tree "+dir, "can't be read", "give the folder of the app").Because(err)
 	}
 	if !info.IsDir() {
-		return "", step.Input(Stage, "--tree "+dir, "is not a folder", "give the folder of the app")
+		return plumbing.ZeroHash, step.Input(Stage, "--tree "+dir, "is not a folder", "give the folder of the app")
 	}
 	id, err := hashTree(dir, true)
-	if err != nil {
-		return "", err
+	if err == nil && id.IsZero() {
+		err = step.Input(Stage, "--tree "+dir, "holds no file", "give the folder of the app")
 	}
-	if id == nil {
-		return "", step.Input(Stage, "--tree "+dir, "holds no file", "give the folder of the app")
-	}
-	return ID(hex.EncodeToString(id)), nil
+	return id, err
 }
 
-// hashTree returns nil for a folder with no file anywhere below it: Git has no
+// hashTree returns no id for a folder with no file anywhere below it: Git has no
 // empty folders.
-func hashTree(dir string, top bool) ([]byte, error) {
+func hashTree(dir string, top bool) (none plumbing.Hash, err error) {
 	children, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read folder: %w", err)
+		return none, fmt.Errorf("read folder: %w", err)
 	}
-	var entries []entry
+	var tree object.Tree
 	for _, child := range children {
 		path := filepath.Join(dir, child.Name())
 		if child.Name() == gitFolder {
 			if top {
 				continue
 			}
-			return nil, step.Input(Stage, path, "is a repository inside the app",
+			return none, step.Input(Stage, path, "is a repository inside the app",
 				"remove the nested repository or submodule, or vendor its files")
 		}
-		e, err := hashEntry(path, child)
+		f := File{Mode: filemode.Dir}
+		if child.IsDir() {
+			f.ID, err = hashTree(path, false)
+		} else {
+			f, err = hashFile(path, path)
+		}
 		if err != nil {
-			return nil, err
+			return none, err
 		}
-		if e.id != nil {
-			entries = append(entries, e)
+		if !f.ID.IsZero() {
+			tree.Entries = append(tree.Entries, object.TreeEntry{Name: child.Name(), Mode: f.Mode, Hash: f.ID})
 		}
 	}
-	if len(entries) == 0 {
-		return nil, nil
+	if len(tree.Entries) == 0 {
+		return none, nil
 	}
-	return treeID(entries), nil
-}
-
-func hashEntry(path string, child fs.DirEntry) (e entry, err error) {
-	if child.IsDir() {
-		e.mode = modeTree
-		e.id, err = hashTree(path, false)
-	} else {
-		e, err = hashFile(path, path)
+	sort.Sort(object.TreeEntrySorter(tree.Entries))
+	encoded := &plumbing.MemoryObject{}
+	if err := tree.Encode(encoded); err != nil {
+		return none, fmt.Errorf("hash folder: %w", err)
 	}
-	e.name = child.Name()
-	return e, err
+	return encoded.Hash(), nil
 }
 
 // hashFile hashes what is no folder; shown is its path in faults.
-func hashFile(path, shown string) (entry, error) {
-	e := entry{}
+func hashFile(path, shown string) (File, error) {
 	info, err := os.Lstat(path)
 	if err != nil {
-		return e, fmt.Errorf("read file: %w", err)
+		return File{}, fmt.Errorf("read file: %w", err)
 	}
 	switch mode := info.Mode(); {
 	case mode&fs.ModeSymlink != 0:
-		e.mode = modeSymlink
-		var target string
-		if target, err = os.Readlink(path); err == nil {
-			e.id = blobID([]byte(target))
-		}
+		target, err := os.Readlink(path)
+		return File{Mode: filemode.Symlink, ID: Blob([]byte(target))}, err
 	case mode.IsRegular():
-		e.mode = modeFile
+		f := File{Mode: filemode.Regular}
 		if mode.Perm()&0o100 != 0 {
-			e.mode = modeExecutable
+			f.Mode = filemode.Executable
 		}
-		e.id, err = fileID(path, info.Size())
-	default:
-		return e, step.Input(Stage, shown, "is neither a file, a folder nor a symbolic link", "remove it")
+		f.ID, err = fileID(path, info.Size())
+		return f, err
 	}
-	return e, err
+	return File{}, step.Input(Stage, shown, "is neither a file, a folder nor a symbolic link", "remove it")
 }
 
-// treeID hashes a tree object. Git orders entries by name in bytes, a folder's
-// name as if it ended in a slash.
-func treeID(entries []entry) []byte {
-	key := func(e entry) string {
-		if e.mode == modeTree {
-			return e.name + "/"
-		}
-		return e.name
-	}
-	sort.Slice(entries, func(i, j int) bool { return key(entries[i]) < key(entries[j]) })
-	var body []byte
-	for _, e := range entries {
-		body = append(body, e.mode+" "+e.name+"\x00"...)
-		body = append(body, e.id...)
-	}
-	h := object("tree", int64(len(body)))
-	h.Write(body)
-	return h.Sum(nil)
-}
-
-func blobID(content []byte) []byte {
-	h := object("blob", int64(len(content)))
-	h.Write(content)
-	return h.Sum(nil)
-}
-
-func fileID(path string, size int64) ([]byte, error) {
+func fileID(path string, size int64) (none plumbing.Hash, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read file: %w", err)
+		return none, fmt.Errorf("read file: %w", err)
 	}
 	defer f.Close()
-	h := object("blob", size)
+	h := plumbing.NewHasher(plumbing.BlobObject, size)
 	n, err := io.Copy(h, f)
 	if err != nil {
-		return nil, fmt.Errorf("read file %s: %w", path, err)
+		return none, fmt.Errorf("read file %s: %w", path, err)
 	}
 	if n != size {
-		return nil, step.Input(Stage, path, "changed while it was read", "build again when nothing writes to the app's folder")
+		return none, step.Input(Stage, path, "changed while it was read", "build again when nothing writes to the app's folder")
 	}
-	return h.Sum(nil), nil
-}
-
-// object starts an object's hash with Git's header: type, size, NUL.
-func object(kind string, size int64) hash.Hash {
-	h := sha1.New() //nolint:gosec // see the import
-	h.Write([]byte(kind + " " + strconv.FormatInt(size, 10) + "\x00"))
-	return h
+	return h.Sum(), nil
 }

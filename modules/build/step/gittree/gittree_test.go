@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // gitTree asks the real git for the tree id of dir.
-func gitTree(t *testing.T, dir string) ID {
+func gitTree(t *testing.T, dir string) plumbing.Hash {
 	t.Helper()
 	gitDir := t.TempDir()
 	run := func(args ...string) string {
@@ -29,7 +30,7 @@ func gitTree(t *testing.T, dir string) ID {
 	}
 	run("init", "-q")
 	run("-c", "core.autocrlf=false", "add", "-A", "-f", ".")
-	return ID(run("write-tree"))
+	return plumbing.NewHash(run("write-tree"))
 }
 
 func write(t *testing.T, dir, name, content string, mode os.FileMode) {
@@ -64,7 +65,7 @@ func TestHashIsGitsTreeID(t *testing.T) {
 func TestHashOfKnownTree(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "hello.txt", "hello\n", 0o644)
-	assert.Equal(t, "ce013625030ba8dba906f756967f9e9ca394464a", hexID(blobID([]byte("hello\n"))), "git hash-object's documented example")
+	assert.Equal(t, "ce013625030ba8dba906f756967f9e9ca394464a", Blob([]byte("hello\n")).String(), "git hash-object's documented example")
 	got, err := Hash(dir)
 	require.NoError(t, err)
 	assert.Equal(t, gitTree(t, dir), got)
@@ -86,7 +87,7 @@ func TestHashIgnoresTimesAndTheTopRepository(t *testing.T) {
 func TestHashSeesEveryChangeThatGitSees(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a", "1", 0o644)
-	seen := map[ID]string{}
+	seen := map[plumbing.Hash]string{}
 	check := func(what string) {
 		id, err := Hash(dir)
 		require.NoError(t, err)
@@ -165,14 +166,4 @@ func FuzzHash(f *testing.F) {
 func usable(name string) bool {
 	return name != "" && name != "." && name != ".." && len(name) < 100 &&
 		!strings.ContainsAny(name, "/\x00") && !strings.Contains(strings.ToLower(name), "git")
-}
-
-func hexID(id []byte) string {
-	const digits = "0123456789abcdef"
-	var b strings.Builder
-	for _, c := range id {
-		b.WriteByte(digits[c>>4])
-		b.WriteByte(digits[c&15])
-	}
-	return b.String()
 }

@@ -185,11 +185,11 @@ func begin(dir, tree string, labels Labels) (*builder, error) {
 		return nil, err
 	}
 	all := labels.with(nil)
-	all[RevisionKey] = string(revision)
+	all[RevisionKey] = revision.String()
 	return &builder{
 		layout:   layout,
 		labels:   all,
-		revision: string(revision),
+		revision: revision.String(),
 		index: v1.IndexManifest{
 			SchemaVersion: 2,
 			MediaType:     types.OCIImageIndex,

@@ -83,12 +83,12 @@ func TestAssembleMakesAnIndex(t *testing.T) {
 
 	revision, err := gittree.Hash(in.Tree)
 	require.NoError(t, err)
-	assert.Equal(t, string(revision), built.Revision)
+	assert.Equal(t, revision.String(), built.Revision)
 	index, byPlatform := images(t, dir)
 	assert.Equal(t, map[string]string{
 		"org.opencontainers.image.title":    "hello",
 		"org.opencontainers.image.source":   "https://git.example/hello",
-		"org.opencontainers.image.revision": string(revision),
+		"org.opencontainers.image.revision": revision.String(),
 	}, index.Annotations)
 	require.Len(t, built.Platforms, 2)
 	assert.Equal(t, []string{"linux/amd64", "linux/arm64"}, []string{built.Platforms[0].Platform, built.Platforms[1].Platform})
