@@ -363,7 +363,7 @@ func TestRealScanner(t *testing.T) {
 		out := b.report(t, layout, digest, "--source", source, "--manifests", "infra/azure="+hidden)
 		require.NoError(t, outcome(t, out, nil))
 		require.Contains(t, document(t, out).Misconfigurations, results.Misconfiguration{
-			ID: results.InlineIgnore, File: "infra/azure/main.tf", Line: 1, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+			ID: results.InlineIgnore, File: "infra/azure/main.tf", Line: 1, Severity: "CRITICAL", Title: "A comment makes the scanner skip a check",
 			Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 		})
 		require.Contains(t, document(t, out).Scanned, results.Scanned{Target: "infra/azure/main.tf", Type: "terraform"})

@@ -63,7 +63,8 @@ func gather(tree Tree, folder string) (objects []string, found []scan.Misconfigu
 		for number, line := range bytes.Split(data, []byte("\n")) {
 			if len(ignore.Parse(string(line), name, "")) > 0 {
 				found = append(found, scan.Misconfiguration{
-					ID: scan.InlineIgnore, File: name, Line: number + 1, Severity: "HIGH",
+					// As bad as the worst that it may hide.
+					ID: scan.InlineIgnore, File: name, Line: number + 1, Severity: scan.Critical,
 					Title:   "A comment makes the scanner skip a check",
 					Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 				})

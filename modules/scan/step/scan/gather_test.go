@@ -117,7 +117,7 @@ func TestCommentsThatTrivyObeysAreFindings(t *testing.T) {
 				return
 			}
 			assert.Equal(t, []scan.Misconfiguration{{
-				ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+				ID: "SLIPWAY-INLINE-IGNORE", File: "infra/local/main.tf", Line: 2, Severity: scan.Critical, Title: "A comment makes the scanner skip a check",
 				Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 			}}, found)
 		})

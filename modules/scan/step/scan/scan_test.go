@@ -265,7 +265,7 @@ func TestACommentThatSkipsACheckIsAFinding(t *testing.T) {
 	var document scan.Findings
 	require.NoError(t, json.Unmarshal(data, &document))
 	require.Contains(t, document.Misconfigurations, scan.Misconfiguration{
-		ID: scan.InlineIgnore, File: "infra/local/main.tf", Line: 2, Severity: "HIGH", Title: "A comment makes the scanner skip a check",
+		ID: scan.InlineIgnore, File: "infra/local/main.tf", Line: 2, Severity: "CRITICAL", Title: "A comment makes the scanner skip a check",
 		Message: "Exceptions belong in the scan policy, where they have a reason, an owner and an expiry",
 	})
 	data, err = os.ReadFile(filepath.Join(b.out, TableFile))
