@@ -34,6 +34,9 @@ func (s *Slipway) Infra(
 	if _, err := s.Config.Environment("plan", env); err != nil {
 		return nil, err
 	}
+	if err := s.asks("plan", env); err != nil {
+		return nil, err
+	}
 	return &Infra{Environment: env, Slipway: s}, nil
 }
 

@@ -65,7 +65,7 @@ func (s *Slipway) known(stage, app string, envs ...string) error {
 		return err
 	}
 	for _, env := range envs {
-		if _, err := s.Config.Goes(stage, app, env); err != nil {
+		if err := s.goes(stage, app, env); err != nil {
 			return err
 		}
 	}

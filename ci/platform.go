@@ -35,6 +35,24 @@ func (s *Slipway) WithPlatform(
 	return &next
 }
 
+// goes refuses an environment that the app may not be released to, and one whose cluster
+// would not be asked.
+func (s *Slipway) goes(stage, app, env string) error {
+	if _, err := s.Config.Goes(stage, app, env); err != nil {
+		return err
+	}
+	return s.asks(stage, env)
+}
+
+// asks refuses to change an environment without its cluster, where it says that it has
+// one: what the cluster would refuse, and its infrastructure, would go unseen.
+func (s *Slipway) asks(stage, env string) error {
+	if s.Config.Environments[env].Cluster != config.ClusterRequire || s.Kubeconfig != nil {
+		return nil
+	}
+	return step.Input(stage, "environment "+env, "is in a cluster, and no kubeconfig is given", "give --kubeconfig file:<path>; or take the demand out of environments."+env+".cluster in "+config.File)
+}
+
 // protected refuses to change an environment by other rules than those of the platform's
 // protected branch, where the environment demands that.
 func (s *Slipway) protected(ctx context.Context, stage, env string) error {

@@ -250,7 +250,7 @@ type origin struct {
 // call has made of it; without, it is looked at.
 func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
 	s := i.Slipway
-	if _, err := s.Config.Goes("release", i.App, env); err != nil {
+	if err := s.goes("release", i.App, env); err != nil {
 		return nil, err
 	}
 	var (

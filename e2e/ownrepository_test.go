@@ -177,3 +177,23 @@ func TestRulesOfTheProtectedBranch(t *testing.T) {
 	git(t, dir, "reset", "-q", "--hard", "HEAD~1")
 	require.NoError(t, try(release...), "the control: the rules of the branch")
 }
+
+// A gate does not go when its argument is left out.
+func TestACallThatForgetsTheClusterIsRefused(t *testing.T) {
+	t.Parallel()
+	p := shared
+	dir := source(t, map[string]string{
+		"slipway.yaml": strings.Replace(read(t, filepath.Join(p.repo, "slipway.yaml")), "  staging: {}\n", "  staging: {cluster: require}\n", 1),
+	})
+	for _, call := range [][]string{
+		{"deliver", "--app", "hello", "--env", "staging", "json"},
+		{"signed", "--app", "hello", "--digest", "sha256:" + strings.Repeat("a", 64), "release", "--env", "staging", "commit"},
+		{"infra", "--env", "staging", "plan", "summary"},
+		{"rollback", "--app", "hello", "--env", "staging", "commit"},
+	} {
+		_, err := p.call(dir, append(p.options(), p.terraform(t)...), call...)
+		refused(t, err, "bad input: environment staging: is in a cluster, and no kubeconfig is given", "--kubeconfig file:")
+	}
+	_, err := p.call(dir, append(p.options(), p.terraform(t)...), "infra", "--env", "dev", "plan", "summary")
+	require.NoError(t, err, "the control: another environment")
+}

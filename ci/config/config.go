@@ -194,6 +194,9 @@ type Environment struct {
 	Infra string `yaml:"infra"`
 	// Signing is what holds for signatures here.
 	Signing EnvironmentSigning `yaml:"signing"`
+	// Cluster is ClusterRequire where the environment is in a cluster that has to be
+	// asked; empty where a call without a kubeconfig leaves it out.
+	Cluster string `yaml:"cluster"`
 	// Platform is PlatformProtected where only rules of the protected branch are good
 	// for a release and an apply; empty where those of any checkout are.
 	Platform string `yaml:"platform"`
@@ -208,6 +211,9 @@ const (
 // PlatformProtected demands that the platform's rules are as a commit of its protected
 // branch has them.
 const PlatformProtected = "protected"
+
+// ClusterRequire refuses to change an environment without asking its cluster.
+const ClusterRequire = "require"
 
 // RequiresInfra reports whether a release looks at the infrastructure.
 func (e Environment) RequiresInfra() bool { return e.Infra != InfraIgnore }
@@ -300,6 +306,9 @@ func (c *Config) Validate() error {
 		}
 		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
+		}
+		if cluster := c.Environments[name].Cluster; cluster != "" && cluster != ClusterRequire {
+			return step.Input(stage, fmt.Sprintf("%s: environments.%s.cluster %q", File, name, cluster), "is not a demand", "write require, or leave it out")
 		}
 		switch demands := c.Environments[name].Platform; {
 		case demands != "" && demands != PlatformProtected:

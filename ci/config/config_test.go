@@ -43,6 +43,7 @@ func TestConfigurationFaultsNameThePlace(t *testing.T) {
 		"platform's remote":      {"registry:\n", "platform: {remote: git@github.com:acme/platform}\nregistry:\n", `slipway.yaml: platform.remote "git@github.com:acme/platform"`, "is not an http(s) URL"},
 		"platform's branch":      {"registry:\n", "platform: {branch: a..b}\nregistry:\n", `slipway.yaml: platform.branch "a..b"`, "is not a branch name"},
 		"protected by nothing":   {"  staging: {}\n", "  staging: {platform: protected}\n", "slipway.yaml: environments.staging.platform", "is protected, and nothing says by which branch"},
+		"an unknown cluster":     {"  staging: {}\n", "  staging: {cluster: aks}\n", `slipway.yaml: environments.staging.cluster "aks"`, "is not a demand"},
 		"an unknown demand":      {"  staging: {}\n", "  staging: {platform: clean}\n", `slipway.yaml: environments.staging.platform "clean"`, "is not a demand"},
 		"token in the remote":    {"http://localhost:5000/gitops.git", "https://u:p@example.test/x.git", `slipway.yaml: gitops.remote "https://u:xxxxx@example.test/x.git"`, "is not an http(s) URL without credentials"},
 		"ssh remote":             {"http://localhost:5000/gitops.git", "git@example.test:x.git", `slipway.yaml: gitops.remote "git@example.test:x.git"`, "is not an http(s) URL without credentials"},
