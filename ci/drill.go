@@ -109,6 +109,12 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 	own.Infra = config.Infra{Code: drill.Code, State: "http://" + targetRegistry + "/state"}
 	// Whoever must have signed there is the drill's own key.
 	own.Signing, own.Scan.Database.Signing = config.Signing{}, config.Signing{}
+	// What it attacks lies in no platform's repository, and in no cluster.
+	own.Environments = map[string]config.Environment{}
+	for name, e := range c.Environments {
+		e.Platform, e.Cluster = "", ""
+		own.Environments[name] = e
+	}
 	files, err := drill.Files(env, own.Registry.Repository)
 	if err != nil {
 		return nil, err
