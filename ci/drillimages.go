@@ -192,7 +192,7 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Replayed, func() error {
 		old := *good.scanned.Decided
 		old.DatabaseUpdatedAt = old.DatabaseUpdatedAt.AddDate(-1, 0, 0)
-		return t.verifyScan(ctx, other["Replayed"], good, rules.PredicateType, old)
+		return t.verifyScan(ctx, other["Replayed"], good, evidence.ScanType, old)
 	})
 	try(drill.FlippedBit, func() error {
 		image, flipped := *good.signed, *t.Slipway

@@ -191,7 +191,7 @@ func (i *Image) judge(ctx context.Context, found *scan.Findings) (*rules.Verdict
 	if err != nil {
 		return nil, err
 	}
-	return policy.Evaluate(rules.Input{App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now()})
+	return policy.Evaluate(rules.Scanned{App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now()})
 }
 
 // exceptions are those of the app's OpenVEX document, if it has one.

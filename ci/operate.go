@@ -9,6 +9,7 @@ import (
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/evidence"
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
@@ -222,7 +223,7 @@ func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*rules.
 	var newest *rules.Scan
 	for _, s := range statements {
 		var scan rules.Scan
-		if s.PredicateType != rules.PredicateType || json.Unmarshal(s.Predicate, &scan) != nil {
+		if s.PredicateType != evidence.ScanType || json.Unmarshal(s.Predicate, &scan) != nil {
 			continue
 		}
 		if newest == nil || scan.Scanner.DB.LastUpdate.After(newest.Scanner.DB.LastUpdate) {

@@ -14,7 +14,6 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/receipt"
 	"slipway/ci/render"
-	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/sign"
@@ -61,7 +60,7 @@ func (r *Receipt) document(ctx context.Context) (*receipt.Document, error) {
 	}
 	var scans []json.RawMessage
 	for _, statement := range release.Statements {
-		if statement.PredicateType == rules.PredicateType {
+		if statement.PredicateType == evidence.ScanType {
 			scans = append(scans, statement.Predicate)
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return row, err
 	}
 	row.Digest = releases[0].Digest
-	row.Revoked = evidence.Revoked(s.Revocations, row.Digest, env)
+	row.Revoked = rules.Revoked(s.Revocations, row.Digest, env)
 	image := s.signed(app, row.Digest)
 	if s.Kubeconfig != nil {
 		standing, err := s.standing(ctx, rescanStage, app, env)
@@ -116,7 +116,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	}
 	var history []json.RawMessage
 	for _, statement := range signed {
-		if statement.PredicateType == rules.PredicateType {
+		if statement.PredicateType == evidence.ScanType {
 			history = append(history, statement.Predicate)
 		}
 	}
@@ -136,7 +136,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	said, statement := policy.Rescan(image.Reference.String(), rules.Input{
+	said, statement := policy.Rescan(image.Reference.String(), rules.Scanned{
 		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now(),
 	}, history, *run)
 	row.Rescanned = &said
@@ -146,7 +146,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if !s.signs() {
 		return row, nil
 	}
-	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: rules.PredicateType, Predicate: statement}})
+	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: evidence.ScanType, Predicate: statement}})
 }
 
 // scanned is what the scanner finds, and how it ran.

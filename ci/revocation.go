@@ -9,7 +9,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 )
 
@@ -94,7 +94,7 @@ func (r *Rescan) Revocations(
 
 // unrevoked refuses an image that is revoked for an environment.
 func (i *SignedImage) unrevoked(stage, env string) error {
-	return evidence.Judgement{Reference: i.Reference.String(), Environment: env, Outcomes: evidence.Input{
+	return rules.Judgement{Reference: i.Reference.String(), Environment: env, Outcomes: rules.Evidence{
 		Reference: i.Reference.String(), Environment: env, Revocations: i.Slipway.Revocations,
 	}.Revoked()}.Refusal(stage)
 }

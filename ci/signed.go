@@ -91,7 +91,7 @@ func (i *SignedImage) verify(ctx context.Context, stage, env string) (*judged, e
 
 // judged is a judgement, and where it is from.
 type judged struct {
-	evidence.Judgement
+	rules.Judgement
 	// Answered is true when a signed summary gave it.
 	Answered bool
 	// Statements are those that who may sign has signed.
@@ -126,13 +126,13 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	); err != nil {
 		return nil, err
 	}
-	in := evidence.Input{
+	in := rules.Evidence{
 		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Revocations: s.Revocations, Statements: statements, Now: time.Now(),
 	}
-	if answer, ok := evidence.Answer(in); ok {
+	if answer, ok := rules.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil
 	}
-	return &judged{Judgement: evidence.Judge(in), Statements: statements}, nil
+	return &judged{Judgement: rules.Judge(in), Statements: statements}, nil
 }
 
 // signed is where the image is, or will be, in the registry.
@@ -336,6 +336,6 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 // to be handed on for nothing.
 func recorded(statements []sign.Statement) []sign.Statement {
 	return slices.DeleteFunc(slices.Clone(statements), func(s sign.Statement) bool {
-		return s.PredicateType != rules.PredicateType && s.PredicateType != receipt.PredicateType
+		return s.PredicateType != evidence.ScanType && s.PredicateType != receipt.PredicateType
 	})
 }

@@ -88,7 +88,7 @@ func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[
 		return nil, err
 	}
 	files := evidence.Bills(ran.Platforms)
-	files["scan"] = evidence.File{PredicateType: rules.PredicateType, Predicate: passed}
+	files["scan"] = evidence.File{PredicateType: evidence.ScanType, Predicate: passed}
 	files["provenance"] = evidence.File{PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()}
 	// Where no test has run there is no result of one.
 	if tested.Passed > 0 {

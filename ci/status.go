@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"slipway/ci/evidence"
 	"slipway/ci/render"
+	"slipway/ci/rules"
 	"slipway/step/result/argocd"
 )
 
@@ -88,7 +88,7 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 	last := releases[0]
 	image := s.signed(app, last.Digest)
 	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
-	r.Revoked = evidence.Revoked(s.Revocations, last.Digest, env)
+	r.Revoked = rules.Revoked(s.Revocations, last.Digest, env)
 	at, err := s.signing(ctx, stage, image.Reference.Repository())
 	if err != nil {
 		return r, err

@@ -3,7 +3,6 @@ package main
 import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
-	"slipway/ci/evidence"
 	"slipway/ci/receipt"
 	"slipway/ci/rules"
 	"slipway/step"
@@ -18,10 +17,10 @@ type (
 	Config     = config.Config
 	Delta      = rules.Delta
 	Document   = receipt.Document
-	Judgement  = evidence.Judgement
+	Judgement  = rules.Judgement
 	Looked     = infra.Looked
 	Reference  = step.Reference
-	Revocation = evidence.Revocation
+	Revocation = rules.Revocation
 	Row        = drill.Row
 	Stage      = receipt.Stage
 	Statement  = sign.Statement

@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	"slipway/ci/evidence"
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
@@ -46,7 +45,7 @@ type Config struct {
 	// Build bounds how apps are built and tested.
 	Build BuildRules `yaml:"build"`
 	// Verification is what an image's evidence must say before it is released.
-	Verification evidence.Rules `yaml:"verification"`
+	Verification rules.Rules `yaml:"verification"`
 }
 
 // BuildRules bound how apps are built and tested.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 )
@@ -21,9 +21,9 @@ const maxReason = 500
 // Revocations reads and checks RevocationsFile: strictly, because an entry that is not
 // understood would take nothing back. Environments are those that there are. Without a
 // file there is none.
-func Revocations(data []byte, environments []string) ([]evidence.Revocation, error) {
+func Revocations(data []byte, environments []string) ([]rules.Revocation, error) {
 	var file struct {
-		Revocations []evidence.Revocation `yaml:"revocations"`
+		Revocations []rules.Revocation `yaml:"revocations"`
 	}
 	if len(data) == 0 {
 		return nil, nil
@@ -58,7 +58,7 @@ func Revocations(data []byte, environments []string) ([]evidence.Revocation, err
 
 // Revoke adds entries to RevocationsFile, which may be empty, and keeps what is there.
 // What is revoked already, wherever the entry would revoke it, is not added again.
-func Revoke(data []byte, environments []string, entries ...evidence.Revocation) ([]byte, error) {
+func Revoke(data []byte, environments []string, entries ...rules.Revocation) ([]byte, error) {
 	if len(data) == 0 {
 		data = []byte("# Images that are not released any more, checked like slipway.yaml beside it.\nrevocations: []\n")
 	}
@@ -66,13 +66,13 @@ func Revoke(data []byte, environments []string, entries ...evidence.Revocation) 
 	if err != nil {
 		return nil, err
 	}
-	var added []evidence.Revocation
+	var added []rules.Revocation
 	for _, e := range entries {
 		wanted := e.Environments
 		if len(wanted) == 0 {
 			wanted = environments
 		}
-		if slices.ContainsFunc(wanted, func(env string) bool { return evidence.Revoked(slices.Concat(there, added), e.Digest, env) == nil }) {
+		if slices.ContainsFunc(wanted, func(env string) bool { return rules.Revoked(slices.Concat(there, added), e.Digest, env) == nil }) {
 			added = append(added, e)
 		}
 	}

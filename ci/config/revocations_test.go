@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"slipway/ci/config"
-	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/steptest"
 )
@@ -26,15 +26,15 @@ revocations:
     environments: [production]
 `
 
-func entry() evidence.Revocation {
-	return evidence.Revocation{App: "hello", Digest: revokedDigest, Reason: "leaks: yes", By: "Jane", At: time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)}
+func entry() rules.Revocation {
+	return rules.Revocation{App: "hello", Digest: revokedDigest, Reason: "leaks: yes", By: "Jane", At: time.Date(2026, 11, 30, 8, 0, 0, 0, time.UTC)}
 }
 
 func TestRevocationsAreReadStrictly(t *testing.T) {
 	environments := []string{"dev", "production"}
 	all, err := config.Revocations([]byte(goodRevocations), environments)
 	require.NoError(t, err)
-	assert.Equal(t, []evidence.Revocation{{
+	assert.Equal(t, []rules.Revocation{{
 		App: "hello", Digest: revokedDigest, Reason: "writes tokens into its log: #42", By: "jane@acme.example",
 		At: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC), Environments: []string{"production"},
 	}}, all)
@@ -98,7 +98,7 @@ revocations:
 		require.NoError(t, err, none)
 		all, err := config.Revocations(out, environments)
 		require.NoError(t, err, none)
-		assert.Equal(t, []evidence.Revocation{entry()}, all, none)
+		assert.Equal(t, []rules.Revocation{entry()}, all, none)
 	}
 	one := entry()
 	one.Environments = []string{"production"}
@@ -106,10 +106,10 @@ revocations:
 	require.NoError(t, err)
 	assert.Equal(t, goodRevocations, string(out), "it is revoked there")
 
-	for name, change := range map[string]func(*evidence.Revocation){
-		"no reason":              func(r *evidence.Revocation) { r.Reason = "" },
-		"an unknown environment": func(r *evidence.Revocation) { r.Environments = []string{"prod"} },
-		"a digest of another":    func(r *evidence.Revocation) { r.Digest = "sha512:00" },
+	for name, change := range map[string]func(*rules.Revocation){
+		"no reason":              func(r *rules.Revocation) { r.Reason = "" },
+		"an unknown environment": func(r *rules.Revocation) { r.Environments = []string{"prod"} },
+		"a digest of another":    func(r *rules.Revocation) { r.Digest = "sha512:00" },
 	} {
 		bad := entry()
 		change(&bad)

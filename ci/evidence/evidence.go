@@ -1,6 +1,6 @@
-// Package evidence makes the in-toto predicates that a released image carries,
-// and judges an image by those that it has: which are there, what they say, how
-// fresh they are. Signatures are checked before anything comes here.
+// Package evidence makes the in-toto predicates that a released image carries, and
+// reads them again. Package rules judges by them. Signatures are checked before
+// anything comes here.
 package evidence
 
 import (
@@ -12,8 +12,10 @@ import (
 	"slipway/step/result/sign"
 )
 
-// Predicate types, beside the scan's (package policy).
+// Predicate types.
 const (
+	// ScanType is in-toto's vulnerabilities, version 0.2: a passed scan, or a rescan.
+	ScanType = "https://in-toto.io/attestation/vulns/v0.2"
 	// SignatureType is cosign's, for the signature itself; its predicate is empty.
 	SignatureType = "https://sigstore.dev/cosign/sign/v1"
 	// ProvenanceType is SLSA's provenance, version 1.
@@ -48,7 +50,7 @@ func (f File) Encode() (string, error) {
 // type. Bills of materials are such files, made by the run that the scan's times name.
 func Attested(statements []sign.Statement, files map[string]File) bool {
 	for _, file := range files {
-		known := slices.ContainsFunc(of(statements, file.PredicateType), func(s sign.Statement) bool {
+		known := slices.ContainsFunc(OfType(statements, file.PredicateType), func(s sign.Statement) bool {
 			if file.PredicateFile != "" {
 				return true
 			}
@@ -84,8 +86,8 @@ type Descriptor struct {
 	Annotations map[string][]string `json:"annotations,omitempty"`
 }
 
-// of returns the statements of one type.
-func of(statements []sign.Statement, predicateType string) []sign.Statement {
+// OfType returns the statements of one type.
+func OfType(statements []sign.Statement, predicateType string) []sign.Statement {
 	var some []sign.Statement
 	for _, s := range statements {
 		if s.PredicateType == predicateType {

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/json"
 	"strings"
 
 	"slipway/step"
@@ -24,6 +25,9 @@ const (
 	// RunnerAzure is Azure DevOps.
 	RunnerAzure Runner = "azure-devops"
 )
+
+// Runners are all of them.
+var Runners = []Runner{RunnerLocal, RunnerGitHub, RunnerAzure}
 
 // Builder is the builder's id in provenance.
 func (r Runner) Builder() string { return "https://slipway.dev/builders/" + string(r) + "/v1" }
@@ -167,28 +171,29 @@ func (b Build) Provenance() Provenance {
 	add(source)
 	add(Descriptor{Name: treeName, Digest: map[string]string{"gitTree": b.Tree}})
 	if b.GoSum != "" {
-		add(Descriptor{Name: goSumName, Digest: digestSet(b.GoSum)})
+		add(Descriptor{Name: goSumName, Digest: DigestSet(b.GoSum)})
 	}
 	for _, lock := range b.Locks {
-		add(Descriptor{Name: lockName + " " + lock.Path, Digest: digestSet(lock.Digest)})
+		add(Descriptor{Name: lockName + " " + lock.Path, Digest: DigestSet(lock.Digest)})
 	}
 	if module, sum, ok := strings.Cut(b.Toolchain, " "); ok {
 		add(Descriptor{Name: toolchainName, URI: "pkg:golang/" + module, Digest: map[string]string{"dirHash": sum}})
 	}
 	for _, base := range b.Bases {
-		add(Descriptor{Name: baseName, URI: "docker://" + base.Repository(), Digest: digestSet(base.Digest())})
+		add(Descriptor{Name: baseName, URI: "docker://" + base.Repository(), Digest: DigestSet(base.Digest())})
 	}
 	for _, f := range b.Fetched {
 		if f.Commit != "" {
 			add(Descriptor{Name: repoName, URI: "git+" + f.URL, Digest: map[string]string{"gitCommit": f.Commit}})
 			continue
 		}
-		add(Descriptor{Name: fileName, URI: f.URL, Digest: digestSet(f.Checksum)})
+		add(Descriptor{Name: fileName, URI: f.URL, Digest: DigestSet(f.Checksum)})
 	}
 	return p
 }
 
-func digestSet(digest string) map[string]string {
+// DigestSet is a digest in the form of statements; nil for what is none.
+func DigestSet(digest string) map[string]string {
 	algorithm, hex, ok := strings.Cut(digest, ":")
 	if !ok {
 		return nil
@@ -196,13 +201,52 @@ func digestSet(digest string) map[string]string {
 	return map[string]string{algorithm: hex}
 }
 
-// uncommitted is the finding about a source that is not all as its commit has it.
-func (d Descriptor) uncommitted() (reason, mend string) {
-	reason = "it was built with uncommitted changes"
-	if named := d.Annotations[uncommittedName]; len(named) > 0 {
-		reason += ": " + strings.Join(named, ", ")
+// SignedProvenance is provenance, and who signed it.
+type SignedProvenance struct {
+	Provenance
+	Signer *sign.Signer
+}
+
+// Provenances are those of Slipway's build type.
+func Provenances(statements []sign.Statement) []SignedProvenance {
+	var all []SignedProvenance
+	for _, s := range OfType(statements, ProvenanceType) {
+		var p Provenance
+		if json.Unmarshal(s.Predicate, &p) == nil && p.BuildDefinition.BuildType == BuildType {
+			all = append(all, SignedProvenance{p, s.Signer})
+		}
 	}
-	return reason, "commit or remove them, also files that Git ignores, and let Git convert no line endings (git config core.autocrlf false); then deliver again"
+	return all
+}
+
+// BuiltSource is the source that an image was built from.
+type BuiltSource struct {
+	// Commit is its Git commit; Dirty says that what was taken is not all as it has it.
+	Commit string
+	Dirty  bool
+	// Uncommitted names what differs.
+	Uncommitted []string
+}
+
+// Source is what the provenance says that it was built from; false without any.
+func (p Provenance) Source() (BuiltSource, bool) {
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		if commit := d.Digest["gitCommit"]; commit != "" {
+			return BuiltSource{commit, d.Name != sourceName, d.Annotations[uncommittedName]}, true
+		}
+	}
+	return BuiltSource{}, false
+}
+
+// Bases are the repositories of the base images that it was built on.
+func (p Provenance) Bases() []string {
+	var bases []string
+	for _, d := range p.BuildDefinition.ResolvedDependencies {
+		if d.Name == baseName {
+			bases = append(bases, strings.TrimPrefix(d.URI, "docker://"))
+		}
+	}
+	return bases
 }
 
 // Source is what an image was built from, as its provenance says: the commit, with
@@ -211,20 +255,20 @@ func (d Descriptor) uncommitted() (reason, mend string) {
 // that before any other. Without provenance there is none.
 func Source(statements []sign.Statement, expected string) (revision string, uncommitted []string) {
 	best := 0
-	for _, p := range (Input{Statements: statements}).provenances() {
-		source, ok := p.source()
+	for _, p := range Provenances(statements) {
+		source, ok := p.Source()
 		if !ok {
 			continue
 		}
-		id, rank := source.Digest["gitCommit"], 2
-		if source.Name != sourceName {
+		id, rank := source.Commit, 2
+		if source.Dirty {
 			id, rank = id+Dirty, 1
 		}
 		if id == expected {
 			rank = 3
 		}
 		if rank > best {
-			best, revision, uncommitted = rank, id, source.Annotations[uncommittedName]
+			best, revision, uncommitted = rank, id, source.Uncommitted
 		}
 	}
 	return revision, uncommitted

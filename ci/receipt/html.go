@@ -298,9 +298,9 @@ func (j *Decision) view() *verdicts {
 	for _, o := range j.Outcomes {
 		shown := outcome{Rule: plain(string(o.Rule)), Verdict: plain(string(o.Verdict)), Reason: plain(o.Reason), Mend: plain(o.Mend)}
 		switch o.Verdict {
-		case evidence.Pass:
+		case rules.Pass:
 			shown.Tone = good
-		case evidence.Warn:
+		case rules.Warn:
 			shown.Tone = fair
 		default:
 			shown.Tone = bad

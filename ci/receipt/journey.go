@@ -178,9 +178,9 @@ func (g *GitOps) shown() string {
 func (j *Decision) count() (pass, warn, refuse int) {
 	for _, o := range j.Outcomes {
 		switch o.Verdict {
-		case evidence.Pass:
+		case rules.Pass:
 			pass++
-		case evidence.Warn:
+		case rules.Warn:
 			warn++
 		default:
 			refuse++
@@ -209,7 +209,7 @@ func (d *Document) headline() string {
 
 // statementNames are what the pipeline calls its statements.
 var statementNames = map[string]string{
-	evidence.SignatureType: "signature", rules.PredicateType: "scan", evidence.ProvenanceType: "provenance",
+	evidence.SignatureType: "signature", evidence.ScanType: "scan", evidence.ProvenanceType: "provenance",
 	evidence.TestResultType: "tests", evidence.CycloneDXType: "SBOM, CycloneDX", evidence.SPDXType: "SBOM, SPDX",
 	evidence.SummaryType: "decision", PredicateType: "receipt",
 }

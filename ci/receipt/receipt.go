@@ -113,11 +113,11 @@ type Scan struct {
 type Decision struct {
 	// PolicyDigest is that of the rules and the scan's policy.
 	PolicyDigest string `json:"policyDigest"`
-	// Digest is that of the decision, as evidence/decision.md defines it. Receipts
+	// Digest is that of the decision, as rules/decision.md defines it. Receipts
 	// from before there was one have none.
-	Digest    string             `json:"digest,omitempty"`
-	Outcomes  []evidence.Outcome `json:"outcomes"`
-	DecidedAt string             `json:"decidedAt"`
+	Digest    string          `json:"digest,omitempty"`
+	Outcomes  []rules.Outcome `json:"outcomes"`
+	DecidedAt string          `json:"decidedAt"`
 	// Until is when it has to be decided again.
 	Until string `json:"until,omitempty"`
 }
@@ -195,7 +195,7 @@ func FromScan(s rules.Scan) *Scan {
 
 // FromJudgement is what a judgement says, for a receipt: the decision, and the
 // statements that it stands on.
-func FromJudgement(j evidence.Judgement) (*Decision, []Attestation) {
+func FromJudgement(j rules.Judgement) (*Decision, []Attestation) {
 	var statements []Attestation
 	for _, input := range j.Inputs {
 		statements = append(statements, Attestation{PredicateType: input.URI, Digest: sha256Of(input.Digest)})

@@ -66,11 +66,11 @@ func unbound(d *receipt.Document) *receipt.Document {
 
 // bind puts in what is bound by the commit of this very delivery.
 func bind(d *receipt.Document) {
-	var statements []evidence.DecidedBy
+	var statements []rules.DecidedBy
 	for _, a := range d.Evidence {
-		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
+		statements = append(statements, rules.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	d.Decision.Digest = evidence.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	d.Decision.Digest = rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 	d.GitOps.Evidence = d.Decision.Digest
 }
 
@@ -83,7 +83,7 @@ func long(t testing.TB) *receipt.Document {
 	d.Plan.Changes = "12 to add, 3 to change, 4 to destroy"
 	d.Scan.Reported = append(d.Scan.Reported, strings.Repeat("x", 500))
 	d.Decision.Outcomes[0].Reason = strings.Repeat("y", 500)
-	d.Decision.Outcomes[0].Rule = evidence.Kind(strings.Repeat("z", 80))
+	d.Decision.Outcomes[0].Rule = rules.Kind(strings.Repeat("z", 80))
 	for n := range d.Stages {
 		d.Stages[n].Name = strings.Repeat("s", step.MaxName)
 	}
@@ -188,13 +188,13 @@ func TestAReceiptTakesWhatIsAttested(t *testing.T) {
 		PolicyDigest: rules.Policy{}.Digest(), Targets: 7, Reported: []string{"LOW: CVE-2"}, Excepted: []rules.Exception{exception},
 	}, receipt.FromScan(rules.Attest("r@"+digest, verdict, scan.Findings{}, rules.Run{TrivyDigest: digest})))
 
-	outcomes := []evidence.Outcome{{Rule: evidence.RequireScan, Verdict: evidence.Pass, Reason: "passed"}}
-	decision, statements := receipt.FromJudgement(evidence.Judgement{
+	outcomes := []rules.Outcome{{Rule: rules.RequireScan, Verdict: rules.Pass, Reason: "passed"}}
+	decision, statements := receipt.FromJudgement(rules.Judgement{
 		PolicyDigest: digest, Outcomes: outcomes, At: at, Until: at.Add(time.Hour),
 		Inputs: []evidence.Descriptor{{URI: evidence.ProvenanceType, Digest: map[string]string{"sha256": strings.TrimPrefix(digest, "sha256:")}}},
 	})
 	assert.Equal(t, &receipt.Decision{
-		PolicyDigest: digest, Digest: evidence.NewDecision("", "", digest, outcomes, []evidence.DecidedBy{{Digest: digest, PredicateType: evidence.ProvenanceType}}).Digest(),
+		PolicyDigest: digest, Digest: rules.NewDecision("", "", digest, outcomes, []rules.DecidedBy{{Digest: digest, PredicateType: evidence.ProvenanceType}}).Digest(),
 		Outcomes: outcomes, DecidedAt: "2026-11-24T12:00:00Z", Until: "2026-11-24T13:00:00Z",
 	}, decision)
 	assert.Equal(t, []receipt.Attestation{{PredicateType: evidence.ProvenanceType, Digest: digest}}, statements)
@@ -267,7 +267,7 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"no outcomes":           {func(d *receipt.Document) { d.Decision.Outcomes = nil }, step.KindInput, "decision.outcomes", "is missing"},
 		"a nameless rule":       {func(d *receipt.Document) { d.Decision.Outcomes[1].Rule = "" }, step.KindInput, "decision.outcomes[1].rule", "is missing"},
 		"a refusal": {func(d *receipt.Document) {
-			d.Decision.Outcomes[2].Verdict, d.Decision.Outcomes[2].Reason = evidence.Refuse, "no source"
+			d.Decision.Outcomes[2].Verdict, d.Decision.Outcomes[2].Reason = rules.Refuse, "no source"
 		}, step.KindPolicy, `decision.outcomes[2]: rule "provenance"`, `refuses: "no source"`},
 		"another verdict":       {func(d *receipt.Document) { d.Decision.Outcomes[0].Verdict = "maybe" }, step.KindInput, `decision.outcomes[0].verdict "maybe"`, "is not a verdict"},
 		"no verdict":            {func(d *receipt.Document) { d.Decision.Outcomes[0].Verdict = "" }, step.KindInput, "decision.outcomes[0].verdict", "is not a verdict"},
@@ -314,7 +314,7 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"healthy, not released": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:52Z" }, step.KindInput, "live.healthyAt", "is before the release was committed"},
 		"healthy after it all":  {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:03:42Z" }, step.KindInput, "live.healthyAt", "is after the wait for it had ended"},
 		"another decision":      {func(d *receipt.Document) { d.Decision.Digest, d.GitOps.Evidence = digest, digest }, step.KindInput, "decision.digest", "its parts give sha256:e8ece815"},
-		"a changed verdict":     {func(d *receipt.Document) { d.Decision.Outcomes[4].Verdict = evidence.Pass }, step.KindInput, "decision.digest", "is not that of the decision"},
+		"a changed verdict":     {func(d *receipt.Document) { d.Decision.Outcomes[4].Verdict = rules.Pass }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"a changed statement":   {func(d *receipt.Document) { d.Evidence[0].Digest = digest }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"another image":         {func(d *receipt.Document) { d.Image.Reference = "localhost:5000/other@" + digest }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"a malformed decision":  {func(d *receipt.Document) { d.Decision.Digest = "sha256:00" }, step.KindInput, "decision.digest", "is not a sha256 digest"},

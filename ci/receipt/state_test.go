@@ -15,7 +15,6 @@ import (
 
 	"slipway/ci/config"
 	"slipway/ci/drill"
-	"slipway/ci/evidence"
 	"slipway/ci/receipt"
 	"slipway/ci/rules"
 	"slipway/step"
@@ -29,7 +28,7 @@ import (
 func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
-		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &evidence.Judgement{}, &infra.Looked{}, new(step.Reference), &evidence.Revocation{},
+		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.Looked{}, new(step.Reference), &rules.Revocation{},
 		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()

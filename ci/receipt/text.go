@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step/printable"
 )
 
@@ -69,7 +69,7 @@ func (d *Document) Text() string {
 		t.head("decision")
 		for _, o := range j.Outcomes {
 			t.line(string(o.Verdict), string(o.Rule)+": "+o.Reason)
-			if o.Mend != "" && o.Verdict != evidence.Pass {
+			if o.Mend != "" && o.Verdict != rules.Pass {
 				t.line("", "mend: "+o.Mend)
 			}
 		}

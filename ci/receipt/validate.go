@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 )
 
@@ -163,11 +164,11 @@ func (d *Document) decision() error {
 			return missing(field + ".rule")
 		}
 		switch o.Verdict {
-		case evidence.Pass, evidence.Warn:
-		case evidence.Refuse:
+		case rules.Pass, rules.Warn:
+		case rules.Refuse:
 			return step.Policy(stage, fmt.Sprintf("%s: rule %s", field, quote(string(o.Rule))), "refuses: "+quote(o.Reason), "mend what it names and deliver again: what is refused has no receipt")
 		default:
-			return malformed(field+".verdict", string(o.Verdict), "is not a verdict", fmt.Sprintf("use %s or %s", evidence.Pass, evidence.Warn))
+			return malformed(field+".verdict", string(o.Verdict), "is not a verdict", fmt.Sprintf("use %s or %s", rules.Pass, rules.Warn))
 		}
 	}
 	at, err := instant("decision.decidedAt", j.DecidedAt)
@@ -364,11 +365,11 @@ func (d *Document) binding() error {
 
 // decided is the digest that the decision's parts give.
 func (d *Document) decided() string {
-	var statements []evidence.DecidedBy
+	var statements []rules.DecidedBy
 	for _, a := range d.Evidence {
-		statements = append(statements, evidence.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
+		statements = append(statements, rules.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	return evidence.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	return rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 }
 
 // began is when the first stage started.

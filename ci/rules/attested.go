@@ -7,13 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"slipway/ci/evidence"
 	"slipway/step"
 	"slipway/step/result/scan"
 )
-
-// PredicateType is the in-toto predicate that a passed scan is attested with:
-// vulnerabilities, version 0.2.
-const PredicateType = "https://in-toto.io/attestation/vulns/v0.2"
 
 // decider names Slipway's scan in an attestation.
 const decider = "urn:slipway:scan"
@@ -21,9 +18,9 @@ const decider = "urn:slipway:scan"
 // Scan is the predicate: what the scanner found, and Slipway's own addition,
 // what was decided about it. The same scan and decision are the same statement.
 type Scan struct {
-	Scanner  Scanner  `json:"scanner"`
-	Metadata Metadata `json:"metadata"`
-	Decision Decision `json:"decision"`
+	Scanner  Scanner      `json:"scanner"`
+	Metadata Metadata     `json:"metadata"`
+	Decision ScanDecision `json:"decision"`
 }
 
 // Scanner is which scanner looked, with which database, and what it found in the
@@ -70,9 +67,9 @@ type Metadata struct {
 	ScanFinishedOn time.Time `json:"scanFinishedOn"`
 }
 
-// Decision is what was decided about everything that was found, and by which
+// ScanDecision is what was decided about everything that was found, and by which
 // rules.
-type Decision struct {
+type ScanDecision struct {
 	// By is who decided: urn:slipway:scan, or urn:slipway:rescan for one that looked
 	// at the image only.
 	By string `json:"by"`
@@ -110,14 +107,14 @@ type Run struct {
 func Attest(reference string, v Verdict, found scan.Findings, run Run) Scan {
 	s := Scan{
 		Scanner: Scanner{
-			URI: "pkg:golang/github.com/aquasecurity/trivy@v" + v.TrivyVersion, Version: v.TrivyVersion, Digest: digestSet(run.TrivyDigest),
-			DB:     ScannerDB{Version: fmt.Sprint(found.Database.Version), Digest: digestSet(v.DatabaseDigest), LastUpdate: v.DatabaseUpdatedAt, Trust: v.DatabaseTrust},
+			URI: "pkg:golang/github.com/aquasecurity/trivy@v" + v.TrivyVersion, Version: v.TrivyVersion, Digest: evidence.DigestSet(run.TrivyDigest),
+			DB:     ScannerDB{Version: fmt.Sprint(found.Database.Version), Digest: evidence.DigestSet(v.DatabaseDigest), LastUpdate: v.DatabaseUpdatedAt, Trust: v.DatabaseTrust},
 			Result: []Found{},
 		},
 		Metadata: Metadata{ScanStartedOn: run.StartedOn, ScanFinishedOn: run.FinishedOn},
-		Decision: Decision{
+		Decision: ScanDecision{
 			By: decider, Result: passed, Resource: reference,
-			Policy:  Resource{URI: "slipway.yaml#scan", Digest: digestSet(v.PolicyDigest)},
+			Policy:  Resource{URI: "slipway.yaml#scan", Digest: evidence.DigestSet(v.PolicyDigest)},
 			Scanned: v.Scanned, Reported: v.Reported, Excepted: v.Excepted,
 		},
 	}
@@ -204,12 +201,4 @@ func (p Policy) Newest(stage, reference string, predicates []json.RawMessage, no
 		return nil, err
 	}
 	return &newest, nil
-}
-
-func digestSet(digest string) map[string]string {
-	algorithm, hex, ok := strings.Cut(digest, ":")
-	if !ok {
-		return nil
-	}
-	return map[string]string{algorithm: hex}
 }

@@ -65,7 +65,7 @@ func sum(data []byte) string {
 
 // lets refuses a database that nobody has vouched for, that is not the one that is
 // pinned, or whose age can't be trusted.
-func (d Database) lets(in Input) error {
+func (d Database) lets(in Scanned) error {
 	const stage = "scan"
 	db := in.Findings.Database
 	subject := "vulnerability database " + db.Digest

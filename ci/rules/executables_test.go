@@ -20,7 +20,7 @@ func allowing(path, sum string) rules.Exception {
 	return rules.Exception{ID: rules.UnknownExecutable, Path: path, SHA256: sum, Reason: "vendor's tool", Owner: "team-a", Expires: "2026-12-31"}
 }
 
-func refusal(t *testing.T, p rules.Policy, in rules.Input) *step.Fault {
+func refusal(t *testing.T, p rules.Policy, in rules.Scanned) *step.Fault {
 	t.Helper()
 	verdict, err := p.Evaluate(in)
 	require.Nil(t, verdict)
@@ -157,10 +157,10 @@ func TestDistributionsPastTheirEndOfLife(t *testing.T) {
 	fault := refusal(t, p, in)
 	assert.Equal(t, reason, fault.Reason)
 	assert.Contains(t, fault.Mend, "build on a release that is maintained")
-	p.EndOfLife = rules.Refuse
+	p.EndOfLife = rules.ActionRefuse
 	assert.Equal(t, reason, refusal(t, p, in).Reason)
 
-	p.EndOfLife = rules.Report
+	p.EndOfLife = rules.ActionReport
 	verdict, err := p.Evaluate(in)
 	require.NoError(t, err)
 	assert.Equal(t, []string{

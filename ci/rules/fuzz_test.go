@@ -155,11 +155,11 @@ func allowed(p rules.Policy, s scan.Severity, unfixed bool) bool {
 	order := "LOW MEDIUM HIGH CRITICAL"
 	switch at := strings.Index(order, string(s)); {
 	case s == scan.Unknown:
-		return p.Unknown == rules.Report
+		return p.Unknown == rules.ActionReport
 	case s == "" || strings.Contains(string(s), " ") || at < 0 || at > 0 && order[at-1] != ' ' || !strings.HasPrefix(order[at:]+" ", string(s)+" "):
 		return false
 	default:
-		return at < strings.Index(order, string(p.Threshold)) || unfixed && p.Unfixed == rules.Report
+		return at < strings.Index(order, string(p.Threshold)) || unfixed && p.Unfixed == rules.ActionReport
 	}
 }
 

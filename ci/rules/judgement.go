@@ -76,7 +76,7 @@ func (j *judgement) systems(images []scan.Image) {
 	for _, i := range images {
 		switch {
 		case !i.EndOfLife || j.excused(j.exceptions, func(e Exception) bool { return e.covers(EndOfLife, "") }):
-		case j.policy.EndOfLife == Report:
+		case j.policy.EndOfLife == ActionReport:
 			j.reported = append(j.reported, fmt.Sprintf("%s: %s (%s)", EndOfLife, i.System, i.Platform))
 		case !slices.Contains(j.ended, i.System):
 			j.ended = append(j.ended, i.System)

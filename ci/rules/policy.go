@@ -1,6 +1,6 @@
-// Package rules decides what the findings of a scan mean. It is pure: the
-// same findings, policy and clock give the same verdict. What it can't decide
-// it refuses.
+// Package rules decides: what the findings of a scan mean, and whether an image is fit
+// for an environment, by its evidence. It is pure: the same input, rules and clock give
+// the same answer. What it can't decide it refuses.
 package rules
 
 import (
@@ -23,10 +23,10 @@ func rank(s scan.Severity) int { return slices.Index(scan.Severities, s) }
 type Action string
 
 const (
-	// Refuse stops the pipeline.
-	Refuse Action = "refuse"
-	// Report lets the pipeline go on and lists the finding in the verdict.
-	Report Action = "report"
+	// ActionRefuse stops the pipeline.
+	ActionRefuse Action = "refuse"
+	// ActionReport lets the pipeline go on and lists the finding in the verdict.
+	ActionReport Action = "report"
 )
 
 // Policy is the scan's policy.
@@ -39,7 +39,7 @@ type Policy struct {
 	// Unknown is what to do about a finding without a severity.
 	Unknown Action `yaml:"unknown" json:"unknown"`
 	// EndOfLife is what to do about an image whose distribution is past its end of
-	// life, so that no advisory names its new vulnerabilities. Empty means Refuse.
+	// life, so that no advisory names its new vulnerabilities. Empty means refuse.
 	EndOfLife Action `yaml:"endOfLife" json:"endOfLife"`
 	// VEXMaxAge is how long a statement of an app's OpenVEX document holds. Zero means
 	// that no such document is read.
@@ -93,8 +93,8 @@ func (p Policy) Validate(where string) error {
 	for _, a := range []struct {
 		key   string
 		value Action
-	}{{"unfixed", p.Unfixed}, {"unknown", p.Unknown}, {"endOfLife", cmp.Or(p.EndOfLife, Refuse)}} {
-		if a.value != Refuse && a.value != Report {
+	}{{"unfixed", p.Unfixed}, {"unknown", p.Unknown}, {"endOfLife", cmp.Or(p.EndOfLife, ActionRefuse)}} {
+		if a.value != ActionRefuse && a.value != ActionReport {
 			return step.Input("config", fmt.Sprintf("%s.%s %q", where, a.key, a.value), "is not an action", "use refuse or report")
 		}
 	}

@@ -19,14 +19,14 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 func strict() rules.Policy {
 	return rules.Policy{
-		Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse,
+		Threshold: scan.High, Unfixed: rules.ActionReport, Unknown: rules.ActionRefuse,
 		Database: rules.Database{Repository: "localhost:5000/slipway/trivy-db", Tag: "2", MaxAge: 48 * time.Hour, Trust: "signed by key sha256:01"},
 	}
 }
 
 // clean is an input that passes; each test spoils one thing.
-func clean() rules.Input {
-	return rules.Input{
+func clean() rules.Scanned {
+	return rules.Scanned{
 		App: "hello", Digest: digest, Now: now,
 		Findings: scan.Findings{
 			Digest: digest, TrivyVersion: "0.74.0",
@@ -56,49 +56,49 @@ func TestRefusals(t *testing.T) {
 	expired := rules.Exception{ID: "CVE-2022-32149", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-23"}
 	for name, tc := range map[string]struct {
 		policy func(*rules.Policy)
-		spoil  func(*rules.Input)
+		spoil  func(*rules.Scanned)
 		reason string
 		detail string
 	}{
 		"fixed vulnerability at the threshold": {
-			spoil: func(in *rules.Input) {
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2022-32149", scan.High, "0.3.8")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "HIGH: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service",
 		},
 		"unfixed vulnerability where unfixed refuses": {
-			policy: func(p *rules.Policy) { p.Unfixed = rules.Refuse },
-			spoil: func(in *rules.Input) {
+			policy: func(p *rules.Policy) { p.Unfixed = rules.ActionRefuse },
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.Critical, "")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "CRITICAL: CVE-1 in golang.org/x/text v0.3.7, no fixed version: denial of service",
 		},
 		"unknown severity": {
-			spoil: func(in *rules.Input) {
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("GO-1", scan.Unknown, "1")}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "UNKNOWN: GO-1 in golang.org/x/text v0.3.7, fixed in 1: denial of service",
 		},
 		"a severity that no scanner defines": {
-			policy: func(p *rules.Policy) { p.Unknown = rules.Report },
-			spoil: func(in *rules.Input) {
+			policy: func(p *rules.Policy) { p.Unknown = rules.ActionReport },
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV017", File: "a.yaml", Line: 3, Severity: "NOVEL", Title: "privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "NOVEL: KSV017 in a.yaml:3: privileged",
 		},
 		"any secret, whatever its severity": {
-			spoil: func(in *rules.Input) {
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Secrets = []scan.Secret{{Rule: "private-key", File: "id_rsa", Line: 1, Severity: scan.Low, Title: "Private key"}}
 			},
 			reason: "1 finding at or above HIGH",
 			detail: "secret: Private key in id_rsa:1 (private-key)",
 		},
 		"privileged pod": {
-			spoil: func(in *rules.Input) {
+			spoil: func(in *rules.Scanned) {
 				in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-0017", File: "deployment.yaml", Line: 20, Severity: scan.High, Title: "Privileged"}}
 			},
 			reason: "1 finding at or above HIGH",
@@ -109,15 +109,15 @@ func TestRefusals(t *testing.T) {
 			reason: "expired on 2026-11-23",
 		},
 		"stale database": {
-			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = now.Add(-49 * time.Hour) },
+			spoil:  func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(-49 * time.Hour) },
 			reason: "is stale: made at 2026-11-22T11:00:00Z, older than 48h0m0s",
 		},
 		"database from the future": {
-			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = now.Add(time.Hour) },
+			spoil:  func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(time.Hour) },
 			reason: "was made in the future, at 2026-11-24T13:00:00Z",
 		},
 		"database without a date": {
-			spoil:  func(in *rules.Input) { in.Findings.Database.UpdatedAt = time.Time{} },
+			spoil:  func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = time.Time{} },
 			reason: "does not say when it was made",
 		},
 		"a database that nobody has looked at": {
@@ -129,11 +129,11 @@ func TestRefusals(t *testing.T) {
 			reason: "is not the one that is pinned, sha256:other",
 		},
 		"findings about another image": {
-			spoil:  func(in *rules.Input) { in.Findings.Digest = "sha256:bbbb" },
+			spoil:  func(in *rules.Scanned) { in.Findings.Digest = "sha256:bbbb" },
 			reason: `the findings are about "sha256:bbbb"`,
 		},
 		"nothing scanned": {
-			spoil:  func(in *rules.Input) { in.Findings.Scanned = nil },
+			spoil:  func(in *rules.Scanned) { in.Findings.Scanned = nil },
 			reason: "the scanner looked at nothing, so it can't decide",
 		},
 	} {
@@ -183,7 +183,7 @@ func TestExceptionsLetOneFindingPassForATime(t *testing.T) {
 
 func TestReportedFindingsAreListed(t *testing.T) {
 	p, in := strict(), clean()
-	p.Unknown = rules.Report
+	p.Unknown = rules.ActionReport
 	in.Findings.Vulnerabilities = []scan.Vulnerability{
 		vulnerability("CVE-1", scan.Medium, "1"), vulnerability("CVE-2", scan.Critical, ""), vulnerability("GO-1", scan.Unknown, ""),
 	}
@@ -227,7 +227,7 @@ func TestPolicyDigestFollowsThePolicy(t *testing.T) {
 	p := strict()
 	before := p.Digest()
 	assert.Equal(t, before, strict().Digest())
-	p.Unfixed = rules.Refuse
+	p.Unfixed = rules.ActionRefuse
 	assert.NotEqual(t, before, p.Digest())
 	for name, change := range map[string]func(*rules.Database){
 		"repository": func(d *rules.Database) { d.Repository += "2" }, "tag": func(d *rules.Database) { d.Tag = "3" },
@@ -273,7 +273,7 @@ func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
 	}
 	evaluate := func(threshold scan.Severity, found []scan.Misconfiguration, secrets ...scan.Secret) (*infra.Judged, error) {
 		p := strict()
-		p.Threshold, p.Unknown = threshold, rules.Report
+		p.Threshold, p.Unknown = threshold, rules.ActionReport
 		return p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: found, Secrets: secrets}, now)
 	}
 	_, err := evaluate(scan.High, found)
@@ -290,7 +290,7 @@ func TestMisconfiguredCodeAtTheThresholdRefuses(t *testing.T) {
 	verdict, err := evaluate(scan.Critical, found[:2])
 	require.NoError(t, err)
 	p := strict()
-	p.Threshold, p.Unknown = scan.Critical, rules.Report
+	p.Threshold, p.Unknown = scan.Critical, rules.ActionReport
 	assert.Equal(t, &infra.Judged{CodeSHA256: digest, PolicyDigest: p.Digest(), Threshold: "CRITICAL"}, verdict)
 	_, err = evaluate(scan.Low, nil)
 	require.NoError(t, err)

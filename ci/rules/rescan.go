@@ -57,7 +57,7 @@ func (s Seen) Line() string {
 // Rescan decides again about the vulnerabilities of an image, by today's findings,
 // and returns the statement to attest. History is every scan and rescan that was
 // attested before.
-func (p Policy) Rescan(reference string, in Input, history []json.RawMessage, run Run) (Rescanned, Scan) {
+func (p Policy) Rescan(reference string, in Scanned, history []json.RawMessage, run Run) (Rescanned, Scan) {
 	in.Findings.Secrets, in.Findings.Misconfigurations = nil, nil
 	in.Findings.Unknown = slices.DeleteFunc(slices.Clone(in.Findings.Unknown), ofSource)
 	past := decodeScans(reference, history)

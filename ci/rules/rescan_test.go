@@ -15,7 +15,7 @@ import (
 const image = "localhost:5000/hello@" + digest
 
 // day is an input whose advisories were taken some days after the release.
-func day(n int, found ...scan.Vulnerability) rules.Input {
+func day(n int, found ...scan.Vulnerability) rules.Scanned {
 	in := clean()
 	in.Now = now.AddDate(0, 0, n)
 	in.Findings.Database.UpdatedAt = in.Now.Add(-time.Hour)
@@ -109,7 +109,7 @@ func TestRescanFailsClosed(t *testing.T) {
 	other.Findings.Digest = "sha256:other"
 	nothing := day(1)
 	nothing.Findings.Scanned = nil
-	for reason, in := range map[string]rules.Input{"is stale": stale, "the findings are about": other, "looked at nothing": nothing} {
+	for reason, in := range map[string]rules.Scanned{"is stale": stale, "the findings are about": other, "looked at nothing": nothing} {
 		r, s := strict().Rescan(image, in, nil, run)
 		assert.False(t, r.Passed, reason)
 		assert.Contains(t, r.Reason, reason)

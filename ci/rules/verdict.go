@@ -43,8 +43,8 @@ func (p Policy) Digest() string {
 	return sum(data)
 }
 
-// Input is what Evaluate decides about.
-type Input struct {
+// Scanned is what Evaluate decides about.
+type Scanned struct {
 	App      string
 	Digest   string
 	Findings scan.Findings
@@ -59,7 +59,7 @@ type Input struct {
 // that is stale or from the future, nothing scanned, an expired exception, a secret, an executable
 // that nothing identifies, a distribution past its end of life, and every
 // vulnerability or misconfiguration that the policy does not let pass.
-func (p Policy) Evaluate(in Input) (*Verdict, error) {
+func (p Policy) Evaluate(in Scanned) (*Verdict, error) {
 	const stage = "scan"
 	subject := fmt.Sprintf("app %s at %s", in.App, in.Digest)
 	if in.Digest == "" || in.Findings.Digest != in.Digest {
@@ -217,10 +217,10 @@ func (p Policy) refuses(s scan.Severity, unfixed bool) bool {
 		return true
 	}
 	if s == scan.Unknown {
-		return p.Unknown == Refuse
+		return p.Unknown == ActionRefuse
 	}
 	if rank(s) < rank(p.Threshold) {
 		return false
 	}
-	return !unfixed || p.Unfixed == Refuse
+	return !unfixed || p.Unfixed == ActionRefuse
 }

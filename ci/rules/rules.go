@@ -1,4 +1,4 @@
-package evidence
+package rules
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/ci/rules"
+	"slipway/ci/evidence"
 	"slipway/step"
 )
 
@@ -56,7 +56,7 @@ type Rule struct {
 	Database string `yaml:"database" json:"database,omitempty"`
 	// Runners that may have built the image, for provenance; any when empty. All but
 	// local count only where an identity of that runner has signed the provenance.
-	Runners []Runner `yaml:"runners" json:"runners,omitempty"`
+	Runners []evidence.Runner `yaml:"runners" json:"runners,omitempty"`
 	// Committed refuses what was built with uncommitted changes, for provenance.
 	Committed bool `yaml:"committed" json:"committed,omitempty"`
 	// Minimum is how many tests have to have passed, for tests; one unless said.
@@ -72,7 +72,7 @@ type Rule struct {
 	Deny []string `yaml:"deny" json:"deny,omitempty"`
 	// Unknown is what to do about packages whose licence is not known, for licences:
 	// refuse, also when it is empty, or report.
-	Unknown rules.Action `yaml:"unknown" json:"unknown,omitempty"`
+	Unknown Action `yaml:"unknown" json:"unknown,omitempty"`
 }
 
 // Rules are everything that is required, and how long a decision counts.
@@ -116,8 +116,8 @@ func (r Rules) Validate(where string, environments []string) error {
 			return step.Input(stage, at+".minimum", "is negative", "give how many tests have to have passed, such as 10")
 		}
 		for _, runner := range rule.Runners {
-			if !runner.known() {
-				return step.Input(stage, fmt.Sprintf("%s.runners %q", at, runner), "is not a runner", fmt.Sprintf("use one of %v", runners))
+			if !slices.Contains(evidence.Runners, runner) {
+				return step.Input(stage, fmt.Sprintf("%s.runners %q", at, runner), "is not a runner", fmt.Sprintf("use one of %v", evidence.Runners))
 			}
 		}
 		for _, pattern := range slices.Concat(rule.Allow, rule.Deny) {
@@ -128,10 +128,10 @@ func (r Rules) Validate(where string, environments []string) error {
 		if key := rule.misplaced(); key != "" {
 			return step.Input(stage, at+"."+key, fmt.Sprintf("means nothing for %s", rule.Require), "take it out, or move it to the rule that it belongs to")
 		}
-		if rule.Unknown != "" && rule.Unknown != rules.Refuse && rule.Unknown != rules.Report {
+		if rule.Unknown != "" && rule.Unknown != ActionRefuse && rule.Unknown != ActionReport {
 			return step.Input(stage, fmt.Sprintf("%s.unknown %q", at, rule.Unknown), "is not an action", "use refuse or report")
 		}
-		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == rules.Report {
+		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == ActionReport {
 			return step.Input(stage, at, "allows every licence", "give allow or deny, or take unknown: report out")
 		}
 	}
@@ -189,7 +189,3 @@ func (r Rules) in(env string) []Rule {
 	}
 	return rules
 }
-
-var runners = []Runner{RunnerLocal, RunnerGitHub, RunnerAzure}
-
-func (r Runner) known() bool { return slices.Contains(runners, r) }

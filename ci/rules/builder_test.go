@@ -1,4 +1,4 @@
-package evidence_test
+package rules_test
 
 import (
 	"testing"
@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 
 	"slipway/step/result/sign"
 )
@@ -54,14 +55,14 @@ func TestARunnerCountsWhereTheSignatureProvesIt(t *testing.T) {
 					in.Statements[n] = signed
 				}
 			}
-			j := evidence.Judge(in)
-			outcome := verdicts(j)[evidence.RequireProvenance]
+			j := rules.Judge(in)
+			outcome := verdicts(j)[rules.RequireProvenance]
 			if tc.refused == "" {
-				require.Equal(t, evidence.Pass, outcome.Verdict, outcome.Reason)
+				require.Equal(t, rules.Pass, outcome.Verdict, outcome.Reason)
 				assert.Contains(t, outcome.Reason, tc.says.Builder())
 				return
 			}
-			require.Equal(t, evidence.Refuse, outcome.Verdict)
+			require.Equal(t, rules.Refuse, outcome.Verdict)
 			assert.Contains(t, outcome.Reason, tc.refused)
 			assert.Contains(t, outcome.Mend, "with-identity")
 		})

@@ -1,12 +1,11 @@
-package evidence
+package rules
 
 import (
 	"encoding/json"
 	"slices"
 	"time"
 
-	"slipway/ci/rules"
-
+	"slipway/ci/evidence"
 	"slipway/step/result/sign"
 )
 
@@ -19,14 +18,14 @@ const buildLevel = "SLSA_BUILD_LEVEL_1"
 
 // Summary is the predicate of SLSA's verification summary, version 1.
 type Summary struct {
-	Verifier           SummaryVerifier `json:"verifier"`
-	TimeVerified       time.Time       `json:"timeVerified"`
-	ResourceURI        string          `json:"resourceUri"`
-	Policy             rules.Resource  `json:"policy"`
-	InputAttestations  []Descriptor    `json:"inputAttestations"`
-	VerificationResult string          `json:"verificationResult"`
-	VerifiedLevels     []string        `json:"verifiedLevels"`
-	SLSAVersion        string          `json:"slsaVersion"`
+	Verifier           SummaryVerifier       `json:"verifier"`
+	TimeVerified       time.Time             `json:"timeVerified"`
+	ResourceURI        string                `json:"resourceUri"`
+	Policy             Resource              `json:"policy"`
+	InputAttestations  []evidence.Descriptor `json:"inputAttestations"`
+	VerificationResult string                `json:"verificationResult"`
+	VerifiedLevels     []string              `json:"verifiedLevels"`
+	SLSAVersion        string                `json:"slsaVersion"`
 	// Environment that it was verified for, and until when it counts; additions.
 	Environment string    `json:"environment"`
 	ValidUntil  time.Time `json:"validUntil"`
@@ -47,7 +46,7 @@ func (j Judgement) Summary() (*Summary, bool) {
 	}
 	s := &Summary{
 		Verifier: SummaryVerifier{ID: Verifier}, TimeVerified: j.At.Truncate(time.Second), ResourceURI: j.Reference,
-		Policy:            rules.Resource{URI: "slipway.yaml#verification", Digest: digestSet(j.PolicyDigest)},
+		Policy:            Resource{URI: "slipway.yaml#verification", Digest: evidence.DigestSet(j.PolicyDigest)},
 		InputAttestations: j.Inputs, VerificationResult: "PASSED", VerifiedLevels: []string{}, SLSAVersion: "1.0",
 		Environment: j.Environment, ValidUntil: j.Until.Truncate(time.Second), Outcomes: j.Outcomes,
 	}
@@ -63,12 +62,12 @@ func (j Judgement) Summary() (*Summary, bool) {
 // about this image and environment, under these very rules, of an age that they
 // allow, while everything that it stands on still verifies, and while nobody has
 // scanned the image again or revoked it.
-func Answer(in Input) (*Judgement, bool) {
+func Answer(in Evidence) (*Judgement, bool) {
 	if len(in.Revoked()) > 0 {
 		return nil, false
 	}
 	digest := in.policyDigest()
-	for _, statement := range of(in.Statements, SummaryType) {
+	for _, statement := range evidence.OfType(in.Statements, evidence.SummaryType) {
 		var s Summary
 		if json.Unmarshal(statement.Predicate, &s) != nil {
 			continue
@@ -93,7 +92,7 @@ func Answer(in Input) (*Judgement, bool) {
 // holds says whether every statement that the summary stands on is among those
 // that verify today: a signer may have lost the trust, a degraded signature its
 // time.
-func (in Input) holds(s Summary) bool {
+func (in Evidence) holds(s Summary) bool {
 	for _, d := range s.InputAttestations {
 		if !slices.ContainsFunc(in.Statements, func(known sign.Statement) bool { return known.Referrer == "sha256:"+d.Digest["sha256"] }) {
 			return false
@@ -103,9 +102,9 @@ func (in Input) holds(s Summary) bool {
 }
 
 // scannedSince says whether there is a scan that the summary does not stand on.
-func (in Input) scannedSince(s Summary) bool {
-	for _, scan := range of(in.Statements, rules.PredicateType) {
-		known := slices.ContainsFunc(s.InputAttestations, func(d Descriptor) bool {
+func (in Evidence) scannedSince(s Summary) bool {
+	for _, scan := range evidence.OfType(in.Statements, evidence.ScanType) {
+		known := slices.ContainsFunc(s.InputAttestations, func(d evidence.Descriptor) bool {
 			return "sha256:"+d.Digest["sha256"] == scan.Referrer
 		})
 		if !known {

@@ -1,4 +1,4 @@
-package evidence
+package rules
 
 import (
 	"bytes"
@@ -25,8 +25,8 @@ type Decision struct {
 
 // DecidedRule is a rule's verdict.
 type DecidedRule struct {
-	Rule    Kind    `json:"rule"`
-	Verdict Verdict `json:"verdict"`
+	Rule    Kind   `json:"rule"`
+	Verdict Ruling `json:"verdict"`
 }
 
 // DecidedBy is a signed statement that was looked at.

@@ -1,4 +1,4 @@
-package evidence
+package rules
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/ci/evidence"
 	"slipway/step/result/sign"
 )
 
@@ -23,42 +24,36 @@ const connectionSubject = "/eid1/"
 
 // proves says whether the token that the signer had was one of a runner's jobs. A key
 // proves nothing: whoever holds it can name any builder.
-func proves(s *sign.Signer, r Runner) bool {
+func proves(s *sign.Signer, r evidence.Runner) bool {
 	switch {
-	case r == RunnerLocal:
+	case r == evidence.RunnerLocal:
 		return true
 	case s == nil:
 		return false
-	case r == RunnerGitHub:
+	case r == evidence.RunnerGitHub:
 		return s.Issuer == githubIssuer
-	case r == RunnerAzure:
+	case r == evidence.RunnerAzure:
 		return devopsIssuer.MatchString(s.Issuer) || entraIssuer.MatchString(s.Issuer) && strings.HasPrefix(s.Identity, connectionSubject)
 	}
 	return false
 }
 
-// attestedBuild is provenance, and who signed it.
-type attestedBuild struct {
-	Provenance
-	signer *sign.Signer
-}
-
 // builder is the builder's name, and whether it is the one that a rule asks for: what
 // provenance says counts only where the signature proves it, or where a machine that
 // nothing is known about would do.
-func (b attestedBuild) builder(allowed []Runner) (said, reason, mend string) {
+func builder(p evidence.SignedProvenance, allowed []evidence.Runner) (said, reason, mend string) {
 	const signed = "sign it there as the job's own identity, by with-identity"
-	id := b.RunDetails.Builder.ID
-	n := slices.IndexFunc(runners, func(r Runner) bool { return r.Builder() == id })
-	proven := n >= 0 && proves(b.signer, runners[n])
+	id := p.RunDetails.Builder.ID
+	n := slices.IndexFunc(evidence.Runners, func(r evidence.Runner) bool { return r.Builder() == id })
+	proven := n >= 0 && proves(p.Signer, evidence.Runners[n])
 	said = id
 	if !proven {
 		said += ", which no identity proves"
 	}
 	switch {
-	case len(allowed) == 0 || n >= 0 && slices.Contains(allowed, runners[n]) && (proven || slices.Contains(allowed, RunnerLocal)):
+	case len(allowed) == 0 || n >= 0 && slices.Contains(allowed, evidence.Runners[n]) && (proven || slices.Contains(allowed, evidence.RunnerLocal)):
 		return said, "", ""
-	case n >= 0 && slices.Contains(allowed, runners[n]):
+	case n >= 0 && slices.Contains(allowed, evidence.Runners[n]):
 		return said, "it was built by " + said, signed
 	}
 	return said, "it was built by " + said, fmt.Sprintf("build it on one of %v, and %s", allowed, signed)

@@ -1,4 +1,4 @@
-package evidence_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step/result/sign"
 )
 
@@ -35,7 +36,7 @@ func spdx(platform string) json.RawMessage {
 func TestEachPlatformNeedsItsBills(t *testing.T) {
 	const missing = "no CycloneDX and SPDX documents are about its image for "
 	for name, c := range map[string]struct {
-		spoil  func(*evidence.Input)
+		spoil  func(*rules.Evidence)
 		reason string
 	}{
 		"no CycloneDX for one": {swap(evidence.CycloneDXType, "linux/arm64", cycloneDX("linux/amd64")), missing + "linux/arm64"},
@@ -47,28 +48,28 @@ func TestEachPlatformNeedsItsBills(t *testing.T) {
 		"a platform that only a label names": {platforms("linux/amd64", "linux/s390x"), missing + "linux/s390x"},
 		"a platform more":                    {platforms("linux/amd64", "linux/arm64", "linux/riscv64"), missing + "linux/riscv64"},
 		"platforms that nobody names":        {platforms(), "no provenance says which platforms"},
-		"no provenance": {func(in *evidence.Input) {
+		"no provenance": {func(in *rules.Evidence) {
 			in.Statements = slices.DeleteFunc(in.Statements, func(s sign.Statement) bool { return s.PredicateType == evidence.ProvenanceType })
 		}, "no provenance says which platforms"},
 	} {
 		in := complete(t)
 		c.spoil(&in)
-		outcome := verdicts(evidence.Judge(in))[evidence.RequireSBOM]
-		assert.Equal(t, evidence.Refuse, outcome.Verdict, name)
+		outcome := verdicts(rules.Judge(in))[rules.RequireSBOM]
+		assert.Equal(t, rules.Refuse, outcome.Verdict, name)
 		assert.Contains(t, outcome.Reason, c.reason, name)
 		assert.NotEmpty(t, outcome.Mend, name)
 	}
 	in := complete(t)
 	platforms("linux/arm64")(&in)
-	assert.Equal(t, evidence.Pass, verdicts(evidence.Judge(in))[evidence.RequireSBOM].Verdict, "one bill more than there are platforms")
+	assert.Equal(t, rules.Pass, verdicts(rules.Judge(in))[rules.RequireSBOM].Verdict, "one bill more than there are platforms")
 	swap(evidence.CycloneDXType, "linux/arm64", cycloneDX("linux/arm64/v8"))(&in)
 	swap(evidence.SPDXType, "linux/arm64", spdx("linux/arm64/v8"))(&in)
-	assert.Equal(t, evidence.Pass, verdicts(evidence.Judge(in))[evidence.RequireSBOM].Verdict, "an image that says its variant, too")
+	assert.Equal(t, rules.Pass, verdicts(rules.Judge(in))[rules.RequireSBOM].Verdict, "an image that says its variant, too")
 }
 
 // swap puts another document in the place of a platform's.
-func swap(predicateType, platform string, document json.RawMessage) func(*evidence.Input) {
-	return func(in *evidence.Input) {
+func swap(predicateType, platform string, document json.RawMessage) func(*rules.Evidence) {
+	return func(in *rules.Evidence) {
 		for i, s := range in.Statements {
 			if s.PredicateType == predicateType && strings.Contains(string(s.Predicate), platform) {
 				in.Statements[i].Predicate = document
@@ -78,8 +79,8 @@ func swap(predicateType, platform string, document json.RawMessage) func(*eviden
 }
 
 // platforms makes the provenance name these.
-func platforms(names ...string) func(*evidence.Input) {
-	return func(in *evidence.Input) {
+func platforms(names ...string) func(*rules.Evidence) {
+	return func(in *rules.Evidence) {
 		b := build()
 		b.Platforms = names
 		for i, s := range in.Statements {
@@ -93,18 +94,7 @@ func platforms(names ...string) func(*evidence.Input) {
 func TestALicenceOfOnePlatformAloneIsJudged(t *testing.T) {
 	in := complete(t)
 	swap(evidence.CycloneDXType, "linux/arm64", json.RawMessage(strings.Replace(string(cycloneDX("linux/arm64")), "BSD-3-Clause", "AGPL-3.0-only", 1)))(&in)
-	outcome := verdicts(evidence.Judge(in))[evidence.RequireLicences]
-	assert.Equal(t, evidence.Refuse, outcome.Verdict)
+	outcome := verdicts(rules.Judge(in))[rules.RequireLicences]
+	assert.Equal(t, rules.Refuse, outcome.Verdict)
 	assert.Contains(t, outcome.Reason, "golang.org/x/text v0.3.8 (AGPL-3.0-only)")
-}
-
-func TestBills(t *testing.T) {
-	assert.Equal(t, map[string]evidence.File{
-		"sbom-image-linux-amd64-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/image-linux-amd64.cdx.json"},
-		"sbom-image-linux-amd64-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image-linux-amd64.spdx.json"},
-		"sbom-image-linux-arm64-cyclonedx": {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/image-linux-arm64.cdx.json"},
-		"sbom-image-linux-arm64-spdx":      {PredicateType: evidence.SPDXType, PredicateFile: "sbom/image-linux-arm64.spdx.json"},
-		"sbom-source-cyclonedx":            {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
-		"sbom-source-spdx":                 {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
-	}, evidence.Bills([]string{"linux/amd64", "linux/arm64"}))
 }

@@ -1,4 +1,4 @@
-package evidence_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	result "slipway/step/result/build"
 )
 
@@ -30,7 +31,7 @@ func reaching(b *result.Box) {
 
 // judged is what a rule about the box says of an image whose build and whose tests were
 // in boxes; none is nil.
-func judged(t *testing.T, rule evidence.Rule, built, tested *result.Box) (evidence.Judgement, evidence.Outcome) {
+func judged(t *testing.T, rule rules.Rule, built, tested *result.Box) (rules.Judgement, rules.Outcome) {
 	t.Helper()
 	in := complete(t)
 	in.Rules.Rules = append(in.Rules.Rules, rule)
@@ -44,24 +45,24 @@ func judged(t *testing.T, rule evidence.Rule, built, tested *result.Box) (eviden
 			in.Statements[n] = statement(t, s.PredicateType, evidence.Passed(tree, tests))
 		}
 	}
-	j := evidence.Judge(in)
-	return j, verdicts(j)[evidence.RequireBox]
+	j := rules.Judge(in)
+	return j, verdicts(j)[rules.RequireBox]
 }
 
 var (
-	anyBox  = evidence.Rule{Require: evidence.RequireBox}
-	offline = evidence.Rule{Require: evidence.RequireBox, Network: evidence.NetworkNone}
+	anyBox  = rules.Rule{Require: rules.RequireBox}
+	offline = rules.Rule{Require: rules.RequireBox, Network: rules.NetworkNone}
 )
 
 func TestTheBoxIsSaid(t *testing.T) {
-	for _, rule := range []evidence.Rule{anyBox, offline} {
+	for _, rule := range []rules.Rule{anyBox, offline} {
 		_, outcome := judged(t, rule, boxed(nil), boxed(reaching))
-		assert.Equal(t, evidence.Outcome{Rule: evidence.RequireBox, Verdict: evidence.Pass, Reason: "built in the box, without a network"}, outcome)
+		assert.Equal(t, rules.Outcome{Rule: rules.RequireBox, Verdict: rules.Pass, Reason: "built in the box, without a network"}, outcome)
 	}
 	j, outcome := judged(t, anyBox, boxed(reaching), boxed(reaching))
-	assert.Equal(t, evidence.Pass, outcome.Verdict)
+	assert.Equal(t, rules.Pass, outcome.Verdict)
 	assert.Equal(t, "built in the box, with a network of a.example:443, b.example:80; reached: a.example:443 (3 connections, 10 bytes sent, 20 received); 2 requests were refused", outcome.Reason)
-	assert.Contains(t, verdicts(j)[evidence.RequireTests].Reason, "2 tests have passed, 1 were skipped, with a network of a.example:443")
+	assert.Contains(t, verdicts(j)[rules.RequireTests].Reason, "2 tests have passed, 1 were skipped, with a network of a.example:443")
 	_, outcome = judged(t, anyBox, boxed(func(b *result.Box) { b.Network = []string{"a.example:443"} }), boxed(nil))
 	assert.Equal(t, "built in the box, with a network of a.example:443, none of which was reached", outcome.Reason)
 }
@@ -69,7 +70,7 @@ func TestTheBoxIsSaid(t *testing.T) {
 func TestTheBoxIsDemanded(t *testing.T) {
 	without := func(limit string) func(*result.Box) { return func(b *result.Box) { delete(b.Limits, limit) } }
 	for name, tc := range map[string]struct {
-		rule          evidence.Rule
+		rule          rules.Rule
 		built, tested *result.Box
 		reason        string
 	}{
@@ -89,7 +90,7 @@ func TestTheBoxIsDemanded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j, outcome := judged(t, tc.rule, tc.built, tc.tested)
-			assert.Equal(t, evidence.Refuse, outcome.Verdict)
+			assert.Equal(t, rules.Refuse, outcome.Verdict)
 			assert.Contains(t, outcome.Reason, tc.reason)
 			assert.NotEmpty(t, outcome.Mend)
 			assert.Error(t, j.Refusal("verify"))
@@ -98,7 +99,7 @@ func TestTheBoxIsDemanded(t *testing.T) {
 	in := complete(t)
 	in.Rules.Rules = append(in.Rules.Rules, offline)
 	in.Statements = in.Statements[:1]
-	assert.Equal(t, evidence.Refuse, verdicts(evidence.Judge(in))[evidence.RequireBox].Verdict)
+	assert.Equal(t, rules.Refuse, verdicts(rules.Judge(in))[rules.RequireBox].Verdict)
 }
 
 // One build without a network is enough: it made these very bytes.
@@ -113,7 +114,7 @@ func TestOneBuildInTheBoxIsEnough(t *testing.T) {
 		in.Statements = append(in.Statements, statement(t, evidence.ProvenanceType, b.Provenance()))
 	}
 	in.Statements = append(in.Statements, statement(t, evidence.TestResultType, evidence.Passed(tree, tests)))
-	assert.Equal(t, evidence.Pass, verdicts(evidence.Judge(in))[evidence.RequireBox].Verdict)
+	assert.Equal(t, rules.Pass, verdicts(rules.Judge(in))[rules.RequireBox].Verdict)
 }
 
 func TestTheBoxIsInProvenance(t *testing.T) {

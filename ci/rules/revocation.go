@@ -1,4 +1,4 @@
-package evidence
+package rules
 
 import (
 	"fmt"
@@ -45,7 +45,7 @@ func Revoked(all []Revocation, digest, env string) *Revocation {
 }
 
 // Revoked is the outcome for an image that was revoked, and nothing for another.
-func (in Input) Revoked() []Outcome {
+func (in Evidence) Revoked() []Outcome {
 	r := Revoked(in.Revocations, step.Reference(in.Reference).Digest(), in.Environment)
 	if r == nil {
 		return nil

@@ -1,4 +1,4 @@
-package evidence
+package rules
 
 import (
 	"cmp"
@@ -11,40 +11,40 @@ import (
 	"strings"
 	"time"
 
-	"slipway/ci/rules"
+	"slipway/ci/evidence"
 	"slipway/step"
 	"slipway/step/result/build"
 	"slipway/step/result/sign"
 )
 
-// Verdict is what one rule says.
-type Verdict string
+// Ruling is what one rule says.
+type Ruling string
 
 const (
 	// Pass is for a rule that lets the image pass.
-	Pass Verdict = "pass"
+	Pass Ruling = "pass"
 	// Warn is for a rule that would refuse, on a day that has not come yet.
-	Warn Verdict = "warn"
+	Warn Ruling = "warn"
 	// Refuse is for one that does not.
-	Refuse Verdict = "refuse"
+	Refuse Ruling = "refuse"
 )
 
 // Outcome is a rule's verdict.
 type Outcome struct {
-	Rule    Kind    `json:"rule"`
-	Verdict Verdict `json:"verdict"`
+	Rule    Kind   `json:"rule"`
+	Verdict Ruling `json:"verdict"`
 	// Reason says what was found, in a line.
 	Reason string `json:"reason"`
 	// Mend says what to do about a warning or a refusal.
 	Mend string `json:"mend,omitempty"`
 }
 
-// Input is what is judged, and by what.
-type Input struct {
+// Evidence is what is judged, and by what.
+type Evidence struct {
 	// Reference is repository@digest, and Environment where it is to run.
 	Reference, Environment string
 	// Policy is the scan's, with the database that it wants.
-	Policy rules.Policy
+	Policy Policy
 	Rules  Rules
 	// Revocations are the platform's, of whatever image.
 	Revocations []Revocation
@@ -65,18 +65,18 @@ type Judgement struct {
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	// Inputs are the statements that it was decided by.
-	Inputs []Descriptor `json:"inputs"`
+	Inputs []evidence.Descriptor `json:"inputs"`
 }
 
 // Judge decides by every rule of the environment.
-func Judge(in Input) Judgement {
+func Judge(in Evidence) Judgement {
 	j := Judgement{
 		Reference: in.Reference, Environment: in.Environment, PolicyDigest: in.policyDigest(),
-		At: in.Now.UTC(), Until: in.Now.UTC().Add(in.Rules.SummaryMaxAge), Inputs: []Descriptor{},
+		At: in.Now.UTC(), Until: in.Now.UTC().Add(in.Rules.SummaryMaxAge), Inputs: []evidence.Descriptor{},
 	}
 	for _, s := range in.Statements {
-		if s.PredicateType != SummaryType {
-			j.Inputs = append(j.Inputs, Descriptor{URI: s.PredicateType, Digest: digestSet(s.Referrer)})
+		if s.PredicateType != evidence.SummaryType {
+			j.Inputs = append(j.Inputs, evidence.Descriptor{URI: s.PredicateType, Digest: evidence.DigestSet(s.Referrer)})
 		}
 	}
 	j.Outcomes = in.Revoked()
@@ -91,11 +91,11 @@ func Judge(in Input) Judgement {
 }
 
 // policyDigest is sha256:… of everything that decides.
-func (in Input) policyDigest() string {
+func (in Evidence) policyDigest() string {
 	data, err := json.Marshal(struct {
-		Environment string       `json:"environment"`
-		Rules       []Rule       `json:"rules"`
-		Scan        rules.Policy `json:"scan"`
+		Environment string `json:"environment"`
+		Rules       []Rule `json:"rules"`
+		Scan        Policy `json:"scan"`
 	}{in.Environment, in.Rules.in(in.Environment), in.Policy})
 	if err != nil {
 		panic(err) // plain data always encodes
@@ -105,7 +105,7 @@ func (in Input) policyDigest() string {
 }
 
 // apply is one rule's outcome, and when it may be another one; zero for never.
-func (in Input) apply(rule Rule) (Outcome, time.Time) {
+func (in Evidence) apply(rule Rule) (Outcome, time.Time) {
 	found, until := map[Kind]func(Rule) (finding, time.Time){
 		RequireScan: in.scan, RequireTests: in.tests, RequireProvenance: in.provenance,
 		RequireSBOM: in.sbom, RequireBases: in.bases, RequireLicences: in.licences, RequireBox: in.box,
@@ -131,9 +131,9 @@ type finding struct{ reason, mend string }
 
 const rebuild = "build, scan, publish and sign the image again with this pipeline"
 
-func (in Input) scan(rule Rule) (finding, time.Time) {
+func (in Evidence) scan(rule Rule) (finding, time.Time) {
 	var predicates []json.RawMessage
-	for _, s := range of(in.Statements, rules.PredicateType) {
+	for _, s := range evidence.OfType(in.Statements, evidence.ScanType) {
 		predicates = append(predicates, s.Predicate)
 	}
 	scan, err := in.Policy.Newest("verify", in.Reference, predicates, in.Now)
@@ -165,15 +165,15 @@ func (in Input) scan(rule Rule) (finding, time.Time) {
 	return finding{reason: fmt.Sprintf("passed with the advisories of %s, %d excepted%s", taken.UTC().Format(time.RFC3339), len(scan.Decision.Excepted), unsigned)}, until
 }
 
-func (in Input) tests(rule Rule) (finding, time.Time) {
+func (in Evidence) tests(rule Rule) (finding, time.Time) {
 	reason := "no test result is attested"
-	for _, s := range of(in.Statements, TestResultType) {
-		var r TestResult
+	for _, s := range evidence.OfType(in.Statements, evidence.TestResultType) {
+		var r evidence.TestResult
 		if json.Unmarshal(s.Predicate, &r) != nil {
 			reason = "the test result can't be read"
 			continue
 		}
-		if r.Result != TestsPassed || len(r.FailedTests) > 0 {
+		if r.Result != evidence.TestsPassed || len(r.FailedTests) > 0 {
 			reason = "the tests have not passed: " + r.Result
 			continue
 		}
@@ -207,7 +207,7 @@ func (in Input) tests(rule Rule) (finding, time.Time) {
 }
 
 // builtFrom says whether a provenance names one of the trees.
-func (in Input) builtFrom(trees []Descriptor) bool {
+func (in Evidence) builtFrom(trees []evidence.Descriptor) bool {
 	for _, p := range in.provenances() {
 		for _, d := range p.BuildDefinition.ResolvedDependencies {
 			for _, t := range trees {
@@ -221,49 +221,42 @@ func (in Input) builtFrom(trees []Descriptor) bool {
 }
 
 // provenances are those of Slipway's build type.
-func (in Input) provenances() []attestedBuild {
-	var all []attestedBuild
-	for _, s := range of(in.Statements, ProvenanceType) {
-		var p Provenance
-		if json.Unmarshal(s.Predicate, &p) == nil && p.BuildDefinition.BuildType == BuildType {
-			all = append(all, attestedBuild{p, s.Signer})
-		}
-	}
-	return all
+func (in Evidence) provenances() []evidence.SignedProvenance {
+	return evidence.Provenances(in.Statements)
 }
 
-func (in Input) provenance(rule Rule) (finding, time.Time) {
-	reason, mend := "no provenance of build type "+BuildType+" is attested", rebuild
+func (in Evidence) provenance(rule Rule) (finding, time.Time) {
+	reason, mend := "no provenance of build type "+evidence.BuildType+" is attested", rebuild
 	for _, p := range in.provenances() {
-		builder, other, away := p.builder(rule.Runners)
+		name, other, away := builder(p, rule.Runners)
 		if other != "" {
 			reason, mend = other, away
 			continue
 		}
-		source, ok := p.source()
+		source, ok := p.Source()
 		if !ok {
 			reason, mend = "its provenance names no source", rebuild
 			continue
 		}
-		if rule.Committed && source.Name != sourceName {
-			reason, mend = source.uncommitted()
+		if rule.Committed && source.Dirty {
+			reason, mend = uncommitted(source)
 			continue
 		}
-		return finding{reason: fmt.Sprintf("%.12s, built by %s", source.Digest["gitCommit"], builder)}, time.Time{}
+		return finding{reason: fmt.Sprintf("%.12s, built by %s", source.Commit, name)}, time.Time{}
 	}
 	return finding{reason, mend}, time.Time{}
 }
 
-func (p Provenance) source() (Descriptor, bool) {
-	for _, d := range p.BuildDefinition.ResolvedDependencies {
-		if d.Digest["gitCommit"] != "" {
-			return d, true
-		}
+// uncommitted is the finding about a source that is not all as its commit has it.
+func uncommitted(source evidence.BuiltSource) (reason, mend string) {
+	reason = "it was built with uncommitted changes"
+	if len(source.Uncommitted) > 0 {
+		reason += ": " + strings.Join(source.Uncommitted, ", ")
 	}
-	return Descriptor{}, false
+	return reason, "commit or remove them, also files that Git ignores, and let Git convert no line endings (git config core.autocrlf false); then deliver again"
 }
 
-func (in Input) bases(rule Rule) (finding, time.Time) {
+func (in Evidence) bases(rule Rule) (finding, time.Time) {
 	all := in.provenances()
 	if len(all) == 0 {
 		return finding{"no provenance says which base images are in it", rebuild}, time.Time{}
@@ -271,12 +264,9 @@ func (in Input) bases(rule Rule) (finding, time.Time) {
 	var refused []string
 	count := 0
 	for _, p := range all {
-		for _, d := range p.BuildDefinition.ResolvedDependencies {
-			if d.Name != baseName {
-				continue
-			}
+		for _, base := range p.Bases() {
 			count++
-			if base := strings.TrimPrefix(d.URI, "docker://"); !matches(rule.Allow, base) && !slices.Contains(refused, base) {
+			if !matches(rule.Allow, base) && !slices.Contains(refused, base) {
 				refused = append(refused, base)
 			}
 		}

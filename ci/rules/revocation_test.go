@@ -1,4 +1,4 @@
-package evidence_test
+package rules_test
 
 import (
 	"encoding/json"
@@ -9,11 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 )
 
-func revocation() evidence.Revocation {
-	return evidence.Revocation{App: "hello", Digest: digest, Reason: "writes tokens into its log", By: "Jane", At: now}
+func revocation() rules.Revocation {
+	return rules.Revocation{App: "hello", Digest: digest, Reason: "writes tokens into its log", By: "Jane", At: now}
 }
 
 func TestARevokedImageIsRefused(t *testing.T) {
@@ -22,31 +23,31 @@ func TestARevokedImageIsRefused(t *testing.T) {
 	other.Digest = "sha256:" + strings.Repeat("b", 64)
 	elsewhere.Environments, here.Environments = []string{"dev"}, []string{"dev", "production"}
 	for name, tc := range map[string]struct {
-		revocations []evidence.Revocation
+		revocations []rules.Revocation
 		environment string
 		reference   string
 		refused     bool
 	}{
 		"none":                          {nil, "production", reference, false},
-		"another digest":                {[]evidence.Revocation{other}, "production", reference, false},
-		"elsewhere":                     {[]evidence.Revocation{elsewhere}, "production", reference, false},
-		"here":                          {[]evidence.Revocation{other, elsewhere, here}, "production", reference, true},
-		"everywhere":                    {[]evidence.Revocation{revocation()}, "production", reference, true},
-		"where no environment is named": {[]evidence.Revocation{elsewhere}, "", reference, true},
-		"under another name":            {[]evidence.Revocation{revocation()}, "production", "localhost:5000/renamed/hello@" + digest, true},
+		"another digest":                {[]rules.Revocation{other}, "production", reference, false},
+		"elsewhere":                     {[]rules.Revocation{elsewhere}, "production", reference, false},
+		"here":                          {[]rules.Revocation{other, elsewhere, here}, "production", reference, true},
+		"everywhere":                    {[]rules.Revocation{revocation()}, "production", reference, true},
+		"where no environment is named": {[]rules.Revocation{elsewhere}, "", reference, true},
+		"under another name":            {[]rules.Revocation{revocation()}, "production", "localhost:5000/renamed/hello@" + digest, true},
 	} {
 		in := complete(t)
 		in.Reference, in.Environment, in.Revocations = tc.reference, tc.environment, tc.revocations
-		outcome, found := verdicts(evidence.Judge(in))[evidence.RequireUnrevoked]
+		outcome, found := verdicts(rules.Judge(in))[rules.RequireUnrevoked]
 		assert.Equal(t, tc.refused, found, name)
 		if !tc.refused {
 			continue
 		}
-		assert.Equal(t, evidence.Outcome{
-			Rule: evidence.RequireUnrevoked, Verdict: evidence.Refuse, Reason: says,
+		assert.Equal(t, rules.Outcome{
+			Rule: rules.RequireUnrevoked, Verdict: rules.Refuse, Reason: says,
 			Mend: "release another image; whoever may change revocations.yaml on the platform's branch can take the entry out",
 		}, outcome, name)
-		f, ok := step.AsFault(evidence.Judge(in).Refusal("verify"))
+		f, ok := step.AsFault(rules.Judge(in).Refusal("verify"))
 		require.True(t, ok, name)
 		assert.Equal(t, step.KindPolicy, f.Kind)
 		assert.Contains(t, f.Reason, "revocation: "+says, name)
@@ -58,25 +59,25 @@ func TestARevokedImageIsRefused(t *testing.T) {
 // decision that was made before, nor is anything decided otherwise where none is.
 func TestADecisionDoesNotOutliveARevocation(t *testing.T) {
 	in := complete(t)
-	judged := evidence.Judge(in)
+	judged := rules.Judge(in)
 	summary, ok := judged.Summary()
 	require.True(t, ok)
 	data, err := json.Marshal(summary)
 	require.NoError(t, err)
 	in.Statements = append(in.Statements, statement(t, evidence.SummaryType, json.RawMessage(data)))
-	answer, ok := evidence.Answer(in)
+	answer, ok := rules.Answer(in)
 	require.True(t, ok, "the control")
 
 	elsewhere := revocation()
 	elsewhere.Environments = []string{"dev"}
-	in.Revocations = []evidence.Revocation{elsewhere}
-	_, ok = evidence.Answer(in)
+	in.Revocations = []rules.Revocation{elsewhere}
+	_, ok = rules.Answer(in)
 	assert.True(t, ok, "revoked elsewhere")
-	assert.Equal(t, answer.Decision().Encode(), evidence.Judge(in).Decision().Encode())
+	assert.Equal(t, answer.Decision().Encode(), rules.Judge(in).Decision().Encode())
 
-	in.Revocations = []evidence.Revocation{revocation()}
-	_, ok = evidence.Answer(in)
+	in.Revocations = []rules.Revocation{revocation()}
+	_, ok = rules.Answer(in)
 	assert.False(t, ok)
-	_, ok = evidence.Judge(in).Summary()
+	_, ok = rules.Judge(in).Summary()
 	assert.False(t, ok)
 }

@@ -1,18 +1,20 @@
-package evidence
+package rules
 
 import (
 	"encoding/json"
 	"time"
+
+	"slipway/ci/evidence"
 )
 
 // box holds a build, and its tests where there are any, to have been in the box: one
 // statement about each says what it was held to, and the build had no network where the
 // rule wants none.
-func (in Input) box(rule Rule) (finding, time.Time) {
+func (in Evidence) box(rule Rule) (finding, time.Time) {
 	if missing := in.testedOutside(); missing != "" {
 		return finding{missing, rebuild}, time.Time{}
 	}
-	refused := finding{"no provenance of build type " + BuildType + " is attested", rebuild}
+	refused := finding{"no provenance of build type " + evidence.BuildType + " is attested", rebuild}
 	for _, p := range in.provenances() {
 		box := p.BuildDefinition.InternalParameters.Box
 		if missing := box.Incomplete(); missing != "" {
@@ -31,9 +33,9 @@ func (in Input) box(rule Rule) (finding, time.Time) {
 
 // testedOutside says why none of the test results was made in the box; empty where one
 // was, and where there are none.
-func (in Input) testedOutside() (why string) {
-	for _, s := range of(in.Statements, TestResultType) {
-		var r TestResult
+func (in Evidence) testedOutside() (why string) {
+	for _, s := range evidence.OfType(in.Statements, evidence.TestResultType) {
+		var r evidence.TestResult
 		if json.Unmarshal(s.Predicate, &r) != nil {
 			why = "its test result can't be read"
 			continue

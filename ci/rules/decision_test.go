@@ -1,4 +1,4 @@
-package evidence_test
+package rules_test
 
 import (
 	"crypto/sha256"
@@ -11,15 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 )
 
 // decided is a judgement whose decision is written out in the test below.
-func decided() evidence.Judgement {
-	return evidence.Judgement{
+func decided() rules.Judgement {
+	return rules.Judgement{
 		Reference: "r/hello@sha256:aa", Environment: "dev", PolicyDigest: "sha256:bb", At: now, Until: now.Add(time.Hour),
-		Outcomes: []evidence.Outcome{
-			{Rule: evidence.RequireTests, Verdict: evidence.Pass, Reason: "2 tests have passed"},
-			{Rule: evidence.RequireScan, Verdict: evidence.Warn, Reason: "a <reason>", Mend: "mend"},
+		Outcomes: []rules.Outcome{
+			{Rule: rules.RequireTests, Verdict: rules.Pass, Reason: "2 tests have passed"},
+			{Rule: rules.RequireScan, Verdict: rules.Warn, Reason: "a <reason>", Mend: "mend"},
 		},
 		Inputs: []evidence.Descriptor{
 			{URI: "https://example.org/b?a&b", Digest: map[string]string{"sha256": "02"}},
@@ -38,30 +39,30 @@ func TestADecisionHasOneForm(t *testing.T) {
 	assert.Equal(t, form, string(d.Encode()))
 	sum := sha256.Sum256([]byte(form))
 	assert.Equal(t, "sha256:"+hex.EncodeToString(sum[:]), d.Digest())
-	assert.Equal(t, `{"environment":"","image":"","outcomes":[],"policy":"","statements":[]}`, string(evidence.Judgement{}.Decision().Encode()))
+	assert.Equal(t, `{"environment":"","image":"","outcomes":[],"policy":"","statements":[]}`, string(rules.Judgement{}.Decision().Encode()))
 }
 
 func TestADecisionIsTheSameUntilSomethingElseDecides(t *testing.T) {
 	want := decided().Decision().Digest()
-	for name, change := range map[string]func(*evidence.Judgement){
-		"decided later":    func(j *evidence.Judgement) { j.At, j.Until = j.At.Add(time.Hour), j.Until.Add(time.Hour) },
-		"in other words":   func(j *evidence.Judgement) { j.Outcomes[0].Reason, j.Outcomes[1].Mend = "two tests", "" },
-		"in another order": func(j *evidence.Judgement) { slices.Reverse(j.Inputs) },
+	for name, change := range map[string]func(*rules.Judgement){
+		"decided later":    func(j *rules.Judgement) { j.At, j.Until = j.At.Add(time.Hour), j.Until.Add(time.Hour) },
+		"in other words":   func(j *rules.Judgement) { j.Outcomes[0].Reason, j.Outcomes[1].Mend = "two tests", "" },
+		"in another order": func(j *rules.Judgement) { slices.Reverse(j.Inputs) },
 	} {
 		j := decided()
 		change(&j)
 		assert.Equal(t, want, j.Decision().Digest(), name)
 	}
-	for name, change := range map[string]func(*evidence.Judgement){
-		"another image":       func(j *evidence.Judgement) { j.Reference = "r/hello@sha256:ab" },
-		"another environment": func(j *evidence.Judgement) { j.Environment = "production" },
-		"another policy":      func(j *evidence.Judgement) { j.PolicyDigest = "sha256:bc" },
-		"another verdict":     func(j *evidence.Judgement) { j.Outcomes[1].Verdict = evidence.Pass },
-		"a rule less":         func(j *evidence.Judgement) { j.Outcomes = j.Outcomes[:1] },
-		"other rules' order":  func(j *evidence.Judgement) { slices.Reverse(j.Outcomes) },
-		"a statement less":    func(j *evidence.Judgement) { j.Inputs = j.Inputs[1:] },
-		"another statement":   func(j *evidence.Judgement) { j.Inputs[0].Digest = map[string]string{"sha256": "03"} },
-		"another type":        func(j *evidence.Judgement) { j.Inputs[0].URI = "https://example.org/d" },
+	for name, change := range map[string]func(*rules.Judgement){
+		"another image":       func(j *rules.Judgement) { j.Reference = "r/hello@sha256:ab" },
+		"another environment": func(j *rules.Judgement) { j.Environment = "production" },
+		"another policy":      func(j *rules.Judgement) { j.PolicyDigest = "sha256:bc" },
+		"another verdict":     func(j *rules.Judgement) { j.Outcomes[1].Verdict = rules.Pass },
+		"a rule less":         func(j *rules.Judgement) { j.Outcomes = j.Outcomes[:1] },
+		"other rules' order":  func(j *rules.Judgement) { slices.Reverse(j.Outcomes) },
+		"a statement less":    func(j *rules.Judgement) { j.Inputs = j.Inputs[1:] },
+		"another statement":   func(j *rules.Judgement) { j.Inputs[0].Digest = map[string]string{"sha256": "03"} },
+		"another type":        func(j *rules.Judgement) { j.Inputs[0].URI = "https://example.org/d" },
 	} {
 		j := decided()
 		change(&j)
@@ -71,13 +72,13 @@ func TestADecisionIsTheSameUntilSomethingElseDecides(t *testing.T) {
 
 func TestAStoredDecisionIsTheSameDecision(t *testing.T) {
 	in := complete(t)
-	judged := evidence.Judge(in)
+	judged := rules.Judge(in)
 	summary, ok := judged.Summary()
 	require.True(t, ok)
 	in.Statements = append(in.Statements, statement(t, evidence.SummaryType, summary))
 	in.Now = now.Add(time.Minute)
-	answer, ok := evidence.Answer(in)
+	answer, ok := rules.Answer(in)
 	require.True(t, ok)
 	assert.Equal(t, judged.Decision().Digest(), answer.Decision().Digest())
-	assert.Equal(t, judged.Decision().Digest(), evidence.Judge(in).Decision().Digest(), "a summary is no statement that decides")
+	assert.Equal(t, judged.Decision().Digest(), rules.Judge(in).Decision().Digest(), "a summary is no statement that decides")
 }
