@@ -318,7 +318,7 @@ func (t *target) signing(ctx context.Context, sigstore *dagger.DrillgroundSigsto
 	}
 	s, err := t.with(func(c *config.Config) {
 		c.Signing = config.Signing{
-			Identities:  []config.Identity{{Issuer: drill.Issuer, Subject: subject}},
+			Identities:  rules.Identities{{Issuer: drill.Issuer, Subject: subject}},
 			TrustedRoot: targetRoot, Logs: 1,
 		}
 	})

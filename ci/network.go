@@ -11,6 +11,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/build"
 )
@@ -27,12 +28,12 @@ func (a *App) box(settings *config.App, stage string) (*Box, error) {
 		return nil, err
 	}
 	where := a.file(config.AppFile) + ": "
-	if err := c.Build.Permit(stage, where+"build.network", settings.Build.Network); err != nil {
+	if err := rules.Permit(stage, where+"build.network", c.Build.Network, settings.Build.Network); err != nil {
 		return nil, err
 	}
 	hosts := settings.Build.Network
 	if stage == "test" {
-		if err := c.Build.Permit(stage, where+"test.network", settings.Test.Network); err != nil {
+		if err := rules.Permit(stage, where+"test.network", c.Build.Network, settings.Test.Network); err != nil {
 			return nil, err
 		}
 		// A stage for tests stands on those of the build, which it builds as well.

@@ -221,7 +221,7 @@ func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env stri
 	if err != nil {
 		return nil, err
 	}
-	allowed, err := signing.Allowed(env)
+	allowed, err := signing.Identities.Allowed(env)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +245,7 @@ func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env stri
 // degraded is how long a signature counts that was made for an environment while a log
 // was down; nothing where none does.
 func (s *Slipway) degraded(env string) string {
-	if accepts := s.Config.Environments[env].Signing.Accepts(); accepts > 0 {
+	if accepts := s.Config.Environments[env].Signing.Degraded.Accepts(); accepts > 0 {
 		return accepts.String()
 	}
 	return ""
@@ -349,6 +349,6 @@ func (s *Slipway) trustOr(ctx context.Context, at *dagger.Sign, key *dagger.File
 
 // identities are those that may sign for an environment.
 func (s *Slipway) identities(signing config.Signing, env string) (signers, error) {
-	allowed, err := signing.Allowed(env)
+	allowed, err := signing.Identities.Allowed(env)
 	return signers{identities: allowed, root: s.Source.File(signing.TrustedRoot), logs: signing.Logs, certificateLogs: signing.CertificateLogs}, err
 }

@@ -144,7 +144,7 @@ type Signing struct {
 	PublicKey string `yaml:"publicKey"`
 	// Identities that may sign; any one of those of an environment is enough. With
 	// them, no key's signature counts.
-	Identities []Identity `yaml:"identities"`
+	Identities rules.Identities `yaml:"identities"`
 	// TrustedRoot is the path of their Sigstore's trusted_root.json.
 	TrustedRoot string `yaml:"trustedRoot"`
 	// Logs and CertificateLogs are how many transparency logs must hold a signature

@@ -32,7 +32,7 @@ func TestADatabaseSaysWhyItIsBelieved(t *testing.T) {
 		"": {},
 		"    signing: {publicKey: gitops/database.pub}\n": {Signing: config.Signing{PublicKey: "gitops/database.pub"}},
 		byDatabaseIdentity: {Signing: config.Signing{
-			Identities: []config.Identity{{Issuer: "https://issuer.example.org", Subject: "mirror@example.org"}}, TrustedRoot: "infra/database_root.json",
+			Identities: rules.Identities{{Issuer: "https://issuer.example.org", Subject: "mirror@example.org"}}, TrustedRoot: "infra/database_root.json",
 		}},
 		"    digest: " + digest + "\n": {Digest: digest},
 		"    trust: unsigned\n":        {Trust: rules.Unsigned},

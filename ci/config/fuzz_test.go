@@ -166,7 +166,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, name := range append(c.EnvironmentNames(), "") {
 			signers(t, c.Signing, name)
-			if accepts := c.Environments[name].Signing.Accepts(); accepts != 0 && (accepts < time.Minute || accepts > 720*time.Hour) {
+			if accepts := c.Environments[name].Signing.Degraded.Accepts(); accepts != 0 && (accepts < time.Minute || accepts > 720*time.Hour) {
 				t.Fatalf("degraded signatures count for %s", accepts)
 			}
 		}
@@ -196,7 +196,7 @@ func FuzzParse(f *testing.F) {
 // signers fails unless whoever may sign is named whole, with an issuer and a root.
 func signers(t *testing.T, signing config.Signing, environment string) {
 	t.Helper()
-	text, err := signing.Allowed(environment)
+	text, err := signing.Identities.Allowed(environment)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,18 +39,6 @@ func (a *App) network(where string) error {
 	return a.Test.Network.validate(where + ": test.network")
 }
 
-// Permit refuses hosts that the platform does not let apps reach. Asked are those of
-// an app.yaml, at the key that where names.
-func (b BuildRules) Permit(at, where string, asked Hosts) error {
-	for _, host := range asked {
-		if !slices.Contains(b.Network, host) {
-			return step.Policy(at, fmt.Sprintf("%s: %s", where, host), "is not a host that the platform lets apps reach",
-				"have it added to build.network of "+File+", or take it out of "+AppFile)
-		}
-	}
-	return nil
-}
-
 // Held is what builds and tests of the app are held to, as the statements about them
 // say.
 func (a *App) Held(hosts Hosts, limits Limits) *build.Box {

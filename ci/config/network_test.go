@@ -53,22 +53,6 @@ func TestANetworkForNothing(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-func TestThePlatformPermitsHosts(t *testing.T) {
-	rules := config.BuildRules{Network: config.Hosts{"a.org:443", "b.org:80"}}
-	assert.NoError(t, rules.Permit("build", "app.yaml: build.network", nil))
-	assert.NoError(t, rules.Permit("build", "app.yaml: build.network", config.Hosts{"b.org:80", "a.org:443"}))
-	for _, host := range []string{"a.org:80", "c.org:443", "x.a.org:443"} {
-		err := rules.Permit("test", "app.yaml: test.network", config.Hosts{"a.org:443", host})
-		fault, ok := step.AsFault(err)
-		require.True(t, ok, host)
-		assert.Equal(t, step.KindPolicy, fault.Kind)
-		assert.Equal(t, "test", fault.Stage)
-		assert.Equal(t, "app.yaml: test.network: "+host, fault.Input)
-		assert.Contains(t, fault.Mend, "build.network of slipway.yaml")
-	}
-	assert.Error(t, config.BuildRules{}.Permit("build", "x", config.Hosts{"a.org:443"}))
-}
-
 func TestHeld(t *testing.T) {
 	limits, err := config.Limits{}.Lowered("x", config.Limits{})
 	require.NoError(t, err)

@@ -1,59 +1,26 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
+	"slipway/ci/rules"
 	"slipway/step"
 )
-
-// Identity is who may sign without a key.
-type Identity struct {
-	// Issuer is the URL of the OIDC issuer that the certificate must name.
-	Issuer string `yaml:"issuer" json:"issuer"`
-	// Subject is the certificate's subject alternative name, a URI or an e-mail
-	// address; SubjectPattern is one in Go's syntax that all of the name matches.
-	// One of the two is given.
-	Subject        string `yaml:"subject" json:"subject,omitempty"`
-	SubjectPattern string `yaml:"subjectPattern" json:"subjectPattern,omitempty"`
-	// Environments that it may sign for; all of them when there is none.
-	Environments []string `yaml:"environments" json:"environments,omitempty"`
-}
 
 // EnvironmentSigning is what holds for signatures in one environment.
 type EnvironmentSigning struct {
 	// Degraded is what happens when a log or timestamp authority is down: refuse,
 	// also when it is empty, or how long a signature counts that was made
 	// without it, in Go's notation.
-	Degraded string `yaml:"degraded"`
-}
-
-// DegradedRefuse signs nothing while a service is down, and accepts nothing that
-// was signed so.
-const DegradedRefuse = "refuse"
-
-// The bounds of how long a degraded signature counts: those of the signing step.
-const (
-	leastDegraded = time.Minute
-	mostDegraded  = 30 * 24 * time.Hour
-)
-
-// Accepts is how long a degraded signature counts, zero for never.
-func (e EnvironmentSigning) Accepts() time.Duration {
-	accepts, err := time.ParseDuration(e.Degraded)
-	if err != nil || accepts < leastDegraded || accepts > mostDegraded {
-		return 0
-	}
-	return accepts
+	Degraded rules.Degraded `yaml:"degraded"`
 }
 
 func (e EnvironmentSigning) validate(at string) error {
-	if e.Degraded == "" || e.Degraded == DegradedRefuse || e.Accepts() != 0 {
+	if e.Degraded == "" || e.Degraded == rules.DegradedRefuse || e.Degraded.Accepts() != 0 {
 		return nil
 	}
 	return step.Input(stage, fmt.Sprintf("%s: %s.degraded %q", File, at, e.Degraded), "is neither refuse nor a duration of a minute to 30 days",
@@ -97,14 +64,14 @@ func (s Signing) validate(at string, environments []string) error {
 		return fault(fmt.Sprintf(".trustedRoot %q", s.TrustedRoot), "is not a path below apps, gitops or infra", "commit the Sigstore's trusted_root.json there, and name it")
 	}
 	for n, identity := range s.Identities {
-		if err := identity.validate(fmt.Sprintf("%s.identities[%d]", at, n), environments); err != nil {
+		if err := validIdentity(identity, fmt.Sprintf("%s.identities[%d]", at, n), environments); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (i Identity) validate(at string, environments []string) error {
+func validIdentity(i rules.Identity, at string, environments []string) error {
 	at = File + ": " + at
 	if !cleanURL(i.Issuer) || !strings.HasPrefix(i.Issuer, "https:") || unclear(i.Issuer) {
 		return step.Input(stage, fmt.Sprintf("%s.issuer %q", at, i.Issuer), "is not an https URL without credentials", "give the OIDC issuer, such as https://token.actions.githubusercontent.com")
@@ -132,21 +99,3 @@ func unclear(text string) bool {
 
 // Named reports whether it says who must have signed.
 func (s Signing) Named() bool { return s.PublicKey != "" || len(s.Identities) > 0 }
-
-// Allowed are the identities that may sign for an environment, as the sign module
-// reads them; without an environment, those that may for every one. It is empty
-// when there is none.
-func (s Signing) Allowed(env string) (string, error) {
-	var allowed []Identity
-	for _, identity := range s.Identities {
-		if len(identity.Environments) == 0 || env != "" && slices.Contains(identity.Environments, env) {
-			identity.Environments = nil
-			allowed = append(allowed, identity)
-		}
-	}
-	if len(allowed) == 0 {
-		return "", nil
-	}
-	data, err := json.Marshal(allowed)
-	return string(data), err
-}

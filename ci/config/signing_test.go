@@ -38,19 +38,19 @@ func TestIdentitiesSignForTheirEnvironments(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 1, c.Signing.Logs)
 	assert.Equal(t, 1, c.Signing.CertificateLogs)
-	assert.Equal(t, 24*time.Hour, c.Environments["dev"].Signing.Accepts())
-	assert.Zero(t, c.Environments["production"].Signing.Accepts())
+	assert.Equal(t, 24*time.Hour, c.Environments["dev"].Signing.Degraded.Accepts())
+	assert.Zero(t, c.Environments["production"].Signing.Degraded.Accepts())
 
 	const robot = `{"issuer":"https://token.actions.githubusercontent.com","subject":"https://github.com/acme/platform/.github/workflows/release.yml@refs/heads/main"}`
 	const people = `{"issuer":"https://issuer.example.org","subjectPattern":".*@example[.]org"}`
 	for env, want := range map[string]string{"dev": "[" + robot + "," + people + "]", "production": "[" + robot + "]", "": "[" + robot + "]"} {
-		allowed, err := c.Signing.Allowed(env)
+		allowed, err := c.Signing.Identities.Allowed(env)
 		require.NoError(t, err)
 		assert.JSONEq(t, want, allowed, env)
 	}
 	c.Signing.Identities = c.Signing.Identities[1:]
 	for _, env := range []string{"production", ""} {
-		allowed, err := c.Signing.Allowed(env)
+		allowed, err := c.Signing.Identities.Allowed(env)
 		require.NoError(t, err)
 		assert.Empty(t, allowed, env)
 	}
@@ -63,14 +63,6 @@ func TestIdentitiesSignForTheirEnvironments(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, again))
 	assert.Equal(t, c.Signing, again.Signing)
 	assert.Equal(t, c.Environments, again.Environments)
-}
-
-func TestDegradedSignaturesAreRefusedUnlessATimeIsGiven(t *testing.T) {
-	for text, accepts := range map[string]time.Duration{
-		"": 0, "refuse": 0, "1m": time.Minute, "24h": 24 * time.Hour, "720h": 720 * time.Hour, "59s": 0, "721h": 0, "-1h": 0, "0": 0, "accept": 0,
-	} {
-		assert.Equal(t, accepts, config.EnvironmentSigning{Degraded: text}.Accepts(), text)
-	}
 }
 
 func TestSigningFaultsNameThePlace(t *testing.T) {
