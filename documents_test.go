@@ -154,7 +154,7 @@ func TestREADMEShowsAReceipt(t *testing.T) {
 	_, sample, found := strings.Cut(readFile(t, "README.md"), "    hello is released to dev\n")
 	require.True(t, found)
 	sample, _, _ = strings.Cut(sample, "\n\n")
-	printed := readFile(t, "ci/text.go")
+	printed := readFile(t, "ci/receipt.go")
 	at := 0
 	for line := range strings.Lines(sample) {
 		label, value, found := strings.Cut(strings.TrimSpace(line), "  ")

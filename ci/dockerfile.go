@@ -221,27 +221,6 @@ func (r recipe) secrets(ctx context.Context) ([]*dagger.Secret, error) {
 	return all, nil
 }
 
-// WithBuildSecret gives a secret to the build of each Dockerfile whose app.yaml names
-// it below build.secrets, for RUN --mount=type=secret,id=NAME. It gets into no layer,
-// unless a command puts it there.
-//
-// Example: dagger call with-build-secret --name npm --value env:NPM_TOKEN app --name shop build digest
-//
-// +cache="168h"
-func (s *Slipway) WithBuildSecret(
-	// The secret's id in the Dockerfile and in app.yaml.
-	name string,
-	// Its value.
-	value *dagger.Secret,
-) (*Slipway, error) {
-	if slices.Contains(s.BuildSecretNames, name) {
-		return nil, step.Input("config", fmt.Sprintf("build secret %.80q", name), "is given twice", "give each once")
-	}
-	next := *s
-	next.BuildSecretNames, next.BuildSecrets = append(slices.Clone(s.BuildSecretNames), name), append(slices.Clone(s.BuildSecrets), value)
-	return &next, nil
-}
-
 func ociTarball(image *dagger.Container) *dagger.File {
 	return image.AsTarball(dagger.ContainerAsTarballOpts{MediaTypes: dagger.ImageMediaTypesOcimediaTypes})
 }

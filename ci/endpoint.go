@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
+	"strings"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
 	"slipway/step"
+	"slipway/step/azure"
 )
 
 // Endpoint is how one remote part is reached: as whom, and through which
@@ -62,4 +65,121 @@ func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (s
 		return "", err
 	}
 	return fmt.Sprintf("%s=%s:%s", host, alias, port), nil
+}
+
+// credentials are as whom a registry is reached, as each module's WithAccount takes
+// them.
+type credentials struct {
+	Username string
+	Password *dagger.Secret
+}
+
+// reached is how, as the modules' verbs take it: a service is another one in each
+// session, and so would be a module that had one, and all that is made of it.
+type reached struct {
+	Service *dagger.Service
+	Connect string
+}
+
+// access is how a registry is reached, and as whom.
+type access struct {
+	credentials
+	reached
+}
+
+// registry is how a repository's registry is reached, and as whom: as the identity
+// where the registry is one of Azure's and no password for it is given.
+func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {
+	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
+	at := access{credentials{e.Username, e.Password}, reached{e.Service, connect}}
+	host, _, _ := strings.Cut(repository, "/")
+	if err != nil || s.Azure == nil || e.Password != nil || !azure.IsRegistry(host) {
+		return at, err
+	}
+	if s.Azure.Proxy != nil {
+		if e.Service != nil {
+			return at, step.Input(stage, "registry "+host, "is reached through a service of its own and through Azure's proxy", "give --service of with-registry or --proxy of with-azure-cloud")
+		}
+		at.Service = s.Azure.Proxy
+	}
+	at.Password = s.Azure.Token
+	at.Username, err = s.Azure.as(ctx, stage, registryAlias)
+	return at, err
+}
+
+const registryAlias = "registry"
+
+// local is the service that stands in for an address on localhost, if any.
+func local(address string, sandbox *dagger.Service) *dagger.Service {
+	if sandbox != nil && config.Local(address) {
+		return sandbox
+	}
+	return nil
+}
+
+// The purposes of a sandbox's accounts.
+const (
+	imagesAccount   = "images"
+	databaseAccount = "database"
+	toolboxAccount  = "toolbox"
+	gitopsAccount   = "gitops"
+	stateAccount    = "state"
+)
+
+// Account is who writes to a part of the sandbox, for one purpose.
+type Account struct {
+	Purpose  string         // +private
+	Username string         // +private
+	Password *dagger.Secret // +private
+}
+
+// account is one of the sandbox's.
+type account struct{ Username, Password string }
+
+// signIn gives the endpoints that the sandbox stands in for its accounts.
+func (s *Slipway) signIn(ctx context.Context, accounts *dagger.Secret) error {
+	if accounts == nil {
+		return nil
+	}
+	const mend = "give the accounts.json of the sandbox's data folder, which the set-up names in .env"
+	text, err := accounts.Plaintext(ctx)
+	if err != nil {
+		return step.Input("config", "accounts", "can't be read: "+err.Error(), mend)
+	}
+	var all map[string]account
+	if json.Unmarshal([]byte(text), &all) != nil {
+		// The decoder's error could show a part of it.
+		return step.Input("config", "accounts", "are not a JSON object of accounts, by purpose", mend)
+	}
+	for _, of := range []struct {
+		endpoint *Endpoint
+		purposes []string
+	}{{s.Registry, []string{imagesAccount, databaseAccount, toolboxAccount}}, {s.GitOps, []string{gitopsAccount}}, {s.State, []string{stateAccount}}} {
+		if of.endpoint.Service == nil {
+			continue
+		}
+		for _, purpose := range of.purposes {
+			account := all[purpose]
+			if account.Username == "" || account.Password == "" {
+				return step.Input("config", "accounts", "have none for "+purpose, mend)
+			}
+			// The engine tells secrets apart by their names: the username is random.
+			of.endpoint.Accounts = append(of.endpoint.Accounts, &Account{
+				Purpose: purpose, Username: account.Username, Password: dag.SetSecret("the sandbox's password of "+account.Username, account.Password),
+			})
+		}
+		*of.endpoint = *of.endpoint.as(of.purposes[0])
+	}
+	return nil
+}
+
+// as is the endpoint with its account for a purpose, where it has one.
+func (e *Endpoint) as(purpose string) *Endpoint {
+	next := *e
+	for _, account := range e.Accounts {
+		if account.Purpose == purpose {
+			next.Username, next.Password = account.Username, account.Password
+		}
+	}
+	return &next
 }

@@ -154,3 +154,21 @@ func (c *cluster) refresh(ctx context.Context, application string) string {
 	}
 	return or(asked.Message, "no reason was given")
 }
+
+// cluster checks that a cluster is given, and returns how its API is reached.
+func (s *Slipway) cluster(ctx context.Context, stage string) (connect string, err error) {
+	if s.Kubeconfig == nil {
+		return "", step.Input(stage, "kubeconfig", "is not given", "give --kubeconfig file:PATH and, where containers do not reach the cluster, --kubernetes tcp://HOST:PORT")
+	}
+	c := s.Config
+	if s.Cluster.Service == nil {
+		return "", nil
+	}
+	if c.Cluster.Server == "" {
+		return "", step.Input(stage, "cluster.server", "is empty, so nothing says which address the service stands in for", "name it in slipway.yaml as the kubeconfig does")
+	}
+	return s.Cluster.connect(ctx, stage, c.Cluster.Server, kubernetesAlias)
+}
+
+// application is the name of an app's Argo CD Application in an environment.
+func application(app, env string) string { return app + "-" + env }

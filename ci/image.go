@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
-	"slipway/ci/rules"
+	"slipway/ci/evidence"
 	"slipway/step"
-	"slipway/step/printable"
 	"slipway/step/result/scan"
 )
 
@@ -152,93 +151,61 @@ func (i *Image) Sbom(
 	return out.File(scan.SBOM(found, suffix)), nil
 }
 
-// Scan looks for vulnerabilities in the image, secrets in the app's source and
-// misconfigurations in the app's manifests and in infra/, and refuses what the
-// policy of slipway.yaml does not let pass.
-//
-// Example: dagger call app --name hello build scan verdict
-//
-// +cache="never"
-func (i *Image) Scan(ctx context.Context) (*ScannedImage, error) {
-	database, err := i.App.Slipway.database(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return i.scan(ctx, database)
-}
-
-func (i *Image) scan(ctx context.Context, database *dagger.Directory) (*ScannedImage, error) {
-	began := time.Now()
-	out, found, err := i.findings(ctx, database)
-	if err != nil {
-		return nil, err
-	}
-	verdict, err := i.judge(ctx, found)
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.Marshal(verdict)
-	return &ScannedImage{Digest: i.Digest, Verdict: printable.JSON(string(data)), Decided: verdict, Image: i, Out: out, Stages: after(i.Stages, "scan", began)}, err
-}
-
-// judge decides over findings now.
-func (i *Image) judge(ctx context.Context, found *scan.Findings) (*rules.Verdict, error) {
-	policy, err := i.App.Slipway.policy(ctx)
-	if err != nil {
-		return nil, err
-	}
-	exceptions, err := i.App.exceptions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return policy.Evaluate(rules.Scanned{App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now()})
-}
-
-// exceptions are those of the app's OpenVEX document, if it has one.
-func (a *App) exceptions(ctx context.Context) ([]rules.Exception, error) {
-	c := a.Slipway.Config
-	found, err := a.source().Glob(ctx, rules.VEXFile)
-	if err != nil || len(found) == 0 {
-		return nil, err
-	}
-	text, err := a.source().File(rules.VEXFile).Contents(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return rules.ParseVEX(a.file(rules.VEXFile), a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
-}
-
-// findings runs the scanner. Its work is kept by content: the same image,
-// source, manifests and database are looked at once.
-func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagger.Directory, *scan.Findings, error) {
+// provenance is what is known about how the image was built.
+func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 	s := i.App.Slipway
 	settings, err := s.settings(ctx, i.App.Name)
 	if err != nil {
-		return nil, nil, err
-	}
-	expect := dagger.ScanImageOpts{}
-	if settings.Build.Kind == config.KindGo {
-		expect.Expect = "gobinary"
-	}
-	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
-	out := s.scan().Image(i.Layout, i.Digest, expect).
-		Report(i.App.source(), i.App.title(), manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
-	if err := decode(ctx, out, nil); err != nil {
-		return nil, nil, err
-	}
-	found, err := findings(ctx, out)
-	return out, found, err
-}
-
-// findings are those that a scan has left.
-func findings(ctx context.Context, out *dagger.Directory) (*scan.Findings, error) {
-	text, err := out.File("findings.json").Contents(ctx)
-	if err != nil {
 		return nil, err
 	}
-	found := &scan.Findings{}
-	if err := json.Unmarshal([]byte(text), found); err != nil {
-		return nil, fmt.Errorf("decode findings: %w", err)
+	build := &evidence.Build{
+		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File,
+			Args: settings.Build.Args, Target: settings.Build.Target, Secrets: settings.Build.Secrets},
+		Box: &i.Box, Revision: i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: settings.Platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
 	}
-	return found, nil
+	if settings.Build.Package != "" {
+		if build.Toolchain, err = dag.Toolbox().Toolchain(ctx); err != nil {
+			return nil, err
+		}
+		if build.GoSum, err = fileDigest(ctx, i.App.source(), "go.sum"); err != nil {
+			return nil, err
+		}
+	}
+	if settings.Build.Kind == config.KindDockerfile {
+		recipe := i.App.recipe(settings, nil)
+		checked, err := recipe.checked(ctx)
+		if err != nil {
+			return nil, err
+		}
+		_, packages, err := recipe.packages(ctx, checked)
+		if err != nil {
+			return nil, err
+		}
+		for _, lock := range packages.Locks {
+			build.Locks = append(build.Locks, evidence.Lock{Path: lock.Path, Digest: lock.Digest})
+		}
+		for _, base := range checked.Bases {
+			if pinned := step.Reference(base.Reference); pinned.Digest() != "" {
+				build.Bases = append(build.Bases, pinned.Untagged())
+			}
+		}
+		for _, f := range checked.Fetches {
+			build.Fetched = append(build.Fetched, evidence.Fetched{URL: f.URL, Checksum: f.Checksum, Commit: f.Commit})
+		}
+	}
+	return build, nil
+}
+
+// fileDigest is sha256:… of a file, or empty when there is none.
+func fileDigest(ctx context.Context, folder *dagger.Directory, name string) (string, error) {
+	found, err := folder.Glob(ctx, name)
+	if err != nil || len(found) == 0 {
+		return "", err
+	}
+	text, err := folder.File(name).Contents(ctx)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(text))
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }

@@ -89,3 +89,6 @@ func (s *Slipway) protected(ctx context.Context, stage, env string) error {
 	}
 	return err
 }
+
+// platform is the platform's own repository.
+func (s *Slipway) platform() *Checkout { return &Checkout{Tree: s.Source, Repository: s.Repository} }

@@ -14,10 +14,89 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/receipt"
 	"slipway/ci/render"
-	"slipway/step"
+	"slipway/ci/rules"
 	"slipway/step/printable"
 	"slipway/step/result/sign"
 )
+
+// Receipt is the record of one delivery: what came from which commit, what it
+// was judged by, and where it went.
+type Receipt struct {
+	// App that was delivered.
+	App string `json:"app"`
+	// Environment it was delivered to.
+	Environment string `json:"environment"`
+	// SourceRevision is the commit it was delivered from.
+	SourceRevision string `json:"sourceRevision"`
+	// Uncommitted names whatever was taken and differs from that commit.
+	Uncommitted []string `json:"uncommitted,omitempty"`
+	// SourceTree is the Git tree id of the app's folder.
+	SourceTree string `json:"sourceTree,omitempty"`
+	// Image is repository@digest.
+	Image string `json:"image"`
+	// ImagePushed is false when the registry already held the image.
+	ImagePushed bool `json:"imagePushed"`
+	// Verdict is the scan's decision, as JSON.
+	Verdict string `json:"verdict"`
+	// Plan is the sha256 of the applied or unchanged infrastructure plan.
+	Plan string `json:"plan,omitempty"`
+	// PlanProgram is the executable that planned, with its version and sha256.
+	PlanProgram string `json:"planProgram,omitempty"`
+	// PlanChanges says in a few words what the plan changed.
+	PlanChanges string `json:"planChanges,omitempty"`
+	// GitopsCommit is the commit in the GitOps repository.
+	GitopsCommit string `json:"gitopsCommit"`
+	// GitopsPath is the file that holds the digest.
+	GitopsPath string `json:"gitopsPath"`
+	// GitopsEvidence is the digest of the decision that the commit names, if it
+	// names one.
+	GitopsEvidence string `json:"gitopsEvidence,omitempty"`
+	// ReleaseCreated is false when the GitOps repository already held the release.
+	ReleaseCreated bool `json:"releaseCreated"`
+	// SyncedRevision is the commit that Argo CD had synced when it found the app
+	// healthy: GitopsCommit, or a later one that holds the same release. Empty
+	// when nothing waited.
+	SyncedRevision string `json:"syncedRevision,omitempty"`
+	// Health is the app's health, assessed after that sync.
+	Health string `json:"health,omitempty"`
+	// HealthyAt is when it was assessed, in RFC 3339.
+	HealthyAt string   `json:"healthyAt,omitempty"`
+	Release   *Release `json:"release,omitempty"` // +private
+}
+
+// Receipt is what was done, for the record.
+//
+// Example: dagger call app --name hello build scan publish sign release --env dev receipt json
+//
+// +cache="168h"
+func (r *Release) Receipt() (*Receipt, error) {
+	receipt := &Receipt{
+		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference.String(),
+		ImagePushed:  r.Moved,
+		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
+	}
+	if a := r.Applied; a != nil {
+		receipt.Plan, receipt.PlanProgram, receipt.PlanChanges = a.Sha256, a.Program, a.Changes
+	}
+	if r.Verdict == nil {
+		return receipt, nil
+	}
+	data, err := json.Marshal(r.Verdict)
+	receipt.Verdict = printable.JSON(string(data))
+	return receipt, err
+}
+
+// Receipt is what was done and what became of it.
+//
+// +cache="168h"
+func (l *LiveRelease) Receipt() (*Receipt, error) {
+	receipt, err := l.Release.Receipt()
+	if err != nil {
+		return nil, err
+	}
+	receipt.SyncedRevision, receipt.Health, receipt.HealthyAt = l.Revision, l.Health, l.HealthyAt
+	return receipt, nil
+}
 
 // hasReceipt says whether the image carries the receipt of this very commit.
 func (r *Release) hasReceipt() bool {
@@ -80,6 +159,19 @@ func (r *Receipt) document(ctx context.Context) (*receipt.Document, error) {
 	return d, d.Validate()
 }
 
+// verdict is the scan's decision in a few words.
+func (r *Receipt) verdict() string {
+	v := r.Release.Verdict
+	if v == nil {
+		return ""
+	}
+	from := fmt.Sprintf("%d sources", len(v.DatabaseSources))
+	if len(v.DatabaseSources) == 1 {
+		from = printable.Line(v.DatabaseSources[0])
+	}
+	return fmt.Sprintf("passed: %d targets, %d findings reported, %d excepted, database %s of %s", v.Scanned, len(v.Reported), len(v.Excepted), v.DatabaseDigest, from)
+}
+
 // Document is everything that this receipt binds, as JSON: the form that is signed
 // and attached to the image once the release is healthy.
 //
@@ -92,6 +184,19 @@ func (r *Receipt) Document(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return render.Indented(d)
+}
+
+// Json is the whole receipt as JSON.
+//
+// +cache="168h"
+func (r *Receipt) Json() (string, error) {
+	// The plain type has none of the methods that Dagger generates.
+	type plain Receipt
+	return render.Indented(struct {
+		*plain
+		Verdict *rules.Verdict `json:"verdict,omitempty"`
+		Release *struct{}      `json:"release,omitempty"`
+	}{plain: (*plain)(r), Verdict: r.Release.Verdict})
 }
 
 // Html is the receipt as one page, with the journey as a picture.
@@ -108,174 +213,41 @@ func (r *Receipt) Html(ctx context.Context) (*dagger.File, error) {
 	return dag.File("receipt.html", string(page)), err
 }
 
-// SignedReceipt is the newest receipt that the platform has signed about an image
-// in an environment.
-type SignedReceipt struct {
-	// Referrer is the digest of the manifest that holds it; empty for one from a file.
-	Referrer string
-	// Checked is what receipt-verify has checked, one line each.
-	Checked   []string
-	Predicate []byte       // +private
-	Document  *Document    // +private
-	File      *dagger.File // +private
-	Image     *SignedImage // +private
-}
-
-// Receipt reads, from beside the image, the newest signed receipt of what runs in an
-// environment according to Git. It refuses an image without the platform's signature,
-// and one whose receipt is missing or contradicts itself.
-//
-// Example: dagger call receipt --app hello --env dev text
-//
-// +cache="never"
-func (s *Slipway) Receipt(
-	ctx context.Context,
-	// The app.
-	app string,
-	// The environment.
-	env string,
-) (*SignedReceipt, error) {
-	const stage = "receipt"
-	if err := s.known(stage, app, env); err != nil {
-		return nil, err
-	}
-	releases, err := s.history(ctx, stage, app, env)
-	if err != nil {
-		return nil, err
-	}
-	subject := app + " in " + env
-	if len(releases) == 0 {
-		return nil, step.Policy(stage, subject, "was never released", "release it there first")
-	}
-	image := s.signed(app, releases[0].Digest)
-	trusted, err := image.trust(ctx, stage, env)
-	if err != nil {
-		return nil, err
-	}
-	statements, err := image.statements(ctx, trusted)
-	if err != nil {
-		return nil, err
-	}
-	var newest *SignedReceipt
-	var at string
-	for _, statement := range statements {
-		if statement.PredicateType != receipt.PredicateType {
-			continue
-		}
-		d, err := receipt.Parse(statement.Predicate)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.Validate(); err != nil {
-			return nil, err
-		}
-		if d.App != app || d.Environment != env || d.Image.Reference != image.Reference || d.GitOps == nil || d.GitOps.Commit != releases[0].Commit || d.Live == nil || d.Live.HealthyAt <= at {
-			continue
-		}
-		at = d.Live.HealthyAt
-		newest = &SignedReceipt{Referrer: statement.Referrer, Predicate: statement.Predicate, Document: d, Image: image}
-	}
-	if newest == nil {
-		return nil, step.Policy(stage, subject, "has no signed receipt: nobody who may sign has seen commit "+releases[0].Commit+" healthy there", "release it with --kubeconfig and a signer, and wait for it")
-	}
-	return newest, nil
-}
-
-// ReceiptVerify checks a receipt's bundle without registry, cluster or any other
-// network: the signature by the key or by an identity that may sign for the
-// environment, that the receipt is about the image that was signed, that it goes from a
-// decision to Healthy without contradicting itself, and that the decision's digest is
-// that of its verdicts and statements. With a checkout, the release's commit has to be
-// in the history of its head, has to put the digest into the named file, and has to
-// name the same decision as the receipt.
-//
-// Example: dagger call receipt-verify --bundle receipt.sigstore.json --repository ../gitops checked
-//
-// +cache="never"
-func (s *Slipway) ReceiptVerify(
-	ctx context.Context,
-	// The bundle, as receipt bundle exports it.
-	bundle *dagger.File,
-	// The PEM public key that must have signed; by default whoever the platform
-	// trusts.
-	// +optional
-	publicKey *dagger.File,
-	// The environment that the receipt has to be about. Where identities sign, it is
-	// required, and says which of them may have signed.
-	// +optional
-	env string,
-	// A clone of the GitOps repository, with its folder .git and its whole history.
-	// +optional
-	// +ignore=["*", "!.git"]
-	repository *dagger.Directory,
-) (*SignedReceipt, error) {
-	const stage = "receipt"
-	trusted, err := s.trustOr(ctx, dag.Sign(), publicKey, stage, env)
-	if err != nil {
-		return nil, err
-	}
-	var signed sign.Bundled
-	text, err := trusted.VerifyBundle(ctx, bundle)
-	if err := decodeText(text, err, &signed); err != nil {
-		return nil, err
-	}
-	d, err := receipt.Open(signed.PredicateType, signed.Digest, signed.Predicate)
-	if err != nil {
-		return nil, err
-	}
-	if env != "" && d.Environment != env {
-		return nil, step.Policy(stage, "environment "+env, "is not the receipt's, which is of "+d.Environment, "give --env "+d.Environment+", or the receipt of a release to "+env)
-	}
-	checked := d.Checked(signed.Signer)
-	if repository != nil {
-		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.String(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
-		if err := decodeText(text, err, nil); err != nil {
-			return nil, err
-		}
-		checked = append(checked, "commit: "+d.GitOps.Commit+" puts the digest into "+d.GitOps.Path, d.Binding())
-	}
-	return &SignedReceipt{Checked: printable.List(checked), Predicate: signed.Predicate, Document: d, File: bundle}, nil
-}
-
-// Bundle is the receipt with its signature, as one Sigstore bundle: what
-// receipt-verify takes.
-//
-// Example: dagger call receipt --app hello --env dev bundle export --path receipt.sigstore.json
-//
-// +cache="never"
-func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
-	if r.File != nil {
-		return r.File, nil
-	}
-	const stage = "receipt"
-	trusted, err := r.Image.trust(ctx, stage, r.Document.Environment)
-	if err != nil {
-		return nil, err
-	}
-	// Without Sync it would be read again wherever it is used.
-	out, err := trusted.Bundle(r.Image.Reference.String(), r.Referrer, dagger.SignVerifierBundleOpts(trusted.reached)).Sync(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return out.File("bundle.sigstore.json"), decode(ctx, out, nil)
-}
-
-// Json is the receipt as it was signed.
-//
-// +cache="168h"
-func (r *SignedReceipt) Json() string { return printable.JSON(string(r.Predicate)) + "\n" }
-
 // Text is the receipt for people.
 //
-// +cache="168h"
-func (r *SignedReceipt) Text() string { return r.Document.Text() }
-
-// Html is the receipt as one page, with the journey as a picture.
-//
-// Example: dagger call receipt --app hello --env dev html export --path receipt.html
+// Example: dagger call deliver --app hello --env dev text
 //
 // +cache="168h"
-func (r *SignedReceipt) Html() (*dagger.File, error) {
-	page, err := r.Document.HTML()
-	return dag.File("receipt.html", string(page)), err
+func (r *Receipt) Text() (string, error) {
+	var rows [][]string
+	line := func(name, value, note string) {
+		if note != "" {
+			note = " (" + note + ")"
+		}
+		if value != "" {
+			rows = append(rows, []string{name, value + note})
+		}
+	}
+	either := func(yes bool, done, already string) string {
+		if yes {
+			return done
+		}
+		return already
+	}
+	line("source commit", r.SourceRevision, "")
+	label := "uncommitted"
+	for _, difference := range r.Uncommitted {
+		line(label, difference, "")
+		label = ""
+	}
+	line("source tree", r.SourceTree, "")
+	line("image", r.Image, either(r.ImagePushed, "pushed", "was in the registry"))
+	line("scan", r.verdict(), "")
+	line("infrastructure plan", r.Plan, r.PlanChanges)
+	line("made by", r.PlanProgram, "")
+	line("GitOps commit", r.GitopsCommit, either(r.ReleaseCreated, "new", "was in the repository"))
+	line("GitOps file", r.GitopsPath, "")
+	line("synced revision", r.SyncedRevision, either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release"))
+	line("health", r.Health, r.HealthyAt)
+	return render.Lines("", r.App+" is released to "+r.Environment) + render.Table(rows...), nil
 }

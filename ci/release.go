@@ -1,12 +1,20 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
+	"slices"
+	"time"
 
-	"slipway/ci/render"
-	"slipway/ci/rules"
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/evidence"
+	"slipway/ci/receipt"
+	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/argocd"
+	"slipway/step/result/gitops"
+	"slipway/step/result/sign"
 )
 
 // Release is a commit in the GitOps repository.
@@ -47,95 +55,188 @@ type Release struct {
 	Slipway     *Slipway    // +private
 }
 
-// Receipt is what was done, for the record.
+// Release verifies the image again and then sets its digest in the GitOps
+// repository, as one commit. Releasing the same image twice makes one commit.
 //
-// Example: dagger call app --name hello build scan publish sign release --env dev receipt json
+// Example: dagger call signed --app hello --digest sha256:… release --env dev commit
 //
-// +cache="168h"
-func (r *Release) Receipt() (*Receipt, error) {
-	receipt := &Receipt{
-		App: r.App, Environment: r.Environment, SourceRevision: r.Revision, Uncommitted: r.Uncommitted, SourceTree: r.Tree, Image: r.Reference.String(),
-		ImagePushed:  r.Moved,
-		GitopsCommit: r.Commit, GitopsPath: r.Path, GitopsEvidence: r.Evidence, ReleaseCreated: r.Created, Release: r,
-	}
-	if a := r.Applied; a != nil {
-		receipt.Plan, receipt.PlanProgram, receipt.PlanChanges = a.Sha256, a.Program, a.Changes
-	}
-	if r.Verdict == nil {
-		return receipt, nil
-	}
-	data, err := json.Marshal(r.Verdict)
-	receipt.Verdict = printable.JSON(string(data))
-	return receipt, err
+// +cache="never"
+func (i *SignedImage) Release(
+	ctx context.Context,
+	// The environment to release to.
+	env string,
+	// Let it bring back what ran before: a digest that was released there earlier, or one
+	// that was built from an ancestor of the commit that runs.
+	// +optional
+	older bool,
+) (*Release, error) {
+	return i.release(ctx, env, nil, origin{Kind: "release", Older: older})
 }
 
-// Receipt is the record of one delivery: what came from which commit, what it
-// was judged by, and where it went.
-type Receipt struct {
-	// App that was delivered.
-	App string `json:"app"`
-	// Environment it was delivered to.
-	Environment string `json:"environment"`
-	// SourceRevision is the commit it was delivered from.
-	SourceRevision string `json:"sourceRevision"`
-	// Uncommitted names whatever was taken and differs from that commit.
-	Uncommitted []string `json:"uncommitted,omitempty"`
-	// SourceTree is the Git tree id of the app's folder.
-	SourceTree string `json:"sourceTree,omitempty"`
-	// Image is repository@digest.
-	Image string `json:"image"`
-	// ImagePushed is false when the registry already held the image.
-	ImagePushed bool `json:"imagePushed"`
-	// Verdict is the scan's decision, as JSON.
-	Verdict string `json:"verdict"`
-	// Plan is the sha256 of the applied or unchanged infrastructure plan.
-	Plan string `json:"plan,omitempty"`
-	// PlanProgram is the executable that planned, with its version and sha256.
-	PlanProgram string `json:"planProgram,omitempty"`
-	// PlanChanges says in a few words what the plan changed.
-	PlanChanges string `json:"planChanges,omitempty"`
-	// GitopsCommit is the commit in the GitOps repository.
-	GitopsCommit string `json:"gitopsCommit"`
-	// GitopsPath is the file that holds the digest.
-	GitopsPath string `json:"gitopsPath"`
-	// GitopsEvidence is the digest of the decision that the commit names, if it
-	// names one.
-	GitopsEvidence string `json:"gitopsEvidence,omitempty"`
-	// ReleaseCreated is false when the GitOps repository already held the release.
-	ReleaseCreated bool `json:"releaseCreated"`
-	// SyncedRevision is the commit that Argo CD had synced when it found the app
-	// healthy: GitopsCommit, or a later one that holds the same release. Empty
-	// when nothing waited.
-	SyncedRevision string `json:"syncedRevision,omitempty"`
-	// Health is the app's health, assessed after that sync.
-	Health string `json:"health,omitempty"`
-	// HealthyAt is when it was assessed, in RFC 3339.
-	HealthyAt string   `json:"healthyAt,omitempty"`
-	Release   *Release `json:"release,omitempty"` // +private
+// origin is why a digest is released.
+type origin struct {
+	// Kind is release, promotion (From an environment) or rollback (Of a commit).
+	Kind, From, Of string
+	// Revision is the commit that the release before said that the image was built
+	// from. Its provenance is believed first.
+	Revision string
+	// Standing is the signed decision that this very call has found to answer for the
+	// image; nil where it is still to be verified.
+	Standing *judged
+	// Rendered is the overlay as this very call has rendered it; nil where that is still
+	// to be done.
+	Rendered *rendered
+	// Older lets the overlay go back, as a rollback does.
+	Older bool
 }
 
-// Json is the whole receipt as JSON.
-//
-// +cache="168h"
-func (r *Receipt) Json() (string, error) {
-	// The plain type has none of the methods that Dagger generates.
-	type plain Receipt
-	return render.Indented(struct {
-		*plain
-		Verdict *rules.Verdict `json:"verdict,omitempty"`
-		Release *struct{}      `json:"release,omitempty"`
-	}{plain: (*plain)(r), Verdict: r.Release.Verdict})
+// release releases the image to an environment. The infrastructure is what this very
+// call has made of it; without, it is looked at.
+func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
+	s := i.Slipway
+	if err := s.goes("release", i.App, env); err != nil {
+		return nil, err
+	}
+	var (
+		cluster *cluster
+		err     error
+	)
+	if s.Kubeconfig != nil {
+		if cluster, err = s.argocd(ctx, "admit"); err != nil {
+			return nil, err
+		}
+	}
+	// None of these writes anything, and nothing is written before all of them
+	// have passed. The first one's refusal is told before the others'.
+	judgement, rendered := why.Standing, why.Rendered
+	var verified, admitted []Stage
+	began := time.Now()
+	if err := sideBySide(
+		func() (err error) {
+			if judgement != nil {
+				return nil
+			}
+			judgement, err = i.verify(ctx, "release", env)
+			verified = after(nil, "verify", began)
+			return err
+		},
+		func() error { return s.protected(ctx, "release", env) },
+		func() error {
+			if applied != nil {
+				return nil
+			}
+			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
+			return err
+		},
+		func() (err error) {
+			if rendered == nil {
+				rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback")
+			}
+			if err != nil || cluster == nil {
+				return err
+			}
+			err = cluster.admit(ctx, rendered)
+			admitted = after(nil, "admit", began)
+			return err
+		},
+	); err != nil {
+		return nil, err
+	}
+	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
+	if revision == "" {
+		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
+			"deliver the app, or build, scan, publish and sign it again with this pipeline")
+	}
+	if why.Rendered == nil {
+		if err := s.forward(ctx, rendered, revision); err != nil {
+			return nil, err
+		}
+	}
+	if err := i.summarise(ctx, judgement); err != nil {
+		return nil, err
+	}
+	var done gitops.Released
+	began = time.Now()
+	text, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
+	if err := decodeText(text, err, &done); err != nil {
+		return nil, err
+	}
+	if done.Commit == "" {
+		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
+	}
+	notRefreshed := ""
+	if done.Created && cluster != nil {
+		notRefreshed = cluster.refresh(ctx, application(i.App, env))
+	}
+	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
+	return &Release{
+		Judgement: &judgement.Judgement, Statements: recorded(judgement.Statements), Stages: after(stages, "commit", began),
+		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(notRefreshed),
+		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
+	}, nil
 }
 
-// verdict is the scan's decision in a few words.
-func (r *Receipt) verdict() string {
-	v := r.Release.Verdict
-	if v == nil {
-		return ""
+// recorded are the statements that a receipt is made of. Bills of materials are too long
+// to be handed on for nothing.
+func recorded(statements []sign.Statement) []sign.Statement {
+	return slices.DeleteFunc(slices.Clone(statements), func(s sign.Statement) bool {
+		return s.PredicateType != evidence.ScanType && s.PredicateType != receipt.PredicateType
+	})
+}
+
+// history returns an app's releases in an environment, the newest first.
+func (s *Slipway) history(ctx context.Context, stage, app, env string) ([]gitops.Entry, error) {
+	overlay, err := s.overlay(ctx, stage, app, env, dagger.GitopsRepositoryOverlayOpts{})
+	if err != nil {
+		return nil, err
 	}
-	from := fmt.Sprintf("%d sources", len(v.DatabaseSources))
-	if len(v.DatabaseSources) == 1 {
-		from = printable.Line(v.DatabaseSources[0])
+	var done gitops.Past
+	text, err := overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
+		Repository: s.Config.Image(app), Service: overlay.at.Service, Connect: overlay.at.Connect,
+	})
+	err = decodeText(text, err, &done)
+	return done.Releases, err
+}
+
+// runs says whether an Application runs exactly this image.
+func runs(a argocd.Status, reference Reference) bool {
+	return slices.Contains(a.Images, string(reference))
+}
+
+// standing returns where the app stands in each environment of the cluster.
+func (s *Slipway) standing(ctx context.Context, stage, app string, envs ...string) (map[string]argocd.Status, error) {
+	cluster, err := s.argocd(ctx, stage)
+	if err != nil {
+		return nil, err
 	}
-	return fmt.Sprintf("passed: %d targets, %d findings reported, %d excepted, database %s of %s", v.Scanned, len(v.Reported), len(v.Excepted), v.DatabaseDigest, from)
+	var names []string
+	for _, env := range envs {
+		names = append(names, application(app, env))
+	}
+	var done argocd.Statuses
+	text, err := cluster.Status(ctx, names, dagger.GitopsClusterStatusOpts(cluster.at))
+	if err := decodeText(text, err, &done); err != nil {
+		return nil, err
+	}
+	if len(done.Applications) != len(envs) {
+		return nil, fmt.Errorf("asked for %d Applications, was told of %d", len(envs), len(done.Applications))
+	}
+	standing := map[string]argocd.Status{}
+	for n, env := range envs {
+		standing[env] = done.Applications[n]
+	}
+	return standing, nil
+}
+
+// known checks an app's name and environments before the first container starts.
+func (s *Slipway) known(stage, app string, envs ...string) error {
+	if err := step.Name(stage, "app", app); err != nil {
+		return err
+	}
+	for _, env := range envs {
+		if err := s.goes(stage, app, env); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -13,7 +13,6 @@ import (
 	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step"
-	"slipway/step/result/scan"
 )
 
 const rescanStage = "rescan"
@@ -147,30 +146,6 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return row, nil
 	}
 	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: evidence.ScanType, Predicate: statement}})
-}
-
-// scanned is what the scanner finds, and how it ran.
-func (i *Image) scanned(ctx context.Context, database *dagger.Directory) (*scan.Findings, *rules.Run, error) {
-	c := i.App.Slipway.Config
-	out, found, err := i.findings(ctx, database)
-	if err != nil {
-		return nil, nil, err
-	}
-	run, err := ranAs(ctx, out, c)
-	return found, &run, err
-}
-
-// pulled is an image's OCI layout out of the registry.
-func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference) (*dagger.Directory, error) {
-	registry, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
-	if err != nil {
-		return nil, err
-	}
-	out, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return out.Directory("layout"), decode(ctx, out, nil)
 }
 
 // Check refuses an environment in which a release has fallen out of policy.

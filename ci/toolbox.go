@@ -121,14 +121,6 @@ func (s *Slipway) WithToolbox(
 	return &next, nil
 }
 
-// local is the service that stands in for an address on localhost, if any.
-func local(address string, sandbox *dagger.Service) *dagger.Service {
-	if sandbox != nil && config.Local(address) {
-		return sandbox
-	}
-	return nil
-}
-
 // The parts of a toolbox: the modules that the programs belong to.
 const (
 	scanPart      = "scan"

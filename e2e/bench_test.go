@@ -349,14 +349,14 @@ func BenchmarkLoad(b *testing.B) {
 		assert.Contains(b, out, "deliver")
 	}
 	functions()
-	code := read(b, dir+"/ci/main.go")
+	code := read(b, dir+"/ci/pipeline.go")
 	times := watch{}
 	for b.Loop() {
-		write(b, dir+"/ci/main.go", fmt.Sprintf("%s\nvar _ = %q\n", code, unseen()))
+		write(b, dir+"/ci/pipeline.go", fmt.Sprintf("%s\nvar _ = %q\n", code, unseen()))
 		times.time("changed", functions)
 		times.time("warm", functions)
 	}
-	write(b, dir+"/ci/main.go", code)
+	write(b, dir+"/ci/pipeline.go", code)
 	packages, modules := dependencies(b, p, dir)
 	b.ReportMetric(float64(packages), "packages")
 	b.ReportMetric(float64(modules), "requires")

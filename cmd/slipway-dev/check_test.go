@@ -83,7 +83,7 @@ func TestOnlyPackagesWithoutGeneratedCodeAreChecked(t *testing.T) {
 		"go.mod":                              "module example/root\n\ngo 1.26\n",
 		"root.go":                             "package root\n",
 		"ci/go.mod":                           "module example/ci\n\ngo 1.26\n",
-		"ci/main.go":                          "package main\n\nimport _ \"example/ci/internal/dagger\"\n\nfunc main() {}\n",
+		"ci/pipeline.go":                      "package main\n\nimport _ \"example/ci/internal/dagger\"\n\nfunc main() {}\n",
 		"ci/rules/rules.go":                   "package rules\n",
 		"ci/internal/dagger/dagger.go":        "package dagger\n",
 		"modules/scan/dagger.json":            "{}\n",

@@ -176,18 +176,6 @@ type LiveRelease struct {
 	Release *Release // +private
 }
 
-// Receipt is what was done and what became of it.
-//
-// +cache="168h"
-func (l *LiveRelease) Receipt() (*Receipt, error) {
-	receipt, err := l.Release.Receipt()
-	if err != nil {
-		return nil, err
-	}
-	receipt.SyncedRevision, receipt.Health, receipt.HealthyAt = l.Revision, l.Health, l.HealthyAt
-	return receipt, nil
-}
-
 // healthType is the predicate type of the attestation that an image was healthy
 // in an environment.
 const healthType = receipt.HealthType
@@ -226,21 +214,3 @@ func (l *LiveRelease) record(ctx context.Context) error {
 	image := &SignedImage{Reference: r.Reference, App: r.App, Slipway: s}
 	return image.attest(ctx, "wait", r.Environment, files)
 }
-
-// cluster checks that a cluster is given, and returns how its API is reached.
-func (s *Slipway) cluster(ctx context.Context, stage string) (connect string, err error) {
-	if s.Kubeconfig == nil {
-		return "", step.Input(stage, "kubeconfig", "is not given", "give --kubeconfig file:PATH and, where containers do not reach the cluster, --kubernetes tcp://HOST:PORT")
-	}
-	c := s.Config
-	if s.Cluster.Service == nil {
-		return "", nil
-	}
-	if c.Cluster.Server == "" {
-		return "", step.Input(stage, "cluster.server", "is empty, so nothing says which address the service stands in for", "name it in slipway.yaml as the kubeconfig does")
-	}
-	return s.Cluster.connect(ctx, stage, c.Cluster.Server, kubernetesAlias)
-}
-
-// application is the name of an app's Argo CD Application in an environment.
-func application(app, env string) string { return app + "-" + env }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"slipway/ci/internal/dagger"
 
@@ -10,31 +11,38 @@ import (
 	"slipway/step/result/build"
 )
 
-// PackageSource is how the registries of apps' packages are reached.
-type PackageSource struct {
-	Netrc   *dagger.Secret  // +private
-	Service *dagger.Service // +private
+// from is an image of a Dockerfile's, for one platform.
+func (s *Slipway) from(reference, platform string) *dagger.Container {
+	var opts dagger.ContainerFromOpts
+	if s.Registry.Service != nil && config.Local("//"+reference) {
+		opts.RegistryService = s.Registry.Service
+	}
+	return dag.Container(dagger.ContainerOpts{Platform: dagger.Platform(platform)}).From(reference, opts)
 }
 
-// WithPackages fetches the packages of apps' lock files from a registry or an index
-// that asks for credentials: build.npm.registry and build.pip.index of slipway.yaml.
-// Only the step that fetches sees them; nothing of the app does.
+// holdBases has the engine fetch what a Dockerfile's build for one platform takes
+// out of the embedded registry. The engine reaches that through the registry's
+// service only, which a Dockerfile's build can't be given; what the engine holds by
+// its digest it doesn't fetch again.
 //
-// Example: dagger call with-packages --netrc file:$HOME/.netrc app --name shop build digest
-//
-// +cache="168h"
-func (s *Slipway) WithPackages(
-	// Credentials of the registry and the index, in .netrc's format.
-	// +optional
-	netrc *dagger.Secret,
-	// A service that stands in for their localhost addresses.
-	// Example: tcp://localhost:8081
-	// +optional
-	service *dagger.Service,
-) *Slipway {
-	next := *s
-	next.Packages = &PackageSource{Netrc: netrc, Service: service}
-	return &next
+// A base may have no image for the platform and be used for another: its error
+// counts only when the build fails.
+func (s *Slipway) holdBases(ctx context.Context, checked build.Dockerfile, platform string) (err error) {
+	hold := func(reference, platform string) {
+		if s.Registry.Service != nil && config.Local("//"+reference) {
+			_, failed := s.from(reference, platform).Sync(ctx)
+			err = errors.Join(err, failed)
+		}
+	}
+	for _, base := range checked.Bases {
+		hold(base.Reference, platform)
+	}
+	for _, c := range checked.Configs {
+		if c.Build == platform && c.Platform != platform {
+			hold(c.Reference, c.Platform)
+		}
+	}
+	return err
 }
 
 // packages fetches what the lock files of the build context pin; nil where there are

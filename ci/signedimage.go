@@ -2,18 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"slices"
+	"encoding/json"
 	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
-	"slipway/ci/receipt"
 	"slipway/ci/rules"
 	"slipway/step"
-	"slipway/step/printable"
-	"slipway/step/result/gitops"
 	"slipway/step/result/sign"
 )
 
@@ -211,131 +207,38 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	return decodeText(text, err, nil)
 }
 
-// Release verifies the image again and then sets its digest in the GitOps
-// repository, as one commit. Releasing the same image twice makes one commit.
-//
-// Example: dagger call signed --app hello --digest sha256:… release --env dev commit
-//
-// +cache="never"
-func (i *SignedImage) Release(
-	ctx context.Context,
-	// The environment to release to.
-	env string,
-	// Let it bring back what ran before: a digest that was released there earlier, or one
-	// that was built from an ancestor of the commit that runs.
-	// +optional
-	older bool,
-) (*Release, error) {
-	return i.release(ctx, env, nil, origin{Kind: "release", Older: older})
-}
-
-// origin is why a digest is released.
-type origin struct {
-	// Kind is release, promotion (From an environment) or rollback (Of a commit).
-	Kind, From, Of string
-	// Revision is the commit that the release before said that the image was built
-	// from. Its provenance is believed first.
-	Revision string
-	// Standing is the signed decision that this very call has found to answer for the
-	// image; nil where it is still to be verified.
-	Standing *judged
-	// Rendered is the overlay as this very call has rendered it; nil where that is still
-	// to be done.
-	Rendered *rendered
-	// Older lets the overlay go back, as a rollback does.
-	Older bool
-}
-
-// release releases the image to an environment. The infrastructure is what this very
-// call has made of it; without, it is looked at.
-func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
-	s := i.Slipway
-	if err := s.goes("release", i.App, env); err != nil {
+// newestScan returns the attested scan of an image that knows the newest
+// advisories, or nil.
+func (i *SignedImage) newestScan(ctx context.Context, trusted verifier) (*rules.Scan, error) {
+	statements, err := i.statements(ctx, trusted)
+	if err != nil {
+		if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+			return nil, nil
+		}
 		return nil, err
 	}
-	var (
-		cluster *cluster
-		err     error
-	)
-	if s.Kubeconfig != nil {
-		if cluster, err = s.argocd(ctx, "admit"); err != nil {
-			return nil, err
+	var newest *rules.Scan
+	for _, s := range statements {
+		var scan rules.Scan
+		if s.PredicateType != evidence.ScanType || json.Unmarshal(s.Predicate, &scan) != nil {
+			continue
+		}
+		if newest == nil || scan.Scanner.DB.LastUpdate.After(newest.Scanner.DB.LastUpdate) {
+			newest = &scan
 		}
 	}
-	// None of these writes anything, and nothing is written before all of them
-	// have passed. The first one's refusal is told before the others'.
-	judgement, rendered := why.Standing, why.Rendered
-	var verified, admitted []Stage
-	began := time.Now()
-	if err := sideBySide(
-		func() (err error) {
-			if judgement != nil {
-				return nil
-			}
-			judgement, err = i.verify(ctx, "release", env)
-			verified = after(nil, "verify", began)
-			return err
-		},
-		func() error { return s.protected(ctx, "release", env) },
-		func() error {
-			if applied != nil {
-				return nil
-			}
-			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
-			return err
-		},
-		func() (err error) {
-			if rendered == nil {
-				rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback")
-			}
-			if err != nil || cluster == nil {
-				return err
-			}
-			err = cluster.admit(ctx, rendered)
-			admitted = after(nil, "admit", began)
-			return err
-		},
-	); err != nil {
-		return nil, err
-	}
-	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
-	if revision == "" {
-		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
-			"deliver the app, or build, scan, publish and sign it again with this pipeline")
-	}
-	if why.Rendered == nil {
-		if err := s.forward(ctx, rendered, revision); err != nil {
-			return nil, err
-		}
-	}
-	if err := i.summarise(ctx, judgement); err != nil {
-		return nil, err
-	}
-	var done gitops.Released
-	began = time.Now()
-	text, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
-	if err := decodeText(text, err, &done); err != nil {
-		return nil, err
-	}
-	if done.Commit == "" {
-		return nil, fmt.Errorf("release of %s to %s ended without a commit", i.Reference, env)
-	}
-	notRefreshed := ""
-	if done.Created && cluster != nil {
-		notRefreshed = cluster.refresh(ctx, application(i.App, env))
-	}
-	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
-	return &Release{
-		Judgement: &judgement.Judgement, Statements: recorded(judgement.Statements), Stages: after(stages, "commit", began),
-		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(notRefreshed),
-		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
-	}, nil
+	return newest, nil
 }
 
-// recorded are the statements that a receipt is made of. Bills of materials are too long
-// to be handed on for nothing.
-func recorded(statements []sign.Statement) []sign.Statement {
-	return slices.DeleteFunc(slices.Clone(statements), func(s sign.Statement) bool {
-		return s.PredicateType != evidence.ScanType && s.PredicateType != receipt.PredicateType
-	})
+// pulled is an image's OCI layout out of the registry.
+func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference) (*dagger.Directory, error) {
+	registry, err := s.registry(ctx, stage, reference.Repository(), s.Registry)
+	if err != nil {
+		return nil, err
+	}
+	out, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return out.Directory("layout"), decode(ctx, out, nil)
 }

@@ -14,11 +14,19 @@ package main
 
 import (
 	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/ci/evidence"
+	"slipway/ci/receipt"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Slipway is one platform: its source, its configuration, and the key and
@@ -169,159 +177,188 @@ func (s *Slipway) configured(c config.Config) (*Slipway, error) {
 	return &next, nil
 }
 
-// WithRegistry sends images to another registry.
+// Deliver is the whole journey in one call: build, scan, publish, sign, plan,
+// check, apply, release. Nothing is pushed before the scan has passed, and
+// nothing is applied or released before the image is signed and the plan
+// checked. With a kubeconfig it then waits until Argo CD has made the release
+// healthy. Where all of that has been done and a signed decision still answers for
+// the image, nothing is published, signed or decided again.
 //
-// Example: dagger call with-registry --repository ghcr.io/acme --username bot --password env:TOKEN deliver --app hello --env dev
+// Example: dagger call deliver --app hello --env dev json
 //
-// +cache="168h"
-func (s *Slipway) WithRegistry(
-	// Prefix of every image: host[:port][/path].
+// +cache="never"
+func (s *Slipway) Deliver(
+	ctx context.Context,
+	// The app.
+	app string,
+	// The environment to deliver to.
+	env string,
+	// Let the infrastructure plan destroy and replace resources.
 	// +optional
-	repository string,
-	// Who pushes.
+	allowDestroy bool,
+	// Let it bring back what ran before: a digest that was released there earlier, or one
+	// that was built from an ancestor of the commit that runs.
 	// +optional
-	username string,
-	// The registry's password or token.
-	// +optional
-	password *dagger.Secret,
-	// A service that answers for the repository's host.
-	// +optional
-	service *dagger.Service,
-) (*Slipway, error) {
-	c := *s.Config
-	c.Registry.Repository = or(repository, c.Registry.Repository)
-	next := *s
-	next.Registry = s.Registry.with(username, password, service, repository != "")
-	return next.configured(c)
+	older bool,
+) (*Receipt, error) {
+	if err := s.known("deliver", app, env); err != nil {
+		return nil, err
+	}
+	infra, err := s.Infra(env)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		ready   *prepared
+		checked *CheckedPlan
+	)
+	gates, gatesCtx := errgroup.WithContext(ctx)
+	gates.Go(func() (err error) { ready, err = s.prepare(gatesCtx, app, env, older); return })
+	gates.Go(func() (err error) { checked, err = infra.checked(gatesCtx, allowDestroy); return })
+	if err := gates.Wait(); err != nil {
+		return nil, err
+	}
+	if err := ready.scanned.signed().unrevoked("publish", env); err != nil {
+		return nil, err
+	}
+	signed, standing, err := ready.signed(ctx, env, checked)
+	if err != nil {
+		return nil, err
+	}
+	applied, err := checked.settled(ctx)
+	if err != nil {
+		return nil, err
+	}
+	release, err := signed.release(ctx, env, applied, origin{Kind: "release", Standing: standing, Rendered: ready.rendered})
+	if err != nil {
+		return nil, err
+	}
+	if s.Kubeconfig == nil {
+		return release.Receipt()
+	}
+	live, err := release.Wait(ctx, defaultDeadline)
+	if err != nil {
+		return nil, err
+	}
+	return live.Receipt()
 }
 
-// WithGitops releases into another GitOps repository.
-//
-// Example: dagger call with-gitops --remote https://github.com/acme/platform.git --username bot --token env:TOKEN deliver --app hello --env dev
-//
-// +cache="168h"
-func (s *Slipway) WithGitops(
-	// The repository's http(s) URL.
-	// +optional
-	remote string,
-	// The branch that Argo CD follows.
-	// +optional
-	branch string,
-	// Who pushes.
-	// +optional
-	username string,
-	// The token or password of who pushes.
-	// +optional
-	token *dagger.Secret,
-	// A service that answers for the remote's host.
-	// +optional
-	service *dagger.Service,
-) (*Slipway, error) {
-	c := *s.Config
-	c.GitOps.Remote = or(remote, c.GitOps.Remote)
-	c.GitOps.Branch = or(branch, c.GitOps.Branch)
-	next := *s
-	next.GitOps = s.GitOps.with(username, token, service, remote != "")
-	return next.configured(c)
+// prepared is an image that every gate before the registry has let pass.
+type prepared struct {
+	scanned *ScannedImage
+	tested  build.Tests
+	// standing is the signed decision that answers for the image already; nil without one.
+	standing *judged
+	// rendered is the overlay with the image in it.
+	rendered *rendered
 }
 
-// WithState keeps the Terraform state in another http backend.
-//
-// +cache="168h"
-func (s *Slipway) WithState(
-	// The backend's base URL.
-	// +optional
-	address string,
-	// Who reads and writes the state.
-	// +optional
-	username string,
-	// The backend's password.
-	// +optional
-	password *dagger.Secret,
-	// A service that answers for the address's host.
-	// +optional
-	service *dagger.Service,
-) (*Slipway, error) {
-	c := *s.Config
-	c.Infra.State = or(address, c.Infra.State)
-	next := *s
-	next.State = s.State.with(username, password, service, address != "")
-	return next.configured(c)
+// prepare fetches the vulnerability database while the image is built, and runs the
+// app's tests beside both. An image that can't be built is refused for that, whatever
+// the database says, and one that the scan refuses whatever its tests say.
+func (s *Slipway) prepare(ctx context.Context, app, env string, older bool) (*prepared, error) {
+	a, err := s.App(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{}
+	testing, stop := context.WithCancel(ctx)
+	defer stop()
+	began := time.Now()
+	var tests []Stage
+	if err := sideBySide(
+		func() error {
+			err := p.scan(ctx, a, env, older)
+			if err != nil {
+				stop()
+			}
+			return err
+		},
+		func() (err error) {
+			p.tested, _, err = a.tests(testing)
+			tests = after(nil, "test", began)
+			return err
+		},
+	); err != nil {
+		return nil, err
+	}
+	p.scanned.Stages = slices.Concat(p.scanned.Stages, tests)
+	return p, nil
 }
 
-// WithInfraVariables gives secret values to variables that the Terraform code declares
-// ephemeral, for provider settings and write-only arguments: no plan, state or log
-// holds them. Whoever applies a plan has to give them, too. Any other variable is
-// refused, because a plan would hold its value. It needs Terraform 1.10 or later.
-//
-// Example: dagger call with-infra-variables --variables file:secrets.json infra --env dev plan check apply outputs
-//
-// +cache="168h"
-func (s *Slipway) WithInfraVariables(
-	// A JSON object of names and values, such as {"token": "…"}.
-	variables *dagger.Secret,
-) *Slipway {
-	next := *s
-	next.Variables = variables
-	return &next
+// scan builds and scans the image, renders the overlay with it, and looks for the
+// decision that stands.
+func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) error {
+	var (
+		image    *Image
+		database *dagger.Directory
+	)
+	if err := sideBySide(
+		func() (err error) { image, err = a.Build(ctx); return },
+		func() (err error) { database, err = a.Slipway.database(ctx); return },
+	); err != nil {
+		return err
+	}
+	return sideBySide(
+		func() (err error) { p.scanned, err = image.scan(ctx, database); return },
+		func() (err error) {
+			s := a.Slipway
+			if p.rendered, err = s.render(ctx, "release", a.Name, env, step.Refer(s.Config.Image(a.Name), image.Digest), older); err != nil {
+				return err
+			}
+			return s.forward(ctx, p.rendered, image.Revision)
+		},
+		func() error { p.standing = image.standing(ctx, env); return nil },
+	)
 }
 
-// WithDatabase scans with another vulnerability database. What slipway.yaml says of who
-// vouches for it holds for this one, too.
-//
-// Example: dagger call with-database --repository ghcr.io/acme/trivy-db deliver --app hello --env dev
-//
-// +cache="168h"
-func (s *Slipway) WithDatabase(
-	// The OCI artifact's repository, without a tag.
-	repository string,
-) (*Slipway, error) {
-	c := *s.Config
-	c.Scan.Database.Repository = repository
-	return s.configured(c)
+// signed is the image in the registry, with its statements. Where its signed decision
+// stands, nothing would be attested that is not, and nothing is to be applied, neither
+// publishing nor signing would change anything: that decision is returned, too.
+func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *judged, error) {
+	files, err := p.scanned.statements(ctx, p.tested)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, files) {
+		return p.scanned.signed(), p.standing, nil
+	}
+	published, err := p.scanned.publish(ctx, files)
+	if err != nil {
+		return nil, nil, err
+	}
+	signed, err := published.Sign(ctx, env)
+	return signed, nil, err
 }
 
-// WithPublicKey verifies signatures with this key instead of the configured
-// one. Where slipway.yaml names identities that sign, it is refused.
-//
-// +cache="168h"
-func (s *Slipway) WithPublicKey(
-	// A PEM public key.
-	key *dagger.File,
-) *Slipway {
-	next := *s
-	next.PublicKey = key
-	return &next
+func (i *Infra) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
+	plan, err := i.Plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Check(ctx, allowDestroy)
 }
 
-// ModuleSource is the source of the apps' modules that the platform's proxies lack.
-type ModuleSource struct {
-	Proxy   string         // +private
-	Private string         // +private
-	Netrc   *dagger.Secret // +private
+// after is a stage that ends now, behind those that have run before it.
+func after(before []Stage, name string, began time.Time) []Stage {
+	return append(slices.Clip(before), receipt.Took(name, began, time.Now()))
 }
 
-// WithModules fetches apps' Go modules from private proxies. Only the step that fetches
-// sees the credentials; nothing of the app does.
-//
-// Example: dagger call with-modules --proxy https://modules.acme.example --private 'acme.example/*' --netrc file:$HOME/.netrc app --name hello build digest
-//
-// +cache="168h"
-func (s *Slipway) WithModules(
-	// Module proxies, in GOPROXY's notation.
-	// +optional
-	proxy string,
-	// Patterns of modules that the public checksum database doesn't know, in
-	// GOPRIVATE's notation.
-	// +optional
-	private string,
-	// Credentials of the proxies, in .netrc's format.
-	// +optional
-	netrc *dagger.Secret,
-) *Slipway {
-	next := *s
-	next.Modules = &ModuleSource{Proxy: proxy, Private: private, Netrc: netrc}
-	return &next
+// sideBySide does all works at once and returns the first error in their order:
+// what is refused must not depend on which answer comes first.
+func sideBySide(works ...func() error) error {
+	refusals := make([]error, len(works))
+	var done sync.WaitGroup
+	for n, work := range works {
+		done.Go(func() { refusals[n] = work() })
+	}
+	done.Wait()
+	for _, err := range refusals {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func or(value, otherwise string) string {

@@ -2,42 +2,30 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/evidence"
+	"slipway/step"
 	"slipway/step/result/build"
 	"slipway/step/result/scan"
 )
 
-const registryAlias = "registry"
-
-// ScannedImage is an image that the scan's policy let pass.
-type ScannedImage struct {
-	// Digest of the image index.
-	Digest string
-	// Verdict is the decision, as JSON: the policy's and the database's
-	// digests, what was reported and which exceptions were needed.
-	Verdict string
-	Decided *Verdict          // +private
-	Image   *Image            // +private
-	Out     *dagger.Directory // +private
-	Stages  []Stage           // +private
-}
-
-// Report is what the scanner found.
-//
-// Example: dagger call app --name hello build scan report --format SARIF export --path hello.sarif
-//
-// +cache="never"
-func (i *ScannedImage) Report(
-	ctx context.Context,
-	// TABLE, JSON or SARIF.
-	// +default="TABLE"
-	format Format,
-) (*dagger.File, error) {
-	return i.Image.Report(ctx, format)
+// PublishedImage is a scanned image in the registry.
+type PublishedImage struct {
+	// Reference is repository@digest.
+	Reference Reference
+	// Moved says whether this publish had to push anything.
+	Moved      bool
+	App        string            // +private
+	Verdict    *Verdict          // +private
+	Statements *dagger.Directory // +private
+	Revision   string            // +private
+	Tree       string            // +private
+	Stages     []Stage           // +private
+	Slipway    *Slipway          // +private
 }
 
 // Publish pushes exactly the scanned bytes, by digest. It judges the findings
@@ -95,21 +83,6 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 	}, nil
 }
 
-// PublishedImage is a scanned image in the registry.
-type PublishedImage struct {
-	// Reference is repository@digest.
-	Reference Reference
-	// Moved says whether this publish had to push anything.
-	Moved      bool
-	App        string            // +private
-	Verdict    *Verdict          // +private
-	Statements *dagger.Directory // +private
-	Revision   string            // +private
-	Tree       string            // +private
-	Stages     []Stage           // +private
-	Slipway    *Slipway          // +private
-}
-
 // Sign signs the image's digest and attests what is known about it, all as
 // Sigstore bundles beside the image: the scan's verdict, SLSA provenance, the
 // result of the tests, and bills of materials. It needs a signer: the key and its
@@ -149,4 +122,42 @@ func (i *PublishedImage) Sign(
 		Reference: i.Reference, Moved: i.Moved, Revision: i.Revision, Tree: i.Tree, Verdict: i.Verdict, Stages: after(i.Stages, "sign", began),
 		App: i.App, Slipway: s,
 	}, nil
+}
+
+// statements are what is to be attested about a scanned image: of each of its platforms
+// a bill of materials, too.
+func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[string]evidence.File, error) {
+	passed, err := i.attested(ctx, step.Refer(i.Image.App.Slipway.Config.Image(i.Image.App.Name), i.Digest), *i.Decided)
+	if err != nil {
+		return nil, err
+	}
+	var ran scan.Summary
+	if err := decode(ctx, i.Out, &ran); err != nil {
+		return nil, err
+	}
+	built, err := i.Image.provenance(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := evidence.Bills(ran.Platforms)
+	files["scan"] = evidence.File{PredicateType: evidence.ScanType, Predicate: passed}
+	files["provenance"] = evidence.File{PredicateType: evidence.ProvenanceType, Predicate: built.Provenance()}
+	// Where no test has run there is no result of one.
+	if tested.Passed > 0 {
+		files["tests"] = evidence.File{PredicateType: evidence.TestResultType, Predicate: evidence.Passed(i.Image.Tree, tested)}
+	}
+	return files, nil
+}
+
+// statements is a folder of statements, as the sign module takes it.
+func statements(files map[string]evidence.File) (*dagger.Directory, error) {
+	folder := dag.Directory()
+	for name, file := range files {
+		text, err := file.Encode()
+		if err != nil {
+			return nil, fmt.Errorf("encode statement %s: %w", name, err)
+		}
+		folder = folder.WithNewFile(name+".statement.json", text)
+	}
+	return folder, nil
 }

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"slipway/ci/internal/dagger"
+
+	"slipway/ci/config"
+	"slipway/ci/receipt"
+	"slipway/ci/render"
+	"slipway/ci/rules"
+	"slipway/step"
+	"slipway/step/result/argocd"
+)
+
+// Standing is where an app stands in each environment.
+type Standing struct {
+	// App that it is about.
+	App  string
+	Rows []row // +private
+}
+
+// row is one environment's line.
+type row struct {
+	Environment string `json:"environment"`
+	// Digest, Commit, Author and At are the last release's, from Git; empty when
+	// there was none.
+	Digest string `json:"digest"`
+	Commit string `json:"commit"`
+	Author string `json:"author"`
+	At     string `json:"at"`
+	// Sync and Health are Argo CD's; empty without a cluster. Running says
+	// whether the last release's digest is what runs.
+	Sync    string `json:"sync"`
+	Health  string `json:"health"`
+	Running bool   `json:"running"`
+	// Scanned is when the vulnerability database that decided was made; empty
+	// when no scan is attested.
+	Scanned string `json:"scanned"`
+	// Revoked is the revocation of the digest for the environment, if there is one.
+	Revoked *Revocation `json:"revoked,omitempty"`
+}
+
+// Status shows where an app stands in every environment: what Git says was released, by
+// whom and when; what Argo CD has synced and found healthy, when a kubeconfig is given;
+// and how old the advisories of its last scan are.
+//
+// Example: dagger call status --app hello text
+//
+// +cache="never"
+func (s *Slipway) Status(
+	ctx context.Context,
+	// The app.
+	app string,
+) (*Standing, error) {
+	const stage = "status"
+	if err := s.known(stage, app); err != nil {
+		return nil, err
+	}
+	envs := s.Config.EnvironmentNames()
+	var standing map[string]argocd.Status
+	if s.Kubeconfig != nil {
+		var err error
+		if standing, err = s.standing(ctx, stage, app, envs...); err != nil {
+			return nil, err
+		}
+	}
+	rows, failures := make([]row, len(envs)), make([]error, len(envs))
+	var all sync.WaitGroup
+	for n, env := range envs {
+		all.Go(func() {
+			rows[n], failures[n] = s.row(ctx, stage, app, env, standing[env])
+		})
+	}
+	all.Wait()
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &Standing{App: app, Rows: rows}, nil
+}
+
+func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (row, error) {
+	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
+	releases, err := s.history(ctx, stage, app, env)
+	if err != nil || len(releases) == 0 {
+		return r, err
+	}
+	last := releases[0]
+	image := s.signed(app, last.Digest)
+	r.Digest, r.Commit, r.Author, r.At, r.Running = last.Digest, last.Commit, last.Author, last.At.Format(time.RFC3339), runs(now, image.Reference)
+	r.Revoked = rules.Revoked(s.Revocations, last.Digest, env)
+	at, err := s.signing(ctx, stage, image.Reference.Repository())
+	if err != nil {
+		return r, err
+	}
+	// Scans can only be shown where it is known whose of them count.
+	if must, err := s.trust(ctx, at.Sign, stage, env); err == nil {
+		scan, err := image.newestScan(ctx, verifier{must, at.reached})
+		if err != nil {
+			return r, err
+		}
+		if scan != nil && !scan.Scanner.DB.LastUpdate.IsZero() {
+			r.Scanned = scan.Scanner.DB.LastUpdate.UTC().Format(time.RFC3339)
+		}
+	}
+	return r, nil
+}
+
+// Json is the table as JSON.
+//
+// +cache="168h"
+func (s *Standing) Json() (string, error) { return render.JSON(s.Rows) }
+
+// Text is the table for people.
+//
+// +cache="never"
+func (s *Standing) Text() string {
+	var revoked []string
+	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
+	for _, r := range s.Rows {
+		health := or(r.Health, "-")
+		if r.Digest != "" && r.Health != "" && !r.Running {
+			health += " (another digest runs)"
+		}
+		scan := "-"
+		if at, err := time.Parse(time.RFC3339, r.Scanned); err == nil {
+			scan = fmt.Sprintf("%s old", time.Since(at).Round(time.Minute))
+		}
+		digest := or(short(r.Digest), "never released")
+		if r.Revoked != nil {
+			digest += " (revoked)"
+			revoked = append(revoked, r.Environment+": "+r.Digest+" "+r.Revoked.String())
+		}
+		table = append(table, []string{r.Environment, digest,
+			fmt.Sprintf("%.12s", or(r.Commit, "-")), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan})
+	}
+	return render.Table(table...) + render.Lines("", revoked...)
+}
+
+// short is a digest as people compare it.
+func short(digest string) string {
+	return digest[:min(len(digest), len("sha256:")+12)]
+}
+
+// Verification is what every rule says about an image for an environment.
+type Verification struct {
+	// Reference is repository@digest.
+	Reference Reference
+	// Environment whose rules were applied.
+	Environment string
+	// Passed is false when a rule refuses.
+	Passed bool
+	// Answered is true when a signed summary of an earlier decision answered, because
+	// nothing has changed since.
+	Answered bool
+	// DecidedAt is when it was decided, in RFC 3339.
+	DecidedAt string
+	Judgement *Judgement // +private
+}
+
+// Inspect shows what every rule of an environment says about an image, whoever built
+// it, in any registry that can be reached: verify's table, also for an image that is
+// refused.
+//
+// Example: dagger call inspect --reference localhost:5000/hello@sha256:… --env production text
+//
+// +cache="never"
+func (s *Slipway) Inspect(
+	ctx context.Context,
+	// The image: repository@sha256:….
+	reference string,
+	// The environment whose rules count.
+	env string,
+) (*Verification, error) {
+	return s.inspect(ctx, "inspect", reference, env)
+}
+
+// Verify refuses an image that may not run in an environment, and names every
+// rule's verdict and what mends it. It checks every blob against its digest, the
+// signature against the platform's public key or the identities that may sign for
+// the environment, and what they attested against the rules of slipway.yaml.
+//
+// Example: dagger call verify --reference localhost:5000/hello@sha256:… --env production text
+//
+// +cache="never"
+func (s *Slipway) Verify(
+	ctx context.Context,
+	// The image: repository@sha256:….
+	reference string,
+	// The environment whose rules count.
+	env string,
+) (*Verification, error) {
+	v, err := s.inspect(ctx, "verify", reference, env)
+	if err != nil {
+		return nil, err
+	}
+	return v, v.Judgement.Refusal("verify")
+}
+
+func (s *Slipway) inspect(ctx context.Context, stage, reference, env string) (*Verification, error) {
+	c := s.Config
+	if _, err := c.Environment(stage, env); err != nil {
+		return nil, err
+	}
+	image := Reference(reference)
+	if err := step.Digest(stage, "reference", image.Digest()); err != nil {
+		return nil, err
+	}
+	if !config.SameHost("//"+image.Repository(), "//"+c.Registry.Repository) {
+		// Its credentials and its service are for the configured registry only.
+		next := *s
+		next.Registry = &Endpoint{}
+		s = &next
+	}
+	j, err := (&SignedImage{Reference: image, Slipway: s}).judge(ctx, stage, env)
+	if err != nil {
+		return nil, err
+	}
+	return &Verification{
+		Reference: image, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
+		DecidedAt: j.At.Format(time.RFC3339), Judgement: &j.Judgement,
+	}, nil
+}
+
+// Json is everything about the decision, as JSON: each rule's verdict with its
+// reason and mend, the digest of the policy, and the statements that it stands on.
+//
+// +cache="168h"
+func (v *Verification) Json() (string, error) { return render.JSON(v.Judgement) }
+
+// Text is the table for people.
+//
+// +cache="168h"
+func (v *Verification) Text() string {
+	rows := [][]string{{"RULE", "VERDICT", "REASON", "MEND"}}
+	for _, o := range v.Judgement.Outcomes {
+		rows = append(rows, []string{string(o.Rule), string(o.Verdict), o.Reason, or(o.Mend, "-")})
+	}
+	fit := "is fit for"
+	if !v.Passed {
+		fit = "is not fit for"
+	}
+	how := "decided now"
+	if v.Answered {
+		how = "decided at " + v.DecidedAt + "; nothing has changed since"
+	}
+	return render.Table(rows...) + render.Lines("", fmt.Sprintf("%s %s %s (%s)", v.Reference, fit, v.Environment, how))
+}
+
+// Applications generates the Argo CD objects that make the cluster follow the
+// GitOps repository: an Application for each overlay below gitops/apps, in the
+// AppProject of its name. Generate and commit them after a new app or
+// environment, or another GitOps remote.
+//
+// Example: dagger call applications export --path gitops/argocd
+//
+// +cache="168h"
+func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
+	out := s.gitopsRepository().Applications(s.Source.Directory("gitops"))
+	if err := decode(ctx, out, nil); err != nil {
+		return nil, err
+	}
+	return out.Directory("argocd"), nil
+}
+
+// Parity says in one line that two receipts record the same delivery: the same image,
+// scan, decision and plan, in the same place. That has to hold when a laptop and a CI
+// system deliver the same commit. Otherwise it refuses, and names the first difference.
+// It leaves out only what two deliveries can't have in common: who ran them, when, and
+// what the second one found done already.
+//
+// Example: dagger call parity --first laptop.json --second pipeline.json
+//
+// +cache="168h"
+func (s *Slipway) Parity(
+	ctx context.Context,
+	// One receipt, as document and receipt json print it. Example: ./laptop.json
+	first *dagger.File,
+	// Another one. Of two about one environment, the later.
+	second *dagger.File,
+) (string, error) {
+	var both [2][]byte
+	for n, file := range []*dagger.File{first, second} {
+		text, err := file.Contents(ctx)
+		if err != nil {
+			return "", step.Input("parity", [...]string{"--first", "--second"}[n], "can't be read: "+err.Error(), "give the file of a receipt, as document prints it")
+		}
+		both[n] = []byte(text)
+	}
+	said, err := receipt.Compare(both[0], both[1])
+	return said + "\n", err
+}
