@@ -123,11 +123,13 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	found, run, err := (&Image{Digest: row.Digest, App: &App{Name: app, Slipway: s}, Layout: layout}).scanned(ctx, database)
+	pulled := &Image{Digest: row.Digest, App: &App{Name: app, Slipway: s}, Layout: layout}
+	found, run, err := pulled.scanned(ctx, database)
 	if err != nil {
 		return nil, err
 	}
-	exceptions, err := (&App{Name: app, Slipway: s}).exceptions(ctx)
+	now := time.Now()
+	vex, err := pulled.vex(ctx, now)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +138,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return nil, err
 	}
 	said, statement := policy.Rescan(image.Reference.String(), rules.Scanned{
-		App: app, Digest: row.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now(),
+		App: app, Digest: row.Digest, Findings: *found, VEX: vex, Now: now,
 	}, history, *run)
 	row.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {
@@ -174,7 +176,7 @@ func (r *Rescan) Check() (*Rescan, error) {
 		return r, nil
 	}
 	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy, are revoked, or are not what runs: "+strings.Join(fallen, ", "),
-		"update the named packages and deliver again; roll back what is revoked; or add an exception with id, reason, owner and expires to slipway.yaml", details...)
+		"update the named packages and deliver again; roll back what is revoked; or add an exception with class, id, reason, owner and expires to slipway.yaml", details...)
 }
 
 // Json is everything about each app, as JSON: what refuses it and since when, and

@@ -76,15 +76,17 @@ func (i *Image) judge(ctx context.Context, found *scan.Findings) (*rules.Verdict
 	if err != nil {
 		return nil, err
 	}
-	exceptions, err := i.App.exceptions(ctx)
+	now := time.Now()
+	vex, err := i.vex(ctx, now)
 	if err != nil {
 		return nil, err
 	}
-	return policy.Evaluate(rules.Scanned{App: i.App.Name, Digest: i.Digest, Findings: *found, Exceptions: exceptions, Now: time.Now()})
+	return policy.Evaluate(rules.Scanned{App: i.App.Name, Digest: i.Digest, Findings: *found, VEX: vex, Now: now})
 }
 
-// exceptions are those of the app's OpenVEX document, if it has one.
-func (a *App) exceptions(ctx context.Context) ([]rules.Exception, error) {
+// vex is what the app's OpenVEX document, if it has one, says of the image.
+func (i *Image) vex(ctx context.Context, now time.Time) (rules.VEX, error) {
+	a := i.App
 	c := a.Slipway.Config
 	found, err := a.source().Glob(ctx, rules.VEXFile)
 	if err != nil || len(found) == 0 {
@@ -94,7 +96,8 @@ func (a *App) exceptions(ctx context.Context) ([]rules.Exception, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rules.ParseVEX(a.file(rules.VEXFile), a.Name, []byte(text), c.Scan.Policy.VEXMaxAge)
+	about := rules.About{App: a.Name, Repository: c.Image(a.Name), Digest: i.Digest}
+	return rules.ParseVEX(a.file(rules.VEXFile), about, []byte(text), c.Scan.Policy.VEXMaxAge, now)
 }
 
 // findings runs the scanner. Its work is kept by content: the same image,

@@ -159,7 +159,7 @@ func TestAnUnknownExecutableIsRefused(t *testing.T) {
 	scan := []string{"app", "--name", "pages", "build", "scan", "digest"}
 	_, err := p.call(source(t, files), p.options(), scan...)
 	refused(t, err, "scan: refused by policy: app pages at sha256:", "2 executables that nothing identifies, such as opt/stranger",
-		"unknown-executable: site/stranger (ELF file, linux/amd64 and linux/arm64", "add an exception with id unknown-executable")
+		"unknown-executable: site/stranger (ELF file, linux/amd64 and linux/arm64", "add an exception with class executable, id unknown-executable")
 	var exceptions string
 	for _, path := range []string{"opt/stranger", "site/stranger"} {
 		exceptions += "      - {id: unknown-executable, app: pages, path: " + path + ", reason: a test, owner: team-a, expires: \"2999-12-31\"}\n"

@@ -2,6 +2,7 @@ package receipt
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -341,8 +342,8 @@ func (s *Scan) view() *findings {
 // exception is one in a sentence.
 func exception(e rules.Exception) string {
 	where := ""
-	if e.Path != "" {
-		where = " in " + e.Path
+	if in := cmp.Or(e.Path, e.Package); in != "" {
+		where = " in " + in
 	}
 	return plain(fmt.Sprintf("%s%s: %s (%s answers for it until %s)", e.ID, where, e.Reason, e.Owner, e.Expires))
 }

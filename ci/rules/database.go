@@ -80,7 +80,7 @@ func (d Database) lets(in Scanned) error {
 		return step.Policy(stage, subject, "does not say when it was made", mend)
 	case d.MaxAge <= 0:
 		return step.Input(stage, "scan.database.maxAge", "is not positive", "give how old the database may be, such as 48h")
-	case db.UpdatedAt.After(in.Now.Add(5 * time.Minute)):
+	case db.UpdatedAt.After(in.Now.Add(skew)):
 		return step.Policy(stage, subject, "was made in the future, at "+db.UpdatedAt.UTC().Format(time.RFC3339), "check the clocks, then "+mend)
 	case in.Now.Sub(db.UpdatedAt) > d.MaxAge:
 		return step.Policy(stage, subject, fmt.Sprintf("is stale: made at %s, older than %s", db.UpdatedAt.UTC().Format(time.RFC3339), d.MaxAge), mend)

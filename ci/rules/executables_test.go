@@ -38,7 +38,7 @@ func TestUnknownExecutablesAreRefusedByName(t *testing.T) {
 	fault := refusal(t, strict(), in)
 	assert.Equal(t, "1 executable that nothing identifies, such as opt/x", fault.Reason)
 	assert.Equal(t, []string{"unknown-executable: opt/x (ELF file, linux/amd64 and linux/arm64, sha256 " + strings.Repeat("1", 64) + ") is of no package"}, fault.Details)
-	assert.Contains(t, fault.Mend, "add an exception with id unknown-executable, path, sha256, reason, owner and expires")
+	assert.Contains(t, fault.Mend, "add an exception with class executable, id unknown-executable, path, sha256, reason, owner and expires")
 
 	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
 	assert.Equal(t, "1 finding at or above HIGH; 1 executable that nothing identifies, such as opt/x", refusal(t, strict(), in).Reason)
@@ -98,19 +98,6 @@ func TestExceptionsForUnknownExecutables(t *testing.T) {
 	p.Exceptions = []rules.Exception{allowing("opt/x", "")}
 	in.Findings.Unknown = append(in.Findings.Unknown, stranger("opt/y", "1"))
 	assert.Equal(t, "1 executable that nothing identifies, such as opt/y", refusal(t, p, in).Reason)
-
-	// An app's own document speaks of vulnerabilities, whatever it calls them.
-	in = clean()
-	in.Findings.Unknown = []scan.Executable{stranger("opt/x", "1")}
-	in.Findings.Images[0].EndOfLife = true
-	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-1", File: "x.yaml", Severity: scan.High}}
-	for _, id := range []string{rules.UnknownExecutable, rules.EndOfLife, "KSV-1"} {
-		in.Exceptions = append(in.Exceptions, rules.Exception{ID: id, App: "hello", Reason: "r", Owner: "o", Expires: "2026-12-31"})
-	}
-	fault := refusal(t, strict(), in)
-	for _, part := range []string{"1 finding", "1 executable", "end of life"} {
-		assert.Contains(t, fault.Reason, part)
-	}
 }
 
 func TestExceptionsForExecutablesAreValidated(t *testing.T) {

@@ -84,21 +84,31 @@ func FuzzNewest(f *testing.F) {
 	})
 }
 
-// FuzzParseVEX: a document that is accepted makes exceptions that are whole, for this
-// app only, and with an end.
+// FuzzParseVEX: a document that is accepted makes exceptions that are whole, for
+// vulnerabilities of this app only, and with an end within the age.
 func FuzzParseVEX(f *testing.F) {
 	f.Add([]byte(vex), int64(time.Hour))
 	for _, text := range []string{"", "null", "[]", "{}", vex[:len(vex)/2], strings.Replace(vex, "hello", "hello@x", 1), strings.ReplaceAll(vex, "2026", "99999")} {
 		f.Add([]byte(text), int64(24*time.Hour))
 	}
 	f.Fuzz(func(t *testing.T, data []byte, age int64) {
-		got, err := rules.ParseVEX("openvex.json", "hello", data, time.Duration(age))
+		got, err := rules.ParseVEX("openvex.json", hello, data, time.Duration(age), now)
 		if err != nil {
 			_ = steptest.Refused(t, err)
 			return
 		}
-		for _, e := range got {
-			if _, err := time.Parse(time.DateOnly, e.Expires); e.App != "hello" || e.ID == "" || e.Reason == "" || e.Owner == "" || err != nil {
+		p, in := strict(), clean()
+		in.VEX = got
+		in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2026-7", scan.Critical, "1"), vulnerability("CVE-2026-8", scan.Critical, "1")}
+		in.Findings.Vulnerabilities[1].PURLs = []string{liba, libb}
+		v, err := p.Evaluate(in)
+		if err != nil {
+			_ = steptest.Refused(t, err)
+			return
+		}
+		for _, e := range v.Excepted {
+			ends, err := time.Parse(time.DateOnly, e.Expires)
+			if e.Class != rules.ClassVulnerability || e.App != "hello" || e.ID == "" || e.Reason == "" || e.Owner == "" || err != nil || ends.After(now.Add(time.Duration(age)).Add(time.Hour)) {
 				t.Fatalf("%+v: %v", e, err)
 			}
 		}

@@ -16,6 +16,8 @@ type judgement struct {
 	stage      string
 	now        time.Time
 	exceptions []Exception
+	// vex are the app's own statements about vulnerabilities.
+	vex VEX
 
 	refused, reported []string
 	// strangers and ended are the executables and distributions that are refused.
@@ -34,11 +36,10 @@ func (p Policy) judge(stage, app string, now time.Time) (*judgement, error) {
 	return &judgement{policy: p, stage: stage, now: now, exceptions: exceptions, reported: []string{}, excepted: []Exception{}}, nil
 }
 
-// finding decides about one; file is empty for what is in no file of the
-// repository.
-func (j *judgement) finding(exceptions []Exception, id, file string, s scan.Severity, unfixed bool, line string) {
+// finding decides about one.
+func (j *judgement) finding(f excusable, s scan.Severity, unfixed bool, line string) {
 	switch {
-	case j.excused(exceptions, func(e Exception) bool { return e.covers(id, file) }):
+	case j.excused(f):
 	case j.policy.refuses(s, unfixed):
 		j.refused = append(j.refused, line)
 	default:
@@ -46,26 +47,52 @@ func (j *judgement) finding(exceptions []Exception, id, file string, s scan.Seve
 	}
 }
 
-// excused says whether an exception is for a finding, and notes that it was needed.
-func (j *judgement) excused(exceptions []Exception, covers func(Exception) bool) bool {
-	e, ok := excepting(exceptions, j.now, covers)
-	if !ok {
-		return false
+// excused says whether exceptions are for a finding, and notes that they were needed.
+func (j *judgement) excused(f excusable) bool {
+	exceptions := j.excepting(f)
+	for _, e := range exceptions {
+		if err := e.holds(j.stage, j.now); err != nil && j.expired == nil {
+			j.expired = err
+		}
+		if !slices.Contains(j.excepted, e) {
+			j.excepted = append(j.excepted, e)
+		}
 	}
-	if err := e.holds(j.stage, j.now); err != nil && j.expired == nil {
-		j.expired = err
+	return len(exceptions) > 0
+}
+
+// excepting returns an exception for each package URL of a finding; none, where one of
+// them has none. Of several it is the first that holds; of none that does, the first.
+func (j *judgement) excepting(f excusable) []Exception {
+	var all []Exception
+	purls := f.purls
+	if len(purls) == 0 {
+		purls = []string{""}
 	}
-	if !slices.Contains(j.excepted, e) {
-		j.excepted = append(j.excepted, e)
+	for _, purl := range purls {
+		var found []Exception
+		for _, e := range slices.Concat(j.exceptions, j.vex.about(f, purl)) {
+			switch {
+			case !e.covers(f, purl):
+			case len(found) == 0:
+				found = append(found, e)
+			case found[0].holds("", j.now) != nil && e.holds("", j.now) == nil:
+				found[0] = e
+			}
+		}
+		if len(found) == 0 {
+			return nil
+		}
+		all = append(all, found...)
 	}
-	return true
+	return all
 }
 
 // executables decides about what nothing identifies: an exception for that file
 // lets it pass, and nothing else does.
 func (j *judgement) executables(unknown []scan.Executable) {
 	for _, x := range unknown {
-		if !j.excused(j.exceptions, func(e Exception) bool { return e.coversExecutable(x) }) {
+		if !j.excused(excusable{class: ClassExecutable, id: UnknownExecutable, file: x.Path, sha256: x.SHA256}) {
 			j.strangers = append(j.strangers, x)
 		}
 	}
@@ -75,7 +102,7 @@ func (j *judgement) executables(unknown []scan.Executable) {
 func (j *judgement) systems(images []scan.Image) {
 	for _, i := range images {
 		switch {
-		case !i.EndOfLife || j.excused(j.exceptions, func(e Exception) bool { return e.covers(EndOfLife, "") }):
+		case !i.EndOfLife || j.excused(excusable{class: ClassEndOfLife, id: EndOfLife}):
 		case j.policy.EndOfLife == ActionReport:
 			j.reported = append(j.reported, fmt.Sprintf("%s: %s (%s)", EndOfLife, i.System, i.Platform))
 		case !slices.Contains(j.ended, i.System):
@@ -99,15 +126,31 @@ func counted(stage, subject string, images []scan.Image) error {
 	return nil
 }
 
-// manifests decides about secrets, which no exception lets pass, and about
+// manifests decides about secrets, whatever their severity, and about
 // misconfigurations.
 func (j *judgement) manifests(found scan.Findings) {
 	for _, f := range found.Secrets {
-		j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
+		if !j.excused(secret(f)) {
+			j.refused = append(j.refused, fmt.Sprintf("secret: %s in %s:%d (%s)", f.Title, f.File, f.Line, f.Rule))
+		}
 	}
 	for _, f := range found.Misconfigurations {
-		j.finding(j.exceptions, f.ID, f.File, f.Severity, false, step.Detail(fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title), f.Resolution))
+		j.finding(misconfiguration(f), f.Severity, false, step.Detail(fmt.Sprintf("%s: %s in %s:%d: %s", f.Severity, f.ID, f.File, f.Line, f.Title), f.Resolution))
 	}
+}
+
+func vulnerability(v scan.Vulnerability) excusable {
+	return excusable{class: ClassVulnerability, id: v.ID, purls: v.PURLs}
+}
+
+func secret(s scan.Secret) excusable { return excusable{class: ClassSecret, id: s.Rule, file: s.File} }
+
+func misconfiguration(m scan.Misconfiguration) excusable {
+	f := excusable{class: ClassMisconfiguration, id: m.ID, file: m.File}
+	if m.ID == scan.InlineIgnore {
+		f.class = ClassIgnore
+	}
+	return f
 }
 
 // mostNamed is how many unknown executables a refusal names.
@@ -126,7 +169,7 @@ func (j *judgement) refusal(subject, mend string) error {
 	if n := len(j.strangers); n > 0 {
 		reasons = append(reasons, fmt.Sprintf("%s that nothing identifies, such as %s", amount(n, "executable"), j.strangers[0].Path))
 		mends = append(mends, "install the executables from packages of the distribution or of their language, build Go programs as modules and with their build information, "+
-			"or leave them out; or add an exception with id "+UnknownExecutable+", path, sha256, reason, owner and expires to slipway.yaml for each")
+			"or leave them out; or add an exception with class "+string(ClassExecutable)+", id "+UnknownExecutable+", path, sha256, reason, owner and expires to slipway.yaml for each")
 		for _, x := range j.strangers[:min(n, mostNamed)] {
 			details = append(details, fmt.Sprintf("%s: %s (%s, %s, sha256 %s) %s", UnknownExecutable, x.Path, x.Kind, strings.Join(x.Platforms, " and "), x.SHA256, x.Reason))
 		}

@@ -6,7 +6,6 @@ package rules
 import (
 	"cmp"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,19 +52,25 @@ type Policy struct {
 
 // Exception lets one finding pass until a day.
 type Exception struct {
-	// ID is the finding's: a CVE, GHSA or GO id, a misconfiguration check,
-	// EndOfLife or UnknownExecutable.
+	// Class is what it is for, and nothing else. Empty means the one class that the id
+	// can be of; an id that tells of none needs one.
+	Class Class `yaml:"class" json:"class,omitempty"`
+	// ID is the finding's: a CVE, GHSA or GO id, a misconfiguration check, a secret's
+	// rule, or one of those that Slipway names.
 	ID string `yaml:"id" json:"id"`
 	// App limits the exception to one app; empty means every app.
 	App string `yaml:"app" json:"app,omitempty"`
-	// Path limits the exception to misconfigurations in one file of the
+	// Path limits the exception to misconfigurations or ignores in one file of the
 	// repository, or in those of a pattern as path.Match reads it; empty means
-	// findings of every kind, wherever they are. For UnknownExecutable it is that
-	// one file of the image, and must be given.
+	// misconfigurations wherever they are. A secret's is one file of the repository,
+	// and an executable's one of the image.
 	Path string `yaml:"path" json:"path,omitempty"`
-	// SHA256 limits an exception for UnknownExecutable to that content, in
-	// hexadecimal; empty means whatever lies there.
+	// SHA256 limits an exception for an executable to that content, in hexadecimal;
+	// empty means whatever lies there.
 	SHA256 string `yaml:"sha256" json:"sha256,omitempty"`
+	// Package limits an exception for a vulnerability to one package, by its package
+	// URL, and to the version and the qualifiers that this has; empty means every package.
+	Package string `yaml:"package" json:"package,omitempty"`
 	// Reason says why the finding is no danger here.
 	Reason string `yaml:"reason" json:"reason"`
 	// Owner is who answers for it.
@@ -73,14 +78,6 @@ type Exception struct {
 	// Expires is the last day, UTC, on which it holds: YYYY-MM-DD.
 	Expires string `yaml:"expires" json:"expires"`
 }
-
-// The ids of findings about an image that are no vulnerabilities, for exceptions.
-const (
-	// UnknownExecutable is an executable file that nothing identifies.
-	UnknownExecutable = "unknown-executable"
-	// EndOfLife is a distribution past its end of life.
-	EndOfLife = "end-of-life"
-)
 
 var sha256Pattern = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
 
@@ -112,55 +109,19 @@ func (p Policy) Validate(where string) error {
 		if _, err := e.lastMoment(); err != nil {
 			return step.Input("config", fmt.Sprintf("%s.expires %q", at, e.Expires), "is not a day", "write YYYY-MM-DD").Because(err)
 		}
-		if err := e.validPath(at); err != nil {
+		if err := e.validClass(at); err != nil {
 			return err
 		}
-		key := strings.Join([]string{e.ID, e.App, e.Path, e.SHA256}, "\x00")
+		if err := e.validLimits(at); err != nil {
+			return err
+		}
+		key := strings.Join([]string{string(e.class()), e.ID, e.App, e.Path, e.SHA256, e.Package}, "\x00")
 		if seen[key] {
-			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each id, app, path and sha256")
+			return step.Input("config", fmt.Sprintf("%s.id %q", at, e.ID), "is listed twice", "keep one exception for each class, id, app, path, sha256 and package")
 		}
 		seen[key] = true
 	}
 	return nil
-}
-
-// validPath checks what the exception is limited to.
-func (e Exception) validPath(at string) error {
-	bad := path.IsAbs(e.Path) || e.Path != "" && path.Clean(e.Path) != e.Path
-	if e.ID == UnknownExecutable {
-		if bad || e.Path == "" {
-			return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the image", "name the one file, like usr/local/bin/tool; there is no exception for several")
-		}
-		if e.SHA256 != "" && !sha256Pattern.MatchString(e.SHA256) {
-			return step.Input("config", fmt.Sprintf("%s.sha256 %.80q", at, e.SHA256), "is not a SHA-256", "write 64 lower-case hexadecimal digits, as the refusal names them, or leave it out")
-		}
-		return nil
-	}
-	if _, err := path.Match(e.Path, ""); err != nil || bad {
-		return step.Input("config", fmt.Sprintf("%s.path %q", at, e.Path), "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name")
-	}
-	if e.SHA256 != "" {
-		return step.Input("config", fmt.Sprintf("%s.sha256 %.80q", at, e.SHA256), "limits nothing for "+e.ID, "leave it out; it is for exceptions with id "+UnknownExecutable)
-	}
-	return nil
-}
-
-// covers reports whether the exception is for a finding; file is empty for one
-// that is in no file of the repository.
-func (e Exception) covers(id, file string) bool {
-	if e.ID != id {
-		return false
-	}
-	if e.Path == "" {
-		return true
-	}
-	ok, err := path.Match(e.Path, file)
-	return err == nil && ok && file != ""
-}
-
-// coversExecutable reports whether the exception is for this very file.
-func (e Exception) coversExecutable(x scan.Executable) bool {
-	return e.ID == UnknownExecutable && e.Path == x.Path && (e.SHA256 == "" || e.SHA256 == x.SHA256)
 }
 
 func (e Exception) lastMoment() (time.Time, error) {

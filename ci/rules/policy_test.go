@@ -339,13 +339,6 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			require.NoError(t, codeErr)
 		})
 	}
-	// What is in no file has no path.
-	p, in := strict(), clean()
-	e.Path, e.ID = "*", "CVE-1"
-	p.Exceptions = []rules.Exception{e}
-	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
-	_, err := p.Evaluate(in)
-	require.ErrorContains(t, err, "1 finding at or above HIGH")
 }
 
 func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {

@@ -78,7 +78,7 @@ func (p Policy) Rescan(reference string, in Scanned, history []json.RawMessage, 
 	for _, v := range in.Findings.Vulnerabilities {
 		seen := Seen{Vulnerability: v, FirstSeen: firstSeen(past, v, taken)}
 		switch {
-		case p.excused(in.App, v.ID, in.Exceptions, in.Now):
+		case p.excused(in.App, v, in.VEX, in.Now):
 		case p.refuses(v.Severity, v.Fixed == ""):
 			r.Refused = append(r.Refused, seen)
 		case v.Fixed == "":
@@ -94,11 +94,15 @@ func (p Policy) Rescan(reference string, in Scanned, history []json.RawMessage, 
 	return r, statement
 }
 
-// excused says whether an exception that still holds covers a vulnerability.
-func (p Policy) excused(app, id string, more []Exception, now time.Time) bool {
-	return slices.ContainsFunc(slices.Concat(p.Exceptions, more), func(e Exception) bool {
-		return (e.App == "" || e.App == app) && e.covers(id, "") && e.holds("rescan", now) == nil
-	})
+// excused says whether exceptions that still hold cover a vulnerability.
+func (p Policy) excused(app string, v scan.Vulnerability, vex VEX, now time.Time) bool {
+	j := &judgement{stage: "rescan", now: now, vex: vex}
+	for _, e := range p.Exceptions {
+		if e.App == "" || e.App == app {
+			j.exceptions = append(j.exceptions, e)
+		}
+	}
+	return j.excused(vulnerability(v)) && j.expired == nil
 }
 
 // decodeScans are the scans about an image, the oldest advisories first.
@@ -160,7 +164,7 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 		var ids []string
 		for _, f := range newest.Scanner.Result {
 			unfixed := !slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["fixed"] != "" })
-			if slices.ContainsFunc(f.Severity, func(s Score) bool { return p.refuses(scan.Severity(s.Score), unfixed) }) && !p.excused("", f.ID, nil, now) {
+			if slices.ContainsFunc(f.Severity, func(s Score) bool { return p.refuses(scan.Severity(s.Score), unfixed) }) && !p.excused("", scan.Vulnerability{ID: f.ID}, nil, now) {
 				ids = append(ids, f.ID)
 			}
 		}

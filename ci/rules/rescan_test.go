@@ -137,11 +137,11 @@ func TestARescansExceptionsEnd(t *testing.T) {
 	require.NoError(t, err)
 	released := rules.Attest(image, *first, day(0).Findings, run)
 	in := day(1, vulnerability("CVE-2026-7", scan.Critical, "0.3.8"))
-	in.Exceptions = []rules.Exception{{ID: "CVE-2026-7", App: "hello", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-26"}}
+	in.VEX = said(t, hello, about(1, "CVE-2026-7", whole, "not_affected"))
 	r, again := p.Rescan(image, in, encoded(t, released), run)
 	require.True(t, r.Passed)
 	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), released, again))
-	require.ErrorContains(t, accepted(p, now.AddDate(0, 0, 3), released, again), "expired on 2026-11-26")
+	require.ErrorContains(t, accepted(p, now.AddDate(0, 0, 70), released, again), "expired on 2027-01-30")
 }
 
 // What was released before anybody looked is refused, and the reason says for what.

@@ -3,7 +3,6 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 	"time"
 
 	"slipway/step"
@@ -48,10 +47,9 @@ type Scanned struct {
 	App      string
 	Digest   string
 	Findings scan.Findings
-	// Exceptions are further ones for vulnerabilities, beside the policy's: those of
-	// the app itself.
-	Exceptions []Exception
-	Now        time.Time
+	// VEX are the app's own statements about vulnerabilities.
+	VEX VEX
+	Now time.Time
 }
 
 // Evaluate decides. It returns a policy fault when anything refuses, with one
@@ -81,22 +79,19 @@ func (p Policy) Evaluate(in Scanned) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	statements, err := Policy{Exceptions: in.Exceptions}.valid(stage, in.App, in.Now)
-	if err != nil {
-		return nil, err
-	}
+	j.vex = in.VEX
 	for _, f := range in.Findings.Vulnerabilities {
 		mend := "no fixed version"
 		if f.Fixed != "" {
 			mend = "fixed in " + f.Fixed
 		}
 		line := fmt.Sprintf("%s: %s in %s %s, %s: %s", f.Severity, f.ID, f.Package, f.Installed, mend, f.Title)
-		j.finding(slices.Concat(j.exceptions, statements), f.ID, "", f.Severity, f.Fixed == "", line)
+		j.finding(vulnerability(f), f.Severity, f.Fixed == "", line)
 	}
 	j.executables(in.Findings.Unknown)
 	j.systems(in.Findings.Images)
 	j.manifests(in.Findings)
-	if err := j.refusal(subject, "update the named packages, remove the secrets (and revoke them), mend the manifests; or add an exception with id, reason, owner and expires to slipway.yaml"); err != nil {
+	if err := j.refusal(subject, "update the named packages, remove the secrets (and revoke them), mend the manifests; or add an exception with class, id, reason, owner and expires to slipway.yaml"); err != nil {
 		return nil, err
 	}
 	return &Verdict{
@@ -121,7 +116,7 @@ func (p Policy) EvaluateManifests(stage, subject string, found scan.Findings, no
 		return nil, err
 	}
 	j.manifests(found)
-	if err := j.refusal(subject, "remove the secrets (and revoke them), mend the manifests; or add an exception with id, path, reason, owner and expires to slipway.yaml"); err != nil {
+	if err := j.refusal(subject, "remove the secrets (and revoke them), mend the manifests; or add an exception with class, id, path, reason, owner and expires to slipway.yaml"); err != nil {
 		return nil, err
 	}
 	return &Verdict{
@@ -149,23 +144,6 @@ func (p Policy) valid(stage, app string, now time.Time) ([]Exception, error) {
 	return exceptions, nil
 }
 
-// excepting returns the first exception that covers a finding and holds; of none,
-// the first that covers it.
-func excepting(exceptions []Exception, now time.Time, covers func(Exception) bool) (Exception, bool) {
-	var found Exception
-	ok := false
-	for _, e := range exceptions {
-		switch {
-		case !covers(e):
-		case e.holds("", now) == nil:
-			return e, true
-		case !ok:
-			found, ok = e, true
-		}
-	}
-	return found, ok
-}
-
 // holds refuses an exception whose last day is over, or can't be read.
 func (e Exception) holds(stage string, now time.Time) error {
 	until, err := e.lastMoment()
@@ -184,16 +162,13 @@ func (p Policy) EvaluateCode(stage, digest string, found scan.Checked, now time.
 	if err := p.Validate("policy"); err != nil {
 		return nil, err
 	}
-	exceptions, err := p.valid(stage, "", now)
+	j, err := p.judge(stage, "", now)
 	if err != nil {
 		return nil, err
 	}
 	var details []string
 	for _, f := range found.Misconfigurations {
-		if e, ok := excepting(exceptions, now, func(e Exception) bool { return e.covers(f.ID, f.File) }); ok {
-			if err := e.holds(stage, now); err != nil {
-				return nil, err
-			}
+		if j.excused(misconfiguration(f)) {
 			continue
 		}
 		if rank(f.Severity) > 0 && rank(f.Severity) < rank(p.Threshold) {
@@ -202,8 +177,14 @@ func (p Policy) EvaluateCode(stage, digest string, found scan.Checked, now time.
 		details = append(details, step.Detail(fmt.Sprintf("%s:%d: %s %s: %s", f.File, f.Line, f.Severity, f.ID, f.Title), f.Resolution))
 	}
 	for _, f := range found.Secrets {
+		if j.excused(secret(f)) {
+			continue
+		}
 		details = append(details, step.Detail(fmt.Sprintf("%s:%d: %s %s: secret: %s", f.File, f.Line, scan.Critical, f.Rule, f.Title),
 			"take it out of the code and of its history, and replace it"))
+	}
+	if j.expired != nil {
+		return nil, j.expired
 	}
 	if len(details) > 0 {
 		return nil, step.Policy(stage, "code", fmt.Sprintf("has misconfigurations at or above %s: %d", p.Threshold, len(details)),
@@ -224,3 +205,6 @@ func (p Policy) refuses(s scan.Severity, unfixed bool) bool {
 	}
 	return !unfixed || p.Unfixed == ActionRefuse
 }
+
+// skew is how far the clocks of others may be ahead.
+const skew = 5 * time.Minute
