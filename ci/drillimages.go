@@ -119,6 +119,30 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		return drill.ExpiredException.Judge(t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, 1)),
 			func() error { return t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, -1)) })
 	})
+	try(drill.InlineIgnore, func() error {
+		text, err := t.Source.File(drill.IgnoringFile).Contents(ctx)
+		if err != nil {
+			return err
+		}
+		image := *good.image
+		image.App = t.app(drill.App, t.Source.WithNewFile(drill.IgnoringFile, drill.IgnoringComment+text))
+		_, err = image.scan(ctx, t.database)
+		return err
+	})
+	now := time.Now()
+	stated := sync.OnceValue(func() error { return t.scanStated(ctx, vulnerable, drill.NotAffected(now, drill.VulnerablePackage)) })
+	for _, said := range []struct {
+		attack     drill.Attack
+		statements []string
+	}{
+		{drill.VEXOfAnother, []string{drill.NotAffected(now, "pkg:golang/slipway.drill.example/other")}},
+		{drill.VEXEnded, []string{drill.NotAffected(now.Add(-time.Minute), drill.VulnerablePackage), drill.Affected(now)}},
+		{drill.VEXToCome, []string{drill.NotAffected(now.AddDate(1, 0, 0), drill.VulnerablePackage)}},
+	} {
+		attempts = append(attempts, func() drill.Row {
+			return said.attack.Judge(stated(), func() error { return t.scanStated(ctx, vulnerable, said.statements...) })
+		})
+	}
 	try(drill.OtherBytes, func() error {
 		swapped := *good.image
 		swapped.Layout = vulnerable.Layout
@@ -279,6 +303,20 @@ func (t *target) scanExcepted(ctx context.Context, vulnerable *Image, until time
 		return err
 	}
 	_, err = (&Image{Digest: vulnerable.Digest, Tree: vulnerable.Tree, Layout: vulnerable.Layout, App: &App{Name: drill.VulnerableApp, Slipway: changed}}).scan(ctx, t.database)
+	return err
+}
+
+// scanStated scans the vulnerable image, about whose vulnerability its app makes
+// statements, where such hold for an hour.
+func (t *target) scanStated(ctx context.Context, vulnerable *Image, statements ...string) error {
+	changed, err := t.with(func(c *config.Config) { c.Scan.Policy.VEXMaxAge = time.Hour })
+	if err != nil {
+		return err
+	}
+	changed.Source = t.Source.WithNewFile(drill.VEX(statements...))
+	image := *vulnerable
+	image.App = &App{Name: drill.VulnerableApp, Slipway: changed}
+	_, err = image.scan(ctx, t.database)
 	return err
 }
 

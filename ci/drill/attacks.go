@@ -24,6 +24,12 @@ var (
 	StaleDatabase    = refusedBy("scan", "stale database", "is stale")
 	ForeignDatabase  = refusedBy("scan", "newer database that nobody signed", "has no signature")
 	ExpiredException = refusedBy("scan", "expired exception", "expired on")
+	InlineIgnore     = refusedBy("scan", "inline ignore in another order", "SLIPWAY-INLINE-IGNORE")
+
+	// What an app says of its own vulnerability. The control's statement excepts it.
+	VEXOfAnother = refusedBy("scan", "OpenVEX statement about another package", Vulnerability)
+	VEXEnded     = refusedBy("scan", "OpenVEX statement that a newer one ends", Vulnerability)
+	VEXToCome    = Attack{"scan", "OpenVEX statement of the future", Expected{"config", step.KindInput, "lies in the future"}}
 
 	OtherBytes = refusedBy("publish", "other bytes under the scanned digest", "not just")
 	// The scan's verdict is about another image, so what reads the verdict stops it.

@@ -2,9 +2,13 @@ package drill
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"path"
 	"strings"
+	"time"
+
+	"slipway/ci/rules"
 )
 
 // platform holds the app, the manifests and the Terraform code that the attacks are
@@ -25,6 +29,12 @@ const (
 	// Vulnerability is the one of VulnerableApp: golang.org/x/text 0.3.7, HIGH,
 	// fixed in 0.3.8 (https://pkg.go.dev/vuln/GO-2022-1059).
 	Vulnerability = "CVE-2022-32149"
+	// VulnerablePackage is the package that has it.
+	VulnerablePackage = "pkg:golang/golang.org/x/text@v0.3.7"
+	// IgnoringFile is a manifest of App that has nothing wrong. With IgnoringComment on
+	// top the scanner would skip a check of it.
+	IgnoringFile    = "gitops/apps/" + App + "/base/deployment.yaml"
+	IgnoringComment = "# trivy:exp:2099-01-01:ignore:KSV-0017\n"
 )
 
 // Files are what a platform's repository holds for the drill, by path: the apps,
@@ -62,6 +72,26 @@ func Files(env, repository string) (map[string]string, error) {
 		}
 	}
 	return files, nil
+}
+
+// VEX is an OpenVEX document of VulnerableApp with these statements.
+func VEX(statements ...string) (name, text string) {
+	return path.Join("apps", VulnerableApp, rules.VEXFile), `{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://slipway.drill.example/vex", "author": "drill", "version": 1, "statements": [` +
+		strings.Join(statements, ", ") + `]}`
+}
+
+// NotAffected is the statement that the image is not affected by its vulnerability in a
+// package.
+func NotAffected(at time.Time, purl string) string {
+	return statement(at, "not_affected", fmt.Sprintf(`, "subcomponents": [{"@id": %q}]`, purl))
+}
+
+// Affected is the statement that it is.
+func Affected(at time.Time) string { return statement(at, "affected", "") }
+
+func statement(at time.Time, status, packages string) string {
+	return fmt.Sprintf(`{"vulnerability": {"name": %q}, "products": [{"@id": "pkg:oci/%s"%s}], "timestamp": %q, "status": %q, "impact_statement": "drill"}`,
+		Vulnerability, VulnerableApp, packages, at.UTC().Format(time.RFC3339), status)
 }
 
 // Secret is a file with a token of GitHub's form, which opens nothing. It is made here
