@@ -85,6 +85,9 @@ func validIdentity(i rules.Identity, at string, environments []string) error {
 	if _, err := regexp.Compile(i.SubjectPattern); err != nil {
 		return step.Input(stage, fmt.Sprintf("%s.subjectPattern %q", at, i.SubjectPattern), "is not a pattern", "write it in Go's syntax of regular expressions").Because(err)
 	}
+	if i.Environments != nil && len(i.Environments) == 0 {
+		return step.Input(stage, at+".environments", "is an empty list, and without one it may sign for all", "name those that it may sign for, or leave the list out")
+	}
 	for _, env := range i.Environments {
 		if !slices.Contains(environments, env) {
 			return step.Input(stage, fmt.Sprintf("%s.environments %q", at, env), "is not an environment", "use one of "+strings.Join(environments, ", "))

@@ -80,6 +80,7 @@ func TestSigningFaultsNameThePlace(t *testing.T) {
 		"no pattern":           {".*@example[.]org", "(", `signing.identities[1].subjectPattern "("`, "is not a pattern"},
 		"a line end":           {".*@example[.]org", `"a\nb"`, `signing.identities[1].subject "a\nb"`, "holds spaces or control characters"},
 		"environment":          {"[dev]", "[prod]", `signing.identities[1].environments "prod"`, "is not an environment"},
+		"no environment":       {"[dev]", "[]", "signing.identities[1].environments", "is an empty list, and without one it may sign for all"},
 		"an unknown key":       {"subjectPattern", "subjectRegexp", "", "subjectRegexp"},
 		"fewer logs than none": {"  trustedRoot", "  logs: -1\n  trustedRoot", "signing.logs", "is negative"},
 		"fewer authorities":    {"  trustedRoot", "  certificateLogs: -1\n  trustedRoot", "signing.certificateLogs", "is negative"},

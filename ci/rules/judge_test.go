@@ -381,6 +381,8 @@ func TestRulesAreChecked(t *testing.T) {
 		`verification.rules[0].from "soon"`:      {Rules: []rules.Rule{{Require: rules.RequireSBOM, From: "soon"}}},
 		"verification.rules[0].maxAge":           {Rules: []rules.Rule{{Require: rules.RequireScan, MaxAge: -1}}},
 		`verification.rules[0].runners "x"`:      {Rules: []rules.Rule{{Require: rules.RequireProvenance, Runners: []evidence.Runner{"x"}}}},
+		"verification.rules[0].runners":          {Rules: []rules.Rule{{Require: rules.RequireProvenance, Runners: []evidence.Runner{}}}},
+		"verification.rules[0].allow":            {Rules: []rules.Rule{{Require: rules.RequireLicences, Allow: []string{}, Deny: []string{"x"}}}},
 		`verification.rules[0]: pattern "["`:     {Rules: []rules.Rule{{Require: rules.RequireBases, Allow: []string{"["}}}},
 		`verification.rules[0]: pattern ""`:      {Rules: []rules.Rule{{Require: rules.RequireBases, Allow: []string{""}}}},
 		"verification.rules[0].deny":             {Rules: []rules.Rule{{Require: rules.RequireBases, Deny: []string{"x"}}}},

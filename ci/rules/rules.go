@@ -115,6 +115,9 @@ func (r Rules) Validate(where string, environments []string) error {
 		if rule.Minimum < 0 {
 			return step.Input(stage, at+".minimum", "is negative", "give how many tests have to have passed, such as 10")
 		}
+		if key := rule.emptied(); key != "" {
+			return step.Input(stage, at+"."+key, "is an empty list, and without one any is allowed", "name what is allowed, or leave the list out")
+		}
 		for _, runner := range rule.Runners {
 			if !slices.Contains(evidence.Runners, runner) {
 				return step.Input(stage, fmt.Sprintf("%s.runners %q", at, runner), "is not a runner", fmt.Sprintf("use one of %v", evidence.Runners))
@@ -158,6 +161,18 @@ func (r Rule) misplaced() string {
 		if f.given && !slices.Contains(f.kinds, r.Require) {
 			return f.key
 		}
+	}
+	return ""
+}
+
+// emptied is the first list that is there and limits nothing. An empty list of base images
+// limits them to none.
+func (r Rule) emptied() string {
+	switch {
+	case r.Runners != nil && len(r.Runners) == 0:
+		return "runners"
+	case r.Require == RequireLicences && r.Allow != nil && len(r.Allow) == 0:
+		return "allow"
 	}
 	return ""
 }
