@@ -87,14 +87,11 @@ func (e Exception) covers(f excusable, purl string) bool {
 	if e.class() != f.class || e.ID != f.id || e.SHA256 != "" && e.SHA256 != f.sha256 || e.Package != "" && !within(e.Package, purl) {
 		return false
 	}
-	switch f.class {
-	case ClassSecret, ClassExecutable:
+	if f.class == ClassSecret || f.class == ClassExecutable {
 		return e.Path == f.file
-	case ClassMisconfiguration, ClassIgnore:
-		ok, err := path.Match(e.Path, f.file)
-		return err == nil && ok || e.Path == "" && f.class == ClassMisconfiguration
 	}
-	return e.Path == ""
+	ok, err := path.Match(e.Path, f.file)
+	return e.Path == "" || err == nil && ok
 }
 
 // within reports whether a package URL is one that another means: of the same type,
@@ -105,7 +102,7 @@ func within(meant, purl string) bool {
 		return false
 	}
 	p, err := packageurl.FromString(purl)
-	if err != nil || m.Type != p.Type || m.Namespace != p.Namespace || m.Name != p.Name || m.Subpath != "" {
+	if err != nil || m.Type != p.Type || m.Namespace != p.Namespace || m.Name != p.Name {
 		return false
 	}
 	if m.Type == packageurl.TypeGolang {

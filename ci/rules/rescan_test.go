@@ -128,6 +128,10 @@ func TestAnExceptionHoldsInARescanToo(t *testing.T) {
 	assert.False(t, r.Passed)
 	assert.Equal(t, "expired on 2026-11-26", r.Reason)
 	require.Len(t, r.Refused, 1)
+	p.Exceptions[0].App = "other"
+	r, _ = p.Rescan(image, day(1, bad), nil, run)
+	assert.Equal(t, "1 finding at or above HIGH", r.Reason)
+	require.Len(t, r.Refused, 1)
 }
 
 // Also an exception that only the newest rescan has needed ends.

@@ -293,12 +293,9 @@ func (c vexComponent) purl(at, mend string) (packageurl.PackageURL, error) {
 	return purl, nil
 }
 
-// about is the exception that the newest statement about a finding makes, in the
+// about is the exception that the newest statement about a vulnerability makes, in the
 // package of this URL.
 func (v VEX) about(f excusable, purl string) []Exception {
-	if f.class != ClassVulnerability {
-		return nil
-	}
 	known := v.names(f.id)
 	for _, s := range v {
 		inPackage := slices.IndexFunc(s.packages, func(p string) bool { return within(p, purl) })
