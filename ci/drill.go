@@ -108,7 +108,7 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 	own := *c
 	own.Registry = config.Registry{Repository: targetRegistry + "/" + targetRepository}
 	own.GitOps = config.GitOps{Remote: "http://" + targetRegistry + "/gitops.git", Branch: "main", Root: "gitops", Author: c.GitOps.Author}
-	own.Infra = config.Infra{Code: drill.Code, State: "http://" + targetRegistry + "/state"}
+	own.Infra = config.Infra{Code: drill.Code, State: "http://" + targetRegistry + "/state", Allow: c.Infra.Allow}
 	// Whoever must have signed there is the drill's own key.
 	own.Signing, own.Scan.Database.Signing = config.Signing{}, config.Signing{}
 	// What it attacks lies in no platform's repository, and in no cluster.
@@ -255,6 +255,13 @@ func (t *target) attackPlans(ctx context.Context) drill.Table {
 		}
 		return err
 	}()
+	table = append(table, drill.OtherState.Judge(control, func() error {
+		name, text := drill.Exfiltration(t.settings.Infra.State)
+		next := *t.Slipway
+		next.Source = t.Source.WithNewFile(name, text)
+		_, err := (&Infra{Environment: t.env, Slipway: &next}).Plan(ctx)
+		return err
+	}))
 	table = append(table, drill.TamperedPlan.Judge(control, func() error {
 		another, err := smaller.Plan(ctx)
 		if err != nil {

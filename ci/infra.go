@@ -49,8 +49,12 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
+	allowed, err := c.Infra.Allowed()
+	if err != nil {
+		return nil, nil, err
+	}
 	root := s.terraform().Root(s.Source.Directory("infra"), i.Environment, state,
-		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code})
+		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}).WithAllowed(allowed)
 	if c.Infra.LockTimeout > 0 {
 		root = root.WithLockTimeout(c.Infra.LockTimeout.String())
 	}

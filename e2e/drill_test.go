@@ -29,7 +29,7 @@ var (
 		"verify: flipped bit in a manifest",
 		"release: rollback of a release that runs no more", "release: older run after a newer release",
 	}
-	planAttacks    = []string{"apply: tampered plan", "check: plan with a destroy"}
+	planAttacks    = []string{"plan: data source that sends the state's credentials", "apply: tampered plan", "check: plan with a destroy"}
 	clusterAttacks = []string{"admission: pod of an image that nobody signed", "wait: release that does not come to run"}
 )
 

@@ -21,6 +21,7 @@ import (
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/infra"
 )
 
 // File is the name of the configuration at the repository's root.
@@ -170,7 +171,10 @@ type Infra struct {
 	// LockTimeout is how long a run waits for a state that another one has locked; 30
 	// seconds when it is zero.
 	LockTimeout time.Duration `yaml:"lockTimeout"`
-	// Cluster takes the place of all this in calls that are given a kubeconfig.
+	// Allow is what the code may use that runs before its plan is checked, in either
+	// place; infra.DefaultAllowed when it is nil.
+	Allow *infra.Allowed `yaml:"-"`
+	// Cluster takes the place of all the rest in calls that are given a kubeconfig.
 	Cluster *Infra `yaml:"cluster"`
 }
 
@@ -303,8 +307,8 @@ func (c *Config) Validate() error {
 		if err := step.Name(stage, File+": environments", name); err != nil {
 			return err
 		}
-		if infra := c.Environments[name].Infra; infra != "" && infra != InfraRequire && infra != InfraIgnore {
-			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, infra), "is neither require nor ignore", "use one of them")
+		if demand := c.Environments[name].Infra; demand != "" && demand != InfraRequire && demand != InfraIgnore {
+			return step.Input(stage, fmt.Sprintf("%s: environments.%s.infra %q", File, name, demand), "is neither require nor ignore", "use one of them")
 		}
 		if cluster := c.Environments[name].Cluster; cluster != "" && cluster != ClusterRequire {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.cluster %q", File, name, cluster), "is not a demand", "write require, or leave it out")

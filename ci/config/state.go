@@ -10,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 // The types of a Backend.
@@ -51,17 +52,7 @@ func (i *Infra) UnmarshalYAML(node *yaml.Node) error { return i.read("infra", no
 
 // read is UnmarshalYAML at a place in the file: infra, or infra.cluster.
 func (i *Infra) read(where string, node *yaml.Node) error {
-	if node.Kind != yaml.MappingNode {
-		return fmt.Errorf("line %d: %s is not a mapping", node.Line, where)
-	}
-	seen := map[string]bool{}
-	for n := 0; n+1 < len(node.Content); n += 2 {
-		key, value := node.Content[n], node.Content[n+1]
-		if seen[key.Value] {
-			return fmt.Errorf("line %d: %s has %s twice", key.Line, where, key.Value)
-		}
-		seen[key.Value] = true
-		var err error
+	err := fields(where, node, func(key, value *yaml.Node) (err error) {
 		switch {
 		case key.Value == "code":
 			i.Code, err = text(where+".code", value)
@@ -73,13 +64,86 @@ func (i *Infra) read(where string, node *yaml.Node) error {
 			i.Backend, err = backend(where+".state", value)
 		case key.Value == "state":
 			i.State, err = text(where+".state", value)
+		case key.Value == "allow" && where == "infra":
+			i.Allow, err = allowed(where+".allow", value)
 		case key.Value == "cluster" && where == "infra":
 			i.Cluster = &Infra{}
 			err = i.Cluster.read(where+".cluster", value)
 		default:
 			err = fmt.Errorf("line %d: %s has no key %q", key.Line, where, key.Value)
 		}
-		if err != nil {
+		return err
+	})
+	if i.Cluster != nil {
+		i.Cluster.Allow = i.Allow
+	}
+	return err
+}
+
+var (
+	providerPattern = regexp.MustCompile(`\A[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9_-]+){2}\z`)
+	wordPattern     = regexp.MustCompile(`\A[a-z][a-z0-9_-]*\z`)
+)
+
+// allowed reads what Terraform code may use. Nothing in it is a pattern.
+func allowed(where string, node *yaml.Node) (*infra.Allowed, error) {
+	var a infra.Allowed
+	words := func(at string, node *yaml.Node) ([]string, error) {
+		list := []string{}
+		if node.Kind != yaml.SequenceNode {
+			return nil, fmt.Errorf("line %d: %s is not a list", node.Line, at)
+		}
+		for _, item := range node.Content {
+			word, err := text(at, item)
+			if err != nil {
+				return nil, err
+			}
+			if !wordPattern.MatchString(word) {
+				return nil, fmt.Errorf("line %d: %s %.80q is not a name; each is written out", item.Line, at, word)
+			}
+			list = append(list, word)
+		}
+		return list, nil
+	}
+	err := fields(where, node, func(key, value *yaml.Node) (err error) {
+		at := where + "." + key.Value
+		switch key.Value {
+		case "data":
+			if a.Data, err = words(at, value); err == nil && slices.Contains(a.Data, infra.OtherState) {
+				err = fmt.Errorf("line %d: %s can't have %s: no environment reads another one's state", value.Line, at, infra.OtherState)
+			}
+		case "provisioners":
+			a.Provisioners, err = words(at, value)
+		case "providers":
+			a.Providers = map[string][]string{}
+			err = fields(at, value, func(key, value *yaml.Node) (err error) {
+				if !providerPattern.MatchString(key.Value) {
+					return fmt.Errorf("line %d: %s %.120q is not a provider's full address, such as registry.terraform.io/hashicorp/azurerm", key.Line, at, key.Value)
+				}
+				a.Providers[key.Value], err = words(at+"."+key.Value, value)
+				return err
+			})
+		default:
+			err = fmt.Errorf("line %d: %s has no key %q, only providers, data and provisioners", key.Line, where, key.Value)
+		}
+		return err
+	})
+	return &a, err
+}
+
+// fields visits the keys of a mapping, each once.
+func fields(where string, node *yaml.Node, visit func(key, value *yaml.Node) error) error {
+	if node.Kind != yaml.MappingNode {
+		return fmt.Errorf("line %d: %s is not a mapping", node.Line, where)
+	}
+	seen := map[string]bool{}
+	for n := 0; n+1 < len(node.Content); n += 2 {
+		key := node.Content[n]
+		if seen[key.Value] {
+			return fmt.Errorf("line %d: %s has %s twice", key.Line, where, key.Value)
+		}
+		seen[key.Value] = true
+		if err := visit(key, node.Content[n+1]); err != nil {
 			return err
 		}
 	}
@@ -88,15 +152,11 @@ func (i *Infra) read(where string, node *yaml.Node) error {
 
 func backend(where string, node *yaml.Node) (*Backend, error) {
 	b, values := &Backend{}, map[string]string{}
-	for n := 0; n+1 < len(node.Content); n += 2 {
-		key, value := node.Content[n], node.Content[n+1]
-		if _, twice := values[key.Value]; twice {
-			return nil, fmt.Errorf("line %d: %s has %s twice", key.Line, where, key.Value)
-		}
-		var err error
-		if values[key.Value], err = text(where+"."+key.Value, value); err != nil {
-			return nil, err
-		}
+	if err := fields(where, node, func(key, value *yaml.Node) (err error) {
+		values[key.Value], err = text(where+"."+key.Value, value)
+		return err
+	}); err != nil {
+		return nil, err
 	}
 	b.Type = values["type"]
 	keys, ok := backendKeys[b.Type]
@@ -137,6 +197,16 @@ func text(where string, node *yaml.Node) (string, error) {
 // InCluster reports whether the state is in a cluster.
 func (i Infra) InCluster() bool {
 	return i.State == "" && i.Backend != nil && i.Backend.Type == BackendKubernetes
+}
+
+// Allowed is what the code may use, as the infra step reads it.
+func (i Infra) Allowed() (string, error) {
+	allow := &infra.DefaultAllowed
+	if i.Allow != nil {
+		allow = i.Allow
+	}
+	data, err := json.Marshal(allow)
+	return string(data), err
 }
 
 // StateConfig is the description of an environment's state that the infra step

@@ -142,6 +142,57 @@ func TestInfraOfTheClusterIsReadAsStrictly(t *testing.T) {
 	}
 }
 
+func TestWhatTerraformCodeMayUse(t *testing.T) {
+	const azurerm = "registry.terraform.io/hashicorp/azurerm"
+	parse := func(allow string) (*config.Config, error) {
+		return config.Parse([]byte(strings.Replace(shipped(t), shippedState, shippedState+allow, 1)))
+	}
+	allowed := func(i config.Infra) string {
+		text, err := i.Allowed()
+		require.NoError(t, err)
+		return text
+	}
+	c, err := parse("")
+	require.NoError(t, err)
+	standard := `{"providers": {"registry.terraform.io/gavinbunney/kubectl": [], "` + azurerm + `": ["features", "resource_provider_registrations", "storage_use_azuread"]}, "data": [], "provisioners": []}`
+	assert.JSONEq(t, standard, allowed(c.Infra))
+	assert.JSONEq(t, standard, allowed(*c.Infra.Cluster))
+
+	c, err = parse("\n  allow: {providers: {" + azurerm + ": [features]}, data: [azurerm_client_config], provisioners: [file]}")
+	require.NoError(t, err)
+	own := `{"providers": {"` + azurerm + `": ["features"]}, "data": ["azurerm_client_config"], "provisioners": ["file"]}`
+	assert.JSONEq(t, own, allowed(c.Infra), "and nothing of what is allowed by default")
+	assert.JSONEq(t, own, allowed(*c.Infra.Cluster), "for the code of the cluster, too")
+	c, err = parse("\n  allow: {}")
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"providers": null, "data": null, "provisioners": null}`, allowed(c.Infra), "nothing")
+
+	for text, reason := range map[string]string{
+		"[]":                                   "infra.allow is not a mapping",
+		"":                                     "infra.allow is not a mapping",
+		"{modules: []}":                        `infra.allow has no key "modules", only providers, data and provisioners`,
+		"{data: [], data: []}":                 "infra.allow has data twice",
+		"{data: external}":                     "infra.allow.data is not a list",
+		"{data: ['azurerm_*']}":                `infra.allow.data "azurerm_*" is not a name; each is written out`,
+		"{data: [5]}":                          "infra.allow.data is not a string",
+		"{data: [a, terraform_remote_state]}":  "infra.allow.data can't have terraform_remote_state: no environment reads another one's state",
+		"{provisioners: [a b]}":                `infra.allow.provisioners "a b" is not a name`,
+		"{providers: [a]}":                     "infra.allow.providers is not a mapping",
+		"{providers: {hashicorp/azurerm: []}}": `infra.allow.providers "hashicorp/azurerm" is not a provider's full address`,
+		"{providers: {'x.example/*/*': []}}":   `infra.allow.providers "x.example/*/*" is not a provider's full address`,
+		"{providers: {" + azurerm + ": features}}": "infra.allow.providers." + azurerm + " is not a list",
+		"{providers: {" + azurerm + ": ['*']}}":    "infra.allow.providers." + azurerm + ` "*" is not a name`,
+	} {
+		_, err := parse("\n  allow: " + text)
+		f, ok := step.AsFault(err)
+		require.True(t, ok, "%s: %v", text, err)
+		assert.Equal(t, step.KindInput, f.Kind)
+		assert.Contains(t, f.Reason, reason, text)
+	}
+	_, err = config.Parse([]byte(strings.Replace(shipped(t), "    code: local", "    code: local\n    allow: {}", 1)))
+	assert.ErrorContains(t, err, `infra.cluster has no key "allow"`)
+}
+
 func TestHowLongALockIsWaitedFor(t *testing.T) {
 	const line = "lockTimeout: 30s"
 	text := shipped(t)

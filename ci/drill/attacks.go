@@ -51,6 +51,7 @@ var (
 	OldRollback = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
 	OlderRun    = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
 
+	OtherState     = refusedBy("plan", "data source that sends the state's credentials", "terraform_remote_state")
 	TamperedPlan   = refusedBy("apply", "tampered plan", "is not the plan that was bound")
 	DestroyingPlan = refusedBy("check", "plan with a destroy", "destroys, replaces or forgets")
 

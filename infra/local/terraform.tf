@@ -12,7 +12,5 @@ terraform {
   backend "http" {}
 }
 
-provider "kubectl" {
-  # null leaves it to the provider's environment: KUBE_CONFIG_PATH.
-  config_path = var.kubeconfig
-}
+# Which cluster, and as whom, is said by the run: KUBE_CONFIG_PATH.
+provider "kubectl" {}

@@ -115,14 +115,3 @@ variable "container" {
     error_message = "A container's request must not exceed its limit, the limit not max, and max not the namespace's quota."
   }
 }
-
-variable "kubeconfig" {
-  description = "Path of the kubeconfig file. Left out, the provider's environment says it: KUBE_CONFIG_PATH."
-  type        = string
-  default     = null
-
-  validation {
-    condition     = var.kubeconfig == null ? true : can(regex("^[^\\n\\r]*[^\\s]$", var.kubeconfig))
-    error_message = "The kubeconfig must be the path of a file, not empty and not the file's content."
-  }
-}

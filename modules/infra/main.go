@@ -110,6 +110,8 @@ type Root struct {
 	// +private
 	Variables *dagger.Secret
 	// +private
+	Allowed string
+	// +private
 	LockTimeout string
 }
 
@@ -171,6 +173,22 @@ func (r *Root) WithState(
 ) *Root {
 	next := *r
 	next.Password, next.Service, next.Connect = password, service, connect
+	return &next
+}
+
+// WithAllowed says what the code may use of what runs before its plan is checked, with
+// the credentials of state and providers. Without it that is nothing but Terraform's own
+// provider. A data source that reads another state is always refused.
+//
+// +cache="168h"
+func (r *Root) WithAllowed(
+	// A JSON object: providers, an object of full addresses, each with the arguments that
+	// a provider block may set; data, the types of data sources and ephemeral resources;
+	// provisioners, their types.
+	rules string,
+) *Root {
+	next := *r
+	next.Allowed = rules
 	return &next
 }
 
@@ -292,6 +310,9 @@ func (r *Root) runner(command string, args ...string) (*dagger.Container, []stri
 		WithMountedDirectory("/code", r.Code).
 		WithMountedFile(terraformPath, r.Executable)
 	all := []string{"/step", command, "--out", "/out", "--terraform", terraformPath, "--code", "/code", "--root", r.Folder, "--env", r.Env}
+	if r.Allowed != "" {
+		all = append(all, "--allowed", r.Allowed)
+	}
 	if r.Providers != nil {
 		base = base.WithMountedDirectory(providersPath, r.Providers)
 		all = append(all, "--providers", providersPath)
@@ -334,7 +355,8 @@ func (r *Root) varFile() string {
 	return path.Join("/code", r.Folder, "environments", r.Env+".tfvars.json")
 }
 
-// Plan saves what would change. The result's folder holds result.json, the
+// Plan saves what would change, of code that uses nothing that isn't allowed: that is
+// refused before anything runs. The result's folder holds result.json, the
 // plan file and what binds it to its code, environment and state.
 //
 // +cache="never"

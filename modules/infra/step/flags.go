@@ -99,6 +99,7 @@ func common(fs *flag.FlagSet, c *stage.Common) {
 	fs.StringVar(&c.Root, "root", ".", "the root's folder in it")
 	fs.StringVar(&c.Environment, "env", "", "name of the environment")
 	fs.StringVar(&c.Providers, "providers", "", "folder of a provider mirror, the only place that providers then come from")
+	fs.StringVar(&c.Allowed, "allowed", "", "JSON object of what the code may use that runs before a plan is checked: providers, data; nothing when absent")
 	fs.StringVar(&c.Temp, "temp", "/tmp", "folder for the working copy")
 }
 

@@ -35,7 +35,7 @@ func files(stage, dir, folder string, all map[string]bool) error {
 	if err != nil || !info.IsDir() {
 		return step.Input(stage, "code "+start, "is not a folder", "give the folder of the Terraform root").Because(err)
 	}
-	terraform := false
+	found := false
 	err = filepath.WalkDir(start, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == start && d.IsDir() {
 			return err
@@ -61,12 +61,16 @@ func files(stage, dir, folder string, all map[string]bool) error {
 		if strings.ContainsAny(rel, "\n\r") {
 			return step.Input(stage, fmt.Sprintf("code %q", rel), "has a line break in its name", "rename the file")
 		}
+		if strings.HasSuffix(strings.TrimSuffix(rel, ".json"), ".tofu") {
+			return step.Input(stage, "code "+rel, "is read by OpenTofu alone, in the place of a .tf file of its name",
+				"name it .tf: what is reviewed and scanned is what is planned")
+		}
 		if override(d.Name()) {
 			return step.Input(stage, "code "+rel, "is an override file",
 				"write what it says into the file that it overrides: a file that changes another one unseen can't be reviewed, and where the state is, is said by the run")
 		}
-		if filepath.Dir(path) == start && (strings.HasSuffix(rel, ".tf") || strings.HasSuffix(rel, ".tf.json")) {
-			terraform = true
+		if filepath.Dir(path) == start && terraform(rel) {
+			found = true
 		}
 		all[rel] = true
 		return nil
@@ -77,7 +81,7 @@ func files(stage, dir, folder string, all map[string]bool) error {
 		}
 		return step.Input(stage, "code "+start, "can't be read", "see that every file below it can be read").Because(err)
 	}
-	if !terraform {
+	if !found {
 		return step.Input(stage, "code "+start, "holds no Terraform file", "give the folder of the Terraform root")
 	}
 	return nil
@@ -89,7 +93,7 @@ func files(stage, dir, folder string, all map[string]bool) error {
 // its content>  <slash-separated path from dir>\n". File modes and times are not
 // part of it.
 func Copy(stage, dir, folder, to string) (digest string, err error) {
-	list, err := closure(stage, dir, folder)
+	list, _, err := closure(stage, dir, folder)
 	if err != nil {
 		return "", err
 	}

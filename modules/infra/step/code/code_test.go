@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
+	"slipway/step/result/infra"
 )
 
 func tree(t *testing.T, files map[string]string) string {
@@ -31,7 +32,7 @@ func digest(t *testing.T, dir string) string {
 }
 
 func TestCopyTakesTheCodeAndNothingElse(t *testing.T) {
-	files := map[string]string{"main.tf": "a", ".terraform.lock.hcl": "l", "modules/m/main.tf": "b"}
+	files := map[string]string{"main.tf": "# a", ".terraform.lock.hcl": "l", "modules/m/main.tf": "# b"}
 	leavings := map[string]string{
 		".terraform/x": "1", "terraform.tfstate": "2", "terraform.tfstate.backup": "3", "crash.log": "4", "errored.tfstate": "5",
 	}
@@ -49,30 +50,30 @@ func TestCopyTakesTheCodeAndNothingElse(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(to, ".terraform"))
 	text, err := os.ReadFile(filepath.Join(to, "modules", "m", "main.tf"))
 	require.NoError(t, err)
-	assert.Equal(t, "b", string(text))
+	assert.Equal(t, "# b", string(text))
 }
 
 func TestDigestIsOfPathsAndContents(t *testing.T) {
-	base := digest(t, tree(t, map[string]string{"main.tf": "a"}))
-	assert.Equal(t, Digest([]byte(strings.TrimPrefix(Digest([]byte("a")), "sha256:")+"  main.tf\n")), base)
+	base := digest(t, tree(t, map[string]string{"main.tf": "# a"}))
+	assert.Equal(t, Digest([]byte(strings.TrimPrefix(Digest([]byte("# a")), "sha256:")+"  main.tf\n")), base)
 	for name, files := range map[string]map[string]string{
-		"content": {"main.tf": "b"},
-		"name":    {"other.tf": "a"},
-		"more":    {"main.tf": "a", "x.txt": ""},
-		"folder":  {"main.tf": "a", "main/x": ""},
+		"content": {"main.tf": "# b"},
+		"name":    {"other.tf": "# a"},
+		"more":    {"main.tf": "# a", "x.txt": ""},
+		"folder":  {"main.tf": "# a", "main/x": ""},
 	} {
 		assert.NotEqual(t, base, digest(t, tree(t, files)), name)
 	}
 }
 
 func TestCopyRefuses(t *testing.T) {
-	link := tree(t, map[string]string{"main.tf": "a"})
+	link := tree(t, map[string]string{"main.tf": "# a"})
 	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(link, "linked.tf")))
 	for name, c := range map[string]struct{ dir, input, reason string }{
 		"a link":       {link, "linked.tf", "is not a regular file"},
 		"no folder":    {filepath.Join(t.TempDir(), "none"), "none", "is not a folder"},
 		"no terraform": {tree(t, map[string]string{"README.md": "x", "sub/main.tf": "x"}), "code", "holds no Terraform file"},
-		"a line break": {tree(t, map[string]string{"main.tf": "a", "x\ny.tf": ""}), "code", "line break"},
+		"a line break": {tree(t, map[string]string{"main.tf": "# a", "x\ny.tf": ""}), "code", "line break"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Copy("plan", c.dir, ".", filepath.Join(t.TempDir(), "copy"))
@@ -109,7 +110,6 @@ func TestABackendOfTheCodesOwnIsRefused(t *testing.T) {
 		"none":         {"main.tf", "terraform {\n}\n", "", ""},
 		"http":         {"main.tf", "terraform {\n  backend \"http\" {}\n}\n", "", ""},
 		"http as JSON": {"main.tf.json", `{"terraform":{"backend":{"http":{}}}}`, "", ""},
-		"no Terraform": {"main.tf", "terraform {{\n", "", ""},
 		"not the root": {"notes.md", `terraform { backend "local" {} }`, "", ""},
 		"local":        {"main.tf", "terraform {\n  backend \"local\" {}\n}\n", "code main.tf:2", `declares the backend "local"`},
 		"a setting":    {"main.tf", "terraform {\n  backend \"http\" {\n    address = \"https://x.example\"\n  }\n}\n", "code main.tf:2", "sets address of its backend"},
@@ -118,8 +118,9 @@ func TestABackendOfTheCodesOwnIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "root.tf"), nil, 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, c.file), []byte(c.text), 0o600))
-			err := CheckBackend("plan", dir)
+			err := Check("plan", dir, ".", infra.Allowed{})
 			if c.reason == "" {
 				require.NoError(t, err)
 				return

@@ -10,12 +10,13 @@ import (
 	"github.com/hashicorp/hcl/v2/hclparse"
 
 	"slipway/step"
+	"slipway/step/result/infra"
 	"slipway/step/steptest"
 )
 
-// FuzzCheckBackend: code that passes does so no longer once it says where its
+// FuzzCheck: code that passes does so no longer once it says where its
 // state is.
-func FuzzCheckBackend(f *testing.F) {
+func FuzzCheck(f *testing.F) {
 	for _, text := range []string{
 		"terraform {\n}\n", "terraform {\n  backend \"http\" {}\n}\n", "terraform {{\n", "terraform { backend \"local\" {} }\n", "terraform {\n  cloud {}\n}\n", "terraform {\n  backend {}\n}\n",
 		"terraform {\n  backend \"http\" \"x\" {}\n}\n", "/* terraform {\n", "x = <<EOT\nterraform {}\nEOT\n", "resource \"terraform\" \"backend\" {}\n", "terraform \"x\" {\n  backend \"local\" {}\n}\n",
@@ -29,10 +30,10 @@ func FuzzCheckBackend(f *testing.F) {
 			if err := os.WriteFile(filepath.Join(dir, "main.tf"), data, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			return CheckBackend("plan", dir)
+			return Check("plan", dir, ".", infra.Allowed{})
 		}
 		if err := check(data); err != nil {
-			if fault := steptest.Refused(t, err); fault.Kind != step.KindInput || !strings.HasPrefix(fault.Input, "code main.tf:") {
+			if fault := steptest.Refused(t, err); fault.Kind == step.KindInfrastructure || !strings.HasPrefix(fault.Input, "code main.tf") {
 				t.Fatal(err)
 			}
 			return

@@ -10,46 +10,45 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 
 	"slipway/step"
 )
 
 // closure lists the files of the root in a folder of dir and of every module that
-// it reaches, slash-separated from dir and in lexical order. A module that lies
-// elsewhere is refused: what isn't here is neither scanned nor hashed.
-func closure(stage, dir, folder string) ([]string, error) {
+// it reaches, slash-separated from dir and in lexical order, and those folders. A module
+// that lies elsewhere is refused: what isn't here is neither scanned nor hashed.
+func closure(stage, dir, folder string) (list, folders []string, err error) {
 	folder = path.Clean(filepath.ToSlash(folder))
 	if !filepath.IsLocal(folder) {
-		return nil, step.Input(stage, "root "+folder, "is not a folder of the code", "give the root's folder, from that of the code")
+		return nil, nil, step.Input(stage, "root "+folder, "is not a folder of the code", "give the root's folder, from that of the code")
 	}
-	all, seen := map[string]bool{}, map[string]bool{folder: true}
-	for queue := []string{folder}; len(queue) > 0; queue = queue[1:] {
-		if err := unlinked(stage, dir, queue[0]); err != nil {
-			return nil, err
+	all := map[string]bool{}
+	folders = []string{folder}
+	for i := 0; i < len(folders); i++ {
+		if err := unlinked(stage, dir, folders[i]); err != nil {
+			return nil, nil, err
 		}
-		if err := files(stage, dir, queue[0], all); err != nil {
-			return nil, err
+		if err := files(stage, dir, folders[i], all); err != nil {
+			return nil, nil, err
 		}
-		next, err := modules(stage, dir, queue[0])
+		next, err := modules(stage, dir, folders[i])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, m := range next {
-			if !seen[m] {
-				seen[m] = true
-				queue = append(queue, m)
+			if !slices.Contains(folders, m) {
+				folders = append(folders, m)
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(all)), nil
+	return slices.Sorted(maps.Keys(all)), folders, nil
 }
 
 // modules are the folders that one folder's module blocks name.
 func modules(stage, dir, folder string) ([]string, error) {
 	var list []string
-	err := each(filepath.Join(dir, filepath.FromSlash(folder)), func(name string, body hcl.Body) error {
-		root, _, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "module", LabelNames: []string{"name"}}}})
+	err := each(stage, dir, folder, func(f file) error {
+		root, _, _ := f.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "module", LabelNames: []string{"name"}}}})
 		for _, block := range root.Blocks {
 			inner, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "source"}}})
 			source := inner.Attributes["source"]
@@ -57,13 +56,12 @@ func modules(stage, dir, folder string) ([]string, error) {
 				// Terraform says so.
 				continue
 			}
-			at := fmt.Sprintf("code %s:%d", path.Join(folder, name), source.Range.Start.Line)
+			at := f.at(&source.Range)
 			const mend = `copy the module into this repository, beside or below its root, and name it by its path, such as "../modules/network"`
-			value, problems := source.Expr.Value(nil)
-			if problems.HasErrors() || !value.IsWhollyKnown() || value.IsNull() || value.Type() != cty.String {
+			text, wrong := text(source.Expr)
+			if wrong != nil {
 				return step.Input(stage, at, "takes a module from where nobody can tell before it runs", mend)
 			}
-			text := value.AsString()
 			if !strings.HasPrefix(text, "./") && !strings.HasPrefix(text, "../") {
 				return step.Input(stage, at, fmt.Sprintf("takes a module from elsewhere, %.120q: it is neither scanned nor a part of what the plan is bound to", text), mend)
 			}

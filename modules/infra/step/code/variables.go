@@ -15,16 +15,12 @@ import (
 // https://developer.hashicorp.com/terraform/language/manage-sensitive-data/ephemeral
 func CheckEphemeral(stage, dir string, names []string) error {
 	declared := map[string]bool{}
-	err := each(dir, func(_ string, body hcl.Body) error {
-		root, _, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
+	err := each(stage, dir, ".", func(f file) error {
+		root, _, _ := f.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "variable", LabelNames: []string{"name"}}}})
 		for _, block := range root.Blocks {
 			inner, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "ephemeral"}}})
-			ephemeral := false
-			if a := inner.Attributes["ephemeral"]; a != nil {
-				value, problems := a.Expr.Value(nil)
-				ephemeral = !problems.HasErrors() && value.IsWhollyKnown() && value.Type() == cty.Bool && !value.IsNull() && value.True()
-			}
-			declared[block.Labels[0]] = ephemeral
+			a := inner.Attributes["ephemeral"]
+			declared[block.Labels[0]] = a != nil && says(a, true)
 		}
 		return nil
 	})
@@ -42,4 +38,10 @@ func CheckEphemeral(stage, dir string, names []string) error {
 		}
 	}
 	return nil
+}
+
+// says reports whether an attribute is a boolean that is known.
+func says(a *hcl.Attribute, is bool) bool {
+	value, problems := a.Expr.Value(nil)
+	return !problems.HasErrors() && value.IsWhollyKnown() && !value.IsNull() && value.Type() == cty.Bool && value.True() == is
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"slipway/infra/step/azure"
@@ -25,6 +26,7 @@ import (
 	"slipway/step"
 	entra "slipway/step/azure"
 	"slipway/step/reach"
+	"slipway/step/result/infra"
 )
 
 // Names of the stages, as their Faults carry them.
@@ -48,6 +50,8 @@ type Common struct {
 	Out string
 	// Temp is the folder for the working copy.
 	Temp string
+	// Allowed is a JSON object, infra.Allowed; empty allows nothing.
+	Allowed string
 	// Progress gets short lines for people.
 	Progress io.Writer
 }
@@ -197,8 +201,8 @@ func (c Common) validate(stage string) error {
 	return step.Name(stage, "environment", c.Environment)
 }
 
-// open copies the code, lets accept judge its digest, and opens Terraform in
-// the copy; with no state, when it needs none.
+// open copies the code, lets accept judge its digest, judges what the code may use, and
+// opens Terraform in the copy; with no state, when it needs none.
 func (c Common) open(ctx context.Context, stage string, s *state, accept func(digest string) error) (_ *workspace, err error) {
 	providers, err := c.mirror(stage)
 	if err != nil {
@@ -221,7 +225,7 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	if err := accept(w.digest); err != nil {
 		return nil, err
 	}
-	if err := code.CheckBackend(stage, w.dir); err != nil {
+	if err := c.judge(stage, w); err != nil {
 		return nil, err
 	}
 	options := terraform.Options{
@@ -235,6 +239,19 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	}
 	w.Terraform, err = terraform.Open(ctx, options)
 	return w, err
+}
+
+// judge refuses code that uses more than is allowed.
+func (c Common) judge(stage string, w *workspace) error {
+	var allowed infra.Allowed
+	if c.Allowed != "" {
+		decoder := json.NewDecoder(strings.NewReader(c.Allowed))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&allowed); err != nil {
+			return step.Input(stage, "--allowed", "is not what the code may use: "+err.Error(), `give a JSON object such as {"providers": {"registry.terraform.io/hashicorp/azurerm": ["features"]}, "data": []}`)
+		}
+	}
+	return code.Check(stage, filepath.Join(w.root, "code"), cmp.Or(c.Root, "."), allowed)
 }
 
 // copy copies the code to a new folder, and returns the root's folder in it.

@@ -81,6 +81,7 @@ type site struct {
 	backend   string
 	vars      string
 	verdict   string
+	allowed   string
 	out       string
 	progress  bytes.Buffer
 }
@@ -97,6 +98,7 @@ func newSite(t *testing.T) *site {
 	s := &site{t: t, server: newStateServer(t), terraform: terraform, code: t.TempDir(), temp: t.TempDir(), out: t.TempDir()}
 	s.write(filepath.Join(s.code, "main.tf"), root)
 	s.backend = s.file("backend.json", `{"address":"http://localhost:3333`+path+`"}`)
+	s.allowed = `{"providers":{"registry.terraform.io/hashicorp/random":[],"registry.terraform.io/hashicorp/azurerm":[],"registry.opentofu.org/hashicorp/azurerm":[]},"data":[],"provisioners":["local-exec"]}`
 	s.set("dev", "one")
 	return s
 }
@@ -119,7 +121,7 @@ func (s *site) set(environment, value string) {
 }
 
 func (s *site) common(env string) Common {
-	return Common{Terraform: s.terraform, Code: s.code, Root: s.root, Environment: env, Out: s.out, Temp: s.temp, Progress: &s.progress}
+	return Common{Allowed: s.allowed, Terraform: s.terraform, Code: s.code, Root: s.root, Environment: env, Out: s.out, Temp: s.temp, Progress: &s.progress}
 }
 
 func (s *site) remote() Remote {
@@ -176,7 +178,7 @@ func (s *site) ready() {
 func (s *site) clone(t *testing.T) *site {
 	t.Helper()
 	c := &site{
-		t: t, server: s.server, terraform: s.terraform, code: t.TempDir(), temp: s.temp,
+		t: t, server: s.server, terraform: s.terraform, code: t.TempDir(), temp: s.temp, allowed: s.allowed,
 		backend: s.backend, vars: s.vars, verdict: s.verdict, out: t.TempDir(),
 	}
 	require.NoError(t, os.CopyFS(c.code, os.DirFS(s.code)))

@@ -17,6 +17,29 @@ type Program struct {
 
 func (p Program) String() string { return p.Name + " " + p.Version + " (" + p.SHA256 + ")" }
 
+// Allowed is what Terraform code may use of what runs as soon as it is planned, which is
+// before a plan can be checked: with the credentials of its state and providers.
+type Allowed struct {
+	// Providers are the full addresses of providers, each with the arguments and blocks
+	// that the code's provider blocks may have. Terraform's own needs none.
+	Providers map[string][]string `json:"providers"`
+	// Data are the types of the data sources and ephemeral resources.
+	Data []string `json:"data"`
+	// Provisioners are their types, such as local-exec. They run while applying.
+	Provisioners []string `json:"provisioners"`
+}
+
+// DefaultAllowed holds where a platform says nothing else. No argument in it says where
+// a provider sends what, as whom, or what it starts.
+var DefaultAllowed = Allowed{Providers: map[string][]string{
+	"registry.terraform.io/hashicorp/azurerm":   {"features", "resource_provider_registrations", "storage_use_azuread"},
+	"registry.terraform.io/gavinbunney/kubectl": {},
+}, Data: []string{}, Provisioners: []string{}}
+
+// OtherState is the data source that reads another environment's state. It is never
+// allowed.
+const OtherState = "terraform_remote_state"
+
 // Code is what a plan is made of: the root and the modules that it reaches.
 type Code struct {
 	// Digest is of the files, as a plan is bound to it.
