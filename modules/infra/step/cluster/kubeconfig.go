@@ -197,6 +197,19 @@ func token(ctx context.Context, stage, input string, exec *program, who azure.Ac
 	}, nil
 }
 
+// Credentials are the secrets in what Kubeconfig returned.
+func Credentials(kubeconfig []byte) any {
+	var c source
+	if err := yaml.Unmarshal(kubeconfig, &c); err != nil {
+		panic(err) // Kubeconfig has written it
+	}
+	secrets := []any{}
+	for _, x := range c.Users {
+		secrets = append(secrets, x.User.Token, x.User.Key)
+	}
+	return secrets
+}
+
 func set(into map[string]any, name, value string) {
 	if value != "" {
 		into[name] = value

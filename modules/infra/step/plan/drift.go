@@ -10,19 +10,20 @@ import (
 
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"slipway/infra/step/redact"
 	"slipway/step/result/infra"
 )
 
 // Drifted lists what a plan, made with -refresh-only, says has drifted, in the
 // order of the addresses.
-func Drifted(p *tfjson.Plan) []infra.Drift {
-	redacted := Redact(p)
+func Drifted(p *tfjson.Plan, secrets *redact.Secrets) []infra.Drift {
+	redacted := Redact(p, secrets)
 	list := []infra.Drift{}
 	for i, rc := range p.ResourceDrift {
 		if rc == nil || rc.Change == nil || rc.Change.Actions.NoOp() {
 			continue
 		}
-		d := infra.Drift{Address: address(rc), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []infra.Attribute{}}
+		d := infra.Drift{Address: address(redacted.ResourceDrift[i]), Type: rc.Type, Action: strings.Join(actions(rc.Change.Actions), ", "), Attributes: []infra.Attribute{}}
 		if rc.Change.After != nil {
 			if same(rc.Change.Before, rc.Change.After) {
 				continue
@@ -60,8 +61,8 @@ func differences(path string, real, shown [2]any, list []infra.Attribute) []infr
 			return list
 		}
 	}
-	if shown[0] == Redacted || shown[1] == Redacted {
-		shown = [2]any{Redacted, Redacted}
+	if shown[0] == redact.Value || shown[1] == redact.Value {
+		shown = [2]any{redact.Value, redact.Value}
 	}
 	return append(list, infra.Attribute{Path: path, Before: raw(shown[0]), After: raw(shown[1])})
 }

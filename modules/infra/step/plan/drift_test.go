@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/infra/step/redact"
 	"slipway/step/result/infra"
 )
 
@@ -35,7 +36,7 @@ func TestDriftNamesWhatDiffersAndNoSecret(t *testing.T) {
 			`{"key":"correct-horse","same":"x","size":1,"labels":{"a.b/c":"1","team":"x"},"rules":[{"port":1},{"port":2}],"list":[1],"echo":"is correct-horse"}`,
 			`{"key":"battery-staple","same":"x","size":2,"labels":{"team":"y"},"rules":[{"port":1},{"port":3}],"list":[1,2],"echo":"is battery-staple"}`,
 			`{"key":true}`),
-	}})
+	}}, &redact.Secrets{})
 	text, err := json.Marshal(list)
 	require.NoError(t, err)
 	assert.JSONEq(t, `[
@@ -48,14 +49,14 @@ func TestDriftNamesWhatDiffersAndNoSecret(t *testing.T) {
 			{"path":"rules[1].port","before":2,"after":3},
 			{"path":"size","before":1,"after":2}]},
 		{"address":"thing.b","type":"thing","action":"delete","attributes":[]}]`, string(text))
-	assert.Equal(t, []infra.Drift{}, Drifted(&tfjson.Plan{}))
+	assert.Equal(t, []infra.Drift{}, Drifted(&tfjson.Plan{}, &redact.Secrets{}))
 }
 
 func TestASecretThatOneSideMarksIsHiddenOnBoth(t *testing.T) {
 	rc := drifted(t, "thing.a", tfjson.ActionUpdate, `{"key":"correct-horse"}`, `{"key":"plain"}`, `{"key":true}`)
 	rc.Change.AfterSensitive = false
-	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}})
-	assert.Equal(t, []infra.Attribute{{Path: "key", Before: raw(Redacted), After: raw(Redacted)}}, list[0].Attributes)
+	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}}, &redact.Secrets{})
+	assert.Equal(t, []infra.Attribute{{Path: "key", Before: raw(redact.Value), After: raw(redact.Value)}}, list[0].Attributes)
 }
 
 func TestNothingIsNoDriftOfNothing(t *testing.T) {
@@ -63,7 +64,7 @@ func TestNothingIsNoDriftOfNothing(t *testing.T) {
 		drifted(t, "thing.a", tfjson.ActionUpdate,
 			`{"tags":null,"ids":[],"pool":[{"name":"x","tags":null}],"same":1}`,
 			`{"tags":{},"ids":null,"more":[],"pool":[{"name":"x","tags":{}}],"same":1}`, `{}`),
-	}}))
+	}}, &redact.Secrets{}))
 	for name, c := range map[string]struct{ before, after, path string }{
 		"one of none":         {`{"ids":[]}`, `{"ids":["a"]}`, "ids"},
 		"none of one":         {`{"ids":["a"]}`, `{"ids":[]}`, "ids"},
@@ -74,7 +75,7 @@ func TestNothingIsNoDriftOfNothing(t *testing.T) {
 		"beside what is none": {`{"a":[],"b":1}`, `{"a":null,"b":2}`, "b"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{drifted(t, "thing.a", tfjson.ActionUpdate, c.before, c.after, `{}`)}})
+			list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{drifted(t, "thing.a", tfjson.ActionUpdate, c.before, c.after, `{}`)}}, &redact.Secrets{})
 			require.Len(t, list, 1)
 			require.Len(t, list[0].Attributes, 1)
 			assert.Equal(t, c.path, list[0].Attributes[0].Path)

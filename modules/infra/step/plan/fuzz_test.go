@@ -10,6 +10,7 @@ import (
 
 	tfjson "github.com/hashicorp/terraform-json"
 
+	"slipway/infra/step/redact"
 	"slipway/step"
 	"slipway/step/steptest"
 )
@@ -41,7 +42,7 @@ func FuzzRedact(f *testing.F) {
 			return
 		}
 		secrets := map[string]bool{}
-		redacted := Redact(&p)
+		redacted := Redact(&p, &redact.Secrets{})
 		for _, c := range changes(&p) {
 			marked(c.Before, c.BeforeSensitive, secrets)
 			marked(c.After, c.AfterSensitive, secrets)
@@ -56,7 +57,7 @@ func FuzzRedact(f *testing.F) {
 		} else if count := s.Create + s.Update + s.Delete + s.Replace + s.Read + s.Forget + s.NoOp; count != len(p.ResourceChanges) || len(s.Destroys()) < s.Delete+s.Replace+s.Forget {
 			t.Fatalf("%d changes: %+v", len(p.ResourceChanges), s)
 		}
-		for _, d := range Drifted(&p) {
+		for _, d := range Drifted(&p, &redact.Secrets{}) {
 			for _, a := range d.Attributes {
 				clean(t, a.Before, secrets)
 				clean(t, a.After, secrets)
@@ -127,11 +128,11 @@ func clean(t *testing.T, value any, secrets map[string]bool) {
 	left := map[string]bool{}
 	texts(value, left)
 	for text := range left {
-		if text == Redacted {
+		if text == redact.Value {
 			continue
 		}
 		for secret, is := range secrets {
-			if is && (text == secret || len(secret) >= minSubstring && strings.Contains(text, secret)) {
+			if is && (text == secret || len(secret) >= 6 && strings.Contains(text, secret)) {
 				t.Fatalf("%q is left in %q", secret, text)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/code"
+	"slipway/infra/step/redact"
 	"slipway/step"
 	"slipway/step/result/infra"
 )
@@ -143,7 +144,7 @@ func parse(t *testing.T, text string) *tfjson.Plan {
 
 func TestRedactLeavesNoSecret(t *testing.T) {
 	p := parse(t, document)
-	data, err := json.Marshal(Redact(p))
+	data, err := json.Marshal(Redact(p, &redact.Secrets{}))
 	require.NoError(t, err)
 	for _, secret := range []string{"hunter2", "older-secret", "4711", `"s1"`, `"s2"`, "drifted", "shut-before", "shut-after"} {
 		assert.NotContains(t, string(data), secret)
@@ -156,8 +157,56 @@ func TestRedactLeavesNoSecret(t *testing.T) {
 	assert.Contains(t, string(whole), "hunter2", "the plan that was given stays as it is")
 }
 
+// A provider hands a secret back where Terraform has no mark.
+func TestRedactKnowsASecretInAnyPlace(t *testing.T) {
+	const hard = "k9&Zp<3vQ>x!m7T"
+	told := func(where, marked, marks, shown string) string {
+		change := map[string]any{"actions": []string{"update"}, "before": value(t, shown), "after": value(t, shown)}
+		document := map[string]any{"format_version": "1.2", "resource_changes": []any{map[string]any{"address": "helm_release.db", "type": "helm_release", "change": change}}}
+		state := func(values any) any {
+			return map[string]any{"format_version": "1.0", "values": map[string]any{"root_module": map[string]any{"child_modules": []any{map[string]any{"resources": []any{values}}}}}}
+		}
+		switch where {
+		case "a change":
+			change["before"], change["before_sensitive"] = map[string]any{"secret": value(t, marked), "shown": value(t, shown)}, map[string]any{"secret": value(t, marks)}
+		case "a data source":
+			document["prior_state"] = state(map[string]any{"address": "data.x.y", "mode": "data", "values": map[string]any{"secret": value(t, marked)}, "sensitive_values": map[string]any{"secret": value(t, marks)}})
+		case "a value to come":
+			document["planned_values"] = state(map[string]any{"address": "x.y", "values": map[string]any{"secret": value(t, marked)}, "sensitive_values": map[string]any{"secret": value(t, marks)}}).(map[string]any)["values"]
+		case "an output":
+			document["prior_state"] = map[string]any{"format_version": "1.0", "values": map[string]any{"outputs": map[string]any{"x": map[string]any{"sensitive": value(t, marks), "value": value(t, marked)}}}}
+		}
+		p := parse(t, string(raw(document)))
+		redacted := Redact(p, &redact.Secrets{})
+		s, err := Summarize("apply", redacted)
+		require.NoError(t, err)
+		return string(raw(redacted)) + string(raw(s))
+	}
+	quoted := string(raw(hard))
+	for _, where := range []string{"a change", "a data source", "a value to come", "an output"} {
+		for name, c := range map[string]struct{ marked, marks, shown string }{
+			"itself":               {quoted, "true", quoted},
+			"in JSON":              {quoted, "true", string(raw(map[string]any{"metadata": []any{map[string]any{"values": string(raw(map[string]any{"auth": map[string]any{"password": hard}}))}}}))},
+			"in a query":           {quoted, "true", string(raw("https://x.example/?p=k9%26Zp%3C3vQ%3Ex%21m7T"))},
+			"as a name":            {quoted, "true", string(raw(map[string]any{hard: 1}))},
+			"of a marked document": {string(raw([]string{"\"auth\":\n  \"password\": \"" + hard + "\"\n"})), "true", string(raw(map[string]any{"values": string(raw(map[string]any{"auth": map[string]any{"password": hard}}))}))},
+		} {
+			t.Run(where+", "+name, func(t *testing.T) {
+				marks := c.marks
+				text := told(where, c.marked, marks, c.shown)
+				for _, spelled := range []string{hard, `k9\u0026Zp\u003c3vQ\u003ex!m7T`, `k9\\u0026Zp`, "k9%26Zp%3C3vQ%3Ex%21m7T"} {
+					assert.NotContains(t, text, spelled)
+				}
+				assert.Contains(t, text, redact.Value)
+				open := told(where, string(raw("another-secret")), marks, c.shown)
+				assert.Contains(t, open, "m7T", "control")
+			})
+		}
+	}
+}
+
 func TestSummarize(t *testing.T) {
-	s, err := Summarize("apply", Redact(parse(t, document)))
+	s, err := Summarize("apply", Redact(parse(t, document), &redact.Secrets{}))
 	require.NoError(t, err)
 	assert.Equal(t, []int{1, 1, 1, 1, 1, 1, 3}, []int{s.Create, s.Update, s.Delete, s.Replace, s.Read, s.Forget, s.NoOp})
 	assert.Equal(t, []string{
@@ -176,7 +225,7 @@ func TestSummarize(t *testing.T) {
 	assert.True(t, byAddress["terraform_data.i"].Importing)
 	assert.Equal(t, "terraform_data.old", byAddress["terraform_data.m"].MovedFrom)
 	assert.Equal(t, map[string]any{
-		"input": map[string]any{"p": Redacted, "q": "open"}, "set": Redacted, "url": Redacted, "n": Redacted, "old": Redacted,
+		"input": map[string]any{"p": redact.Value, "q": "open"}, "set": redact.Value, "url": redact.Value, "n": redact.Value, "old": redact.Value,
 	}, byAddress["terraform_data.c"].After)
 	assert.Equal(t, []infra.OutputChange{
 		{Name: "open", Actions: []string{"create"}, After: "https://example"},
@@ -195,7 +244,7 @@ func TestSummarizeRefusesWhatItCanNotJudge(t *testing.T) {
 		"provider action": `{"format_version":"1.2","action_invocations":[{"address":"action.x.y"}]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Summarize("apply", Redact(parse(t, text)))
+			_, err := Summarize("apply", Redact(parse(t, text), &redact.Secrets{}))
 			_ = fault(t, err, step.KindInfrastructure)
 		})
 	}

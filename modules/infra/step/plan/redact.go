@@ -4,17 +4,11 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"slipway/infra/step/redact"
 )
-
-// Redacted stands for a sensitive value.
-const Redacted = "(sensitive)"
-
-// minSubstring is the length, in bytes, from which a secret is also looked for
-// inside longer strings; shorter ones would match by chance.
-const minSubstring = 6
 
 // Redact returns the part of a plan that says what changes (resources, drift,
 // outputs), without its sensitive values. Configuration, variables, prior and
@@ -22,10 +16,11 @@ const minSubstring = 6
 // secrets in them.
 //
 // A value is redacted where Terraform marks it, and also where it is equal to
-// a marked one or contains it: providers, terraform_data among them, hand
-// secrets back in attributes that carry no mark.
-func Redact(p *tfjson.Plan) *tfjson.Plan {
-	secrets := secretsOf(p)
+// a marked one or tells it in any spelling: providers, terraform_data among them, hand
+// secrets back in attributes that carry no mark. What the plan marks is added to the
+// secrets.
+func Redact(p *tfjson.Plan, secrets *redact.Secrets) *tfjson.Plan {
+	collectPlan(p, secrets)
 	out := &tfjson.Plan{
 		FormatVersion:    p.FormatVersion,
 		TerraformVersion: p.TerraformVersion,
@@ -57,29 +52,37 @@ func Redact(p *tfjson.Plan) *tfjson.Plan {
 	return out
 }
 
-func redactResource(rc *tfjson.ResourceChange, secrets []string) *tfjson.ResourceChange {
+func redactResource(rc *tfjson.ResourceChange, secrets *redact.Secrets) *tfjson.ResourceChange {
 	if rc == nil {
 		return nil
 	}
 	r := *rc
+	// The key of an instance is a value, too.
+	r.Address, r.PreviousAddress, r.ModuleAddress = secrets.Text(rc.Address), secrets.Text(rc.PreviousAddress), secrets.Text(rc.ModuleAddress)
+	r.Index = secrets.JSON(rc.Index)
 	r.Change = redactChange(rc.Change, secrets)
 	return &r
 }
 
-func redactChange(c *tfjson.Change, secrets []string) *tfjson.Change {
+func redactChange(c *tfjson.Change, secrets *redact.Secrets) *tfjson.Change {
 	if c == nil {
 		return nil
 	}
-	return &tfjson.Change{
+	r := &tfjson.Change{
 		Actions:         c.Actions,
-		Before:          scrub(mask(c.Before, c.BeforeSensitive), secrets),
-		After:           scrub(mask(c.After, c.AfterSensitive), secrets),
-		AfterUnknown:    c.AfterUnknown,
-		BeforeSensitive: c.BeforeSensitive,
-		AfterSensitive:  c.AfterSensitive,
-		Importing:       c.Importing,
-		ReplacePaths:    c.ReplacePaths,
+		Before:          secrets.JSON(mask(c.Before, c.BeforeSensitive)),
+		After:           secrets.JSON(mask(c.After, c.AfterSensitive)),
+		AfterUnknown:    secrets.JSON(c.AfterUnknown),
+		BeforeSensitive: secrets.JSON(c.BeforeSensitive),
+		AfterSensitive:  secrets.JSON(c.AfterSensitive),
 	}
+	if c.Importing != nil {
+		r.Importing = &tfjson.Importing{ID: secrets.Text(c.Importing.ID)}
+	}
+	for _, path := range c.ReplacePaths {
+		r.ReplacePaths = append(r.ReplacePaths, secrets.JSON(path))
+	}
+	return r
 }
 
 // mask replaces what marks, a value of the same shape with true at sensitive
@@ -93,7 +96,7 @@ func mask(value, marks any) any {
 	case map[string]any:
 		v, ok := value.(map[string]any)
 		if !ok {
-			return Redacted
+			return redact.Value
 		}
 		out := maps.Clone(v)
 		for key, below := range m {
@@ -105,7 +108,7 @@ func mask(value, marks any) any {
 	case []any:
 		v, ok := value.([]any)
 		if !ok || len(v) != len(m) {
-			return Redacted
+			return redact.Value
 		}
 		out := slices.Clone(v)
 		for i, below := range m {
@@ -113,7 +116,7 @@ func mask(value, marks any) any {
 		}
 		return out
 	default:
-		return Redacted
+		return redact.Value
 	}
 }
 
@@ -139,57 +142,17 @@ func sensitive(marks any) bool {
 	}
 }
 
-// scrub replaces each string that is, or contains, one of the secrets.
-func scrub(value any, secrets []string) any {
-	switch v := value.(type) {
-	case string, json.Number:
-		text := leaf(v)
-		for _, s := range secrets {
-			if text == s || len(s) >= minSubstring && strings.Contains(text, s) {
-				return Redacted
-			}
-		}
-		return v
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, item := range v {
-			out[key] = scrub(item, secrets)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = scrub(item, secrets)
-		}
-		return out
-	default:
-		return value
-	}
-}
-
-func leaf(value any) string {
-	switch v := value.(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	default:
-		return ""
-	}
-}
-
-// secretsOf collects the strings and numbers that a plan marks as sensitive:
-// in variables, resource changes, drift, and outputs before and after.
-func secretsOf(p *tfjson.Plan) []string {
-	found := map[string]bool{}
+// collectPlan adds what a plan marks as sensitive: in variables, outputs, changes,
+// drift, and the states before and after, those of data sources among them.
+func collectPlan(p *tfjson.Plan, secrets *redact.Secrets) {
 	if p.Config != nil && p.Config.RootModule != nil {
 		for name, v := range p.Config.RootModule.Variables {
 			if v == nil || !v.Sensitive {
 				continue
 			}
-			collect(v.Default, true, found)
+			collect(v.Default, true, secrets)
 			if set := p.Variables[name]; set != nil {
-				collect(set.Value, true, found)
+				collect(set.Value, true, secrets)
 			}
 		}
 	}
@@ -199,42 +162,76 @@ func secretsOf(p *tfjson.Plan) []string {
 			changes = append(changes, rc.Change)
 		}
 	}
+	for _, d := range p.DeferredChanges {
+		if d != nil && d.ResourceChange != nil {
+			changes = append(changes, d.ResourceChange.Change)
+		}
+	}
 	for _, c := range changes {
 		if c == nil {
 			continue
 		}
-		collect(c.Before, c.BeforeSensitive, found)
-		collect(c.After, c.AfterSensitive, found)
+		collect(c.Before, c.BeforeSensitive, secrets)
+		collect(c.After, c.AfterSensitive, secrets)
 	}
-	delete(found, "")
-	return slices.Sorted(maps.Keys(found))
+	if p.PriorState != nil {
+		CollectState(p.PriorState.Values, secrets)
+	}
+	CollectState(p.PlannedValues, secrets)
 }
 
-// collect walks value beside its marks, as mask does.
-func collect(value, marks any, found map[string]bool) {
+// CollectState adds what a state marks as sensitive.
+func CollectState(values *tfjson.StateValues, secrets *redact.Secrets) {
+	if values == nil {
+		return
+	}
+	for _, o := range values.Outputs {
+		if o != nil {
+			collect(o.Value, o.Sensitive, secrets)
+		}
+	}
+	collectModule(values.RootModule, secrets)
+}
+
+func collectModule(m *tfjson.StateModule, secrets *redact.Secrets) {
+	if m == nil {
+		return
+	}
+	for _, r := range m.Resources {
+		if r == nil {
+			continue
+		}
+		var marks any = map[string]any{}
+		if len(r.SensitiveValues) > 0 && json.Unmarshal(r.SensitiveValues, &marks) != nil {
+			marks = true
+		}
+		collect(r.AttributeValues, marks, secrets)
+	}
+	for _, child := range m.ChildModules {
+		collectModule(child, secrets)
+	}
+}
+
+// collect adds the marked parts of a value to the secrets. It walks as mask does.
+func collect(value, marks any, secrets *redact.Secrets) {
 	if !sensitive(marks) {
 		return
 	}
 	switch v := value.(type) {
 	case map[string]any:
-		m, ok := marks.(map[string]any)
-		for key, item := range v {
-			if ok {
-				collect(item, m[key], found)
-			} else {
-				collect(item, true, found)
+		if m, ok := marks.(map[string]any); ok {
+			for key, item := range v {
+				collect(item, m[key], secrets)
 			}
+			return
 		}
 	case []any:
-		m, ok := marks.([]any)
-		for i, item := range v {
-			if ok && i < len(m) {
-				collect(item, m[i], found)
-			} else {
-				collect(item, true, found)
+		if m, ok := marks.([]any); ok && len(v) == len(m) {
+			for i, item := range v {
+				collect(item, m[i], secrets)
 			}
+			return
 		}
-	default:
-		found[leaf(v)] = true
 	}
+	secrets.Add(value)
 }

@@ -26,7 +26,7 @@ type ApplyOptions struct {
 // After a kill it can be run again: where the plan had begun to take effect,
 // it is refused as stale, and a new plan holds what is left to do. A killed
 // run may leave the state locked; see Unlock.
-func Apply(ctx context.Context, o ApplyOptions) (*infra.Applied, error) {
+func Apply(ctx context.Context, o ApplyOptions) (_ *infra.Applied, err error) {
 	if err := o.validate(StageApply); err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func Apply(ctx context.Context, o ApplyOptions) (*infra.Applied, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.close(&err)
 	fmt.Fprintf(o.Progress, "apply the checked plan for %s\n", o.Environment)
 	if err := sameProgram(StageApply, w, binding); err != nil {
 		return nil, err

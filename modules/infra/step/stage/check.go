@@ -26,7 +26,7 @@ type CheckOptions struct {
 // Check decides whether a plan may be applied. It reads the actions from the
 // plan file itself, not from what was said about it. When it may be, it writes
 // plan.CheckedFile to the output folder.
-func Check(ctx context.Context, o CheckOptions) (*infra.CheckedPlan, error) {
+func Check(ctx context.Context, o CheckOptions) (_ *infra.CheckedPlan, err error) {
 	// A verdict of an earlier run must not outlive a refusal.
 	if err := os.RemoveAll(filepath.Join(o.Out, plan.CheckedFile)); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func Check(ctx context.Context, o CheckOptions) (*infra.CheckedPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.close(&err)
 	fmt.Fprintf(o.Progress, "check the plan for %s\n", o.Environment)
 	if err := sameProgram(StageCheck, w, binding); err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (w *workspace) judge(ctx context.Context, stage, file, env string) (plan.Su
 	if err := plan.CheckVariable(stage, full, env); err != nil {
 		return plan.Summary{}, err
 	}
-	summary, err := plan.Summarize(stage, plan.Redact(full))
+	summary, err := plan.Summarize(stage, plan.Redact(full, w.secrets))
 	if err != nil {
 		return plan.Summary{}, err
 	}

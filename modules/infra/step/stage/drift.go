@@ -21,7 +21,7 @@ type DriftOptions struct {
 // Drift compares the objects with the state that the last apply stored, and
 // the state with the code. It changes nothing. Drift is its result, not a
 // Fault: whoever asks decides what it means.
-func Drift(ctx context.Context, o DriftOptions) (*infra.Looked, error) {
+func Drift(ctx context.Context, o DriftOptions) (_ *infra.Looked, err error) {
 	if err := o.validate(StageDrift); err != nil {
 		return nil, err
 	}
@@ -33,11 +33,11 @@ func Drift(ctx context.Context, o DriftOptions) (*infra.Looked, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.open(ctx, StageDrift, state, anyCode)
+	w, err := o.open(ctx, StageDrift, state, anyCode, varFiles...)
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.close(&err)
 	secrets, err := o.secrets(StageDrift, w)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func Drift(ctx context.Context, o DriftOptions) (*infra.Looked, error) {
 	if err := plan.CheckVariable(StageDrift, full, o.Environment); err != nil {
 		return nil, err
 	}
-	summary, err := plan.Summarize(StageDrift, plan.Redact(full))
+	summary, err := plan.Summarize(StageDrift, plan.Redact(full, w.secrets))
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func Drift(ctx context.Context, o DriftOptions) (*infra.Looked, error) {
 	if full, err = w.Show(ctx, file); err != nil {
 		return nil, err
 	}
-	result.Resources = plan.Drifted(full)
+	result.Resources = plan.Drifted(full, w.secrets)
 	result.Drifted = len(result.Resources) > 0
 	return result, nil
 }

@@ -27,7 +27,7 @@ func mirrored(t *testing.T, mirror, address, version string) string {
 }
 
 // initialised is what init says of code that needs a provider, with a lock file.
-func initialised(t *testing.T, mirror, source, lock string) error {
+func initialised(t *testing.T, mirror, source, lock string) (err error) {
 	t.Helper()
 	s := newSite(t)
 	s.write(filepath.Join(s.code, "provider.tf"), "terraform {\n  required_providers {\n    azurerm = {\n      source  = \""+source+"\"\n      version = \"~> 5.0\"\n    }\n  }\n}\n")
@@ -36,7 +36,7 @@ func initialised(t *testing.T, mirror, source, lock string) error {
 	o.Providers = mirror
 	w, err := o.open(context.Background(), StageCheck, nil, anyCode)
 	require.NoError(t, err)
-	defer w.close()
+	defer w.close(&err)
 	return w.Init(context.Background(), false)
 }
 

@@ -16,7 +16,7 @@ type OutputOptions struct {
 
 // ReadOutputs reads the state's outputs. A state that does not exist yet is an
 // input Fault: nothing was applied.
-func ReadOutputs(ctx context.Context, o OutputOptions) (*infra.Outputs, error) {
+func ReadOutputs(ctx context.Context, o OutputOptions) (_ *infra.Outputs, err error) {
 	if err := o.validate(StageOutput); err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func ReadOutputs(ctx context.Context, o OutputOptions) (*infra.Outputs, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.close(&err)
 	fmt.Fprintf(o.Progress, "read the outputs of %s\n", o.Environment)
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type PlanOptions struct {
 // Plan validates the code and plans it against the state. It writes
 // plan.File, plan.JSONFile and plan.BindingFile to the output folder, and
 // changes nothing else.
-func Plan(ctx context.Context, o PlanOptions) (*infra.Planned, error) {
+func Plan(ctx context.Context, o PlanOptions) (_ *infra.Planned, err error) {
 	if err := o.validate(StagePlan); err != nil {
 		return nil, err
 	}
@@ -36,11 +36,11 @@ func Plan(ctx context.Context, o PlanOptions) (*infra.Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := o.open(ctx, StagePlan, state, anyCode)
+	w, err := o.open(ctx, StagePlan, state, anyCode, varFiles...)
 	if err != nil {
 		return nil, err
 	}
-	defer w.close()
+	defer w.close(&err)
 	secrets, err := o.secrets(StagePlan, w)
 	if err != nil {
 		return nil, err
@@ -71,12 +71,15 @@ func Plan(ctx context.Context, o PlanOptions) (*infra.Planned, error) {
 	if err := plan.CheckVariable(StagePlan, full, o.Environment); err != nil {
 		return nil, err
 	}
-	redacted := plan.Redact(full)
+	redacted := plan.Redact(full, w.secrets)
 	summary, err := plan.Summarize(StagePlan, redacted)
 	if err != nil {
 		return nil, err
 	}
-	summary.Changes, summary.Warnings = changes, warnings
+	summary.Changes = changes
+	for _, warning := range warnings {
+		summary.Warnings = append(summary.Warnings, w.secrets.Text(warning))
+	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err

@@ -91,14 +91,14 @@ func TestSecretVariablesReachTerraformAndNoFile(t *testing.T) {
 		return Apply(context.Background(), o)
 	}
 
-	_, err := planned(remote(`{"token":"short"}`))
+	_, err := planned(remote(`{"token":"tiny"}`))
 	f := wantFault(t, err, StagePlan, step.KindInput, "")
 	assert.Contains(t, f.Error(), "too short")
 	_, err = planned(given)
 	require.NoError(t, err)
 	_, err = s.check("dev", false)
 	require.NoError(t, err)
-	_, err = applied(remote(`{"token":"short"}`))
+	_, err = applied(remote(`{"token":"tiny"}`))
 	require.ErrorContains(t, err, "too short", "the apply is given it anew")
 	_, err = planned(given)
 	require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"slipway/infra/step/backend"
 	"slipway/infra/step/cluster"
 	"slipway/infra/step/code"
+	"slipway/infra/step/redact"
 	"slipway/infra/step/terraform"
 	"slipway/step"
 	entra "slipway/step/azure"
@@ -97,6 +99,11 @@ func (r Remote) secrets(stage string, w *workspace) ([]string, error) {
 	if !terraform.Ephemeral(w.Program) {
 		return nil, step.Input(stage, "--terraform", "is "+w.Program.String()+", which writes every variable into the plan", "use Terraform 1.10 or later for secret variables")
 	}
+	var known any
+	if err := json.Unmarshal(data, &known); err != nil {
+		return nil, err
+	}
+	w.secrets.Add(known)
 	if err := code.CheckEphemeral(stage, w.dir, slices.Collect(maps.Keys(values))); err != nil {
 		return nil, err
 	}
@@ -157,6 +164,12 @@ func (r Remote) reach(ctx context.Context, stage string) (*state, error) {
 	return s, err
 }
 
+// public are the variables of Terraform's environment whose values may be shown. Those
+// of any other name are secret.
+var public = regexp.MustCompile(`\A(?:TF_HTTP_(?:(?:LOCK_|UNLOCK_)?ADDRESS|(?:UPDATE|LOCK|UNLOCK)_METHOD|RETRY_[A-Z_]+|USERNAME)|` +
+	`ARM_(?:CLIENT_ID|TENANT_ID|SUBSCRIPTION_ID|ENVIRONMENT|USE_[A-Z]+|METADATA_HOST(?:NAME)?|OIDC_REQUEST_URL|ADO_PIPELINE_SERVICE_CONNECTION_ID|MSI_ENDPOINT|[A-Z_]+_FILE(?:_PATH)?|CLIENT_CERTIFICATE_PATH)|` +
+	`SSL_CERT_FILE)\z`)
+
 // prepare says in the working copy where the state is, and beside it who may
 // reach it. It returns the environment that Terraform needs.
 func (s *state) prepare(stage string, w *workspace) (map[string]string, error) {
@@ -174,9 +187,16 @@ func (s *state) prepare(stage string, w *workspace) (map[string]string, error) {
 		return nil, err
 	}
 	maps.Copy(env, who)
+	w.secrets.Add(s.Password)
+	for name, value := range env {
+		if !public.MatchString(name) {
+			w.secrets.Add(value)
+		}
+	}
 	if s.kubeconfig == nil {
 		return env, nil
 	}
+	w.secrets.Add(cluster.Credentials(s.kubeconfig))
 	file := filepath.Join(w.root, "kubeconfig")
 	if err := os.WriteFile(file, s.kubeconfig, 0o600); err != nil {
 		return nil, err
@@ -195,6 +215,8 @@ type workspace struct {
 	root   string
 	// stop ends what Terraform asks while it runs.
 	stop func()
+	// secrets are left out of what the stage says.
+	secrets *redact.Secrets
 }
 
 func (c Common) validate(stage string) error {
@@ -203,7 +225,7 @@ func (c Common) validate(stage string) error {
 
 // open copies the code, lets accept judge its digest, judges what the code may use, and
 // opens Terraform in the copy; with no state, when it needs none.
-func (c Common) open(ctx context.Context, stage string, s *state, accept func(digest string) error) (_ *workspace, err error) {
+func (c Common) open(ctx context.Context, stage string, s *state, accept func(digest string) error, varFiles ...string) (_ *workspace, err error) {
 	providers, err := c.mirror(stage)
 	if err != nil {
 		return nil, err
@@ -212,10 +234,10 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	if err != nil {
 		return nil, err
 	}
-	w := &workspace{root: root, stop: func() {}}
+	w := &workspace{root: root, stop: func() {}, secrets: &redact.Secrets{}}
 	defer func() {
 		if err != nil {
-			w.close()
+			w.close(&err)
 		}
 	}()
 	w.dir, w.digest, err = c.copy(stage, filepath.Join(root, "code"))
@@ -225,11 +247,11 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	if err := accept(w.digest); err != nil {
 		return nil, err
 	}
-	if err := c.judge(stage, w); err != nil {
+	if err := c.judge(stage, w, varFiles); err != nil {
 		return nil, err
 	}
 	options := terraform.Options{
-		Stage: stage, Path: c.Terraform, Dir: w.dir, Scratch: root, Providers: providers, Progress: c.Progress,
+		Stage: stage, Path: c.Terraform, Dir: w.dir, Scratch: root, Providers: providers, Progress: c.Progress, Secrets: w.secrets,
 	}
 	if s != nil {
 		options.Backend, options.LockTimeout = s.Config, s.lockTimeout
@@ -241,8 +263,9 @@ func (c Common) open(ctx context.Context, stage string, s *state, accept func(di
 	return w, err
 }
 
-// judge refuses code that uses more than is allowed.
-func (c Common) judge(stage string, w *workspace) error {
+// judge refuses code that uses more than is allowed, and learns what it and the files of
+// its variables mark as sensitive.
+func (c Common) judge(stage string, w *workspace, varFiles []string) error {
 	var allowed infra.Allowed
 	if c.Allowed != "" {
 		decoder := json.NewDecoder(strings.NewReader(c.Allowed))
@@ -251,7 +274,16 @@ func (c Common) judge(stage string, w *workspace) error {
 			return step.Input(stage, "--allowed", "is not what the code may use: "+err.Error(), `give a JSON object such as {"providers": {"registry.terraform.io/hashicorp/azurerm": ["features"]}, "data": []}`)
 		}
 	}
-	return code.Check(stage, filepath.Join(w.root, "code"), cmp.Or(c.Root, "."), allowed)
+	dir, folder := filepath.Join(w.root, "code"), cmp.Or(c.Root, ".")
+	if err := code.Check(stage, dir, folder, allowed); err != nil {
+		return err
+	}
+	values, complete, err := code.Sensitive(stage, dir, folder, varFiles)
+	for _, value := range values {
+		w.secrets.Add(value)
+	}
+	w.secrets.Partial = !complete
+	return err
 }
 
 // copy copies the code to a new folder, and returns the root's folder in it.
@@ -279,10 +311,30 @@ func (c Common) mirror(stage string) (string, error) {
 	return path, nil
 }
 
-// close removes the working copy, which may hold secrets.
-func (w *workspace) close() {
+// close removes the working copy, which may hold secrets, and leaves those that are
+// known out of what a stage ends with.
+func (w *workspace) close(err *error) {
 	w.stop()
 	os.RemoveAll(w.root)
+	*err = w.without(*err)
+}
+
+func (w *workspace) without(err error) error {
+	f, ok := step.AsFault(err)
+	switch {
+	case err == nil || !w.secrets.Holds(err.Error()) && !ok:
+		return err
+	case !ok:
+		return errors.New(w.secrets.Text(err.Error()))
+	}
+	shown := &step.Fault{Kind: f.Kind, Stage: f.Stage, Input: w.secrets.Text(f.Input), Reason: w.secrets.Text(f.Reason), Mend: w.secrets.Text(f.Mend)}
+	for _, line := range f.Details {
+		shown.Details = append(shown.Details, w.secrets.Text(line))
+	}
+	if cause := f.Unwrap(); cause != nil && !w.secrets.Holds(cause.Error()) {
+		return shown.Because(cause)
+	}
+	return shown
 }
 
 // put stores a plan file's bytes beside the working copy.

@@ -43,7 +43,7 @@ func Unlock(ctx context.Context, o UnlockOptions) (*infra.Unlocked, error) {
 	return &infra.Unlocked{StateAddress: state.Config.Address(), ID: o.ID}, nil
 }
 
-func (o UnlockOptions) forceUnlock(ctx context.Context, state *state) error {
+func (o UnlockOptions) forceUnlock(ctx context.Context, state *state) (err error) {
 	if err := o.validate(StageUnlock); err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (o UnlockOptions) forceUnlock(ctx context.Context, state *state) error {
 	if err != nil {
 		return err
 	}
-	defer w.close()
+	defer w.close(&err)
 	fmt.Fprintf(o.Progress, "give back the lock of %s\n", o.Environment)
 	if err := w.Init(ctx, true); err != nil {
 		return err

@@ -5,18 +5,22 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
 	tfjson "github.com/hashicorp/terraform-json"
+
+	"slipway/infra/step/redact"
 )
 
 // log reads Terraform's machine-readable output (-json): one JSON object a
-// line. It keeps the diagnostics and passes on what shows progress. Lines that
-// are no JSON are people's text and dropped.
+// line. It keeps the diagnostics and passes on how an apply gets on; what a plan would
+// change is said by its summary. Lines that are no JSON are people's text and dropped.
 //
 // See https://developer.hashicorp.com/terraform/internals/machine-readable-ui.
 type log struct {
 	progress    io.Writer
+	secrets     *redact.Secrets
 	diagnostics []tfjson.Diagnostic
 	rest        []byte
 }
@@ -48,10 +52,13 @@ func (l *log) line(line []byte) {
 		return
 	}
 	switch m.Type {
-	case "planned_change", "resource_drift", "change_summary", "apply_start", "apply_progress", "apply_complete", "apply_errored":
-		fmt.Fprintln(l.progress, firstLine(m.Message))
+	case "apply_start", "apply_progress", "apply_complete", "apply_errored":
+		// An ID may be what a provider keeps secret.
+		fmt.Fprintln(l.progress, l.secrets.Text(id.ReplaceAllString(firstLine(m.Message), "")))
 	}
 }
+
+var id = regexp.MustCompile(` \[id=.*\]`)
 
 func (l *log) warnings() []string {
 	list := []string{}

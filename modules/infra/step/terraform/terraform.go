@@ -3,6 +3,8 @@
 package terraform
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +12,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-version"
@@ -17,6 +21,8 @@ import (
 	tfjson "github.com/hashicorp/terraform-json"
 
 	"slipway/infra/step/backend"
+	"slipway/infra/step/plan"
+	"slipway/infra/step/redact"
 	"slipway/step"
 	"slipway/step/result/infra"
 )
@@ -66,6 +72,9 @@ type Options struct {
 	LockTimeout time.Duration
 	// Progress gets short lines for people.
 	Progress io.Writer
+	// Secrets are left out of them. What the state marks as sensitive is added where
+	// Terraform has failed.
+	Secrets *redact.Secrets
 }
 
 // Open finds the executable and checks its version. Absent, not Terraform and
@@ -79,6 +88,7 @@ func Open(ctx context.Context, o Options) (*Terraform, error) {
 	if info, err := os.Stat(path); o.Path == "" || err != nil || !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
 		return nil, step.Input(o.Stage, fmt.Sprintf("--terraform %q", o.Path), "is not an executable file", mend).Because(err)
 	}
+	o.Secrets = cmp.Or(o.Secrets, &redact.Secrets{})
 	env := map[string]string{"CHECKPOINT_DISABLE": "1"}
 	for name, folder := range map[string]string{"HOME": "home", "TMPDIR": "tmp"} {
 		env[name] = filepath.Join(o.Scratch, folder)
@@ -198,9 +208,28 @@ func (t *Terraform) Plan(ctx context.Context, kind Kind, out string, varFiles []
 		return false, nil, ctx.Err()
 	}
 	if err != nil {
-		return false, nil, fault(t.o.Stage, "plan", log.diagnostics, err)
+		return false, nil, fault(t.o.Stage, "plan", t.told(ctx, log), err)
 	}
 	return changes, log.warnings(), nil
+}
+
+// told are the diagnostics of a command that failed. A provider may say in them what it
+// knows from the state, or from what nobody else can know: then its words are left out.
+func (t *Terraform) told(ctx context.Context, log *log) []tfjson.Diagnostic {
+	state, err := t.tf.Show(ctx)
+	if err != nil {
+		t.o.Secrets.Partial = true
+	} else {
+		plan.CollectState(state.Values, t.o.Secrets)
+	}
+	all := slices.Clone(log.diagnostics)
+	for i, d := range all {
+		provider := d.Address != "" || d.Snippet != nil && d.Snippet.Context != nil && strings.HasPrefix(*d.Snippet.Context, "provider ")
+		if provider && t.o.Secrets.Partial && !slices.Contains(policySummaries, d.Summary) {
+			all[i].Summary, all[i].Detail = "failed, in words of a provider that are left out: they may hold a value of the state, a data source or an ephemeral resource that nobody else knows", ""
+		}
+	}
+	return all
 }
 
 // Show reads a plan file.
@@ -233,7 +262,7 @@ func (t *Terraform) Apply(ctx context.Context, file string, varFiles []string) e
 		return ctx.Err()
 	}
 	if err != nil {
-		return fault(t.o.Stage, "apply", log.diagnostics, err)
+		return fault(t.o.Stage, "apply", t.told(ctx, log), err)
 	}
 	return nil
 }
@@ -262,7 +291,8 @@ func (t *Terraform) Unlock(ctx context.Context, id string) error {
 		"see that the state backend runs, then try again").Because(err)
 }
 
-// Outputs reads the state's outputs, without the values of sensitive ones.
+// Outputs reads the state's outputs, without the values of sensitive ones, also where
+// another output has them.
 func (t *Terraform) Outputs(ctx context.Context) (map[string]infra.Output, error) {
 	all, err := t.tf.Output(ctx)
 	if ctx.Err() != nil {
@@ -271,15 +301,30 @@ func (t *Terraform) Outputs(ctx context.Context) (map[string]infra.Output, error
 	if err != nil {
 		return nil, t.unread("outputs", err)
 	}
+	values := make(map[string]any, len(all))
+	for name, o := range all {
+		decoder := json.NewDecoder(bytes.NewReader(o.Value))
+		decoder.UseNumber()
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			return nil, fmt.Errorf("output %s: %w", name, err)
+		}
+		if o.Sensitive {
+			t.o.Secrets.Add(value)
+		}
+		values[name] = value
+	}
 	outputs := make(map[string]infra.Output, len(all))
 	for name, o := range all {
 		kept := infra.Output{Sensitive: o.Sensitive, Type: o.Type}
 		if !o.Sensitive {
-			kept.Value = o.Value
+			if kept.Value, err = json.Marshal(t.o.Secrets.JSON(values[name])); err != nil {
+				return nil, fmt.Errorf("output %s: %w", name, err)
+			}
 		}
 		outputs[name] = kept
 	}
 	return outputs, nil
 }
 
-func (t *Terraform) log() *log { return &log{progress: t.o.Progress} }
+func (t *Terraform) log() *log { return &log{progress: t.o.Progress, secrets: t.o.Secrets} }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/infra/step/redact"
 	"slipway/step"
 )
 
@@ -90,6 +91,7 @@ func TestLogKeepsDiagnosticsAndShowsProgress(t *testing.T) {
 	const text = `{"@message":"Terraform 1.11.4","type":"version"}
 people's text
 {"@message":"a.b: Plan to create","type":"planned_change"}
+{"@message":"a.b: Creation complete after 0s [id=x]","type":"apply_complete"}
 {"@message":"Warning: old","type":"diagnostic","diagnostic":{"severity":"warning","summary":"old","detail":"use\nnew","range":{"filename":"main.tf","start":{"line":4}}}}
 {"@message":"Error: bad","type":"diagnostic","diagnostic":{"severity":"error","summary":"bad"}}
 `
@@ -100,7 +102,12 @@ people's text
 		require.NoError(t, err)
 		assert.Equal(t, len(piece), n)
 	}
-	assert.Equal(t, "a.b: Plan to create\n", progress.String())
+	assert.Equal(t, "a.b: Creation complete after 0s\n", progress.String())
+	l.secrets = &redact.Secrets{}
+	l.secrets.Add("correct-horse")
+	_, err := l.Write([]byte("{\"@message\":\"a.b[\\\"correct-horse\\\"]: Creating...\",\"type\":\"apply_start\"}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "a.b: Creation complete after 0s\na.b[\"(sensitive)\"]: Creating...\n", progress.String())
 	assert.Len(t, l.diagnostics, 2)
 	assert.Equal(t, []string{"main.tf:4: old: use new"}, l.warnings())
 }
