@@ -23,6 +23,9 @@ func ownTargets(files *token.FileSet, parsed []*ast.File) []string {
 			if !ok {
 				return true
 			}
+			if isResult(function.Name) && function.Type.TypeParams != nil {
+				return false // held wherever it is called
+			}
 			types := map[string]ast.Expr{}
 			ast.Inspect(function, func(n ast.Node) bool {
 				switch n := n.(type) {
@@ -54,8 +57,13 @@ func ownTargets(files *token.FileSet, parsed []*ast.File) []string {
 				}
 				allowed := shared
 				switch called := call.Fun.(type) {
+				case *ast.IndexExpr:
+					if isResult(called.X) && !shared(called.Index) {
+						found = append(found, files.Position(call.Pos()).Filename+": "+called.X.(*ast.Ident).Name)
+					}
+					return true
 				case *ast.Ident:
-					if called.Name != "decode" && called.Name != "decodeText" {
+					if called.Name != "decode" {
 						return true
 					}
 				case *ast.SelectorExpr:
@@ -90,6 +98,12 @@ func ownTargets(files *token.FileSet, parsed []*ast.File) []string {
 		})
 	}
 	return found
+}
+
+// isResult says whether it is one of ci's functions that read a step's result.
+func isResult(x ast.Expr) bool {
+	name, ok := x.(*ast.Ident)
+	return ok && (name.Name == "result" || name.Name == "resultIn")
 }
 
 // shared says whether a type is a package's.
@@ -140,21 +154,24 @@ func TestAStepsResultIsOneType(t *testing.T) {
 	sample, err := parser.ParseFile(files, "sample.go", `package main
 func f() {
 	var a struct{ Digest string }
-	decode(ctx, out, &a)
+	decode(text, err, &a)
 	var b own
 	step.Decode(text, &b)
 	c := &own{}
-	decodeText(text, err, c)
+	decode(text, err, c)
 	var d build.Built
-	decode(ctx, out, &d)
+	decode(text, err, &d)
 	e := &build.Built{}
-	decode(ctx, out, e)
-	decode(ctx, out, nil)
+	decode(text, err, e)
+	decode(text, err, nil)
+	i, err := result[own](text, err)
+	i, err = resultIn[struct{ Digest string }](ctx, out)
+	j, err := result[build.Built](text, err)
 	var g map[string]struct{ Digest string }
 	json.Unmarshal(data, &g)
 	var h own
 	json.Unmarshal(data, &h)
 }`, parser.SkipObjectResolution)
 	require.NoError(t, err)
-	assert.Equal(t, []string{"sample.go: a", "sample.go: b", "sample.go: c", "sample.go: g"}, ownTargets(files, []*ast.File{sample}))
+	assert.Equal(t, []string{"sample.go: a", "sample.go: b", "sample.go: c", "sample.go: result", "sample.go: resultIn", "sample.go: g"}, ownTargets(files, []*ast.File{sample}))
 }

@@ -133,7 +133,7 @@ func (a *App) tests(ctx context.Context) (tests build.Tests, output string, err 
 			return tests, "", err
 		}
 		out := app.Test(dagger.BuildGoAppTestOpts{Hosts: settings.Test.Network})
-		if err := decode(ctx, out, &tests); err != nil {
+		if tests, err = resultIn[build.Tests](ctx, out); err != nil {
 			return tests, "", err
 		}
 		if len(settings.Test.Network) > 0 {
@@ -178,7 +178,7 @@ func (a *App) binaries(ctx context.Context, settings *config.App, revision strin
 		define = settings.Build.Version + "=" + revision
 	}
 	binaries := app.Binaries(settings.Build.Mains(), settings.Arches(), dagger.BuildGoAppBinariesOpts{Define: define})
-	return binaries, decode(ctx, binaries, nil)
+	return binaries, passedIn(ctx, binaries)
 }
 
 // goApp is the app in its box.
@@ -253,8 +253,8 @@ func (a *App) build(ctx context.Context, compared func() (*commit, error)) (*Ima
 		archives := dagger.BuildNormalizeOpts{Amd64: images["linux/amd64"], Arm64: images["linux/arm64"]}
 		out = dag.Build().Normalize(a.source(), labels, archives)
 	}
-	var built build.Built
-	if err := decode(ctx, out, &built); err != nil {
+	built, err := resultIn[build.Built](ctx, out)
+	if err != nil {
 		return nil, err
 	}
 	return &Image{Digest: built.Digest, Tree: built.Revision, App: a, Layout: out.Directory("layout"), Box: *held}, nil

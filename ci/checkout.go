@@ -147,7 +147,6 @@ func (c *Checkout) committed(ctx context.Context, paths ...string) (*commit, err
 		// A drill's source was never in Git, whose null id says so.
 		return &commit{build.Compared{Commit: strings.Repeat("0", 40)}}, nil
 	}
-	var compared build.Compared
-	err := decode(ctx, dag.Build().Committed(c.Tree, c.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}), &compared)
+	compared, err := resultIn[build.Compared](ctx, dag.Build().Committed(c.Tree, c.Repository, paths, dagger.BuildCommittedOpts{Without: leftOut}))
 	return &commit{compared}, err
 }

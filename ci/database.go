@@ -45,19 +45,16 @@ func (s *Slipway) PublishDatabase(
 		return "", err
 	}
 	push := func(tag string) (string, error) {
-		var pushed scan.Pushed
-		text, err := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials)).
+		pushed, err := result[scan.Pushed](s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials)).
 			PublishDatabase(ctx, c.Repository, at.Format(time.RFC3339), at.Add(24*time.Hour).Format(time.RFC3339),
-				dagger.ScanPublishDatabaseOpts{Tag: tag, Service: registry.Service, Connect: registry.Connect})
-		err = decodeText(text, err, &pushed)
+				dagger.ScanPublishDatabaseOpts{Tag: tag, Service: registry.Service, Connect: registry.Connect}))
 		return step.Refer(pushed.Repository, pushed.Digest).String(), err
 	}
 	reference, err := push("")
 	if err != nil {
 		return "", err
 	}
-	text, err := signer.Sign(ctx, reference, dagger.SignSignerSignOpts{Service: registry.Service, Connect: registry.Connect})
-	if err := decodeText(text, err, nil); err != nil {
+	if err := passed(signer.Sign(ctx, reference, dagger.SignSignerSignOpts{Service: registry.Service, Connect: registry.Connect})); err != nil {
 		return "", err
 	}
 	return push(c.Tag)
@@ -87,9 +84,8 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 	as := s.scan().WithAccount(dagger.ScanWithAccountOpts(registry.credentials))
 	digest := c.Digest
 	if digest == "" {
-		var resolved scan.Resolved
-		text, err := as.DatabaseDigest(ctx, c.Repository, c.Tag, dagger.ScanDatabaseDigestOpts(registry.reached))
-		if err := decodeText(text, err, &resolved); err != nil {
+		resolved, err := result[scan.Resolved](as.DatabaseDigest(ctx, c.Repository, c.Tag, dagger.ScanDatabaseDigestOpts(registry.reached)))
+		if err != nil {
 			return nil, err
 		}
 		digest = resolved.Digest
@@ -100,7 +96,7 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 		}
 	}
 	database := as.Database(c.Repository, digest, dagger.ScanDatabaseOpts(registry.reached))
-	return database, decode(ctx, database, nil)
+	return database, passedIn(ctx, database)
 }
 
 // databaseMend is what to do about a database for which nobody vouches.
@@ -113,8 +109,7 @@ func (s *Slipway) signedDatabase(ctx context.Context, registry access, reference
 		return err
 	}
 	at := registry.signing()
-	text, err := must.verifier(at.Sign).Verify(ctx, reference.String(), dagger.SignVerifierVerifyOpts{Service: at.Service, Connect: at.Connect})
-	err = decodeText(text, err, nil)
+	err = passed(must.verifier(at.Sign).Verify(ctx, reference.String(), dagger.SignVerifierVerifyOpts{Service: at.Service, Connect: at.Connect}))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return step.Policy("scan", "vulnerability database "+f.Input, f.Reason, f.Mend+"; or "+databaseMend, f.Details...)
 	}

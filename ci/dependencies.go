@@ -71,7 +71,8 @@ func (r recipe) packages(ctx context.Context, checked build.Dockerfile) (*dagger
 		opts.Netrc, opts.Service, opts.Connect = p.Netrc, p.Service, connect
 	}
 	out := dag.Build().Packages(source, opts)
-	if err := decode(ctx, out, &fetched); err != nil || len(fetched.Locks) == 0 {
+	fetched, err := resultIn[build.Fetched](ctx, out)
+	if err != nil || len(fetched.Locks) == 0 {
 		return nil, fetched, err
 	}
 	return out.Directory(build.PackagesFolder), fetched, nil

@@ -46,13 +46,11 @@ func (r recipe) dockerfile() (*dagger.BuildDockerfile, error) {
 
 // checked is what the Dockerfile takes from elsewhere.
 func (r recipe) checked(ctx context.Context) (build.Dockerfile, error) {
-	var checked build.Dockerfile
 	dockerfile, err := r.dockerfile()
 	if err != nil {
-		return checked, err
+		return build.Dockerfile{}, err
 	}
-	err = decode(ctx, dockerfile.Check(r.settings.Platforms), &checked)
-	return checked, err
+	return resultIn[build.Dockerfile](ctx, dockerfile.Check(r.settings.Platforms))
 }
 
 // images builds the Dockerfile for some of its platforms.
@@ -163,7 +161,7 @@ func (r recipe) context(ctx context.Context, checked build.Dockerfile, platform 
 		return nil, err
 	}
 	rewritten := dockerfile.Rewrite(platform, box, dagger.BuildDockerfileRewriteOpts{Images: images, Archives: archives, Packages: packages != nil, Network: r.network})
-	if err := decode(ctx, rewritten, nil); err != nil {
+	if err := passedIn(ctx, rewritten); err != nil {
 		return nil, err
 	}
 	folder := dag.Directory()

@@ -61,9 +61,8 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := root.Drift(ctx)
-	var seen infra.Looked
-	if err := decodeText(text, err, &seen); err != nil {
+	seen, err := result[infra.Looked](root.Drift(ctx))
+	if err != nil {
 		return nil, err
 	}
 	if seen.Environment != i.Environment {

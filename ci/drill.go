@@ -195,8 +195,7 @@ func (t *target) push(ctx context.Context, i *Image) (*SignedImage, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := dag.Build().Publish(ctx, i.Layout, i.Digest, repository, dagger.BuildPublishOpts{Service: t.Registry.Service, Connect: connect})
-	if err := decodeText(text, err, nil); err != nil {
+	if err := passed(dag.Build().Publish(ctx, i.Layout, i.Digest, repository, dagger.BuildPublishOpts{Service: t.Registry.Service, Connect: connect})); err != nil {
 		return nil, err
 	}
 	return t.signed(drill.App, i.Digest), nil

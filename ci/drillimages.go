@@ -284,9 +284,8 @@ func (t *target) scanForeign(ctx context.Context, image *Image, name string) err
 		return err
 	}
 	at := time.Now().UTC().Add(time.Minute)
-	text, err := s.scan().PublishDatabase(ctx, c.Repository, at.Format(time.RFC3339), at.Add(time.Hour).Format(time.RFC3339),
-		dagger.ScanPublishDatabaseOpts{Tag: c.Tag, Service: t.Registry.Service, Connect: connect})
-	if err := decodeText(text, err, nil); err != nil {
+	if err := passed(s.scan().PublishDatabase(ctx, c.Repository, at.Format(time.RFC3339), at.Add(time.Hour).Format(time.RFC3339),
+		dagger.ScanPublishDatabaseOpts{Tag: c.Tag, Service: t.Registry.Service, Connect: connect})); err != nil {
 		return err
 	}
 	return scanWith(ctx, s, image)

@@ -87,6 +87,11 @@ type access struct {
 	reached
 }
 
+// build is the build module as whoever reaches the registry.
+func (a access) build() *dagger.Build {
+	return dag.Build().WithAccount(dagger.BuildWithAccountOpts(a.credentials))
+}
+
 // registry is how a repository's registry is reached, and as whom: as the identity
 // where the registry is one of Azure's and no password for it is given.
 func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {

@@ -63,14 +63,14 @@ func (s *Slipway) render(ctx context.Context, stage, app, env string, reference 
 	if err != nil {
 		return nil, err
 	}
-	r := &rendered{overlay: o, Out: out}
-	if err := decode(ctx, out, &r.Preview); err != nil {
+	preview, err := resultIn[gitops.Preview](ctx, out)
+	if err != nil {
 		return nil, err
 	}
-	if r.After != reference.Digest() {
-		return nil, fmt.Errorf("asked for a rendering with %s, was told of %q", reference.Digest(), r.After)
+	if preview.After != reference.Digest() {
+		return nil, fmt.Errorf("asked for a rendering with %s, was told of %q", reference.Digest(), preview.After)
 	}
-	return r, nil
+	return &rendered{overlay: o, Preview: preview, Out: out}, nil
 }
 
 // forward refuses to release what was built from an ancestor of the commit that the
@@ -83,9 +83,8 @@ func (s *Slipway) forward(ctx context.Context, r *rendered, revision string) err
 	if older == newer || newer == "" {
 		return nil
 	}
-	var order build.Order
-	text, err := dag.Build().Order(ctx, s.Source, s.Repository, older, newer)
-	if err := decodeText(text, err, &order); err != nil || !order.Ancestor {
+	order, err := result[build.Order](dag.Build().Order(ctx, s.Source, s.Repository, older, newer))
+	if err != nil || !order.Ancestor {
 		return err
 	}
 	return step.Policy("release", r.Path, fmt.Sprintf("would go back: %s is an ancestor of %s, which %s was built from", older, newer, r.Running.Digest),
@@ -133,16 +132,13 @@ func (s *Slipway) argocd(ctx context.Context, stage string) (*cluster, error) {
 // admit refuses what the cluster would refuse: its own policies judge the pods of what is
 // rendered by a dry run.
 func (c *cluster) admit(ctx context.Context, r *rendered) error {
-	text, err := c.Admit(ctx, r.Out.File("manifests.yaml"), dagger.GitopsClusterAdmitOpts(c.at))
-	return decodeText(text, err, nil)
+	return passed(c.Admit(ctx, r.Out.File("manifests.yaml"), dagger.GitopsClusterAdmitOpts(c.at)))
 }
 
 // refresh asks Argo CD to look at a commit now, and returns why it could not be asked.
 // What went wrong is told and does not fail the release, which is in Git by now.
 func (c *cluster) refresh(ctx context.Context, application string) string {
-	var asked argocd.Refreshed
-	text, err := c.Refresh(ctx, application, dagger.GitopsClusterRefreshOpts(c.at))
-	err = decodeText(text, err, &asked)
+	asked, err := result[argocd.Refreshed](c.Refresh(ctx, application, dagger.GitopsClusterRefreshOpts(c.at)))
 	if f, ok := step.AsFault(err); ok {
 		return f.Reason
 	}

@@ -78,18 +78,17 @@ func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited,
 	if err != nil {
 		return nil, "", err
 	}
-	text, err := cluster.Wait(ctx, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsClusterWaitOpts{
+	seen, err := result[argocd.Waited](cluster.Wait(ctx, application(r.App, r.Environment), r.Commit, r.Reference.String(), dagger.GitopsClusterWaitOpts{
 		Deadline: deadline, Service: cluster.at.Service, Connect: cluster.at.Connect,
-	})
-	seen := &argocd.Waited{}
-	if err := decodeText(text, err, seen); err != nil {
+	}))
+	if err != nil {
 		return nil, "", err
 	}
 	outcome, ok := outcomes[seen.Outcome]
 	if !ok {
 		return nil, "", fmt.Errorf("the wait ended with an unknown outcome %q", seen.Outcome)
 	}
-	return seen, outcome, nil
+	return &seen, outcome, nil
 }
 
 var outcomes = map[argocd.Outcome]Outcome{

@@ -140,8 +140,8 @@ func (i *Image) Sbom(
 	if of == SbomSubjectSource {
 		return out.File(scan.SBOM("", suffix)), nil
 	}
-	var ran scan.Summary
-	if err := decode(ctx, out, &ran); err != nil {
+	ran, err := resultIn[scan.Summary](ctx, out)
+	if err != nil {
 		return nil, err
 	}
 	found, ok := ran.On(platform)

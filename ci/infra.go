@@ -116,8 +116,8 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	var planned infra.Planned
-	if err := decode(ctx, out, &planned); err != nil {
+	planned, err := resultIn[infra.Planned](ctx, out)
+	if err != nil {
 		return nil, err
 	}
 	summary, err := render.Indented(planned.Summary)
@@ -180,8 +180,8 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	var decided infra.CheckedPlan
-	if err := decode(ctx, checked, &decided); err != nil {
+	decided, err := resultIn[infra.CheckedPlan](ctx, checked)
+	if err != nil {
 		return nil, err
 	}
 	if decided.Checked.PlanSHA256 != p.Sha256 {
@@ -216,9 +216,8 @@ func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := root.Apply(ctx, p.Plan.Out, p.Out)
-	var applied infra.Applied
-	if err := decodeText(text, err, &applied); err != nil {
+	applied, err := result[infra.Applied](root.Apply(ctx, p.Plan.Out, p.Out))
+	if err != nil {
 		return nil, err
 	}
 	if applied.PlanSHA256 != p.Sha256 {
@@ -279,9 +278,8 @@ func (i *Infra) Unlock(
 	if err != nil {
 		return "", err
 	}
-	text, err := root.Unlock(ctx, id)
-	var unlocked infra.Unlocked
-	if err := decodeText(text, err, &unlocked); err != nil {
+	unlocked, err := result[infra.Unlocked](root.Unlock(ctx, id))
+	if err != nil {
 		return "", err
 	}
 	return unlocked.StateAddress + "\n", nil
@@ -291,12 +289,12 @@ func (i *Infra) Unlock(
 // reads it.
 func (s *Slipway) judgeCode(ctx context.Context, c *config.Config, root *dagger.TerraformRoot) (string, error) {
 	files := root.Files()
-	var code infra.Code
-	if err := decode(ctx, files, &code); err != nil {
+	code, err := resultIn[infra.Code](ctx, files)
+	if err != nil {
 		return "", err
 	}
-	var found scan.Checked
-	if err := decode(ctx, s.scan().Config(files.Directory("code"), "infra"), &found); err != nil {
+	found, err := resultIn[scan.Checked](ctx, s.scan().Config(files.Directory("code"), "infra"))
+	if err != nil {
 		return "", err
 	}
 	verdict, err := c.Scan.Policy.EvaluateCode("check", code.Digest, found, time.Now())

@@ -77,10 +77,8 @@ func (s *Slipway) protected(ctx context.Context, stage, env string) error {
 	if err != nil {
 		return err
 	}
-	var merged gitops.Merged
-	text, err := s.gitops().Repository(c.Platform.Remote, dagger.GitopsRepositoryOpts{Branch: c.Platform.Branch, Username: at.Username, Token: at.Password}).
-		Merged(ctx, from.Commit, dagger.GitopsRepositoryMergedOpts{Service: at.Service, Connect: connect})
-	err = decodeText(text, err, &merged)
+	merged, err := result[gitops.Merged](s.gitops().Repository(c.Platform.Remote, dagger.GitopsRepositoryOpts{Branch: c.Platform.Branch, Username: at.Username, Token: at.Password}).
+		Merged(ctx, from.Commit, dagger.GitopsRepositoryMergedOpts{Service: at.Service, Connect: connect}))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
 		return step.Policy(stage, rules, "are those of "+f.Input+", which "+f.Reason, mend)
 	}

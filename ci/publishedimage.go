@@ -66,10 +66,9 @@ func (i *ScannedImage) publish(ctx context.Context, files map[string]evidence.Fi
 	if err != nil {
 		return nil, err
 	}
-	var pushed build.Published
-	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).
-		Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts(registry.reached))
-	if err := decodeText(text, err, &pushed); err != nil {
+	pushed, err := result[build.Published](registry.build().
+		Publish(ctx, i.Image.Layout, i.Image.Digest, repository, dagger.BuildPublishOpts(registry.reached)))
+	if err != nil {
 		return nil, err
 	}
 	folder, err := statements(files)
@@ -114,8 +113,7 @@ func (i *PublishedImage) Sign(
 	if err != nil {
 		return nil, err
 	}
-	text, err := signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{Statements: i.Statements, Service: at.Service, Connect: at.Connect})
-	if err := decodeText(text, err, nil); err != nil {
+	if err := passed(signer.Sign(ctx, i.Reference.String(), dagger.SignSignerSignOpts{Statements: i.Statements, Service: at.Service, Connect: at.Connect})); err != nil {
 		return nil, err
 	}
 	return &SignedImage{
@@ -131,8 +129,8 @@ func (i *ScannedImage) statements(ctx context.Context, tested build.Tests) (map[
 	if err != nil {
 		return nil, err
 	}
-	var ran scan.Summary
-	if err := decode(ctx, i.Out, &ran); err != nil {
+	ran, err := resultIn[scan.Summary](ctx, i.Out)
+	if err != nil {
 		return nil, err
 	}
 	built, err := i.Image.provenance(ctx)

@@ -155,10 +155,9 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	if err := i.summarise(ctx, judgement); err != nil {
 		return nil, err
 	}
-	var done gitops.Released
 	began = time.Now()
-	text, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
-	if err := decodeText(text, err, &done); err != nil {
+	done, err := result[gitops.Released](rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why))
+	if err != nil {
 		return nil, err
 	}
 	if done.Commit == "" {
@@ -190,11 +189,9 @@ func (s *Slipway) history(ctx context.Context, stage, app, env string) ([]gitops
 	if err != nil {
 		return nil, err
 	}
-	var done gitops.Past
-	text, err := overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
+	done, err := result[gitops.Past](overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
 		Repository: s.Config.Image(app), Service: overlay.at.Service, Connect: overlay.at.Connect,
-	})
-	err = decodeText(text, err, &done)
+	}))
 	return done.Releases, err
 }
 
@@ -213,9 +210,8 @@ func (s *Slipway) standing(ctx context.Context, stage, app string, envs ...strin
 	for _, env := range envs {
 		names = append(names, application(app, env))
 	}
-	var done argocd.Statuses
-	text, err := cluster.Status(ctx, names, dagger.GitopsClusterStatusOpts(cluster.at))
-	if err := decodeText(text, err, &done); err != nil {
+	done, err := result[argocd.Statuses](cluster.Status(ctx, names, dagger.GitopsClusterStatusOpts(cluster.at)))
+	if err != nil {
 		return nil, err
 	}
 	if len(done.Applications) != len(envs) {

@@ -115,7 +115,7 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
 	out := s.scan().Image(i.Layout, i.Digest, expect).
 		Report(i.App.source(), i.App.title(), manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
-	if err := decode(ctx, out, nil); err != nil {
+	if err := passedIn(ctx, out); err != nil {
 		return nil, nil, err
 	}
 	found, err := findings(ctx, out)
@@ -137,8 +137,7 @@ func findings(ctx context.Context, out *dagger.Directory) (*scan.Findings, error
 
 // ranAs is how a scan ran that left its results.
 func ranAs(ctx context.Context, out *dagger.Directory, c *config.Config) (rules.Run, error) {
-	var s scan.Summary
-	err := decode(ctx, out, &s)
+	s, err := resultIn[scan.Summary](ctx, out)
 	return rules.Run{TrivyDigest: s.TrivyDigest, Repository: c.Scan.Database.Repository, StartedOn: s.StartedOn, FinishedOn: s.FinishedOn}, err
 }
 

@@ -112,8 +112,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	var statements []sign.Statement
 	if err := sideBySide(
 		func() error {
-			text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached))
-			return decodeText(text, err, nil)
+			return passed(registry.build().Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached)))
 		},
 		func() (err error) {
 			statements, err = i.statements(ctx, verifier{must, registry.reached})
@@ -151,9 +150,7 @@ func (i *Image) standing(ctx context.Context, env string) *judged {
 // statements checks the image's signature and returns everything that who is
 // trusted signed about it.
 func (i *SignedImage) statements(ctx context.Context, trusted verifier) ([]sign.Statement, error) {
-	var signed sign.Evidence
-	text, err := trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true, Service: trusted.Service, Connect: trusted.Connect})
-	err = decodeText(text, err, &signed)
+	signed, err := result[sign.Evidence](trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true, Service: trusted.Service, Connect: trusted.Connect}))
 	return signed.Statements, err
 }
 
@@ -203,8 +200,7 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	if err != nil {
 		return err
 	}
-	text, err := signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts(at.reached))
-	return decodeText(text, err, nil)
+	return passed(signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts(at.reached)))
 }
 
 // newestScan returns the attested scan of an image that knows the newest
@@ -236,9 +232,9 @@ func (s *Slipway) pulled(ctx context.Context, stage string, reference Reference)
 	if err != nil {
 		return nil, err
 	}
-	out, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
+	out, err := registry.build().Pull(reference.String(), dagger.BuildPullOpts(registry.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return out.Directory("layout"), decode(ctx, out, nil)
+	return out.Directory("layout"), passedIn(ctx, out)
 }

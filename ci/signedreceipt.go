@@ -117,9 +117,8 @@ func (s *Slipway) ReceiptVerify(
 	if err != nil {
 		return nil, err
 	}
-	var signed sign.Bundled
-	text, err := trusted.VerifyBundle(ctx, bundle)
-	if err := decodeText(text, err, &signed); err != nil {
+	signed, err := result[sign.Bundled](trusted.VerifyBundle(ctx, bundle))
+	if err != nil {
 		return nil, err
 	}
 	d, err := receipt.Open(signed.PredicateType, signed.Digest, signed.Predicate)
@@ -131,8 +130,7 @@ func (s *Slipway) ReceiptVerify(
 	}
 	checked := d.Checked(signed.Signer)
 	if repository != nil {
-		text, err := s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.String(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})
-		if err := decodeText(text, err, nil); err != nil {
+		if err := passed(s.gitops().CheckCommit(ctx, repository, d.GitOps.Commit, d.GitOps.Path, d.Image.Reference.String(), dagger.GitopsCheckCommitOpts{Evidence: d.GitOps.Evidence})); err != nil {
 			return nil, err
 		}
 		checked = append(checked, "commit: "+d.GitOps.Commit+" puts the digest into "+d.GitOps.Path, d.Binding())
@@ -160,7 +158,7 @@ func (r *SignedReceipt) Bundle(ctx context.Context) (*dagger.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return out.File("bundle.sigstore.json"), decode(ctx, out, nil)
+	return out.File("bundle.sigstore.json"), passedIn(ctx, out)
 }
 
 // Json is the receipt as it was signed.

@@ -318,7 +318,7 @@ func (s *Slipway) signers(ctx context.Context, stage, env string) (signers, erro
 	if err != nil {
 		return signers{}, err
 	}
-	if err := decode(ctx, out, nil); err != nil {
+	if err := passedIn(ctx, out); err != nil {
 		return signers{}, err
 	}
 	// As a plain file it is known by its content.

@@ -49,12 +49,11 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).PublishFolder(ctx, dag.Directory().
+	pushed, err := result[build.Published](registry.build().PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
-		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached))
-	var pushed build.Published
-	if err := decodeText(text, err, &pushed); err != nil {
+		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached)))
+	if err != nil {
 		return "", err
 	}
 	// Only the platform's commit: the programs come from the modules themselves.
@@ -66,10 +65,9 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err = signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
+	return pushed.Reference, passed(signer.Sign(ctx, pushed.Reference, dagger.SignSignerSignOpts{
 		Predicate: string(predicate), PredicateType: toolboxType, Service: registry.Service, Connect: registry.Connect,
-	})
-	return pushed.Reference, decodeText(text, err, nil)
+	}))
 }
 
 // WithToolbox takes the programs out of a published toolbox instead of compiling
@@ -105,15 +103,14 @@ func (s *Slipway) WithToolbox(
 	if err != nil {
 		return nil, err
 	}
-	text, err := trusted.Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: toolboxType, Service: registry.Service, Connect: registry.Connect})
-	if err := decodeText(text, err, nil); err != nil {
+	if err := passed(trusted.Verify(ctx, reference, dagger.SignVerifierVerifyOpts{Attestation: toolboxType, Service: registry.Service, Connect: registry.Connect})); err != nil {
 		return nil, err
 	}
-	pulled, err := dag.Build().WithAccount(dagger.BuildWithAccountOpts(registry.credentials)).PullFolder(reference, dagger.BuildPullFolderOpts(registry.reached)).Sync(ctx)
+	pulled, err := registry.build().PullFolder(reference, dagger.BuildPullFolderOpts(registry.reached)).Sync(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := decode(ctx, pulled, nil); err != nil {
+	if err := passedIn(ctx, pulled); err != nil {
 		return nil, err
 	}
 	next := *s

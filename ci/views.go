@@ -262,7 +262,7 @@ func (v *Verification) Text() string {
 // +cache="168h"
 func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
 	out := s.gitopsRepository().Applications(s.Source.Directory("gitops"))
-	if err := decode(ctx, out, nil); err != nil {
+	if err := passedIn(ctx, out); err != nil {
 		return nil, err
 	}
 	return out.Directory("argocd"), nil
