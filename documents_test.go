@@ -160,7 +160,7 @@ func TestREADMEShowsAReceipt(t *testing.T) {
 		label, value, found := strings.Cut(strings.TrimSpace(line), "  ")
 		require.True(t, found, line)
 		assert.NotEmpty(t, strings.TrimSpace(value), line)
-		next := strings.Index(printed[at:], `line("`+label+`", `)
+		next := strings.Index(printed[at:], `{"`+label+`", `)
 		require.GreaterOrEqual(t, next, 0, "the receipt prints no %s here", label)
 		at += next
 	}

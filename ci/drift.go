@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"slipway/ci/render"
 	"slipway/step"
@@ -94,26 +93,7 @@ func (d *Drift) Json() (string, error) { return render.JSON(d.Seen) }
 // Example: dagger call infra --env dev drift text
 //
 // +cache="168h"
-func (d *Drift) Text() string {
-	verdict := d.Environment + " has not drifted"
-	switch {
-	case !d.Applied:
-		verdict = d.Environment + " is not applied"
-	case d.Drifted:
-		verdict = fmt.Sprintf("%s has drifted: %d", d.Environment, len(d.Resources))
-	}
-	text := render.Lines("", verdict)
-	for _, r := range d.Resources {
-		text += render.Lines("  ", r.Address+" ("+r.Action+")")
-		for _, a := range r.Attributes {
-			text += render.Lines("    ", a.Path+": "+a.Before+" -> "+a.After)
-		}
-	}
-	if len(d.Pending) > 0 {
-		text += render.Lines("", fmt.Sprintf("not applied: %d", len(d.Pending)))
-	}
-	return text + render.Lines("  ", d.Pending...)
-}
+func (d *Drift) Text() string { return render.Drift(*d.Seen) }
 
 // Check refuses drift, naming each resource. That is a refusal by policy, so
 // that whoever runs it can tell drift from a failure to look.
@@ -126,23 +106,7 @@ func (d *Drift) Check() (*Drift, error) {
 		return d, nil
 	}
 	return nil, step.Policy("drift", "environment "+d.Environment, fmt.Sprintf("was changed outside of Terraform: %d", len(d.Resources)),
-		"undo the changes, or plan, check and apply: that brings back what the code says", d.names()...)
-}
-
-// names renders each drifted resource, with the attributes that differ.
-func (d *Drift) names() []string {
-	list := make([]string, len(d.Resources))
-	for i, r := range d.Resources {
-		var paths []string
-		for _, a := range r.Attributes {
-			paths = append(paths, a.Path)
-		}
-		list[i] = r.Address + " (" + r.Action + ")"
-		if len(paths) > 0 {
-			list[i] += ": " + strings.Join(paths, ", ")
-		}
-	}
-	return list
+		"undo the changes, or plan, check and apply: that brings back what the code says", render.Drifted(*d.Seen)...)
 }
 
 // Ready refuses unless the environment's infrastructure was applied as the code
@@ -171,7 +135,7 @@ func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
 	case !d.Applied:
 		return nil, step.Policy(stage, what, "is not applied", mend)
 	case d.Drifted:
-		return nil, step.Policy(stage, what, fmt.Sprintf("was changed outside of Terraform: %d", len(d.Resources)), mend, d.names()...)
+		return nil, step.Policy(stage, what, fmt.Sprintf("was changed outside of Terraform: %d", len(d.Resources)), mend, render.Drifted(*d.Seen)...)
 	case len(d.Pending) > 0:
 		return nil, step.Policy(stage, what, fmt.Sprintf("is not applied as the code says: %d", len(d.Pending)), mend, d.Pending...)
 	}

@@ -6,7 +6,6 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/render"
-	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/scan"
@@ -106,7 +105,7 @@ func (s *Slipway) Preview(
 		before = after
 	}
 	if p.Uncompared == "" {
-		delta := rules.Compare(*before, *after)
+		delta := render.Compare(*before, *after)
 		p.Delta = &delta
 	}
 	return p, nil
@@ -191,56 +190,19 @@ func (p *Preview) Diff() string { return printable.Whole(p.Patch) }
 // Example: dagger call preview --app hello --env dev json
 //
 // +cache="168h"
-func (p *Preview) Json() (string, error) {
-	return render.Indented(struct {
-		App         string       `json:"app"`
-		Environment string       `json:"environment"`
-		Repository  string       `json:"repository"`
-		Head        string       `json:"head"`
-		Before      string       `json:"before"`
-		After       string       `json:"after"`
-		Changes     bool         `json:"changes"`
-		Refusal     string       `json:"refusal"`
-		Uncompared  string       `json:"uncompared"`
-		Delta       *rules.Delta `json:"delta,omitempty"`
-		Diff        string       `json:"diff"`
-	}{
-		p.App, p.Environment, p.Repository, p.Head, p.Before, p.After, p.Changes, p.Refusal, p.Uncompared,
-		p.Delta, p.Patch,
-	})
-}
+func (p *Preview) Json() (string, error) { return render.Indented(p.shown()) }
 
 // Text is the preview for people.
 //
 // Example: dagger call preview --app hello --env dev text
 //
 // +cache="168h"
-func (p *Preview) Text() string {
-	would, gates := "would change it", "pass"
-	switch {
-	case p.Refusal != "":
-		would, gates = "would be refused", "refuse"
-	case !p.Changes:
-		would = "would change nothing"
-	case p.Before == "":
-		would = "would be the first"
+func (p *Preview) Text() string { return p.shown().Text() }
+
+// shown is the preview as it is printed.
+func (p *Preview) shown() render.Preview {
+	return render.Preview{
+		App: p.App, Environment: p.Environment, Repository: p.Repository, Head: p.Head, Before: p.Before, After: p.After, Changes: p.Changes,
+		Refusal: p.Refusal, Uncompared: p.Uncompared, Delta: p.Delta, Diff: p.Patch,
 	}
-	image := or(p.Before, "never released") + " → " + p.After
-	if p.Before == p.After {
-		image = p.After + " (as it is)"
-	}
-	text := render.Lines("", p.App+" in "+p.Environment+": a release of the present source "+would) + render.Table(
-		[]string{"repository", p.Repository}, []string{"image", image}, []string{"gates", gates}, []string{"GitOps commit", p.Head})
-	if p.Refusal != "" {
-		text += "\n" + p.Refusal + "\n"
-	}
-	if p.Uncompared != "" {
-		text += "\nnot compared: " + p.Uncompared + "\n"
-	} else {
-		text += "\n" + p.Delta.Text()
-	}
-	if p.Patch != "" {
-		text += "\n" + p.Patch
-	}
-	return printable.Whole(text)
 }

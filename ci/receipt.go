@@ -219,35 +219,21 @@ func (r *Receipt) Html(ctx context.Context) (*dagger.File, error) {
 //
 // +cache="168h"
 func (r *Receipt) Text() (string, error) {
-	var rows [][]string
-	line := func(name, value, note string) {
-		if note != "" {
-			note = " (" + note + ")"
-		}
-		if value != "" {
-			rows = append(rows, []string{name, value + note})
-		}
-	}
-	either := func(yes bool, done, already string) string {
-		if yes {
-			return done
-		}
-		return already
-	}
-	line("source commit", r.SourceRevision, "")
+	facts := [][3]string{{"source commit", r.SourceRevision, ""}}
 	label := "uncommitted"
 	for _, difference := range r.Uncommitted {
-		line(label, difference, "")
+		facts = append(facts, [3]string{label, difference})
 		label = ""
 	}
-	line("source tree", r.SourceTree, "")
-	line("image", r.Image, either(r.ImagePushed, "pushed", "was in the registry"))
-	line("scan", r.verdict(), "")
-	line("infrastructure plan", r.Plan, r.PlanChanges)
-	line("made by", r.PlanProgram, "")
-	line("GitOps commit", r.GitopsCommit, either(r.ReleaseCreated, "new", "was in the repository"))
-	line("GitOps file", r.GitopsPath, "")
-	line("synced revision", r.SyncedRevision, either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release"))
-	line("health", r.Health, r.HealthyAt)
-	return render.Lines("", r.App+" is released to "+r.Environment) + render.Table(rows...), nil
+	return render.Facts(r.App+" is released to "+r.Environment, append(facts, [][3]string{
+		{"source tree", r.SourceTree, ""},
+		{"image", r.Image, render.Either(r.ImagePushed, "pushed", "was in the registry")},
+		{"scan", r.verdict(), ""},
+		{"infrastructure plan", r.Plan, r.PlanChanges},
+		{"made by", r.PlanProgram, ""},
+		{"GitOps commit", r.GitopsCommit, render.Either(r.ReleaseCreated, "new", "was in the repository")},
+		{"GitOps file", r.GitopsPath, ""},
+		{"synced revision", r.SyncedRevision, render.Either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release")},
+		{"health", r.Health, r.HealthyAt},
+	}...)), nil
 }

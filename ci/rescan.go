@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,28 +22,8 @@ type Rescan struct {
 	Environment string
 	// Passed is false when the release of an app has fallen out of policy.
 	Passed  bool
-	Rows    []*rescanned // +private
+	Rows    []*AppRescan // +private
 	Slipway *Slipway     // +private
-}
-
-// rescanned is one app's row.
-type rescanned struct {
-	App string `json:"app"`
-	// Digest of the release that Git says; empty when there was never one.
-	Digest string `json:"digest,omitempty"`
-	// Running is what the cluster says about it: true, false, or absent without one.
-	Running *bool `json:"running,omitempty"`
-	// Revoked is the revocation of the digest for the environment, if there is one.
-	Revoked *Revocation `json:"revoked,omitempty"`
-	*rules.Rescanned
-}
-
-// elsewhere says whether the cluster runs another digest than Git says.
-func (r *rescanned) elsewhere() bool { return r.Running != nil && !*r.Running }
-
-// passed says whether what runs was looked at, and may run.
-func (r *rescanned) passed() bool {
-	return r.Rescanned == nil || r.Passed && !r.elsewhere() && r.Revoked == nil
 }
 
 // Rescan scans again what runs in an environment against today's advisories,
@@ -72,7 +51,7 @@ func (s *Slipway) Rescan(
 	if err != nil {
 		return nil, err
 	}
-	rows, failures := make([]*rescanned, len(apps)), make([]error, len(apps))
+	rows, failures := make([]*AppRescan, len(apps)), make([]error, len(apps))
 	var all sync.WaitGroup
 	for n, app := range apps {
 		all.Go(func() { rows[n], failures[n] = s.rescan(ctx, app, env, database) })
@@ -83,13 +62,13 @@ func (s *Slipway) Rescan(
 		if err != nil {
 			return nil, err
 		}
-		result.Passed = result.Passed && rows[n].passed()
+		result.Passed = result.Passed && rows[n].InPolicy()
 	}
 	return result, nil
 }
 
-func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*rescanned, error) {
-	row := &rescanned{App: app}
+func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*AppRescan, error) {
+	row := &AppRescan{App: app}
 	releases, err := s.history(ctx, rescanStage, app, env)
 	if err != nil || len(releases) == 0 {
 		return row, err
@@ -155,29 +134,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 // Example: dagger call rescan --env production check text
 //
 // +cache="168h"
-func (r *Rescan) Check() (*Rescan, error) {
-	var fallen, details []string
-	for _, row := range r.Rows {
-		if row.passed() {
-			continue
-		}
-		fallen = append(fallen, row.App)
-		if row.elsewhere() {
-			details = append(details, row.App+": does not run "+row.Digest+", which Git says and which was scanned")
-		}
-		if row.Revoked != nil {
-			details = append(details, row.App+": "+row.Revoked.String())
-		}
-		for _, v := range row.Refused {
-			details = append(details, row.App+": "+v.Line())
-		}
-	}
-	if len(fallen) == 0 {
-		return r, nil
-	}
-	return nil, step.Policy(rescanStage, "environment "+r.Environment, "has releases that fell out of policy, are revoked, or are not what runs: "+strings.Join(fallen, ", "),
-		"update the named packages and deliver again; roll back what is revoked; or add an exception with class, id, reason, owner and expires to slipway.yaml", details...)
-}
+func (r *Rescan) Check() (*Rescan, error) { return r, rules.InPolicy(r.Environment, r.Rows) }
 
 // Json is everything about each app, as JSON: what refuses it and since when, and
 // what is left unfixed, with the day that it was first seen.
@@ -188,38 +145,4 @@ func (r *Rescan) Json() (string, error) { return render.JSON(r.Rows) }
 // Text is the table for people.
 //
 // +cache="168h"
-func (r *Rescan) Text() string {
-	table := [][]string{{"APP", "DIGEST", "VERDICT", "SINCE", "ADVISORIES OF"}}
-	for _, row := range r.Rows {
-		verdict, since, taken := "-", "-", "-"
-		if row.Rescanned != nil {
-			verdict, taken = "passes", row.DatabaseUpdatedAt.UTC().Format(time.RFC3339)
-			if !row.Passed {
-				verdict, since = "fell out of policy", row.Since.UTC().Format(time.RFC3339)
-			}
-			if row.Revoked != nil {
-				verdict += ", and is revoked"
-			}
-			if row.elsewhere() {
-				verdict += " (another digest runs)"
-			}
-		}
-		table = append(table, []string{row.App, or(short(row.Digest), "never released"), verdict, since, taken})
-	}
-	var found []string
-	for _, row := range r.Rows {
-		if row.Rescanned == nil {
-			continue
-		}
-		if row.Revoked != nil {
-			found = append(found, row.App+": "+row.Revoked.String())
-		}
-		for _, v := range row.Refused {
-			found = append(found, row.App+": "+v.Line())
-		}
-		for _, v := range row.Unfixed {
-			found = append(found, row.App+": left: "+v.Line())
-		}
-	}
-	return render.Table(table...) + render.Lines("", found...)
-}
+func (r *Rescan) Text() string { return render.Rescans(r.Rows) }

@@ -4,6 +4,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
 	"slipway/ci/receipt"
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
@@ -14,8 +15,9 @@ import (
 // Dagger's code generator writes a private field's type by its bare name. So those of
 // plain packages have that name here, too.
 type (
+	AppRescan  = rules.AppRescan
 	Config     = config.Config
-	Delta      = rules.Delta
+	Delta      = render.Delta
 	Document   = receipt.Document
 	Judgement  = rules.Judgement
 	Looked     = infra.Looked
@@ -24,6 +26,7 @@ type (
 	Row        = drill.Row
 	Stage      = receipt.Stage
 	Statement  = sign.Statement
+	Status     = render.Status
 	Verdict    = rules.Verdict
 	Waited     = argocd.Waited
 )

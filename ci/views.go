@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -20,28 +19,7 @@ import (
 type Standing struct {
 	// App that it is about.
 	App  string
-	Rows []row // +private
-}
-
-// row is one environment's line.
-type row struct {
-	Environment string `json:"environment"`
-	// Digest, Commit, Author and At are the last release's, from Git; empty when
-	// there was none.
-	Digest string `json:"digest"`
-	Commit string `json:"commit"`
-	Author string `json:"author"`
-	At     string `json:"at"`
-	// Sync and Health are Argo CD's; empty without a cluster. Running says
-	// whether the last release's digest is what runs.
-	Sync    string `json:"sync"`
-	Health  string `json:"health"`
-	Running bool   `json:"running"`
-	// Scanned is when the vulnerability database that decided was made; empty
-	// when no scan is attested.
-	Scanned string `json:"scanned"`
-	// Revoked is the revocation of the digest for the environment, if there is one.
-	Revoked *Revocation `json:"revoked,omitempty"`
+	Rows []Status // +private
 }
 
 // Status shows where an app stands in every environment: what Git says was released, by
@@ -68,7 +46,7 @@ func (s *Slipway) Status(
 			return nil, err
 		}
 	}
-	rows, failures := make([]row, len(envs)), make([]error, len(envs))
+	rows, failures := make([]Status, len(envs)), make([]error, len(envs))
 	var all sync.WaitGroup
 	for n, env := range envs {
 		all.Go(func() {
@@ -84,8 +62,8 @@ func (s *Slipway) Status(
 	return &Standing{App: app, Rows: rows}, nil
 }
 
-func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (row, error) {
-	r := row{Environment: env, Sync: now.Sync, Health: now.Health}
+func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (Status, error) {
+	r := Status{Environment: env, Sync: now.Sync, Health: now.Health}
 	releases, err := s.history(ctx, stage, app, env)
 	if err != nil || len(releases) == 0 {
 		return r, err
@@ -119,33 +97,7 @@ func (s *Standing) Json() (string, error) { return render.JSON(s.Rows) }
 // Text is the table for people.
 //
 // +cache="never"
-func (s *Standing) Text() string {
-	var revoked []string
-	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
-	for _, r := range s.Rows {
-		health := or(r.Health, "-")
-		if r.Digest != "" && r.Health != "" && !r.Running {
-			health += " (another digest runs)"
-		}
-		scan := "-"
-		if at, err := time.Parse(time.RFC3339, r.Scanned); err == nil {
-			scan = fmt.Sprintf("%s old", time.Since(at).Round(time.Minute))
-		}
-		digest := or(short(r.Digest), "never released")
-		if r.Revoked != nil {
-			digest += " (revoked)"
-			revoked = append(revoked, r.Environment+": "+r.Digest+" "+r.Revoked.String())
-		}
-		table = append(table, []string{r.Environment, digest,
-			fmt.Sprintf("%.12s", or(r.Commit, "-")), or(r.Author, "-"), or(r.At, "-"), or(r.Sync, "-"), health, scan})
-	}
-	return render.Table(table...) + render.Lines("", revoked...)
-}
-
-// short is a digest as people compare it.
-func short(digest string) string {
-	return digest[:min(len(digest), len("sha256:")+12)]
-}
+func (s *Standing) Text() string { return render.Statuses(s.Rows, time.Now()) }
 
 // Verification is what every rule says about an image for an environment.
 type Verification struct {
@@ -237,19 +189,11 @@ func (v *Verification) Json() (string, error) { return render.JSON(v.Judgement) 
 //
 // +cache="168h"
 func (v *Verification) Text() string {
-	rows := [][]string{{"RULE", "VERDICT", "REASON", "MEND"}}
-	for _, o := range v.Judgement.Outcomes {
-		rows = append(rows, []string{string(o.Rule), string(o.Verdict), o.Reason, or(o.Mend, "-")})
-	}
-	fit := "is fit for"
-	if !v.Passed {
-		fit = "is not fit for"
-	}
-	how := "decided now"
+	decided := ""
 	if v.Answered {
-		how = "decided at " + v.DecidedAt + "; nothing has changed since"
+		decided = v.DecidedAt
 	}
-	return render.Table(rows...) + render.Lines("", fmt.Sprintf("%s %s %s (%s)", v.Reference, fit, v.Environment, how))
+	return render.Judgement(*v.Judgement, decided)
 }
 
 // Applications generates the Argo CD objects that make the cluster follow the

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"slipway/ci/evidence"
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
@@ -158,7 +159,7 @@ func (d *Document) facts() []fact {
 	}
 	facts := []fact{{"Delivery", kind, ""}}
 	if d.Source != nil {
-		facts = append(facts, fact{"Source", short(d.Source.Commit), either(d.Source.Dirty, "with uncommitted changes", "")})
+		facts = append(facts, fact{"Source", short(d.Source.Commit), render.Either(d.Source.Dirty, "with uncommitted changes", "")})
 	}
 	if lanes, total := d.lanes(); len(lanes) > 0 {
 		at, _ := d.began()
@@ -261,7 +262,7 @@ func (d *Document) hashes() []hash {
 		}
 		add("Source tree", s.Tree, "the app's folder", "")
 	}
-	add("Image", d.Image.Reference.String(), either(d.Image.Pushed, "pushed", "was in the registry"), "")
+	add("Image", d.Image.Reference.String(), render.Either(d.Image.Pushed, "pushed", "was in the registry"), "")
 	if s := d.Scan; s != nil {
 		add("Scanner", s.ScannerDigest, s.Scanner, "")
 		add("Advisories", s.Database, "of "+moment(s.DatabaseUpdatedAt), "")
@@ -275,7 +276,7 @@ func (d *Document) hashes() []hash {
 		add("Plan", d.Plan.SHA256, strings.TrimSpace(d.Plan.Changes+" "+d.Plan.Program), "")
 	}
 	if g := d.GitOps; g != nil {
-		note := either(g.Created, "new", "was in the repository")
+		note := render.Either(g.Created, "new", "was in the repository")
 		if g.Evidence == "" && d.bound() != "" {
 			note += "; " + d.bound()
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/ci/evidence"
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step/printable"
 )
@@ -76,7 +77,7 @@ func (d *Document) journey() []stop {
 		add(source)
 	}
 	digest := d.Image.Reference.Digest()
-	add(stop{title: "Image", hash: digest, note: either(d.Image.Pushed, "pushed", "already there"), at: d.when("build", "publish"), glyph: glyphImage})
+	add(stop{title: "Image", hash: digest, note: render.Either(d.Image.Pushed, "pushed", "already there"), at: d.when("build", "publish"), glyph: glyphImage})
 	if s := d.Scan; s != nil {
 		scan := stop{title: "Scan", hash: s.Database, note: "no findings", at: d.when("scan"), glyph: glyphScan}
 		if n := len(s.Reported); n > 0 {
@@ -109,7 +110,7 @@ func (d *Document) journey() []stop {
 		add(stop{title: "Plan", hash: p.SHA256, note: p.Changes, at: d.when("plan", "check", "apply"), glyph: glyphPlan})
 	}
 	if g := d.GitOps; g != nil {
-		add(stop{title: "GitOps commit", hash: g.Commit, note: either(g.Created, "new", "already there"), at: d.when(commitStage), glyph: glyphGitOps})
+		add(stop{title: "GitOps commit", hash: g.Commit, note: render.Either(g.Created, "new", "already there"), at: d.when(commitStage), glyph: glyphGitOps})
 	}
 	if l := d.Live; l != nil {
 		add(stop{title: "Synced", hash: l.SyncedRevision, note: d.synced(), at: d.when("wait"), glyph: glyphSynced})
@@ -127,7 +128,7 @@ func (d *Document) synced() string {
 	if d.GitOps == nil || d.Live == nil {
 		return ""
 	}
-	return either(d.Live.SyncedRevision == d.GitOps.Commit, "that commit", "a later commit")
+	return render.Either(d.Live.SyncedRevision == d.GitOps.Commit, "that commit", "a later commit")
 }
 
 // bound says whose decision the commit names; empty where nothing is known.
@@ -364,13 +365,6 @@ func plain(value string) string {
 	return printable.Line(strings.Join(strings.Fields(value), " "))
 }
 
-func either(yes bool, this, that string) string {
-	if yes {
-		return this
-	}
-	return that
-}
-
 func plural(n int, one, many string) string {
-	return fmt.Sprintf("%d %s", n, either(n == 1, one, many))
+	return fmt.Sprintf("%d %s", n, render.Either(n == 1, one, many))
 }

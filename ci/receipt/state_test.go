@@ -16,6 +16,7 @@ import (
 	"slipway/ci/config"
 	"slipway/ci/drill"
 	"slipway/ci/receipt"
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
@@ -28,8 +29,8 @@ import (
 func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
-		&config.Config{}, &rules.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.Looked{}, new(step.Reference), &rules.Revocation{},
-		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &rules.Verdict{}, &argocd.Waited{},
+		&rules.AppRescan{}, &config.Config{}, &render.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.Looked{}, new(step.Reference), &rules.Revocation{},
+		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &render.Status{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()
 		names = append(names, kind.Name())

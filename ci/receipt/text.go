@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step/printable"
 )
@@ -49,7 +50,7 @@ func (d *Document) Text() string {
 	repository, digest := d.Image.Reference.Repository(), d.Image.Reference.Digest()
 	t.line("repository", repository)
 	t.line("digest", digest)
-	t.line("registry", either(d.Image.Pushed, "pushed", "held it already"))
+	t.line("registry", render.Either(d.Image.Pushed, "pushed", "held it already"))
 	if s := d.Scan; s != nil {
 		t.head("scan")
 		t.line("result", fmt.Sprintf("%s, %s reported, %d excepted", plural(s.Targets, "target", "targets"), plural(len(s.Reported), "finding", "findings"), len(s.Excepted)))
@@ -89,10 +90,10 @@ func (d *Document) Text() string {
 		t.head("GitOps")
 		t.line("remote", g.shown())
 		t.line("commit", g.Commit)
-		t.line("", either(g.Created, "new", "was in the repository"))
+		t.line("", render.Either(g.Created, "new", "was in the repository"))
 		t.line("file", g.Path)
 		t.line("evidence", g.Evidence)
-		t.line(either(g.Evidence == "", "evidence", ""), d.bound())
+		t.line(render.Either(g.Evidence == "", "evidence", ""), d.bound())
 	}
 	if l := d.Live; l != nil {
 		t.head("cluster")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway/ci/evidence"
+	"slipway/ci/render"
 	"slipway/ci/rules"
 	"slipway/step"
 )
@@ -358,7 +359,7 @@ func (d *Document) binding() error {
 		return err
 	}
 	if g.Created && g.Evidence != own {
-		return malformed("gitops.evidence", g.Evidence, "is not the digest of the decision that made the commit: "+either(own != "", own, "there is none"), again)
+		return malformed("gitops.evidence", g.Evidence, "is not the digest of the decision that made the commit: "+render.Either(own != "", own, "there is none"), again)
 	}
 	return nil
 }

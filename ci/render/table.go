@@ -34,6 +34,29 @@ func Lines(prefix string, items ...string) string {
 	return printable.Whole(b.String())
 }
 
+// Facts is a title, and those facts that have a value: name, value and note.
+func Facts(title string, facts [][3]string) string {
+	var rows [][]string
+	for _, f := range facts {
+		name, value, note := f[0], f[1], f[2]
+		if note != "" {
+			note = " (" + note + ")"
+		}
+		if value != "" {
+			rows = append(rows, []string{name, value + note})
+		}
+	}
+	return Lines("", title) + Table(rows...)
+}
+
+// Either is what is said of something that is so, or is not.
+func Either(yes bool, so, otherwise string) string {
+	if yes {
+		return so
+	}
+	return otherwise
+}
+
 // JSON is a value as JSON, on one line.
 func JSON(value any) (string, error) {
 	data, err := json.Marshal(value)

@@ -39,6 +39,51 @@ type Rescanned struct {
 	DatabaseUpdatedAt time.Time `json:"databaseUpdatedAt"`
 }
 
+// AppRescan is what a rescan says of the release of an app.
+type AppRescan struct {
+	App string `json:"app"`
+	// Digest of the release that Git says; empty when there was never one.
+	Digest string `json:"digest,omitempty"`
+	// Running is what the cluster says about it: true, false, or absent without one.
+	Running *bool `json:"running,omitempty"`
+	// Revoked is the revocation of the digest for the environment, if there is one.
+	Revoked *Revocation `json:"revoked,omitempty"`
+	*Rescanned
+}
+
+// Elsewhere says whether the cluster runs another digest than Git says.
+func (r *AppRescan) Elsewhere() bool { return r.Running != nil && !*r.Running }
+
+// InPolicy says whether what runs was looked at, and may run.
+func (r *AppRescan) InPolicy() bool {
+	return r.Rescanned == nil || r.Passed && !r.Elsewhere() && r.Revoked == nil
+}
+
+// InPolicy refuses an environment in which a release has fallen out of policy.
+func InPolicy(environment string, apps []*AppRescan) error {
+	var fallen, details []string
+	for _, row := range apps {
+		if row.InPolicy() {
+			continue
+		}
+		fallen = append(fallen, row.App)
+		if row.Elsewhere() {
+			details = append(details, row.App+": does not run "+row.Digest+", which Git says and which was scanned")
+		}
+		if row.Revoked != nil {
+			details = append(details, row.App+": "+row.Revoked.String())
+		}
+		for _, v := range row.Refused {
+			details = append(details, row.App+": "+v.Line())
+		}
+	}
+	if len(fallen) == 0 {
+		return nil
+	}
+	return step.Policy("rescan", "environment "+environment, "has releases that fell out of policy, are revoked, or are not what runs: "+strings.Join(fallen, ", "),
+		"update the named packages and deliver again; roll back what is revoked; or add an exception with class, id, reason, owner and expires to slipway.yaml", details...)
+}
+
 // Seen is a vulnerability, and the age of the advisories that first named it.
 type Seen struct {
 	scan.Vulnerability

@@ -1,4 +1,4 @@
-package rules_test
+package render_test
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"slipway/ci/rules"
+	"slipway/ci/render"
 	"slipway/step/result/scan"
 )
 
@@ -15,15 +15,15 @@ func gobinary(name, version string) scan.Package {
 	return scan.Package{Class: "lang-pkgs", Type: "gobinary", Name: name, Version: version}
 }
 
-func change(name string, before, after []string) rules.PackageChange {
-	return rules.PackageChange{Class: "lang-pkgs", Type: "gobinary", Name: name, Before: before, After: after}
+func change(name string, before, after []string) render.PackageChange {
+	return render.PackageChange{Class: "lang-pkgs", Type: "gobinary", Name: name, Before: before, After: after}
 }
 
 func TestComparePackages(t *testing.T) {
 	none := []string{}
 	for name, tc := range map[string]struct {
 		before, after           []scan.Package
-		added, removed, changed []rules.PackageChange
+		added, removed, changed []render.PackageChange
 	}{
 		"nothing at all": {},
 		"the same": {
@@ -32,40 +32,40 @@ func TestComparePackages(t *testing.T) {
 		},
 		"never released": {
 			after: []scan.Package{gobinary("b", "v1"), gobinary("a", "v1")},
-			added: []rules.PackageChange{change("a", none, []string{"v1"}), change("b", none, []string{"v1"})},
+			added: []render.PackageChange{change("a", none, []string{"v1"}), change("b", none, []string{"v1"})},
 		},
 		"added, removed and changed": {
 			before:  []scan.Package{gobinary("old", "v1"), gobinary("kept", "v1"), gobinary("moved", "v1")},
 			after:   []scan.Package{gobinary("new", "v1"), gobinary("moved", "v2"), gobinary("kept", "v1")},
-			added:   []rules.PackageChange{change("new", none, []string{"v1"})},
-			removed: []rules.PackageChange{change("old", []string{"v1"}, none)},
-			changed: []rules.PackageChange{change("moved", []string{"v1"}, []string{"v2"})},
+			added:   []render.PackageChange{change("new", none, []string{"v1"})},
+			removed: []render.PackageChange{change("old", []string{"v1"}, none)},
+			changed: []render.PackageChange{change("moved", []string{"v1"}, []string{"v2"})},
 		},
 		"one of several versions": {
 			before:  []scan.Package{gobinary("a", "v2"), gobinary("a", "v1"), gobinary("a", "v2")},
 			after:   []scan.Package{gobinary("a", "v3"), gobinary("a", "v1")},
-			changed: []rules.PackageChange{change("a", []string{"v1", "v2"}, []string{"v1", "v3"})},
+			changed: []render.PackageChange{change("a", []string{"v1", "v2"}, []string{"v1", "v3"})},
 		},
 		"another type of the same name": {
 			before:  []scan.Package{gobinary("curl", "v1")},
 			after:   []scan.Package{{Class: "os-pkgs", Type: "debian", Name: "curl", Version: "v1"}},
-			added:   []rules.PackageChange{{Class: "os-pkgs", Type: "debian", Name: "curl", Before: none, After: []string{"v1"}}},
-			removed: []rules.PackageChange{change("curl", []string{"v1"}, none)},
+			added:   []render.PackageChange{{Class: "os-pkgs", Type: "debian", Name: "curl", Before: none, After: []string{"v1"}}},
+			removed: []render.PackageChange{change("curl", []string{"v1"}, none)},
 		},
 		"a version where there was none": {
 			before:  []scan.Package{gobinary("app", "")},
 			after:   []scan.Package{gobinary("app", "v1")},
-			changed: []rules.PackageChange{change("app", []string{""}, []string{"v1"})},
+			changed: []render.PackageChange{change("app", []string{""}, []string{"v1"})},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := rules.Compare(scan.Findings{Packages: tc.before}, scan.Findings{Packages: tc.after}).Packages
+			d := render.Compare(scan.Findings{Packages: tc.before}, scan.Findings{Packages: tc.after}).Packages
 			assert.ElementsMatch(t, tc.added, d.Added)
 			assert.ElementsMatch(t, tc.removed, d.Removed)
 			assert.ElementsMatch(t, tc.changed, d.Changed)
-			for _, list := range [][]rules.PackageChange{d.Added, d.Removed, d.Changed} {
+			for _, list := range [][]render.PackageChange{d.Added, d.Removed, d.Changed} {
 				assert.NotNil(t, list)
-				assert.True(t, slices.IsSortedFunc(list, func(a, b rules.PackageChange) int {
+				assert.True(t, slices.IsSortedFunc(list, func(a, b render.PackageChange) int {
 					return slices.Compare([]string{a.Class, a.Type, a.Name}, []string{b.Class, b.Type, b.Name})
 				}))
 			}
@@ -111,7 +111,7 @@ func TestCompareVulnerabilities(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := rules.Compare(scan.Findings{Vulnerabilities: tc.before}, scan.Findings{Vulnerabilities: tc.after}).Vulnerabilities
+			d := render.Compare(scan.Findings{Vulnerabilities: tc.before}, scan.Findings{Vulnerabilities: tc.after}).Vulnerabilities
 			assert.ElementsMatch(t, tc.introduced, d.Introduced)
 			assert.ElementsMatch(t, tc.fixed, d.Fixed)
 			assert.ElementsMatch(t, tc.remaining, d.Remaining)
@@ -133,7 +133,7 @@ func TestCompareMisconfigurations(t *testing.T) {
 		"once more, elsewhere": {before: list{m("KSV-1", "a.yaml", 1)}, after: list{m("KSV-1", "a.yaml", 1), m("KSV-1", "a.yaml", 9)}, introduced: list{m("KSV-1", "a.yaml", 9)}, remaining: list{m("KSV-1", "a.yaml", 1)}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := rules.Compare(scan.Findings{Misconfigurations: tc.before}, scan.Findings{Misconfigurations: tc.after}).Misconfigurations
+			d := render.Compare(scan.Findings{Misconfigurations: tc.before}, scan.Findings{Misconfigurations: tc.after}).Misconfigurations
 			assert.ElementsMatch(t, tc.introduced, d.Introduced)
 			assert.ElementsMatch(t, tc.fixed, d.Fixed)
 			assert.ElementsMatch(t, tc.remaining, d.Remaining)
@@ -187,7 +187,7 @@ misconfigurations: 1 introduced, 1 fixed, 0 remain
   - MEDIUM: KSV-1 in a.yaml:3: Root
 `
 	before, after := both()
-	delta := rules.Compare(before, after)
+	delta := render.Compare(before, after)
 	assert.Equal(t, want, delta.Text())
 	for _, f := range []*scan.Findings{&before, &after} {
 		slices.Reverse(f.Packages)
@@ -195,12 +195,12 @@ misconfigurations: 1 introduced, 1 fixed, 0 remain
 		slices.Reverse(f.Misconfigurations)
 	}
 	given := slices.Clone(before.Vulnerabilities)
-	assert.Equal(t, delta, rules.Compare(before, after))
+	assert.Equal(t, delta, render.Compare(before, after))
 	assert.Equal(t, given, before.Vulnerabilities, "the findings stay as they are")
 }
 
 func TestDeltaOfNothingIsEmptyLists(t *testing.T) {
-	data, err := json.Marshal(rules.Compare(scan.Findings{}, scan.Findings{}))
+	data, err := json.Marshal(render.Compare(scan.Findings{}, scan.Findings{}))
 	require.NoError(t, err)
 	assert.JSONEq(t, `{
 		"packages": {"added": [], "removed": [], "changed": []},
@@ -209,5 +209,5 @@ func TestDeltaOfNothingIsEmptyLists(t *testing.T) {
 	}`, string(data))
 	assert.Equal(t, "packages: 0 added, 0 removed, 0 changed\n"+
 		"vulnerabilities: 0 introduced, 0 fixed, 0 remain\n"+
-		"misconfigurations: 0 introduced, 0 fixed, 0 remain\n", rules.Compare(scan.Findings{}, scan.Findings{}).Text())
+		"misconfigurations: 0 introduced, 0 fixed, 0 remain\n", render.Compare(scan.Findings{}, scan.Findings{}).Text())
 }

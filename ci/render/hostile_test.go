@@ -1,4 +1,4 @@
-package rules_test
+package render_test
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"slipway/ci/rules"
+	"slipway/ci/render"
 	"slipway/step/result/scan"
 	"slipway/step/steptest"
 )
@@ -19,7 +19,7 @@ func TestDeltaTextIsSafeToShow(t *testing.T) {
 			Vulnerabilities:   []scan.Vulnerability{{ID: text, Package: text, Installed: text, Fixed: text, Target: text, Severity: scan.High}},
 			Misconfigurations: []scan.Misconfiguration{{ID: text, File: text, Title: text, Resource: text, Severity: scan.High}},
 		}
-		shown := rules.Compare(scan.Findings{}, after).Text() + rules.Compare(after, scan.Findings{}).Text()
+		shown := render.Compare(scan.Findings{}, after).Text() + render.Compare(after, scan.Findings{}).Text()
 		steptest.Printable(t, shown)
 		assert.Equal(t, 14, strings.Count(shown, "\n"), "%.100q", text)
 	}

@@ -1,4 +1,4 @@
-package rules
+package render
 
 import (
 	"cmp"
@@ -139,6 +139,9 @@ func changes[F any](before, after []F, order func(a, b F) int, keys ...func(F) [
 	slices.SortStableFunc(c.Remaining, order)
 	return c
 }
+
+// rank orders the severities.
+func rank(s scan.Severity) int { return slices.Index(scan.Severities, s) }
 
 func orderVulnerabilities(a, b scan.Vulnerability) int {
 	return cmp.Or(cmp.Compare(rank(b.Severity), rank(a.Severity)), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Package, b.Package),
