@@ -146,14 +146,12 @@ func committed(fs *flag.FlagSet, _ *string) step.Work {
 	}
 }
 
-func order(name string, args []string) (string, func(context.Context) (any, error), error) {
-	fs, out := flags(name)
+func order(fs *flag.FlagSet, _ *string) step.Work {
 	repository := fs.String("repository", "", "folder that holds the folder .git of the checkout")
 	source := fs.String("source", "", "the checkout")
 	older := fs.String("older", "", "the commit that may be an ancestor")
 	newer := fs.String("newer", "", "the commit whose history is looked through")
-	err := finish(fs, args, out)
-	return *out, func(context.Context) (any, error) { return commit.Order(*repository, *source, *older, *newer) }, err
+	return func(context.Context) (any, error) { return commit.Order(*repository, *source, *older, *newer) }
 }
 
 // ignored are the patterns of the ignore file that the builder would take: the
