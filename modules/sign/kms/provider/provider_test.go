@@ -110,10 +110,10 @@ func TestAKeyInVaultSigns(t *testing.T) {
 			assert.Equal(t, pair.Public().Hint(), made.Signer.KeyHint)
 			assert.NotContains(t, string(made.Data), token)
 
-			verified, err := bundle.Verify(made.Data, pair.Public(), digest)
+			verified, err := bundle.TrustKey(pair.Public()).Verify(made.Data, digest)
 			require.NoError(t, err)
-			assert.Equal(t, map[string]string{"app": "hello"}, verified.Claims(digest))
-			_, err = bundle.Verify(made.Data, pair.Public(), "sha256:"+strings.Repeat("cd", 32))
+			assert.Equal(t, map[string]string{"app": "hello"}, verified.Statement.Claims(digest))
+			_, err = bundle.TrustKey(pair.Public()).Verify(made.Data, "sha256:"+strings.Repeat("cd", 32))
 			assert.ErrorIs(t, err, bundle.ErrUntrusted)
 		})
 	}

@@ -84,10 +84,10 @@ func TestAnEnvelopeCountsOnlyForItsKeyAndImage(t *testing.T) {
 		return data
 	}
 	good := envelope(w.ref.Digest.String())
-	statement, err := bundle.VerifyEnvelope(ctx, good, w.key.Public(), w.ref.Digest.String())
+	verified, err := bundle.TrustKey(w.key.Public()).VerifyEnvelope(ctx, good, w.ref.Digest.String())
 	require.NoError(t, err)
-	assert.JSONEq(t, `{"n":1}`, string(statement.Predicate))
-	_, err = bundle.VerifyEnvelope(ctx, good, other.Public(), w.ref.Digest.String())
+	assert.JSONEq(t, `{"n":1}`, string(verified.Statement.Predicate))
+	_, err = bundle.TrustKey(other.Public()).VerifyEnvelope(ctx, good, w.ref.Digest.String())
 	require.ErrorIs(t, err, bundle.ErrUntrusted)
 
 	image, _, err := w.client().Manifest(ctx, w.ref.Digest)
@@ -102,7 +102,7 @@ func TestAnEnvelopeCountsOnlyForItsKeyAndImage(t *testing.T) {
 		"without a signature": []byte(`{"payloadType":"` + bundle.PayloadType + `","payload":"e30=","signatures":[]}`),
 	}
 	for name, data := range bad {
-		_, err := bundle.VerifyEnvelope(ctx, data, w.key.Public(), w.ref.Digest.String())
+		_, err := bundle.TrustKey(w.key.Public()).VerifyEnvelope(ctx, data, w.ref.Digest.String())
 		require.Error(t, err, name)
 		_, err = w.client().Attach(ctx, registry.Artifact{Subject: image, Type: bundle.EnvelopeMediaType, Data: data})
 		require.NoError(t, err)

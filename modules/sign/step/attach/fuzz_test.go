@@ -77,7 +77,7 @@ func FuzzVerify(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	signed, err := bundle.Verify(good, public, sha(image))
+	signed, err := bundle.TrustKey(public).Verify(good, sha(image))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func FuzzVerify(f *testing.F) {
 		client := registry.New(registry.Access{
 			Stage: "verify", Connections: reach.Connections{"localhost:5000": strings.TrimPrefix(server.URL, "http://")}, Pause: time.Nanosecond,
 		}, ref.Repository, registry.Pull)
-		done, err := attach.Verify(ctx, client, bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: signed.PredicateType})
+		done, err := attach.Verify(ctx, client, bundle.TrustKey(public), attach.Wanted{Stage: "verify", Reference: ref, PredicateType: signed.Statement.PredicateType})
 		if err != nil {
 			if fault := steptest.Refused(t, err); done != nil || fault.Stage != "verify" {
 				t.Fatal(err)
@@ -125,7 +125,7 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("%+v", done)
 		}
 		for _, predicate := range done.Predicates {
-			if !bytes.Equal(predicate, signed.Predicate) {
+			if !bytes.Equal(predicate, signed.Statement.Predicate) {
 				t.Fatalf("nobody has signed %s", predicate)
 			}
 		}

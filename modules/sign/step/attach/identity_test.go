@@ -21,7 +21,7 @@ func TestVerifyByIdentity(t *testing.T) {
 		root, err := bundle.ParseRoot(sigstore.Root(t))
 		require.NoError(t, err)
 		verify := func(subject string) (*sign.Found, error) {
-			trust, err := bundle.TrustIdentity(bundle.Identity{Subject: subject, Issuer: issuer}, root, bundle.Evidence{CertificateLogs: bundle.None})
+			trust, err := bundle.TrustIdentities([]bundle.Identity{{Subject: subject, Issuer: issuer}}, root, bundle.Evidence{CertificateLogs: bundle.None})
 			require.NoError(t, err)
 			return attach.Verify(ctx, w.client(), trust, attach.Wanted{Stage: "verify", Reference: w.ref, PredicateType: verdictType})
 		}

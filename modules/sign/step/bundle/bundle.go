@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	sigstore "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
-	"slipway/sign/step/key"
 	results "slipway/step/result/sign"
 )
 
@@ -44,16 +44,6 @@ func Sign(ctx context.Context, signer Keypair, statement *Statement) ([]byte, er
 	return Encode(made)
 }
 
-// Verify checks that data is a bundle with a statement about digest (sha256:…)
-// signed by the public key, and returns the statement: TrustKey(public).Verify.
-func Verify(data []byte, public *key.Public, digest string) (*Statement, error) {
-	verified, err := TrustKey(public).Verify(data, digest)
-	if err != nil {
-		return nil, err
-	}
-	return verified.Statement, nil
-}
-
 // Verified is a statement and who signed it.
 type Verified struct {
 	Statement *Statement
@@ -69,13 +59,9 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 	if err != nil {
 		return nil, err
 	}
-	content, err := b.SignatureContent()
+	envelope, err := envelopeOf(b)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	envelope := content.EnvelopeContent()
-	if envelope == nil {
-		return nil, fmt.Errorf("%w: it holds no statement", ErrMalformed)
+		return nil, err
 	}
 	result, refused := t.check(b, digest)
 	if refused != nil {
@@ -83,13 +69,9 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 			return nil, t.stranger(b, digest, refused)
 		}
 	}
-	payload, err := envelope.RawEnvelope().DecodeB64Payload()
+	statement, err := statementOf(envelope)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	var statement Statement
-	if err := json.Unmarshal(payload, &statement); err != nil {
-		return nil, fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+		return nil, err
 	}
 	// Two readers of the same bytes must agree on what was signed.
 	if statement.Type != StatementType || result.Statement == nil || result.Statement.GetPredicateType() != statement.PredicateType {
@@ -104,7 +86,31 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 			return nil, fmt.Errorf("%w: %w", cmp.Or(refused, ErrUntrusted), err)
 		}
 	}
-	return &Verified{Statement: &statement, Signer: signer}, nil
+	return &Verified{Statement: statement, Signer: signer}, nil
+}
+
+// envelopeOf is the envelope of the statement that a bundle holds.
+func envelopeOf(b *sigstore.Bundle) (*dsse.Envelope, error) {
+	content, err := b.SignatureContent()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if content.EnvelopeContent() == nil {
+		return nil, fmt.Errorf("%w: it holds no statement", ErrMalformed)
+	}
+	return content.EnvelopeContent().RawEnvelope(), nil
+}
+
+func statementOf(envelope *dsse.Envelope) (*Statement, error) {
+	payload, err := envelope.DecodeB64Payload()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	var statement Statement
+	if err := json.Unmarshal(payload, &statement); err != nil {
+		return nil, fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+	}
+	return &statement, nil
 }
 
 // decided makes a refusal of a bundle that the libraries fall over: whoever can

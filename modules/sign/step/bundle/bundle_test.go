@@ -60,11 +60,11 @@ func TestSignMakesABundleV03WithTheKeysHint(t *testing.T) {
 
 func TestVerifyReturnsTheStatementAsSigned(t *testing.T) {
 	signer := newSigner(t)
-	statement, err := bundle.Verify(signed(t, signer), signer.Public(), digest)
+	verified, err := bundle.TrustKey(signer.Public()).Verify(signed(t, signer), digest)
 	require.NoError(t, err)
-	assert.Equal(t, "https://example.org/verdict/v1", statement.PredicateType)
-	assert.Equal(t, `{"passed":true,"big":9007199254740993}`, string(statement.Predicate))
-	assert.Equal(t, map[string]string{"app": "hello<1>"}, statement.Claims(digest))
+	assert.Equal(t, "https://example.org/verdict/v1", verified.Statement.PredicateType)
+	assert.Equal(t, `{"passed":true,"big":9007199254740993}`, string(verified.Statement.Predicate))
+	assert.Equal(t, map[string]string{"app": "hello<1>"}, verified.Statement.Claims(digest))
 }
 
 func TestVerifyRefuses(t *testing.T) {
@@ -105,12 +105,12 @@ func TestVerifyRefuses(t *testing.T) {
 			signer.Public(), digest, bundle.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := bundle.Verify(c.data, c.public, c.digest)
+			_, err := bundle.TrustKey(c.public).Verify(c.data, c.digest)
 			require.Error(t, err)
 			assert.ErrorIs(t, err, c.want)
 		})
 	}
-	_, err = bundle.Verify(good, newSigner(t).Public(), digest)
+	_, err = bundle.TrustKey(newSigner(t).Public()).Verify(good, digest)
 	assert.ErrorContains(t, err, signer.Public().Hint(), "the refusal names the key that the bundle names")
 }
 
@@ -131,7 +131,7 @@ func TestEveryFlippedByteOfPayloadOrSignatureIsRefused(t *testing.T) {
 			flipped := bytes.Clone(raw)
 			flipped[i] ^= 1
 			data := bytes.Replace(good, []byte(field), []byte(base64.StdEncoding.EncodeToString(flipped)), 1)
-			_, err := bundle.Verify(data, signer.Public(), digest)
+			_, err := bundle.TrustKey(signer.Public()).Verify(data, digest)
 			require.Error(t, err, "byte %d", i)
 		}
 	}
@@ -164,7 +164,7 @@ func FuzzVerify(f *testing.F) {
 	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json"}`))
 	f.Add([]byte(`{"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AA=="}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := bundle.Verify(data, public, digest); err == nil {
+		if _, err := bundle.TrustKey(public).Verify(data, digest); err == nil {
 			t.Fatal("bytes that nobody signed are trusted")
 		}
 	})

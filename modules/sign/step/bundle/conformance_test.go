@@ -126,7 +126,7 @@ func (v vector) trust(identity bundle.Identity) (*bundle.Trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bundle.TrustIdentity(identity, root, bundle.Evidence{})
+	return bundle.TrustIdentities([]bundle.Identity{identity}, root, bundle.Evidence{})
 }
 
 // publicGoodRoot is the public-good Sigstore's root, as sigstore-go's module

@@ -65,7 +65,7 @@ func TestAnExpiredMarkCountsForNobody(t *testing.T) {
 	for expires, valid := range map[time.Duration]bool{time.Hour: true, -time.Second: false} {
 		data, err := bundle.Sign(context.Background(), signer, degraded(t, time.Now().Add(expires)))
 		require.NoError(t, err)
-		_, err = bundle.Verify(data, signer.Public(), digest)
+		_, err = bundle.TrustKey(signer.Public()).Verify(data, digest)
 		if valid {
 			assert.NoError(t, err)
 			continue
@@ -114,6 +114,6 @@ func TestADegradedSignatureIsAcceptedByName(t *testing.T) {
 	}
 	root, err := bundle.ParseRoot(s.Root(t))
 	require.NoError(t, err)
-	_, err = bundle.TrustIdentity(bundle.Identity{Subject: who, Issuer: issuer}, root, bundle.Evidence{CertificateLogs: bundle.None, Degraded: -1})
+	_, err = bundle.TrustIdentities([]bundle.Identity{{Subject: who, Issuer: issuer}}, root, bundle.Evidence{CertificateLogs: bundle.None, Degraded: -1})
 	assert.ErrorIs(t, err, bundle.ErrTrust)
 }

@@ -38,10 +38,13 @@ func SignEnvelope(ctx context.Context, signer Keypair, statement *Statement) ([]
 	return json.Marshal(envelope)
 }
 
-// VerifyEnvelope checks that data is a DSSE envelope with a statement about
-// digest (sha256:…) signed by the public key, and returns the statement. An
-// error matches ErrMalformed or ErrUntrusted.
-func VerifyEnvelope(ctx context.Context, data []byte, public *key.Public, digest string) (*Statement, error) {
+// VerifyEnvelope is Verify for a DSSE envelope that no bundle holds: one by a key,
+// since it carries no certificate. An error matches ErrMalformed or ErrUntrusted.
+func (t *Trust) VerifyEnvelope(ctx context.Context, data []byte, digest string) (*Verified, error) {
+	public := t.Key()
+	if public == nil {
+		return nil, fmt.Errorf("%w: an envelope alone names no identity", ErrUntrusted)
+	}
 	var envelope dsse.Envelope
 	if err := json.Unmarshal(data, &envelope); err != nil {
 		return nil, fmt.Errorf("%w: it is no DSSE envelope: %w", ErrMalformed, err)
@@ -56,33 +59,15 @@ func VerifyEnvelope(ctx context.Context, data []byte, public *key.Public, digest
 	if _, err := verifier.Verify(ctx, &envelope); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
 	}
-	payload, err := envelope.DecodeB64Payload()
+	statement, err := statementOf(&envelope)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	var statement Statement
-	if err := json.Unmarshal(payload, &statement); err != nil {
-		return nil, fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+		return nil, err
 	}
 	if statement.Type != StatementType || statement.PredicateType == "" {
 		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
 	}
 	if !statement.about(digest) {
 		return nil, fmt.Errorf("%w: the statement is about something else", ErrUntrusted)
-	}
-	return &statement, nil
-}
-
-// VerifyEnvelope is Verify for an envelope that no bundle holds: one by a key, since
-// it carries no certificate.
-func (t *Trust) VerifyEnvelope(ctx context.Context, data []byte, digest string) (*Verified, error) {
-	public := t.Key()
-	if public == nil {
-		return nil, fmt.Errorf("%w: an envelope alone names no identity", ErrUntrusted)
-	}
-	statement, err := VerifyEnvelope(ctx, data, public, digest)
-	if err != nil {
-		return nil, err
 	}
 	return &Verified{Statement: statement, Signer: results.Signer{KeyHint: public.Hint()}}, nil
 }
@@ -98,10 +83,11 @@ func (k byKey) MakeEnvelope(ctx context.Context, statement *Statement, digest st
 		return nil, err
 	}
 	// A key elsewhere may sign in a way that nobody can verify.
-	if _, err := VerifyEnvelope(ctx, data, k.pair.Public(), digest); err != nil {
+	verified, err := k.Trust().VerifyEnvelope(ctx, data, digest)
+	if err != nil {
 		return nil, err
 	}
-	return &Made{Data: data, Signer: results.Signer{KeyHint: k.pair.Public().Hint()}}, nil
+	return &Made{Data: data, Signer: verified.Signer}, nil
 }
 
 // about says whether the statement has this digest among its subjects.

@@ -38,7 +38,7 @@ func signedSeed(f *testing.F) ([]byte, *key.Public) {
 // another digest, and where it verifies for its own it says what was signed.
 func FuzzVerifyChanged(f *testing.F) {
 	good, public := signedSeed(f)
-	want, err := bundle.Verify(good, public, signedDigest)
+	want, err := bundle.TrustKey(public).Verify(good, signedDigest)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -60,17 +60,17 @@ func FuzzVerifyChanged(f *testing.F) {
 	f.Add(append(bytes.Clone(good), good...))
 	other := "sha256:" + strings.Repeat("cd", 32)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, err := bundle.Verify(data, public, other); !errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, bundle.ErrUntrusted) {
+		if _, err := bundle.TrustKey(public).Verify(data, other); !errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, bundle.ErrUntrusted) {
 			t.Fatalf("for another digest: %v", err)
 		}
-		got, err := bundle.Verify(data, public, signedDigest)
+		got, err := bundle.TrustKey(public).Verify(data, signedDigest)
 		if err != nil {
 			if !errors.Is(err, bundle.ErrMalformed) && !errors.Is(err, bundle.ErrUntrusted) || got != nil {
 				t.Fatalf("refused by %v", err)
 			}
 			return
 		}
-		if got.Type != want.Type || got.PredicateType != want.PredicateType || !bytes.Equal(got.Predicate, want.Predicate) || got.Claims(other) != nil {
+		if got, want := got.Statement, want.Statement; got.Type != want.Type || got.PredicateType != want.PredicateType || !bytes.Equal(got.Predicate, want.Predicate) || got.Claims(other) != nil {
 			t.Fatalf("verified: %+v", got)
 		}
 	})

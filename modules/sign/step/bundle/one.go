@@ -1,9 +1,6 @@
 package bundle
 
-import (
-	"encoding/json"
-	"fmt"
-)
+import "fmt"
 
 // VerifyOne is Verify for who does not know the digest yet: it takes it from the
 // statement, which has to be about one image only, by its sha256 digest, and
@@ -23,21 +20,13 @@ func subject(data []byte) (digest string, err error) {
 	if err != nil {
 		return "", err
 	}
-	content, err := b.SignatureContent()
+	envelope, err := envelopeOf(b)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrMalformed, err)
+		return "", err
 	}
-	envelope := content.EnvelopeContent()
-	if envelope == nil {
-		return "", fmt.Errorf("%w: it holds no statement", ErrMalformed)
-	}
-	payload, err := envelope.RawEnvelope().DecodeB64Payload()
+	statement, err := statementOf(envelope)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	var statement Statement
-	if err := json.Unmarshal(payload, &statement); err != nil {
-		return "", fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+		return "", err
 	}
 	if len(statement.Subject) != 1 || len(statement.Subject[0].Digest) != 1 || statement.Subject[0].Digest["sha256"] == "" {
 		return "", fmt.Errorf("%w: its statement is not about one sha256 digest", ErrMalformed)

@@ -102,11 +102,6 @@ func ParseRoot(data []byte) (*Root, error) {
 	return &Root{material: parsed}, nil
 }
 
-// TrustIdentity is TrustIdentities for one.
-func TrustIdentity(identity Identity, trusted *Root, evidence Evidence) (*Trust, error) {
-	return TrustIdentities([]Identity{identity}, trusted, evidence)
-}
-
 // TrustIdentities trusts certificates of the root's authorities that name one of
 // the identities, with at least that evidence. What the root can't give is refused
 // here: an error matches ErrTrust.

@@ -47,7 +47,7 @@ func identity(t *testing.T, root []byte, i bundle.Identity, e bundle.Evidence) *
 	t.Helper()
 	parsed, err := bundle.ParseRoot(root)
 	require.NoError(t, err)
-	trust, err := bundle.TrustIdentity(i, parsed, e)
+	trust, err := bundle.TrustIdentities([]bundle.Identity{i}, parsed, e)
 	require.NoError(t, err)
 	return trust
 }
@@ -173,7 +173,7 @@ func TestALogCanBeLeftOutOnlyByName(t *testing.T) {
 func TestAKeyIsNoIdentity(t *testing.T) {
 	s := standintest.New(t)
 	data := s.Attest(t, who, issuer, statementAbout(t, digest))
-	_, err := bundle.Verify(data, newSigner(t).Public(), digest)
+	_, err := bundle.TrustKey(newSigner(t).Public()).Verify(data, digest)
 	assert.ErrorIs(t, err, bundle.ErrUntrusted)
 	assert.ErrorContains(t, err, "the bundle names no key")
 }
@@ -212,7 +212,7 @@ func TestTrustIdentityRefuses(t *testing.T) {
 		"too many logs":    {right, root, bundle.Evidence{Logs: 3}, "3 transparency logs are asked for, and the trusted root has 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			trust, err := bundle.TrustIdentity(c.identity, c.root, c.evidence)
+			trust, err := bundle.TrustIdentities([]bundle.Identity{c.identity}, c.root, c.evidence)
 			require.ErrorIs(t, err, bundle.ErrTrust)
 			assert.ErrorContains(t, err, c.reason)
 			assert.Nil(t, trust)

@@ -50,7 +50,7 @@ func trust(t *testing.T, s *standintest.Services, subject string, evidence bundl
 	root, err := bundle.ParseRoot(s.Root(t))
 	require.NoError(t, err)
 	evidence.CertificateLogs = bundle.None
-	made, err := bundle.TrustIdentity(bundle.Identity{Subject: subject, Issuer: issuer}, root, evidence)
+	made, err := bundle.TrustIdentities([]bundle.Identity{{Subject: subject, Issuer: issuer}}, root, evidence)
 	require.NoError(t, err)
 	return made
 }
