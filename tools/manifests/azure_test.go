@@ -16,7 +16,6 @@ import (
 
 	"slipway/gitops/step/overlay"
 	"slipway/step"
-	"slipway/tools/manifests/share"
 )
 
 const (
@@ -337,7 +336,7 @@ func TestProjectsAllowWhatOverlaysHold(t *testing.T) {
 	judged := 0
 	for _, file := range environments {
 		env := strings.TrimSuffix(filepath.Base(file), ".tfvars.json")
-		given, err := share.Objects(infraLocal, env)
+		given, err := infraObjects(infraLocal, env)
 		require.NoError(t, err)
 		for _, document := range strings.Split(string(given), "---\n")[1:] {
 			var project struct {

@@ -5,8 +5,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"slipway/tools/manifests/share"
 )
 
 // Entra takes the tokens of the service accounts that infra/azure names: these have
@@ -15,7 +13,7 @@ func TestTerraformKnowsTheServiceAccounts(t *testing.T) {
 	var workloads map[string]struct {
 		Account string `json:"service_account"`
 	}
-	require.NoError(t, share.Default("../../infra/azure/variables.tf", "workloads", &workloads))
+	require.NoError(t, variableDefault("../../infra/azure/variables.tf", "workloads", &workloads))
 	accounts := map[string]string{}
 	for name, object := range built(t, adopted(t), azurePlatform) {
 		if object.GetKind() == "ServiceAccount" {

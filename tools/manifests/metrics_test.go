@@ -8,8 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
-
-	"slipway/tools/manifests/reach"
 )
 
 // scraped are the jobs of the pods that the PodMonitors of a folder find, each with
@@ -62,7 +60,7 @@ func scraped(t *testing.T, folder string) map[string]string {
 						continue
 					}
 					target := pod.Metadata.Namespace + "/" + pod.Metadata.Name
-					allowed, why, err := cluster.Reaches(collector, target, reach.Port{Name: port.Name})
+					allowed, why, err := cluster.Reaches(collector, target, Port{Name: port.Name})
 					require.NoError(t, err, owner)
 					assert.True(t, allowed, "%s: %s", name, why)
 					jobs[labels[monitor.Spec.JobLabel]] = target

@@ -13,8 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/gitops/step/overlay"
-	"slipway/tools/manifests/reach"
-	"slipway/tools/manifests/share"
 )
 
 const (
@@ -24,12 +22,12 @@ const (
 
 // production is the environment in Azure: its platform, hello, what infra/local
 // gives hello, and the pods of Azure's add-ons.
-func production(t *testing.T, tree overlay.Tree, infra string) *reach.Cluster {
+func production(t *testing.T, tree overlay.Tree, infra string) *Cluster {
 	t.Helper()
 	var pods string
-	require.NoError(t, share.Default(clusterTF, "pod_cidr", &pods))
-	c := reach.New(netip.MustParsePrefix(pods))
-	given, err := share.Objects(infra, "production-azure")
+	require.NoError(t, variableDefault(clusterTF, "pod_cidr", &pods))
+	c := newCluster(netip.MustParsePrefix(pods))
+	given, err := infraObjects(infra, "production-azure")
 	require.NoError(t, err)
 	require.NoError(t, c.Read(infra, given))
 	for _, folder := range []string{azurePlatform, azureHello} {
@@ -41,8 +39,8 @@ func production(t *testing.T, tree overlay.Tree, infra string) *reach.Cluster {
 		c.Namespace(namespace, nil)
 	}
 	c.Namespace("other-production-azure", map[string]string{"environment": "production-azure"})
-	dns := []reach.Port{{Name: "dns", Number: 53, Protocol: corev1.ProtocolUDP}, {Name: "dns-tcp", Number: 53, Protocol: corev1.ProtocolTCP}}
-	for name, pod := range map[string]reach.Pod{
+	dns := []Port{{Name: "dns", Number: 53, Protocol: corev1.ProtocolUDP}, {Name: "dns-tcp", Number: 53, Protocol: corev1.ProtocolTCP}}
+	for name, pod := range map[string]Pod{
 		"kube-system/coredns":     {Labels: map[string]string{"k8s-app": "kube-dns"}, Ports: dns},
 		"kube-system/ama-metrics": {Labels: map[string]string{"rsName": "ama-metrics"}},
 		"kube-system/somebody":    {},
@@ -75,15 +73,15 @@ const (
 	outside    = "203.0.113.7"
 )
 
-func tcp(number int32) reach.Port  { return reach.Port{Number: number} }
-func named(name string) reach.Port { return reach.Port{Name: name} }
-func udp(number int32) reach.Port {
-	return reach.Port{Number: number, Protocol: corev1.ProtocolUDP}
+func tcp(number int32) Port  { return Port{Number: number} }
+func named(name string) Port { return Port{Name: name} }
+func udp(number int32) Port {
+	return Port{Number: number, Protocol: corev1.ProtocolUDP}
 }
 
 var whoReaches = []struct {
 	from, to string
-	port     reach.Port
+	port     Port
 	want     bool
 }{
 	// The app: in by the gateway and by the collector, out to names alone.
@@ -156,7 +154,7 @@ var whoReaches = []struct {
 }
 
 // wrong are the lines of the table that a cluster does not keep to.
-func wrong(t *testing.T, c *reach.Cluster) []string {
+func wrong(t *testing.T, c *Cluster) []string {
 	t.Helper()
 	lines := []string{}
 	for _, x := range whoReaches {

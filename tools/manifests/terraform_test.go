@@ -1,6 +1,4 @@
-// Package share says which objects infra/local makes of an environment, from its
-// Terraform code itself: what the cluster gives an app beside what Git does.
-package share
+package main
 
 import (
 	"encoding/json"
@@ -23,17 +21,15 @@ import (
 	"slipway/step"
 )
 
-const stage = "manifests"
-
 // functions are those of Terraform's that the code uses.
 var functions = map[string]function.Function{
 	"merge": stdlib.MergeFunc, "flatten": stdlib.FlattenFunc, "concat": stdlib.ConcatFunc, "keys": stdlib.KeysFunc,
 	"tostring": stdlib.MakeToFunc(cty.String),
 }
 
-// Objects returns the manifests of an environment, as YAML documents. Code that is
+// infraObjects returns the manifests of an environment, as YAML documents. Code that is
 // more than this reads is an input Fault: an object that is left out would be worse.
-func Objects(folder, environment string) ([]byte, error) {
+func infraObjects(folder, environment string) ([]byte, error) {
 	values := filepath.Join(folder, "environments", environment+".tfvars.json")
 	data, err := os.ReadFile(values)
 	if err != nil {
@@ -77,7 +73,7 @@ func Objects(folder, environment string) ([]byte, error) {
 
 func unread(at hcl.Range, what string) error {
 	return step.Input(stage, fmt.Sprintf("%s line %d", at.Filename, at.Start.Line), what+" is not read",
-		"write kubectl_manifest with for_each and yaml_body = yamlencode(…), or teach tools/manifests/share to read it")
+		"write kubectl_manifest with for_each and yaml_body = yamlencode(…), or teach the tests of tools/manifests to read it")
 }
 
 func body(file string) (*hclsyntax.Body, error) {
@@ -196,8 +192,8 @@ func resource(block *hclsyntax.Block, scope *hcl.EvalContext) ([]byte, error) {
 	return out, nil
 }
 
-// Default reads the default of a variable of a Terraform file.
-func Default(file, name string, into any) error {
+// variableDefault reads the default of a variable of a Terraform file.
+func variableDefault(file, name string, into any) error {
 	declared, err := body(file)
 	if err != nil {
 		return err

@@ -1,7 +1,4 @@
-// Package reach says which pod may reach which, by the network policies among
-// rendered manifests: as the Kubernetes API defines them and Calico enforces them.
-// It is pure.
-package reach
+package main
 
 import (
 	"maps"
@@ -18,9 +15,8 @@ import (
 	"slipway/tools/manifests/target"
 )
 
-const stage = "manifests"
-
-// Cluster is what decides about traffic: namespaces, pods and policies.
+// Cluster is what decides about traffic: namespaces, pods and policies. It says which
+// pod may reach which, as the Kubernetes API defines policies and Calico enforces them.
 type Cluster struct {
 	// addresses are those of all pods.
 	addresses  netip.Prefix
@@ -43,8 +39,8 @@ type Port struct {
 	Protocol corev1.Protocol
 }
 
-// New makes a cluster whose pods have addresses of the prefix.
-func New(addresses netip.Prefix) *Cluster {
+// newCluster makes a cluster whose pods have addresses of the prefix.
+func newCluster(addresses netip.Prefix) *Cluster {
 	return &Cluster{addresses: addresses, namespaces: map[string]map[string]string{}, pods: map[string]Pod{}}
 }
 
@@ -116,7 +112,7 @@ func (c *Cluster) add(what string, text []byte) error {
 	case kind.Kind == "NetworkPolicy", strings.HasSuffix(kind.Kind, "GlobalNetworkPolicy"), strings.HasSuffix(kind.Kind, "AdminNetworkPolicy"),
 		kind.APIVersion == "v1" && (kind.Kind == "Pod" || kind.Kind == "ReplicationController"), group == "batch":
 		return step.Input(stage, what+": "+kind.APIVersion+" "+kind.Kind+" "+name, "decides about traffic, and is of a kind that is not read",
-			"use networking.k8s.io/v1 NetworkPolicy and kinds of apps/v1, or teach tools/manifests/reach to read it")
+			"use networking.k8s.io/v1 NetworkPolicy and kinds of apps/v1, or teach the tests of tools/manifests to read it")
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package share_test
+package main
 
 import (
 	"os"
@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/step"
-	"slipway/tools/manifests/share"
 )
 
 const (
@@ -61,7 +60,7 @@ func files(changes map[string]string) map[string]string {
 }
 
 func TestObjectsAreThoseOfTheCode(t *testing.T) {
-	got, err := share.Objects(folder(t, files(nil)), "qa")
+	got, err := infraObjects(folder(t, files(nil)), "qa")
 	require.NoError(t, err)
 	assert.Equal(t, `---
 apiVersion: v1
@@ -82,7 +81,7 @@ metadata:
 `, string(got))
 }
 
-func TestWhatIsNotReadIsRefused(t *testing.T) {
+func TestTerraformThatIsNotReadIsRefused(t *testing.T) {
 	with := func(old, new string) map[string]string {
 		require.Contains(t, code, old)
 		return map[string]string{"main.tf": strings.Replace(code, old, new, 1)}
@@ -102,7 +101,7 @@ func TestWhatIsNotReadIsRefused(t *testing.T) {
 		"an unknown variable": {map[string]string{"environments/qa.tfvars.json": `{"environment": "qa", "app": []}`}, "is not declared"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := share.Objects(folder(t, files(c.changes)), "qa")
+			_, err := infraObjects(folder(t, files(c.changes)), "qa")
 			fault, ok := step.AsFault(err)
 			require.True(t, ok, "%v", err)
 			assert.Equal(t, step.KindInput, fault.Kind)
@@ -115,20 +114,20 @@ func TestWhatIsNotReadIsRefused(t *testing.T) {
 		"locals in a circle":        with("= var.environment", "= local.namespaces.a"),
 		"a function":                with("merge(", "sort("),
 	} {
-		_, err := share.Objects(folder(t, files(changes)), "qa")
+		_, err := infraObjects(folder(t, files(changes)), "qa")
 		assert.Error(t, err, name)
 	}
-	_, err := share.Objects(folder(t, files(nil)), "prod")
+	_, err := infraObjects(folder(t, files(nil)), "prod")
 	fault, ok := step.AsFault(err)
 	require.True(t, ok, "%v", err)
 	assert.Contains(t, fault.Input, "prod.tfvars.json")
 }
 
-func TestDefault(t *testing.T) {
+func TestVariableDefault(t *testing.T) {
 	dir := folder(t, map[string]string{"v.tf": "variable \"a\" {\n  default = \"10.0.0.0/8\"\n}\nvariable \"b\" {\n  default = 1\n}\n"})
 	var text string
-	require.NoError(t, share.Default(filepath.Join(dir, "v.tf"), "a", &text))
+	require.NoError(t, variableDefault(filepath.Join(dir, "v.tf"), "a", &text))
 	assert.Equal(t, "10.0.0.0/8", text)
-	assert.ErrorContains(t, share.Default(filepath.Join(dir, "v.tf"), "b", &text), "has another kind of default for b")
-	assert.ErrorContains(t, share.Default(filepath.Join(dir, "v.tf"), "c", &text), "has no variable c")
+	assert.ErrorContains(t, variableDefault(filepath.Join(dir, "v.tf"), "b", &text), "has another kind of default for b")
+	assert.ErrorContains(t, variableDefault(filepath.Join(dir, "v.tf"), "c", &text), "has no variable c")
 }
