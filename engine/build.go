@@ -70,55 +70,45 @@ func (b *Builder) Programs(ctx context.Context) error {
 
 // All builds everything that a native engine needs.
 func (b *Builder) All(ctx context.Context) error {
-	if err := os.MkdirAll(b.Dirs.Cache, 0o755); err != nil {
-		return err
-	}
-	unlock, err := lockFile(ctx, filepath.Join(b.Dirs.Cache, "build.lock"), func() {
-		b.Progress.Say("another build is running: waiting for it")
+	return b.alone(ctx, func() error {
+		// The SDK image compiles another set of packages than the engine does;
+		// side by side they keep every processor busy to the end.
+		sdk := make(chan error, 1)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() { sdk <- b.seedSDK(ctx) }()
+		err := b.Programs(ctx)
+		if err == nil {
+			err = b.CLI(ctx)
+		}
+		if err != nil {
+			cancel()
+			return errors.Join(err, ignoreCancelled(<-sdk))
+		}
+		if err := <-sdk; err != nil {
+			return err
+		}
+		return b.SDK(ctx)
 	})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := b.removeUnfinished(); err != nil {
-		return err
-	}
-	// The SDK image compiles another set of packages than the engine does;
-	// side by side they keep every processor busy to the end.
-	sdk := make(chan error, 1)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { sdk <- b.seedSDK(ctx) }()
-	err = b.Programs(ctx)
-	if err == nil {
-		err = b.CLI(ctx)
-	}
-	if err != nil {
-		cancel()
-		return errors.Join(err, ignoreCancelled(<-sdk))
-	}
-	if err := <-sdk; err != nil {
-		return err
-	}
-	return b.SDK(ctx)
 }
 
 // OnlyCLI builds what another engine than the native one needs.
 func (b *Builder) OnlyCLI(ctx context.Context) error {
+	return b.alone(ctx, func() error { return b.CLI(ctx) })
+}
+
+// alone runs build while no other one runs, after what killed ones have left.
+func (b *Builder) alone(ctx context.Context, build func() error) error {
 	if err := os.MkdirAll(b.Dirs.Cache, 0o755); err != nil {
 		return err
 	}
-	unlock, err := lockFile(ctx, filepath.Join(b.Dirs.Cache, "build.lock"), func() {
-		b.Progress.Say("another build is running: waiting for it")
+	waiting := func() { b.Progress.Say("another build is running: waiting for it") }
+	return exclusive(ctx, filepath.Join(b.Dirs.Cache, "build.lock"), waiting, func() error {
+		if err := b.removeUnfinished(); err != nil {
+			return err
+		}
+		return build()
 	})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := b.removeUnfinished(); err != nil {
-		return err
-	}
-	return b.CLI(ctx)
 }
 
 func ignoreCancelled(err error) error {

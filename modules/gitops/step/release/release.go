@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"path"
+	"strings"
 	"time"
 
 	"slipway/gitops/step/overlay"
@@ -291,18 +293,8 @@ func (r *Releaser) logf(format string, args ...any) {
 }
 
 // fsValid says whether root is a clean, relative path without a dot-dot or an
-// empty part.
+// empty part, that is no option and needs no quotes.
 func fsValid(root string) bool {
-	if root == "." {
-		return true
-	}
-	if root == "" || path.IsAbs(root) || path.Clean(root) != root || root == ".." || root[0] == '-' {
-		return false
-	}
-	for _, c := range root {
-		if c <= ' ' || c == 0x7f || c == '\\' || c == '$' {
-			return false
-		}
-	}
-	return len(root) < 3 || root[:3] != "../"
+	return fs.ValidPath(root) && root[0] != '-' &&
+		!strings.ContainsFunc(root, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' || c == '$' })
 }

@@ -113,17 +113,6 @@ func (r *Remote) Name() string {
 	return r.url + " " + r.branch.Short()
 }
 
-// Head asks the remote for the branch's newest commit.
-func (r *Remote) Head(ctx context.Context) (plumbing.Hash, error) {
-	var head plumbing.Hash
-	err := r.retry(ctx, "its branches", func() error {
-		_, found, err := r.advertised(ctx)
-		head = found
-		return err
-	})
-	return head, err
-}
-
 func (r *Remote) advertised(ctx context.Context) (transport.UploadPackSession, plumbing.Hash, error) {
 	session, err := r.client.NewUploadPackSession(r.point, r.auth)
 	if err != nil {

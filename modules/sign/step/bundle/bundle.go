@@ -121,23 +121,6 @@ func decided(err *error) {
 	}
 }
 
-// VerifyAny is Verify for a bundle of either content: a statement of any version
-// that has the digest (sha256:…) among its subjects, or a signature of the
-// digest itself. It returns who signed, and knows no degraded mark.
-func (t *Trust) VerifyAny(data []byte, digest string) (signer *results.Signer, err error) {
-	defer decided(&err)
-	b, err := parse(data)
-	if err != nil {
-		return nil, err
-	}
-	result, err := t.check(b, digest)
-	if err != nil {
-		return nil, err
-	}
-	who := t.signer(result)
-	return &who, nil
-}
-
 // parse reads a bundle of version 0.1 to 0.3. A chain in it must end below its
 // root, which only the trusted root may name: sigstore-go leaves that out.
 func parse(data []byte) (*sigstore.Bundle, error) {
