@@ -241,7 +241,7 @@ func copyEtc(from, to string) error {
 			return err
 		}
 		if info.IsDir() {
-			err = copyTree(source, target)
+			err = copyTree(source, target, func(_ string, info fs.FileInfo) fs.FileMode { return info.Mode().Perm() })
 		} else if err = os.MkdirAll(filepath.Dir(target), 0o755); err == nil {
 			err = copyFile(source, target, info.Mode().Perm())
 		}
@@ -250,37 +250,6 @@ func copyEtc(from, to string) error {
 		}
 	}
 	return nil
-}
-
-// copyTree copies folders, files and links.
-func copyTree(from, to string) error {
-	return filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(from, file)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, relative)
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		switch {
-		case info.IsDir():
-			return os.MkdirAll(target, info.Mode().Perm())
-		case info.Mode()&fs.ModeSymlink != 0:
-			link, err := os.Readlink(file)
-			if err != nil {
-				return err
-			}
-			return os.Symlink(link, target)
-		case info.Mode().IsRegular():
-			return copyFile(file, target, info.Mode().Perm())
-		}
-		return nil
-	})
 }
 
 // pivot makes dir the root and lets go of the old one.

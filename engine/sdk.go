@@ -105,19 +105,11 @@ func (b *Builder) seedSDK(ctx context.Context) error {
 // copyToolchain copies a toolchain and makes its commands executable: a module
 // has no permissions of its own.
 func copyToolchain(from, to string) error {
-	return filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	return copyTree(from, to, func(name string, info fs.FileInfo) fs.FileMode {
+		if info.IsDir() {
+			return 0o755
 		}
-		relative, err := filepath.Rel(from, file)
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, relative)
-		if entry.IsDir() {
-			return os.MkdirAll(target, 0o755)
-		}
-		return copyFile(file, target, toolchainMode(filepath.ToSlash(relative)))
+		return toolchainMode(name)
 	})
 }
 
@@ -136,4 +128,36 @@ func copyFile(from, to string, mode fs.FileMode) error {
 		return err
 	}
 	return os.WriteFile(to, content, mode)
+}
+
+// copyTree copies folders, files and links. mode gives the permissions of a folder or
+// file by its path in the tree.
+func copyTree(from, to string, mode func(name string, info fs.FileInfo) fs.FileMode) error {
+	return filepath.WalkDir(from, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(from, file)
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		switch {
+		case info.IsDir():
+			return os.MkdirAll(target, mode(filepath.ToSlash(relative), info))
+		case info.Mode()&fs.ModeSymlink != 0:
+			link, err := os.Readlink(file)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(link, target)
+		case info.Mode().IsRegular():
+			return copyFile(file, target, mode(filepath.ToSlash(relative), info))
+		}
+		return nil
+	})
 }
