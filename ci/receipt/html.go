@@ -18,7 +18,10 @@ import (
 //go:embed page.html.tmpl
 var pageSource string
 
-var page = template.Must(template.New("page").Parse(pageSource))
+var page = template.Must(template.New("page").Funcs(template.FuncMap{
+	"counted": (*Decision).counted, "exception": exception, "moment": moment, "plural": plural, "tone": toneOf,
+	"plain": func(value any) string { return plain(fmt.Sprint(value)) },
+}).Parse(pageSource))
 
 // HTML is the receipt as one page that needs nothing else: no script, no font,
 // nothing from a network. It shows the journey as a picture, every hash in full,
@@ -49,9 +52,9 @@ type view struct {
 	Wide, Tall          picture
 	Remote, Path        string
 	Hashes              []hash
-	Decision            *verdicts
-	Scan                *findings
-	Lanes               []bar
+	Decision            *Decision
+	Scan                *Scan
+	Lanes               []lane
 	Took                string
 	Type                string
 }
@@ -86,42 +89,17 @@ type hash struct {
 	Tone                    tone
 }
 
-type verdicts struct {
-	Outcomes  []outcome
-	Summary   string
-	At, Until string
-}
-
-type outcome struct {
-	Rule, Verdict, Reason, Mend string
-	Tone                        tone
-}
-
-type findings struct {
-	Targets, Reported, Excepted, Scanner, Of string
-	Findings                                 []string
-	Exceptions                               []string
-}
-
-type bar struct {
-	Name, Started, Took string
-	Left, Width         float64
-}
-
 func (d *Document) view() view {
 	stops := d.journey()
 	lanes, total := d.lanes()
 	v := view{
 		Title: d.headline(), Fault: d.fault(), Type: PredicateType,
 		Wide: d.wide(stops), Tall: d.tall(stops), Hashes: d.hashes(), Facts: d.facts(),
-		Decision: d.Decision.view(), Scan: d.Scan.view(),
+		Decision: d.Decision, Scan: d.Scan, Lanes: lanes,
 	}
 	v.Status, v.Tone, v.Lead = d.status(v.Fault)
 	if g := d.GitOps; g != nil {
 		v.Remote, v.Path = g.shown(), plain(g.Path)
-	}
-	for _, l := range lanes {
-		v.Lanes = append(v.Lanes, bar{Name: l.name, Started: l.started, Took: l.took, Left: l.left, Width: l.width})
 	}
 	if len(lanes) > 0 {
 		v.Took = duration(total)
@@ -292,23 +270,19 @@ func (d *Document) hashes() []hash {
 	return all
 }
 
-func (j *Decision) view() *verdicts {
-	if j == nil {
-		return nil
+// toneOf is a verdict's.
+func toneOf(v rules.Verdict) tone {
+	switch v {
+	case rules.Pass:
+		return good
+	case rules.Warn:
+		return fair
 	}
-	v := &verdicts{At: moment(j.DecidedAt), Until: moment(j.Until)}
-	for _, o := range j.Outcomes {
-		shown := outcome{Rule: plain(string(o.Rule)), Verdict: plain(string(o.Verdict)), Reason: plain(o.Reason), Mend: plain(o.Mend)}
-		switch o.Verdict {
-		case rules.Pass:
-			shown.Tone = good
-		case rules.Warn:
-			shown.Tone = fair
-		default:
-			shown.Tone = bad
-		}
-		v.Outcomes = append(v.Outcomes, shown)
-	}
+	return bad
+}
+
+// counted says how many rules pass, warn and refuse.
+func (j *Decision) counted() string {
 	pass, warn, refuse := j.count()
 	var parts []string
 	for _, c := range []struct {
@@ -319,25 +293,7 @@ func (j *Decision) view() *verdicts {
 			parts = append(parts, plural(c.n, c.one, c.many))
 		}
 	}
-	v.Summary = strings.Join(parts, ", ")
-	return v
-}
-
-func (s *Scan) view() *findings {
-	if s == nil {
-		return nil
-	}
-	v := &findings{
-		Targets: plural(s.Targets, "target", "targets"), Reported: fmt.Sprintf("%d reported", len(s.Reported)), Excepted: fmt.Sprintf("%d excepted", len(s.Excepted)),
-		Scanner: plain(s.Scanner), Of: moment(s.DatabaseUpdatedAt),
-	}
-	for _, f := range s.Reported {
-		v.Findings = append(v.Findings, plain(f))
-	}
-	for _, e := range s.Excepted {
-		v.Exceptions = append(v.Exceptions, exception(e))
-	}
-	return v
+	return strings.Join(parts, ", ")
 }
 
 // exception is one in a sentence.

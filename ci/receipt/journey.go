@@ -241,9 +241,9 @@ func isVersion(s string) bool {
 
 // lane is a stage's place in time.
 type lane struct {
-	name, started, took string
-	// left and width are parts of the whole, in percent.
-	left, width float64
+	Name, Started, Took string
+	// Left and Width are parts of the whole, in percent.
+	Left, Width float64
 }
 
 // lanes are the stages by when they started, and how long everything took, up to
@@ -281,8 +281,8 @@ func (d *Document) lanes() ([]lane, time.Duration) {
 	lanes := make([]lane, 0, len(stages))
 	for _, s := range stages {
 		took := time.Duration(s.Seconds * float64(time.Second))
-		l := lane{name: s.Name, started: clock(s.StartedAt, first), took: duration(took), left: min(99, part(s.began().Sub(first))), width: part(took)}
-		l.width = min(l.width, 100-l.left)
+		l := lane{Name: s.Name, Started: clock(s.StartedAt, first), Took: duration(took), Left: min(99, part(s.began().Sub(first))), Width: part(took)}
+		l.Width = min(l.Width, 100-l.Left)
 		lanes = append(lanes, l)
 	}
 	return lanes, total

@@ -110,7 +110,7 @@ func (d *Document) Text() string {
 	if len(lanes) > 0 {
 		t.head("stages")
 		for _, l := range lanes {
-			fmt.Fprintf(t, "  %s%-14s%10s\n", pad(plain(l.name)), l.started, l.took)
+			fmt.Fprintf(t, "  %s%-14s%10s\n", pad(plain(l.Name)), l.Started, l.Took)
 		}
 	}
 	return printable.Whole(t.String())
