@@ -271,7 +271,7 @@ func (d *Document) hashes() []hash {
 }
 
 // toneOf is a verdict's.
-func toneOf(v rules.Verdict) tone {
+func toneOf(v rules.Ruling) tone {
 	switch v {
 	case rules.Pass:
 		return good
