@@ -122,7 +122,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 		return nil, err
 	}
 	in := rules.Evidence{
-		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Revocations: s.Revocations, Statements: statements, Now: time.Now(),
+		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Repository: c.Apps[i.App].Repository, Revocations: s.Revocations, Statements: statements, Now: time.Now(),
 	}
 	if answer, ok := rules.Answer(in); ok {
 		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil

@@ -46,6 +46,9 @@ type Evidence struct {
 	// Policy is the scan's, with the database that it wants.
 	Policy Policy
 	Rules  Rules
+	// Repository is the one that the platform registers the app with; empty for an app
+	// of its own.
+	Repository string
 	// Revocations are the platform's, of whatever image.
 	Revocations []Revocation
 	// Statements are those that the platform's key signed about the image.
@@ -79,7 +82,7 @@ func Judge(in Evidence) Judgement {
 			j.Inputs = append(j.Inputs, evidence.Descriptor{URI: s.PredicateType, Digest: evidence.DigestSet(s.Referrer)})
 		}
 	}
-	j.Outcomes = in.Revoked()
+	j.Outcomes = append(in.Revoked(), in.Foreign()...)
 	for _, rule := range in.Rules.in(in.Environment) {
 		outcome, until := in.apply(rule)
 		j.Outcomes = append(j.Outcomes, outcome)

@@ -63,7 +63,7 @@ func (j Judgement) Summary() (*Summary, bool) {
 // allow, while everything that it stands on still verifies, and while nobody has
 // scanned the image again or revoked it.
 func Answer(in Evidence) (*Judgement, bool) {
-	if len(in.Revoked()) > 0 {
+	if len(in.Revoked())+len(in.Foreign()) > 0 {
 		return nil, false
 	}
 	digest := in.policyDigest()

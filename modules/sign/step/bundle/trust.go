@@ -317,8 +317,9 @@ func (t *Trust) signer(result *verify.VerificationResult) results.Signer {
 		return results.Signer{KeyHint: t.key.Hint()}
 	}
 	signer := results.Signer{
-		Identity: result.Signature.Certificate.SubjectAlternativeName,
-		Issuer:   result.Signature.Certificate.Issuer,
+		Identity:   result.Signature.Certificate.SubjectAlternativeName,
+		Issuer:     result.Signature.Certificate.Issuer,
+		Repository: result.Signature.Certificate.SourceRepositoryURI,
 	}
 	for _, seen := range result.VerifiedTimestamps {
 		signer.Times = append(signer.Times, seen.Timestamp.UTC())

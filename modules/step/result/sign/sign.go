@@ -73,6 +73,9 @@ type Signer struct {
 	KeyHint  string `json:"keyHint,omitempty"`
 	Identity string `json:"identity,omitempty"`
 	Issuer   string `json:"issuer,omitempty"`
+	// Repository is the address of the repository whose job signed, if the certificate
+	// names one: Fulcio's extension 1.3.6.1.4.1.57264.1.12.
+	Repository string `json:"repository,omitempty"`
 	// Times are when logs and timestamp authorities saw the signature; none for
 	// a key.
 	Times []time.Time `json:"times,omitempty"`
