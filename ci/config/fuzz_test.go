@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"slipway/ci/config"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/scan"
 	"slipway/step/steptest"
@@ -248,4 +249,51 @@ func states(t *testing.T, infra config.Infra, environments []string) {
 		}
 		seen[where] = true
 	}
+}
+
+// FuzzRevoke: what is accepted reads back as it was, with the new entry behind it.
+func FuzzRevoke(f *testing.F) {
+	environments := []string{"dev", "production"}
+	for _, data := range []string{
+		goodRevocations, "", "{}\n", "revocations: []\n", "revocations: null # none\n", "a: &a []\nrevocations: *a\n", "? revocations\n: []\n",
+		"revocations: &all [{app: a, digest: \"" + revokedDigest + "\", reason: x, by: y, at: 2026-11-29}]\n", "--- {}\n", "!!map {}\n",
+		goodRevocations + "  - <<: {app: a}\n", "revocations: [{app: a, digest: \"" + revokedDigest + "\", reason: x, by: y, at: 2026-11-29T12:00:00+02:00, environments: [dev]}]",
+	} {
+		f.Add([]byte(data), "leaks: yes", "Jane")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, reason, by string) {
+		before, err := config.Revocations(data, environments)
+		if err != nil {
+			steptest.Refused(t, err)
+		}
+		e := rules.Revocation{App: "hello", Digest: "sha256:" + strings.Repeat("cd", 32), Reason: reason, By: by, At: time.Unix(1, 0).UTC()}
+		out, refused := config.Revoke(data, environments, e)
+		if refused != nil {
+			steptest.Refused(t, refused)
+			return
+		}
+		if err != nil {
+			t.Fatalf("%q is refused, and added to", data)
+		}
+		after, err := config.Revocations(out, environments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rules.Revoked(after, e.Digest, "dev") == nil || len(after) < len(before) || !reflect.DeepEqual(encoded(t, before), encoded(t, after[:len(before)])) {
+			t.Fatalf("%q became %q", data, out)
+		}
+	})
+}
+
+func encoded(t *testing.T, all []rules.Revocation) []string {
+	t.Helper()
+	lines := []string{}
+	for _, r := range all {
+		data, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, string(data))
+	}
+	return lines
 }

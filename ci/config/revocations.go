@@ -104,8 +104,15 @@ func Revoke(data []byte, environments []string, entries ...rules.Revocation) ([]
 	}
 	// The entries are checked as they will be read.
 	written, err := Revocations(out.Bytes(), environments)
-	if err == nil && len(written) != len(there)+len(added) {
-		err = step.Input(stage, RevocationsFile, "can't be added to as it is written", "write it as a list below revocations, without anchors")
+	if err != nil {
+		return nil, err
 	}
-	return out.Bytes(), err
+	if !slices.EqualFunc(written, slices.Concat(there, added), sameRevocation) {
+		return nil, step.Input(stage, RevocationsFile, "can't be added to as it is written", "write it as a list below revocations, without anchors")
+	}
+	return out.Bytes(), nil
+}
+
+func sameRevocation(a, b rules.Revocation) bool {
+	return a.App == b.App && a.Digest == b.Digest && a.Reason == b.Reason && a.By == b.By && a.At.Equal(b.At) && slices.Equal(a.Environments, b.Environments)
 }
