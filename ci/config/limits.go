@@ -3,11 +3,11 @@ package config
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 	"slipway/step"
+	"slipway/step/result/build"
 )
 
 // Limits bound what an app brings along: its build, its tests and the commands of its
@@ -30,39 +30,23 @@ type Limits struct {
 var DefaultLimits = Limits{Time: 20 * time.Minute, Memory: 4 << 30, Processes: 1024, Output: 64 << 20, Disk: 10 << 30}
 
 // Size is a number of bytes, written as a whole number with KiB, MiB or GiB behind it.
-type Size int64
-
-var sizeUnits = []struct {
-	name string
-	size Size
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+type Size build.Size
 
 // UnmarshalYAML reads a size. It is of yaml.Unmarshaler.
 func (s *Size) UnmarshalYAML(node *yaml.Node) error {
-	for _, unit := range sizeUnits {
-		digits, ok := strings.CutSuffix(node.Value, unit.name)
-		if !ok {
-			continue
-		}
-		if n, err := strconv.ParseUint(digits, 10, 32); err == nil && node.Kind == yaml.ScalarNode {
-			*s = Size(n) * unit.size
-			return nil
-		}
+	if node.Kind != yaml.ScalarNode {
+		return fmt.Errorf("line %d: %q is not a size such as 512MiB", node.Line, node.Value)
 	}
-	return fmt.Errorf("line %d: %q is not a size such as 512MiB", node.Line, node.Value)
+	if err := (*build.Size)(s).Set(node.Value); err != nil {
+		return fmt.Errorf("line %d: %w", node.Line, err)
+	}
+	return nil
 }
 
 // MarshalYAML writes a size as UnmarshalYAML reads it. It is of yaml.Marshaler.
 func (s Size) MarshalYAML() (any, error) { return s.String(), nil }
 
-func (s Size) String() string {
-	for _, unit := range sizeUnits {
-		if s >= unit.size && s%unit.size == 0 {
-			return strconv.FormatInt(int64(s/unit.size), 10) + unit.name
-		}
-	}
-	return "0"
-}
+func (s Size) String() string { return (*build.Size)(&s).String() }
 
 // parts are the limits by their keys; what is not set is 0.
 func (l Limits) parts() []struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/step/result/build"
 	"slipway/step/steptest"
 )
 
@@ -296,7 +297,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestSizes(t *testing.T) {
-	var s Size
+	var s build.Size
 	for text, want := range map[string]string{"4GiB": "4GiB", "4096MiB": "4GiB", "1": "1", "1025": "1025", "1KiB": "1KiB"} {
 		require.NoError(t, s.Set(text), text)
 		assert.Equal(t, want, s.String())

@@ -3,9 +3,9 @@ package main
 import (
 	"flag"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
+
+	"slipway/step/result/build"
 )
 
 // Limits bound everything that runs in a box, together.
@@ -13,14 +13,14 @@ type Limits struct {
 	// Time is how long a command may run.
 	Time time.Duration
 	// Memory is how many bytes its processes may hold that are no file's.
-	Memory Size
+	Memory build.Size
 	// Processes is how many processes and threads there may be at once.
 	Processes int
 	// Output is how many bytes it may print.
-	Output Size
+	Output build.Size
 	// Disk is how many bytes it may leave in the folders that it may write to, and
 	// the longest file.
-	Disk Size
+	Disk build.Size
 }
 
 // DefaultLimits hold where a flag says nothing.
@@ -40,41 +40,6 @@ func (l *Limits) check() error {
 		return fmt.Errorf("each limit has to be more than nothing: %+v", *l)
 	}
 	return nil
-}
-
-// Size is a number of bytes, written as a whole number with or without KiB, MiB or
-// GiB behind it.
-type Size int64
-
-var units = []struct {
-	name string
-	size int64
-}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
-
-// Set reads a size. It is of flag.Value.
-func (s *Size) Set(text string) error {
-	for _, unit := range units {
-		digits, ok := strings.CutSuffix(text, unit.name)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseUint(digits, 10, 40)
-		if err != nil || n > (1<<62)/uint64(unit.size) {
-			break
-		}
-		*s = Size(n) * Size(unit.size)
-		return nil
-	}
-	return fmt.Errorf("%q is not a size such as 512MiB", text)
-}
-
-func (s *Size) String() string {
-	for _, unit := range units {
-		if n := int64(*s); n >= unit.size && n%unit.size == 0 {
-			return strconv.FormatInt(n/unit.size, 10) + unit.name
-		}
-	}
-	return strconv.FormatInt(int64(*s), 10)
 }
 
 // Hit is a limit that something ran into.

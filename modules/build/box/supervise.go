@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"slipway/step/result/build"
 )
 
 // Command is something that runs in the box.
@@ -273,7 +275,7 @@ func (s *Supervisor) copy(to io.Writer, from io.Reader) (within bool) {
 // usage counts the processes and threads that a /proc shows besides this one, and
 // the memory that is theirs alone. It stops counting at enough: whoever has that many
 // must be stopped, not measured.
-func usage(proc string, enough int) (tasks int, memory Size, err error) {
+func usage(proc string, enough int) (tasks int, memory build.Size, err error) {
 	dir, err := os.Open(proc)
 	if err != nil {
 		return 0, 0, err
@@ -300,7 +302,7 @@ func usage(proc string, enough int) (tasks int, memory Size, err error) {
 			continue
 		}
 		tasks += threads
-		memory += Size(readStatm(filepath.Join(proc, pid, "statm")) * page)
+		memory += build.Size(readStatm(filepath.Join(proc, pid, "statm")) * page)
 	}
 	return tasks, memory, nil
 }

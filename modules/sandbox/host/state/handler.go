@@ -130,29 +130,20 @@ func post(w http.ResponseWriter, r *http.Request, s *store, data []byte) {
 	case held != id:
 		answer(w, http.StatusLocked, raw)
 	default:
-		if err := s.write(stateFile, data); err != nil {
-			fail(w)
-			return
-		}
-		w.WriteHeader(http.StatusOK)
+		done(w, s.write(stateFile, data))
 	}
 }
 
 func remove(w http.ResponseWriter, _ *http.Request, s *store, _ []byte) {
 	held, raw, err := s.holder()
-	if err != nil {
+	switch {
+	case err != nil:
 		fail(w)
-		return
-	}
-	if held != "" {
+	case held != "":
 		answer(w, http.StatusLocked, raw)
-		return
+	default:
+		done(w, s.remove(stateFile))
 	}
-	if err := s.remove(stateFile); err != nil {
-		fail(w)
-		return
-	}
-	w.WriteHeader(http.StatusOK)
 }
 
 func lock(w http.ResponseWriter, _ *http.Request, s *store, data []byte) {
@@ -169,11 +160,7 @@ func lock(w http.ResponseWriter, _ *http.Request, s *store, data []byte) {
 	case held != "":
 		answer(w, http.StatusLocked, raw)
 	default:
-		if err := s.write(lockFile, data); err != nil {
-			fail(w)
-			return
-		}
-		w.WriteHeader(http.StatusOK)
+		done(w, s.write(lockFile, data))
 	}
 }
 
@@ -191,11 +178,7 @@ func unlock(w http.ResponseWriter, _ *http.Request, s *store, data []byte) {
 	case held != id:
 		answer(w, http.StatusConflict, raw)
 	default:
-		if err := s.remove(lockFile); err != nil {
-			fail(w)
-			return
-		}
-		w.WriteHeader(http.StatusOK)
+		done(w, s.remove(lockFile))
 	}
 }
 
@@ -228,6 +211,15 @@ func answer(w http.ResponseWriter, status int, data []byte) {
 	w.WriteHeader(status)
 	// The status is sent; a client that hung up is the only one to miss the rest.
 	_, _ = w.Write(data)
+}
+
+// done answers for what was to be stored or removed.
+func done(w http.ResponseWriter, err error) {
+	if err != nil {
+		fail(w)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
 }
 
 // fail answers that storage failed; the cause names files of the server and is
