@@ -136,7 +136,7 @@ func (a *App) commit(ctx context.Context) (*commit, error) {
 	s := a.Slipway
 	from, paths := s.checkout(a.Name), []string{a.folder()}
 	if from.Tree == s.Source {
-		paths = append(append(paths, "gitops/apps/"+a.Name), s.Config.Taken()...)
+		paths = append(paths, s.Config.Taken()...)
 	}
 	return from.committed(ctx, paths...)
 }

@@ -12,6 +12,7 @@ import (
 	"slipway/ci/drill"
 	"slipway/ci/evidence"
 	"slipway/ci/rules"
+	"slipway/step"
 )
 
 // delivery is what the target's app, which has nothing wrong, came to at each gate, and
@@ -223,6 +224,14 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		flipped.Registry = &Endpoint{Service: t.remote.Flipped(path)}
 		image.Slipway = &flipped
 		return t.verify(ctx, &image)
+	})
+	try(drill.HostileOverlay, func() error {
+		const app = drill.VulnerableApp
+		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), good.image.Digest), false)
+		if err == nil {
+			_, err = t.judge(ctx, app, t.env, rendered)
+		}
+		return err
 	})
 	second := sync.OnceValue(func() error {
 		if err := good.refusals["release"]; err != nil {

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"path"
 	"strings"
+	"time"
 
 	"slipway/ci/internal/dagger"
 
@@ -12,6 +16,7 @@ import (
 	"slipway/step/result/argocd"
 	"slipway/step/result/build"
 	"slipway/step/result/gitops"
+	"slipway/step/result/scan"
 )
 
 const gitAlias = "git"
@@ -44,7 +49,10 @@ func (s *Slipway) overlay(ctx context.Context, stage, app, env string, opts dagg
 type rendered struct {
 	*overlay
 	gitops.Preview
-	Out *dagger.Directory
+	// Manifests are the very bytes that are judged, as a plain file: what is found in
+	// them is known by their content from one call to the next.
+	Manifests *dagger.File
+	Out       *dagger.Directory
 }
 
 // render renders an app's overlay with an image, and refuses what a release of the image
@@ -70,20 +78,43 @@ func (s *Slipway) render(ctx context.Context, stage, app, env string, reference 
 	if preview.After != reference.Digest() {
 		return nil, fmt.Errorf("asked for a rendering with %s, was told of %q", reference.Digest(), preview.After)
 	}
-	return &rendered{overlay: o, Preview: preview, Out: out}, nil
+	text, err := out.File("manifests.yaml").Contents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if sum := sha256.Sum256([]byte(text)); preview.SHA256 != "sha256:"+hex.EncodeToString(sum[:]) {
+		return nil, fmt.Errorf("the manifests of %s are not those of %s", preview.Path, preview.SHA256)
+	}
+	return &rendered{overlay: o, Preview: preview, Out: out, Manifests: dag.File("manifests.yaml", text)}, nil
+}
+
+// judge scans what is rendered for an app, and refuses what the scan's policy does not let
+// pass. What was found is returned with the refusal, too.
+func (s *Slipway) judge(ctx context.Context, app, env string, r *rendered) (*scan.Findings, error) {
+	out := s.scan().Rendered(r.Manifests, path.Dir(r.Path))
+	if err := passedIn(ctx, out); err != nil {
+		return nil, err
+	}
+	found, err := findings(ctx, out)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Config.Scan.Policy.EvaluateManifests("release", app, app+" in "+env, *found, time.Now())
+	return found, err
 }
 
 // forward refuses to release what was built from an ancestor of the commit that the
 // release that runs was built from, as far as the checkout has their history.
-func (s *Slipway) forward(ctx context.Context, r *rendered, revision string) error {
-	if r.Running == nil || s.Repository == nil { // a drill's source was never in Git
+func (s *Slipway) forward(ctx context.Context, app string, r *rendered, revision string) error {
+	from := s.checkout(app)
+	if r.Running == nil || from == nil || from.Repository == nil { // a drill's source was never in Git
 		return nil
 	}
 	older, newer := strings.TrimSuffix(revision, evidence.Dirty), strings.TrimSuffix(r.Running.SourceRevision, evidence.Dirty)
 	if older == newer || newer == "" {
 		return nil
 	}
-	order, err := result[build.Order](dag.Build().Order(ctx, s.Source, s.Repository, older, newer))
+	order, err := result[build.Order](dag.Build().Order(ctx, from.Tree, from.Repository, older, newer))
 	if err != nil || !order.Ancestor {
 		return err
 	}
@@ -94,7 +125,7 @@ func (s *Slipway) forward(ctx context.Context, r *rendered, revision string) err
 
 // release makes the commit of a release, and returns the step's result.
 func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (string, error) {
-	o := r.WithDecision(evidence, r.Before)
+	o := r.WithDecision(evidence, r.Before, r.SHA256)
 	opts := dagger.GitopsOverlayReleaseOpts(r.at)
 	switch why.Kind {
 	case "promotion":
@@ -132,7 +163,7 @@ func (s *Slipway) argocd(ctx context.Context, stage string) (*cluster, error) {
 // admit refuses what the cluster would refuse: its own policies judge the pods of what is
 // rendered by a dry run.
 func (c *cluster) admit(ctx context.Context, r *rendered) error {
-	return passed(c.Admit(ctx, r.Out.File("manifests.yaml"), dagger.GitopsClusterAdmitOpts(c.at)))
+	return passed(c.Admit(ctx, r.Manifests, dagger.GitopsClusterAdmitOpts(c.at)))
 }
 
 // refresh asks Argo CD to look at a commit now, and returns why it could not be asked.

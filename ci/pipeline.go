@@ -286,8 +286,8 @@ func (s *Slipway) prepare(ctx context.Context, app, env string, older bool) (*pr
 	return p, nil
 }
 
-// scan builds and scans the image, renders the overlay with it, and looks for the
-// decision that stands.
+// scan builds and scans the image, renders the overlay with it and scans that, and looks
+// for the decision that stands.
 func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) error {
 	var (
 		image    *Image
@@ -306,7 +306,10 @@ func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) err
 			if p.rendered, err = s.render(ctx, "release", a.Name, env, step.Refer(s.Config.Image(a.Name), image.Digest), older); err != nil {
 				return err
 			}
-			return s.forward(ctx, p.rendered, image.Revision)
+			return sideBySide(
+				func() error { return s.forward(ctx, a.Name, p.rendered, image.Revision) },
+				func() error { _, err := s.judge(ctx, a.Name, env, p.rendered); return err },
+			)
 		},
 		func() error { p.standing = image.standing(ctx, env); return nil },
 	)

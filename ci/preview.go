@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"slipway/ci/internal/dagger"
 
@@ -47,7 +48,7 @@ type Preview struct {
 // Preview builds and scans the present source and says what its release would change in
 // an environment: the image, its packages and their vulnerabilities compared with the
 // image that runs there now, and the rendered manifests. Misconfigurations are those of
-// the source's manifests on both sides, since a release changes only the image. Nothing
+// what the overlay would render to on both sides, since a release changes only the image. Nothing
 // is pushed, signed, committed or applied. An image that the scan's policy refuses, or an
 // older one than the one that runs, has a preview, too, which says so, and why.
 //
@@ -82,11 +83,12 @@ func (s *Slipway) Preview(
 		p             *Preview
 		after, before *scan.Findings
 		refusal       string
+		manifests     []scan.Misconfiguration
 	)
 	if err := sideBySide(
 		func() (err error) { after, refusal, err = image.foretell(ctx, database); return },
 		func() (err error) {
-			if p, err = image.rendered(ctx, env); err != nil || p.Before == "" || p.Before == p.After {
+			if p, manifests, err = image.rendered(ctx, env); err != nil || p.Before == "" || p.Before == p.After {
 				return err
 			}
 			before, p.Uncompared, err = image.running(ctx, p.Before, database)
@@ -96,6 +98,11 @@ func (s *Slipway) Preview(
 		return nil, err
 	}
 	p.Refusal = or(refusal, p.Refusal)
+	for _, found := range []*scan.Findings{before, after} {
+		if found != nil {
+			found.Misconfigurations = slices.Concat(found.Misconfigurations, manifests)
+		}
+	}
 	switch {
 	case after == nil:
 		p.Uncompared = "the scan refuses the present source before it has findings"
@@ -117,43 +124,58 @@ func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found
 	if _, found, err = i.findings(ctx, database); err == nil {
 		_, err = i.judge(ctx, found)
 	}
-	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
-		return found, f.Error(), nil
-	}
-	return found, "", err
+	refusal, err = refusalOf(err)
+	return found, refusal, err
 }
 
-// rendered asks the GitOps repository what a release of the image would change.
-func (i *Image) rendered(ctx context.Context, env string) (*Preview, error) {
+// refusalOf is what a refusal by policy says; any other error stays one.
+func refusalOf(err error) (string, error) {
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
+		return f.Error(), nil
+	}
+	return "", err
+}
+
+// rendered asks the GitOps repository what a release of the image would change, and
+// scans what the overlay would render to.
+func (i *Image) rendered(ctx context.Context, env string) (*Preview, []scan.Misconfiguration, error) {
 	s, app := i.App.Slipway, i.App.Name
 	reference := step.Refer(s.Config.Image(app), i.Digest)
 	seen, err := s.render(ctx, previewStage, app, env, reference, false)
 	if err == nil {
-		err = s.forward(ctx, seen, i.Revision)
+		err = s.forward(ctx, app, seen, i.Revision)
 	}
-	refusal := ""
-	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
-		refusal = f.Error()
+	refusal, err := refusalOf(err)
+	if refusal != "" {
 		seen, err = s.render(ctx, previewStage, app, env, reference, true)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	var manifests []scan.Misconfiguration
+	found, err := s.judge(ctx, app, env, seen)
+	if found != nil {
+		manifests = found.Misconfigurations
+	}
+	unsafe, err := refusalOf(err)
+	if err != nil {
+		return nil, nil, err
 	}
 	if seen.Before == unreleased {
 		seen.Before = ""
 	}
 	patch, err := seen.Out.File("diff.patch").Contents(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return &Preview{
-		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes, Refusal: refusal,
+		App: app, Environment: env, Head: seen.Head, Before: seen.Before, After: seen.After, Changes: seen.Changes, Refusal: or(refusal, unsafe),
 		Repository: s.Config.Image(app), Patch: patch,
-	}, nil
+	}, manifests, nil
 }
 
 // running takes the app's image that runs now out of the registry and scans it
-// against the same database, beside the same source and manifests. An image
+// against the same database, beside the same source. An image
 // that is gone or can't be scanned is a reason for not comparing, not an error:
 // a release may be what mends it. What a later try or another password may mend
 // is an error.

@@ -55,8 +55,9 @@ type Release struct {
 	Slipway     *Slipway    // +private
 }
 
-// Release verifies the image again and then sets its digest in the GitOps
-// repository, as one commit. Releasing the same image twice makes one commit.
+// Release verifies the image again, scans what the overlay at the GitOps remote renders to
+// with it, and then sets its digest there, as one commit. Releasing the same image twice
+// makes one commit.
 //
 // Example: dagger call signed --app hello --digest sha256:… release --env dev commit
 //
@@ -83,8 +84,8 @@ type origin struct {
 	// Standing is the signed decision that this very call has found to answer for the
 	// image; nil where it is still to be verified.
 	Standing *judged
-	// Rendered is the overlay as this very call has rendered it; nil where that is still
-	// to be done.
+	// Rendered is the overlay as this very call has rendered and scanned it; nil where
+	// that is still to be done.
 	Rendered *rendered
 	// Older lets the overlay go back, as a rollback does.
 	Older bool
@@ -130,25 +131,39 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		},
 		func() (err error) {
 			if rendered == nil {
-				rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback")
+				if rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback"); err != nil {
+					return err
+				}
 			}
-			if err != nil || cluster == nil {
-				return err
-			}
-			err = cluster.admit(ctx, rendered)
-			admitted = after(nil, "admit", began)
-			return err
+			return sideBySide(
+				func() error {
+					if why.Rendered != nil {
+						return nil
+					}
+					_, err := s.judge(ctx, i.App, env, rendered)
+					return err
+				},
+				func() error {
+					if cluster == nil {
+						return nil
+					}
+					err := cluster.admit(ctx, rendered)
+					admitted = after(nil, "admit", began)
+					return err
+				},
+			)
 		},
 	); err != nil {
 		return nil, err
 	}
+	judgement.Manifests = rendered.SHA256
 	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
 	if revision == "" {
 		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
 			"deliver the app, or build, scan, publish and sign it again with this pipeline")
 	}
 	if why.Rendered == nil {
-		if err := s.forward(ctx, rendered, revision); err != nil {
+		if err := s.forward(ctx, i.App, rendered, revision); err != nil {
 			return nil, err
 		}
 	}

@@ -27,9 +27,9 @@ type Rescan struct {
 }
 
 // Rescan scans again what runs in an environment against today's advisories,
-// without a rebuild, and says which releases have fallen out of policy, since
-// when, and what mends them. With a signer it attests what it found: an image that
-// has fallen out can't be released, promoted or rolled back to any more.
+// without a rebuild, and what its overlay renders to, and says which releases have fallen
+// out of policy, since when, and what mends them. With a signer it attests what it found:
+// an image that has fallen out can't be released, promoted or rolled back to any more.
 //
 // Example: dagger call rescan --env production text
 //
@@ -83,6 +83,13 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		}
 		running := runs(standing[env], image.Reference)
 		row.Running = &running
+	}
+	rendered, err := s.render(ctx, rescanStage, app, env, image.Reference, true)
+	if err == nil {
+		_, err = s.judge(ctx, app, env, rendered)
+	}
+	if row.Overlay, err = refusalOf(err); err != nil {
+		return nil, err
 	}
 	trusted, err := image.trust(ctx, rescanStage, env)
 	if err != nil {

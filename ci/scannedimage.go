@@ -42,8 +42,8 @@ func (i *ScannedImage) Report(
 }
 
 // Scan looks for vulnerabilities in the image, secrets in the app's source and
-// misconfigurations in the app's manifests and in infra/, and refuses what the
-// policy of slipway.yaml does not let pass.
+// misconfigurations in infra/, and refuses what the policy of slipway.yaml does not let
+// pass. The app's manifests are scanned by a release: as they are at the GitOps remote.
 //
 // Example: dagger call app --name hello build scan verdict
 //
@@ -100,8 +100,8 @@ func (i *Image) vex(ctx context.Context, now time.Time) (rules.VEX, error) {
 	return rules.ParseVEX(a.file(rules.VEXFile), about, []byte(text), c.Scan.Policy.VEXMaxAge, now)
 }
 
-// findings runs the scanner. Its work is kept by content: the same image,
-// source, manifests and database are looked at once.
+// findings runs the scanner. Its work is kept by content: the same image, source and
+// database are looked at once.
 func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagger.Directory, *scan.Findings, error) {
 	s := i.App.Slipway
 	settings, err := s.settings(ctx, i.App.Name)
@@ -112,9 +112,8 @@ func (i *Image) findings(ctx context.Context, database *dagger.Directory) (*dagg
 	if settings.Build.Kind == config.KindGo {
 		expect.Expect = "gobinary"
 	}
-	manifests := dag.Directory().WithDirectory(i.App.Name, s.Source.Directory("gitops/apps/"+i.App.Name))
 	out := s.scan().Image(i.Layout, i.Digest, expect).
-		Report(i.App.source(), i.App.title(), manifests, s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
+		Report(i.App.source(), i.App.title(), s.Source.Directory("infra"), database, dagger.ScanImageReportOpts{Revision: i.Tree})
 	if err := passedIn(ctx, out); err != nil {
 		return nil, nil, err
 	}

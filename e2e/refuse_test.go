@@ -57,39 +57,79 @@ func TestCommittedSecretIsRefused(t *testing.T) {
 	assert.NotContains(t, err.Error(), token, "the secret itself must not be printed")
 }
 
-func TestPrivilegedPodIsRefused(t *testing.T) {
-	t.Parallel()
-	p := shared
-	const name = "gitops/apps/hello/base/deployment.yaml"
-	text := read(t, p.repo+"/"+name)
-	const harmless = "privileged: false"
-	require.Contains(t, text, harmless)
-	dir := source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true", 1)})
-	_, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
-	refused(t, err, "scan: refused by policy: app hello", "deployment.yaml:", "rivileged")
+// branch is a branch of the GitOps remote with other files, for a call that goes there.
+func (p *platform) branch(t *testing.T, files map[string]string) []string {
+	t.Helper()
+	clone, name := p.remote(t), "branch-"+unseen()
+	for file, text := range files {
+		write(t, filepath.Join(clone, file), text)
+	}
+	git(t, clone, "add", "-A")
+	git(t, clone, "-c", "user.name=x", "-c", "user.email=x@localhost", "commit", "-qm", "somebody's change")
+	git(t, clone, "push", "-q", "origin", "HEAD:refs/heads/"+name)
+	return []string{"with-gitops", "--branch", name}
+}
 
-	// The scanner would leave a manifest out that it can't parse.
-	dir = source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true\n            "+harmless, 1)})
-	_, err = p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "digest")
-	refused(t, err, "scan: refused by policy: manifest gitops/apps/hello/base/deployment.yaml: can't be parsed", "privileged")
+// privileged adds a sidecar to an app's pods, by a patch that no file alone shows.
+const privileged = `
+patches:
+  - target: {kind: Deployment}
+    patch: |-
+      - op: add
+        path: /spec/template/spec/containers/-
+        value: {name: sidecar, image: "localhost:5000/hello", securityContext: {privileged: true}}
+`
+
+func TestPrivilegedPodIsRefused(t *testing.T) {
+	p := shared
+	digest := published(t, p)
+	clone := p.remote(t)
+	const base, overlay = "gitops/apps/hello/base/deployment.yaml", "gitops/apps/hello/overlays/dev/kustomization.yaml"
+	const harmless, object = "privileged: false", "gitops/apps/hello/overlays/dev/Deployment-hello.yaml:"
+	require.Contains(t, read(t, clone+"/"+base), harmless)
+	options := append(p.options(), p.terraform(t)...)
+	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "--older", "commit"}
+	for name, files := range map[string]map[string]string{
+		"in the base":   {base: strings.Replace(read(t, clone+"/"+base), harmless, "privileged: true", 1)},
+		"by a patch":    {overlay: read(t, clone+"/"+overlay) + privileged},
+		"a secret, too": {overlay: read(t, clone+"/"+overlay) + privileged + "configMapGenerator:\n  - name: token\n    literals: [\"TOKEN=ghp_" + strings.Repeat("aB3dE5fG7h", 4)[:36] + "\"]\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			branch := p.branch(t, files)
+			_, err := p.call(p.repo, options, append(branch, release...)...)
+			refused(t, err, "release: refused by policy: hello in dev: ", object, "KSV-0017")
+			if name == "a secret, too" {
+				assert.ErrorContains(t, err, "in gitops/apps/hello/overlays/dev/ConfigMap-token-")
+			}
+			assert.Equal(t, "somebody's change", git(t, p.remote(t), "log", "-1", "--format=%s", "origin/"+branch[2]))
+			out, err := p.call(p.repo, options, append(branch, "preview", "--app", "hello", "--env", "dev", "refusal")...)
+			require.NoError(t, err)
+			assert.Contains(t, out, "KSV-0017")
+		})
+	}
+	// What lies in the checkout is nobody's overlay.
+	dir := source(t, map[string]string{base: strings.Replace(read(t, p.repo+"/"+base), harmless, "privileged: true", 1)})
+	_, err := p.call(dir, options, release...)
+	require.NoError(t, err, "the control: the remote as it is")
 }
 
 func TestPrivilegedPodOfAChartIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared
 	const name = "gitops/apps/pages/chart/templates/deployment.yaml"
-	text := read(t, p.repo+"/"+name)
+	text := read(t, p.remote(t)+"/"+name)
 	const harmless = "privileged: false"
 	require.Contains(t, text, harmless)
-	scan := []string{"app", "--name", "pages", "build", "scan", "digest"}
-	dir := source(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true", 1)})
-	_, err := p.call(dir, p.options(), scan...)
-	refused(t, err, "scan: refused by policy: app pages", name+":", "rivileged")
+	preview := []string{"preview", "--app", "pages", "--env", "dev", "refusal"}
+	out, err := p.call(p.repo, p.options(), append(p.branch(t, map[string]string{name: strings.Replace(text, harmless, "privileged: true", 1)}), preview...)...)
+	require.NoError(t, err)
+	assert.Contains(t, out, "release: refused by policy: pages in dev: ")
+	assert.Contains(t, out, "gitops/apps/pages/overlays/dev/Deployment-pages.yaml:")
+	assert.Contains(t, out, "KSV-0017")
 
-	// The scanner would leave a chart out that it can't render.
-	dir = source(t, map[string]string{name: "{{ fail \"not now\" }}\n" + text})
-	_, err = p.call(dir, p.options(), scan...)
-	refused(t, err, "scan: refused by policy: manifest "+name, "did not check")
+	// What can't be rendered can't be scanned.
+	_, err = p.call(p.repo, p.options(), append(p.branch(t, map[string]string{name: "{{ fail \"not now\" }}\n" + text}), preview...)...)
+	refused(t, err, "release: bad input: apps/pages/overlays/dev: does not build with kustomize", "not now")
 }
 
 func TestChartThatIsNotSaidToBeOneIsRefused(t *testing.T) {

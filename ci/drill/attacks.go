@@ -48,8 +48,9 @@ var (
 	Replayed      = refusedBy("verify", "old release replayed", "older than")
 	FlippedBit    = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
 
-	OldRollback = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
-	OlderRun    = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
+	HostileOverlay = refusedBy("release", "privileged sidecar in the overlay at the remote", "KSV-0017")
+	OldRollback    = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
+	OlderRun       = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
 
 	OtherState     = refusedBy("plan", "data source that sends the state's credentials", "terraform_remote_state")
 	TamperedPlan   = refusedBy("apply", "tampered plan", "is not the plan that was bound")

@@ -75,6 +75,8 @@ func TestFiles(t *testing.T) {
 		assert.Contains(t, files["gitops/apps/"+app+"/overlays/prod/kustomization.yaml"], "name: localhost:5000/drill/"+app+"\n")
 		assert.Contains(t, files["gitops/apps/"+app+"/base/deployment.yaml"], "image: localhost:5000/drill/"+app+"\n")
 	}
+	assert.Contains(t, files["gitops/apps/"+VulnerableApp+"/overlays/prod/kustomization.yaml"], "privileged: true")
+	assert.NotContains(t, files["gitops/apps/"+App+"/overlays/prod/kustomization.yaml"], "patches")
 	assert.NotContains(t, files["apps/"+App+"/go.mod"], "require")
 	assert.Contains(t, files["apps/"+VulnerableApp+"/go.mod"], "golang.org/x/text v0.3.7")
 	assert.NotContains(t, files, "apps/"+App+"/go.sum")

@@ -22,7 +22,8 @@ var platform embed.FS
 const (
 	// App has nothing wrong.
 	App = "slipway-drill"
-	// VulnerableApp is App with a dependency that has a known vulnerability.
+	// VulnerableApp is App with a dependency that has a known vulnerability, and an
+	// overlay that somebody has patched.
 	VulnerableApp = "slipway-drill-vulnerable"
 	// Code is the folder of the Terraform code.
 	Code = "slipway-drill"
@@ -62,6 +63,10 @@ func Files(env, repository string) (map[string]string, error) {
 				}
 			case "gitops":
 				files[path.Join("gitops/apps", app, rest)] = replace(string(data))
+			case "hostile":
+				if app == VulnerableApp {
+					files[path.Join("gitops/apps", app, rest)] = replace(string(data))
+				}
 			case "infra":
 				files[path.Join("infra", Code, rest)] = replace(string(data))
 			}

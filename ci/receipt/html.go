@@ -248,6 +248,7 @@ func (d *Document) hashes() []hash {
 	}
 	if d.Decision != nil {
 		add("Rules", d.Decision.PolicyDigest, "of "+plain(d.Environment), "")
+		add("Manifests", d.Decision.Manifests, "as they were scanned", "")
 		add("Decision", d.Decision.Digest, "", "")
 	}
 	if d.Plan != nil {

@@ -132,6 +132,9 @@ func (d *Document) says() (all sayings) {
 	}
 	if j := d.Decision; j != nil {
 		add("decision.policyDigest", j.PolicyDigest)
+		if j.Manifests != "" {
+			add("decision.manifests", j.Manifests)
+		}
 		for n, o := range j.Outcomes {
 			add(fmt.Sprintf("decision.outcomes[%d].rule", n), string(o.Rule))
 			add(fmt.Sprintf("decision.outcomes[%d].verdict of %s", n, o.Rule), string(o.Verdict))

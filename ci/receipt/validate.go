@@ -156,6 +156,11 @@ func (d *Document) decision() error {
 	if err := step.Digest(stage, "decision.policyDigest", j.PolicyDigest); err != nil {
 		return err
 	}
+	if j.Manifests != "" {
+		if err := step.Digest(stage, "decision.manifests", j.Manifests); err != nil {
+			return err
+		}
+	}
 	if len(j.Outcomes) == 0 {
 		return missing("decision.outcomes")
 	}
@@ -370,7 +375,7 @@ func (d *Document) decided() string {
 	for _, a := range d.Evidence {
 		statements = append(statements, rules.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	return rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	return rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.Manifests, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 }
 
 // began is when the first stage started.

@@ -20,6 +20,9 @@ func Rescans(all []*rules.AppRescan) string {
 			if row.Revoked != nil {
 				verdict += ", and is revoked"
 			}
+			if row.Overlay != "" {
+				verdict += " (its overlay would be refused)"
+			}
 			if row.Elsewhere() {
 				verdict += " (another digest runs)"
 			}
@@ -31,11 +34,8 @@ func Rescans(all []*rules.AppRescan) string {
 		if row.Rescanned == nil {
 			continue
 		}
-		if row.Revoked != nil {
-			found = append(found, row.App+": "+row.Revoked.String())
-		}
-		for _, v := range row.Refused {
-			found = append(found, row.App+": "+v.Line())
+		for _, line := range row.Refusals() {
+			found = append(found, row.App+": "+line)
 		}
 		for _, v := range row.Unfixed {
 			found = append(found, row.App+": left: "+v.Line())

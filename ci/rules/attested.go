@@ -80,7 +80,7 @@ type ScanDecision struct {
 	// Policy is the scan's policy, with the database that it wants.
 	Policy Resource `json:"policy"`
 	// Scanned is the number of targets that were looked at, the source and the
-	// manifests among them.
+	// Terraform code among them.
 	Scanned int `json:"scanned"`
 	// Reported are findings that the policy lets pass, one line each.
 	Reported []string `json:"reported"`

@@ -15,6 +15,9 @@ type Decision struct {
 	Environment string `json:"environment"`
 	// Image is repository@digest.
 	Image string `json:"image"`
+	// Manifests is the sha256:… of what the overlay renders to with the image; empty
+	// where none was.
+	Manifests string `json:"manifests,omitempty"`
 	// Outcomes are in the order of the rules.
 	Outcomes []DecidedRule `json:"outcomes"`
 	// Policy is the digest of the rules and the scan's policy.
@@ -42,14 +45,14 @@ func (j Judgement) Decision() Decision {
 	for _, input := range j.Inputs {
 		statements = append(statements, DecidedBy{Digest: sha256Of(input.Digest), PredicateType: input.URI})
 	}
-	return NewDecision(j.Reference, j.Environment, j.PolicyDigest, j.Outcomes, statements)
+	return NewDecision(j.Reference, j.Environment, j.Manifests, j.PolicyDigest, j.Outcomes, statements)
 }
 
 // NewDecision puts a decision together from its parts; the statements may be in
 // any order.
-func NewDecision(image, environment, policyDigest string, outcomes []Outcome, statements []DecidedBy) Decision {
+func NewDecision(image, environment, manifests, policyDigest string, outcomes []Outcome, statements []DecidedBy) Decision {
 	d := Decision{
-		Environment: environment, Image: image, Policy: policyDigest,
+		Environment: environment, Image: image, Manifests: manifests, Policy: policyDigest,
 		Outcomes: []DecidedRule{}, Statements: append([]DecidedBy{}, statements...),
 	}
 	for _, o := range outcomes {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,6 +40,11 @@ func TestADecisionHasOneForm(t *testing.T) {
 	assert.Equal(t, form, string(d.Encode()))
 	sum := sha256.Sum256([]byte(form))
 	assert.Equal(t, "sha256:"+hex.EncodeToString(sum[:]), d.Digest())
+
+	// Decisions from before manifests were judged are the ones above.
+	j := decided()
+	j.Manifests = "sha256:cc"
+	assert.Equal(t, strings.Replace(form, `"outcomes"`, `"manifests":"sha256:cc","outcomes"`, 1), string(j.Decision().Encode()))
 	assert.Equal(t, `{"environment":"","image":"","outcomes":[],"policy":"","statements":[]}`, string(rules.Judgement{}.Decision().Encode()))
 }
 
@@ -56,6 +62,7 @@ func TestADecisionIsTheSameUntilSomethingElseDecides(t *testing.T) {
 	for name, change := range map[string]func(*rules.Judgement){
 		"another image":       func(j *rules.Judgement) { j.Reference = "r/hello@sha256:ab" },
 		"another environment": func(j *rules.Judgement) { j.Environment = "production" },
+		"other manifests":     func(j *rules.Judgement) { j.Manifests = "sha256:cc" },
 		"another policy":      func(j *rules.Judgement) { j.PolicyDigest = "sha256:bc" },
 		"another verdict":     func(j *rules.Judgement) { j.Outcomes[1].Verdict = rules.Pass },
 		"a rule less":         func(j *rules.Judgement) { j.Outcomes = j.Outcomes[:1] },

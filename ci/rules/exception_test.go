@@ -63,7 +63,7 @@ func TestAnExceptionForASecretIsForOneFile(t *testing.T) {
 		"another rule": {except(rules.ClassSecret, "github-pat", file), false},
 	} {
 		p.Exceptions = []rules.Exception{c.exception}
-		_, manifests := p.EvaluateManifests("scan", "gitops", in.Findings, now)
+		_, manifests := p.EvaluateManifests("scan", "", "gitops", in.Findings, now)
 		_, terraform := p.EvaluateCode("check", digest, code, now)
 		if !c.passes {
 			assert.Equal(t, []string{"secret: Private key in apps/hello/testdata/key.pem:1 (private-key)"}, refusal(t, p, in).Details, name)

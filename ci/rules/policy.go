@@ -61,7 +61,8 @@ type Exception struct {
 	// App limits the exception to one app; empty means every app.
 	App string `yaml:"app" json:"app,omitempty"`
 	// Path limits the exception to misconfigurations or ignores in one file of the
-	// repository, or in those of a pattern as path.Match reads it; empty means
+	// repository, or in one object of an overlay, which is OVERLAY/KIND-NAME.yaml
+	// there, or in those of a pattern as path.Match reads it; empty means
 	// misconfigurations wherever they are. A secret's is one file of the repository,
 	// and an executable's one of the image.
 	Path string `yaml:"path" json:"path,omitempty"`

@@ -324,7 +324,7 @@ func TestExceptionWithAPathIsForThatFileAlone(t *testing.T) {
 			require.NoError(t, p.Validate("p"))
 			in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: e.ID, File: tc.file, Line: 3, Severity: scan.Critical, Title: "Secrets"}}
 			v, err := p.Evaluate(in)
-			w, manifestsErr := p.EvaluateManifests("scan", "gitops", in.Findings, now)
+			w, manifestsErr := p.EvaluateManifests("scan", "", "gitops", in.Findings, now)
 			_, codeErr := p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: in.Findings.Misconfigurations}, now)
 			if !tc.ok {
 				require.ErrorContains(t, err, "1 finding at or above HIGH")
@@ -350,7 +350,7 @@ func TestExpiredExceptionWithAPathRefusesWhereItIsNeeded(t *testing.T) {
 	in.Findings.Misconfigurations = []scan.Misconfiguration{{ID: "KSV-0041", File: "a.yaml", Severity: scan.Low}}
 	_, err = p.Evaluate(in)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
-	_, err = p.EvaluateManifests("scan", "gitops", in.Findings, now)
+	_, err = p.EvaluateManifests("scan", "", "gitops", in.Findings, now)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
 	_, err = p.EvaluateCode("check", digest, scan.Checked{Misconfigurations: in.Findings.Misconfigurations}, now)
 	require.ErrorContains(t, err, "expired on 2026-11-23")
@@ -361,7 +361,7 @@ func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
 		TrivyVersion: "0.74.0", Scanned: []scan.Scanned{{Target: "a.yaml", Type: "kubernetes"}},
 		Misconfigurations: []scan.Misconfiguration{{ID: "KSV-1", File: "a.yaml", Line: 3, Severity: scan.Medium, Title: "Tag"}},
 	}
-	v, err := strict().EvaluateManifests("scan", "gitops", found, now)
+	v, err := strict().EvaluateManifests("scan", "", "gitops", found, now)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"MEDIUM: KSV-1 in a.yaml:3: Tag"}, v.Reported)
 	assert.Empty(t, v.Excepted)
@@ -390,7 +390,11 @@ func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
 			p, f := strict(), found
 			f.Misconfigurations = slices.Clone(found.Misconfigurations)
 			tc.spoil(&p, &f)
-			_, err := p.EvaluateManifests("scan", "gitops", f, now)
+			if name == "excepted for an app" {
+				_, err := p.EvaluateManifests("release", "hello", "hello in dev", f, now)
+				require.NoError(t, err, "of that app")
+			}
+			_, err := p.EvaluateManifests("scan", "", "gitops", f, now)
 			fault, ok := step.AsFault(err)
 			require.True(t, ok, "want a fault, got %v", err)
 			assert.NotEmpty(t, fault.Mend)

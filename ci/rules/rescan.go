@@ -46,6 +46,9 @@ type AppRescan struct {
 	Digest string `json:"digest,omitempty"`
 	// Running is what the cluster says about it: true, false, or absent without one.
 	Running *bool `json:"running,omitempty"`
+	// Overlay says why the overlay, as it is at the remote, would be refused today;
+	// absent where it would pass.
+	Overlay string `json:"overlay,omitempty"`
 	// Revoked is the revocation of the digest for the environment, if there is one.
 	Revoked *Revocation `json:"revoked,omitempty"`
 	*Rescanned
@@ -56,7 +59,22 @@ func (r *AppRescan) Elsewhere() bool { return r.Running != nil && !*r.Running }
 
 // InPolicy says whether what runs was looked at, and may run.
 func (r *AppRescan) InPolicy() bool {
-	return r.Rescanned == nil || r.Passed && !r.Elsewhere() && r.Revoked == nil
+	return r.Rescanned == nil || r.Passed && !r.Elsewhere() && r.Overlay == "" && r.Revoked == nil
+}
+
+// Refusals are what refuses it, one line each.
+func (r *AppRescan) Refusals() []string {
+	var lines []string
+	if r.Revoked != nil {
+		lines = append(lines, r.Revoked.String())
+	}
+	for _, v := range r.Refused {
+		lines = append(lines, v.Line())
+	}
+	for line := range strings.Lines(r.Overlay) {
+		lines = append(lines, strings.TrimSpace(line))
+	}
+	return lines
 }
 
 // InPolicy refuses an environment in which a release has fallen out of policy.
@@ -70,11 +88,8 @@ func InPolicy(environment string, apps []*AppRescan) error {
 		if row.Elsewhere() {
 			details = append(details, row.App+": does not run "+row.Digest+", which Git says and which was scanned")
 		}
-		if row.Revoked != nil {
-			details = append(details, row.App+": "+row.Revoked.String())
-		}
-		for _, v := range row.Refused {
-			details = append(details, row.App+": "+v.Line())
+		for _, line := range row.Refusals() {
+			details = append(details, row.App+": "+line)
 		}
 	}
 	if len(fallen) == 0 {

@@ -101,17 +101,16 @@ func (p Policy) Evaluate(in Scanned) (*Verdict, error) {
 	}, nil
 }
 
-// EvaluateManifests decides about manifests that belong to no image, as Evaluate
-// does about those of an app: only their secrets and misconfigurations count. An
-// exception for an app is none for them.
-func (p Policy) EvaluateManifests(stage, subject string, found scan.Findings, now time.Time) (*Verdict, error) {
+// EvaluateManifests decides about manifests: only their secrets and misconfigurations
+// count. Exceptions for an app are for its own alone; platform's have an empty app.
+func (p Policy) EvaluateManifests(stage, app, subject string, found scan.Findings, now time.Time) (*Verdict, error) {
 	if err := p.Validate("policy"); err != nil {
 		return nil, err
 	}
 	if len(found.Scanned) == 0 {
 		return nil, step.Policy(stage, subject, "the scanner looked at nothing, so it can't decide", "give a folder with manifests")
 	}
-	j, err := p.judge(stage, "", now)
+	j, err := p.judge(stage, app, now)
 	if err != nil {
 		return nil, err
 	}

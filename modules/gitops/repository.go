@@ -110,6 +110,7 @@ type Overlay struct {
 	Older      bool        // +private
 	Evidence   string      // +private
 	Before     string      // +private
+	Manifests  string      // +private
 }
 
 // Overlay names an app's overlay of an environment. What is called on it reads the
@@ -143,9 +144,11 @@ func (o *Overlay) WithDecision(
 	evidence string,
 	// The digest of the image that the overlay had, as Preview says it.
 	before string,
+	// The sha256:… of what the overlay renders to with the image, as Preview says it.
+	manifests string,
 ) *Overlay {
 	next := *o
-	next.Evidence, next.Before = evidence, before
+	next.Evidence, next.Before, next.Manifests = evidence, before, manifests
 	return &next
 }
 
@@ -175,7 +178,7 @@ func (r *Repository) run(base *dagger.Container, args []string, service *dagger.
 func (o *Overlay) release(ctx context.Context, image, revision string, service *dagger.Service, connect string, flags ...string) (string, error) {
 	reference := step.Reference(image)
 	return o.run(service, connect, "release", append(flags,
-		"--repository", reference.Repository(), "--digest", reference.Digest(), "--source-revision", revision, "--evidence", o.Evidence, "--before", o.Before, o.older(),
+		"--repository", reference.Repository(), "--digest", reference.Digest(), "--source-revision", revision, "--evidence", o.Evidence, "--before", o.Before, "--manifests", o.Manifests, o.older(),
 		"--author-name", o.Repository.AuthorName, "--author-email", o.Repository.AuthorEmail,
 	)...).File(step.ResultFile).Contents(ctx)
 }

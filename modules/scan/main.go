@@ -188,8 +188,7 @@ func (s *Scan) Image(
 }
 
 // Report scans the image's packages and executables on every platform, an app's
-// source for secrets, and manifests and Terraform code for misconfigurations. It has no
-// network. The result's folder holds result.json, findings.json, report.txt,
+// source for secrets, and Terraform code for misconfigurations. It has no network. The result's folder holds result.json, findings.json, report.txt,
 // report.sarif, and in sbom the bills of materials: image-OS-ARCHITECTURE.cdx.json and
 // .spdx.json of each platform, source.cdx.json and source.spdx.json.
 //
@@ -199,8 +198,6 @@ func (i *Image) Report(
 	source *dagger.Directory,
 	// The folder's path in the repository, for the report.
 	sourceName string,
-	// The app's manifests.
-	manifests *dagger.Directory,
 	// The Terraform code.
 	infra *dagger.Directory,
 	// What Database returned.
@@ -211,7 +208,7 @@ func (i *Image) Report(
 ) *dagger.Directory {
 	args := append([]string{
 		"/step", "report", "--out", "/out", "--trivy", "/trivy",
-		"--source", "/source", "--source-name", sourceName, "--manifests", "gitops/apps=/manifests", "--manifests", "infra=/infra", "--cache", "/database/cache",
+		"--source", "/source", "--source-name", sourceName, "--manifests", "infra=/infra", "--cache", "/database/cache",
 	}, i.Args...)
 	if revision != "" {
 		args = append(args, "--source-revision", revision)
@@ -220,7 +217,6 @@ func (i *Image) Report(
 		WithMountedFile("/trivy", i.Scan.Trivy()).
 		WithMountedDirectory("/layout", i.Layout).
 		WithMountedDirectory("/source", source).
-		WithMountedDirectory("/manifests", manifests).
 		WithMountedDirectory("/infra", infra).
 		WithMountedDirectory("/database", database).
 		WithExec(args).
@@ -241,6 +237,24 @@ func (s *Scan) Config(
 		WithMountedFile("/trivy", s.Trivy()).
 		WithMountedDirectory("/source", source).
 		WithExec([]string{"/step", "config", "--out", "/out", "--trivy", "/trivy", "--manifests", name + "=/source"}).
+		Directory("/out")
+}
+
+// Rendered scans what an overlay was rendered to for misconfigurations and secrets.
+// Each finding is in a file of its object below name, KIND-NAME.yaml. The result's
+// folder holds result.json and findings.json.
+//
+// +cache="168h"
+func (s *Scan) Rendered(
+	// The rendered manifests.
+	manifests *dagger.File,
+	// The overlay's folder in the repository.
+	name string,
+) *dagger.Directory {
+	return s.runner().
+		WithMountedFile("/trivy", s.Trivy()).
+		WithMountedFile("/manifests.yaml", manifests).
+		WithExec([]string{"/step", "config", "--out", "/out", "--trivy", "/trivy", "--rendered", name + "=/manifests.yaml"}).
 		Directory("/out")
 }
 

@@ -36,7 +36,7 @@ func judge(settings, findings string, now time.Time) (string, error) {
 	if err := step.Decode(data, &found); err != nil {
 		return "", err
 	}
-	verdict, err := c.Scan.Policy.EvaluateManifests(stage, "folder "+c.GitOps.Root, found, now)
+	verdict, err := c.Scan.Policy.EvaluateManifests(stage, "", "folder "+c.GitOps.Root, found, now)
 	if err != nil {
 		return "", err
 	}

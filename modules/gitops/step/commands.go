@@ -77,6 +77,7 @@ func releaseCommand(flags *flag.FlagSet, _ *string) step.Work {
 	flags.StringVar(&q.From, "from", "", "`environment` that a promotion comes from; it must run the digest")
 	flags.StringVar(&q.RollbackOf, "rollback-of", "", "`commit` whose release a rollback takes back; it must be the one that runs")
 	flags.StringVar(&q.Before, "before", "", "`digest` that the overlay had when the release was decided; with another one by now it is refused (default: what it has at first)")
+	flags.StringVar(&q.Manifests, "manifests", "", "`sha256:<64 hex>` of what the overlay was judged to render to with the image; where it is something else by now it is refused")
 	flags.BoolVar(&q.Older, "older", false, "let it bring back what the overlay ran before")
 	flags.StringVar(&q.Evidence, "evidence", "", "`digest` of the decision that allows it, sha256:<64 hex>, for the commit's trailer")
 	when := flags.String("time", "", "commit `time`, RFC 3339 (default now)")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -198,8 +199,10 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 	require.NoError(t, err)
 	shape, err := json.Marshal(value)
 	require.NoError(t, err)
-	assert.JSONEq(t, fmt.Sprintf(`{"head": %q, "before": %q, "after": %q, "path": %q, "changes": true}`,
-		bad.Commit, digest(2), digest(1), path), string(shape))
+	manifests, err := os.ReadFile(filepath.Join(out, "manifests.yaml"))
+	require.NoError(t, err)
+	assert.JSONEq(t, fmt.Sprintf(`{"head": %q, "before": %q, "after": %q, "path": %q, "changes": true, "sha256": "sha256:%x"}`,
+		bad.Commit, digest(2), digest(1), path, sha256.Sum256(manifests)), string(shape))
 	diff, err := os.ReadFile(filepath.Join(out, "diff.patch"))
 	require.NoError(t, err)
 	assert.Contains(t, string(diff), "+++ b/Deployment/hello\n")

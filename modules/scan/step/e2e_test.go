@@ -356,6 +356,20 @@ func TestRealScanner(t *testing.T) {
 		require.Contains(t, fault.Reason, "Trivy did not check")
 	})
 
+	t.Run("what an overlay renders to", func(t *testing.T) {
+		folder, out := t.TempDir(), t.TempDir()
+		token := "ghp_" + strings.Repeat("a1B2c3D4e5", 4)[:36]
+		write(t, folder, "manifests.yaml", pod+"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {token: "+token+"}\n")
+		const overlay = "gitops/apps/sample/overlays/dev"
+		run(t, ".", nil, b.program, "config", "--trivy", *trivyBinary, "--rendered", overlay+"="+filepath.Join(folder, "manifests.yaml"), "--out", out)
+		var found results.Checked
+		require.NoError(t, outcome(t, out, &found))
+		require.True(t, slices.ContainsFunc(found.Misconfigurations, func(m results.Misconfiguration) bool {
+			return m.ID == "KSV-0017" && strings.HasPrefix(m.File, overlay+"/Pod-") && m.Severity == "HIGH"
+		}), "%v", found.Misconfigurations)
+		require.True(t, slices.ContainsFunc(found.Secrets, func(s results.Secret) bool { return s.File == overlay+"/ConfigMap-settings.yaml" }), "%v", found.Secrets)
+	})
+
 	t.Run("a comment that hides a finding", func(t *testing.T) {
 		layout, digest := sample.Layout(t, sample.Image(t, "amd64", "app", clean))
 		hidden := t.TempDir()

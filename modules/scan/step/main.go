@@ -4,6 +4,7 @@
 //	step database-resolve --repository localhost:5000/slipway/trivy-db --tag 2 --out out
 //	step database --trivy /trivy --repository localhost:5000/slipway/trivy-db --tag 2 --out out
 //	step config --trivy /trivy --manifests infra/local=infra/local --out out
+//	step config --trivy /trivy --rendered gitops/apps/hello/overlays/dev=manifests.yaml --out out
 //	step report --trivy /trivy --layout layout --digest sha256:… --source app --manifests gitops=gitops --cache out/cache --out report
 //
 // How a run ended is in result.json below --out; see package step. Where Trivy needs
@@ -128,7 +129,7 @@ func report(args []string) {
 			Source: scan.Tree{Name: *sourceName, Folder: *source}, Revision: *revision,
 		}
 		var err error
-		if in.Manifests, err = trees(manifests); err != nil {
+		if in.Manifests, err = trees("--manifests", manifests); err != nil {
 			return nil, err
 		}
 		if in.Cache, err = filepath.Abs(in.Cache); err != nil {
@@ -147,17 +148,22 @@ func report(args []string) {
 func config(args []string) {
 	flags := flag.NewFlagSet("config", flag.ExitOnError)
 	binary := flags.String("trivy", "/trivy", "the Trivy binary")
-	var manifests list
+	var manifests, rendered list
 	flags.Var(&manifests, "manifests", "NAME=DIR: manifests or Terraform code to check, and their path in the repository; repeatable")
+	flags.Var(&rendered, "rendered", "NAME=FILE: rendered manifests to check, and the folder that their objects are named in; repeatable")
 	out := flags.String("out", "", "output folder")
 	parse(flags, args, out)
 
 	step.Main(*out, func(ctx context.Context) (any, error) {
-		given, err := trees(manifests)
+		given, err := trees("--manifests", manifests)
 		if err != nil {
 			return nil, err
 		}
-		if len(given) == 0 {
+		files, err := trees("--rendered", rendered)
+		if err != nil {
+			return nil, err
+		}
+		if len(given)+len(files) == 0 {
 			return nil, step.Input(stage, "--manifests", "is not given", "give NAME=DIR")
 		}
 		folder, err := filepath.Abs(*out)
@@ -165,18 +171,28 @@ func config(args []string) {
 			return nil, err
 		}
 		return withTrivy(ctx, *binary, func(runner *trivy.Runner, work string) (any, error) {
+			for n, tree := range files {
+				folder := filepath.Join(work, fmt.Sprintf("rendered-%d", n))
+				if err := os.Mkdir(folder, 0o700); err != nil {
+					return nil, err
+				}
+				if err := scan.Objects(tree.Folder, folder); err != nil {
+					return nil, err
+				}
+				given = append(given, scan.Tree{Name: tree.Name, Folder: folder})
+			}
 			return scan.Config(ctx, runner, given, filepath.Join(work, "cache"), filepath.Join(work, "scan"), folder, say)
 		})
 	})
 }
 
-// trees reads NAME=DIR pairs.
-func trees(pairs []string) ([]scan.Tree, error) {
+// trees reads the NAME=PATH pairs of a flag.
+func trees(flag string, pairs []string) ([]scan.Tree, error) {
 	var given []scan.Tree
 	for _, pair := range pairs {
 		name, folder, ok := strings.Cut(pair, "=")
 		if !ok {
-			return nil, step.Input(stage, fmt.Sprintf("--manifests %q", pair), "has no name", "give NAME=DIR")
+			return nil, step.Input(stage, fmt.Sprintf("%s %q", flag, pair), "has no name", "give NAME=PATH")
 		}
 		given = append(given, scan.Tree{Name: name, Folder: folder})
 	}

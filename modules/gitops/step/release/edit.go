@@ -3,6 +3,8 @@ package release
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 
 	"slipway/gitops/step/overlay"
@@ -55,6 +57,12 @@ func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest
 		return nil, err
 	}
 	return e, nil
+}
+
+// hashed is sha256:… of rendered manifests.
+func hashed(manifests []byte) string {
+	sum := sha256.Sum256(manifests)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // had is the digest that the overlay had; one without any was never released.

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -118,4 +119,65 @@ func TestReleaseGoesBackOnlyWithAYes(t *testing.T) {
 	// Over an overlay that runs nothing, nothing is older.
 	host.Commit("Taken out", map[string]string{devFile: with(githost.Unset)})
 	require.NoError(t, released(2, nil))
+}
+
+// Between the decision and the push, somebody commits to the GitOps repository.
+func TestReleaseIsOfTheManifestsThatWereJudged(t *testing.T) {
+	const sidecar = "        - name: sidecar\n          image: localhost:5000/hello\n          securityContext: {privileged: true}\n"
+	spoilt := strings.Replace(githost.Deployment, "      containers:\n", "      containers:\n"+sidecar, 1)
+	require.Contains(t, spoilt, "sidecar")
+	const base = "apps/hello/base/deployment.yaml"
+	for name, c := range map[string]struct {
+		commit  map[string]string
+		refused bool
+	}{
+		"a sidecar in the base":      {map[string]string{base: spoilt}, true},
+		"another label":              {map[string]string{devFile: githost.Kustomization + "commonAnnotations: {a: b}\n"}, true},
+		"a comment in the overlay":   {map[string]string{devFile: "# a comment\n" + githost.Kustomization}, false},
+		"another environment":        {map[string]string{prodFile: with(sum(3))}, false},
+		"a file that is not built":   {map[string]string{"README": "1"}, false},
+		"what was judged in the end": {map[string]string{base: githost.Deployment + "\n"}, false},
+	} {
+		for when, push := range map[string]int{"before the release": 0, "while it pushes": 1} {
+			t.Run(name+" "+when, func(t *testing.T) {
+				var host *githost.Host
+				var theirs string
+				host = githost.Start(t, githost.Sample("", nil), beforePush(func(n int) {
+					if n == push {
+						theirs = host.Commit("Theirs", c.commit)
+					}
+				}))
+				preview, _, err := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
+				require.NoError(t, err)
+				if push == 0 {
+					theirs = host.Commit("Theirs", c.commit)
+				}
+				q := request(sum(7))
+				q.Before, q.Manifests = preview.Before, preview.SHA256
+				result, err := releaser(t, host, nil).Release(t.Context(), q)
+				if !c.refused {
+					require.NoError(t, err)
+					assert.Equal(t, theirs, host.Git("rev-parse", result.Commit+"^"))
+					return
+				}
+				now, _, previewErr := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
+				require.NoError(t, previewErr)
+				assert.Equal(t, "release: refused by policy: apps/hello/overlays/dev: renders to other manifests at commit "+theirs+
+					" than those that were judged: "+now.SHA256+", not "+preview.SHA256+"\n"+
+					"  mend: look at what was committed to it meanwhile, then run the release again: it judges what is there now", faultOf(t, err).Error())
+				assert.Equal(t, theirs, host.Git("rev-parse", "main"))
+				q.Manifests = now.SHA256
+				_, err = releaser(t, host, nil).Release(t.Context(), q)
+				require.NoError(t, err, "once it is judged")
+			})
+		}
+	}
+	host := githost.Start(t, githost.Sample("", nil), nil)
+	releaseOf(t, host, 7)
+	q := request(sum(7))
+	q.Manifests = sum(1)
+	_, err := releaser(t, host, nil).Release(t.Context(), q)
+	assert.Contains(t, faultOf(t, err).Reason, "not "+sum(1), "also where the digest is there already")
+	q.Manifests = "5e"
+	assert.Equal(t, step.KindInput, faultOf(t, (&Releaser{Root: ".", Attempts: 1}).Check(q)).Kind)
 }

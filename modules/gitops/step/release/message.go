@@ -45,6 +45,9 @@ type Request struct {
 	// Before is the digest that the overlay had when the release was decided. Empty means
 	// that it is decided here, by what the overlay has at first.
 	Before string
+	// Manifests is the sha256:… of what the overlay was judged to render to with the
+	// image. Empty means that nobody has judged it.
+	Manifests string
 	// Older lets a release or promotion bring back what the overlay ran before.
 	Older bool
 	// Evidence is the digest (sha256:<64 hex>) of the decision that allows the
@@ -87,8 +90,11 @@ func (r Request) checkKind() error {
 		return step.Input(Stage, input, "does not go with rollback-of "+fmt.Sprintf("%.80q", r.RollbackOf),
 			"give --rollback-of, the commit whose release to take back, with a rollback and with nothing else")
 	}
-	if r.Before != "" {
-		if err := step.Digest(Stage, "before", r.Before); err != nil {
+	for name, value := range map[string]string{"before": r.Before, "manifests": r.Manifests} {
+		if value == "" {
+			continue
+		}
+		if err := step.Digest(Stage, name, value); err != nil {
 			return err
 		}
 	}

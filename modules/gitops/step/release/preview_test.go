@@ -22,7 +22,8 @@ func previewRequest(digest string) PreviewRequest {
 func would(t *testing.T, preview *Preview, digest string) {
 	t.Helper()
 	assert.Contains(t, string(preview.Manifests), "image: localhost:5000/hello@"+digest+"\n")
-	preview.Manifests = nil
+	assert.Equal(t, hashed(preview.Manifests), preview.SHA256)
+	preview.Manifests, preview.SHA256 = nil, ""
 }
 
 func TestPreviewChangesNothing(t *testing.T) {

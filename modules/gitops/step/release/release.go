@@ -229,6 +229,11 @@ func (r *Releaser) prepare(base *remote.Snapshot, q *Request) (*gitops.Released,
 			}
 		}
 	}
+	if judged := hashed(e.after); q.Manifests != "" && q.Manifests != judged {
+		return nil, nil, step.Policy(Stage, overlay.Folder(q.App, q.Env),
+			fmt.Sprintf("renders to other manifests at commit %s than those that were judged: %s, not %s", base.Head(), judged, q.Manifests),
+			"look at what was committed to it meanwhile, then run the release again: it judges what is there now")
+	}
 	q.Before = e.had()
 	if !e.changed() {
 		return result, nil, nil

@@ -48,8 +48,10 @@ type Preview struct {
 	Running *Entry `json:"running,omitempty"`
 	// Path is the overlay's kustomization.yaml, inside the repository.
 	Path string `json:"path"`
-	// Changes says whether the rendered manifests would differ.
-	Changes bool `json:"changes"`
+	// Changes says whether the rendered manifests would differ, and SHA256 is the
+	// sha256:… of what they would be: of manifests.yaml.
+	Changes bool   `json:"changes"`
+	SHA256  string `json:"sha256"`
 }
 
 // Rendered is where the manifests are that an overlay renders to.
