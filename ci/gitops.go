@@ -11,7 +11,9 @@ import (
 
 	"slipway/ci/internal/dagger"
 
+	"slipway/ci/config"
 	"slipway/ci/evidence"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/argocd"
 	"slipway/step/result/build"
@@ -49,6 +51,7 @@ func (s *Slipway) overlay(ctx context.Context, stage, app, env string, opts dagg
 type rendered struct {
 	*overlay
 	gitops.Preview
+	Reference Reference
 	// Manifests are the very bytes that are judged, as a plain file: what is found in
 	// them is known by their content from one call to the next.
 	Manifests *dagger.File
@@ -85,12 +88,59 @@ func (s *Slipway) render(ctx context.Context, stage, app, env string, reference 
 	if sum := sha256.Sum256([]byte(text)); preview.SHA256 != "sha256:"+hex.EncodeToString(sum[:]) {
 		return nil, fmt.Errorf("the manifests of %s are not those of %s", preview.Path, preview.SHA256)
 	}
-	return &rendered{overlay: o, Preview: preview, Out: out, Manifests: dag.File("manifests.yaml", text)}, nil
+	return &rendered{overlay: o, Preview: preview, Reference: reference, Out: out, Manifests: dag.File("manifests.yaml", text)}, nil
 }
 
 // judge scans what is rendered for an app, and refuses what the scan's policy does not let
-// pass. What was found is returned with the refusal, too.
-func (s *Slipway) judge(ctx context.Context, app, env string, r *rendered) (*scan.Findings, error) {
+// pass, and any image that nothing vouches for. What was found is returned with the
+// refusal, too.
+func (s *Slipway) judge(ctx context.Context, app, env string, r *rendered) (found *scan.Findings, err error) {
+	err = sideBySide(
+		func() (err error) { found, err = s.scanned(ctx, app, env, r); return },
+		func() error { return s.vouched(ctx, app, env, r) },
+	)
+	return found, err
+}
+
+// vouched refuses what is rendered for an app unless each image in it is the released
+// one, is allowed, or is another app's and verifies for the environment as well.
+func (s *Slipway) vouched(ctx context.Context, app, env string, r *rendered) error {
+	others, refused := rules.Images(r.Images, r.Reference, s.Config.Registry.Repository, s.Config.GitOps.Images)
+	said := map[string]string{}
+	for _, u := range others {
+		if _, known := said[u.Image]; !known {
+			err := s.runsBeside(ctx, env, Reference(u.Image).Untagged())
+			if f, ok := step.AsFault(err); ok && f.Kind != step.KindInfrastructure {
+				said[u.Image], err = f.Input+" "+f.Reason, nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if reason := said[u.Image]; reason != "" {
+			refused = append(refused, rules.Stranger(u, "does not verify: "+reason))
+		}
+	}
+	if len(refused) == 0 {
+		return nil
+	}
+	return step.Policy("release", app+" in "+env, fmt.Sprintf("would run images that nothing vouches for: %d", len(refused)),
+		"release each as an app of its own, and name it by its digest; or allow that digest in "+config.File+": gitops.images", refused...)
+}
+
+// runsBeside verifies the image of another app, which a release would run beside its own.
+func (s *Slipway) runsBeside(ctx context.Context, env string, image Reference) error {
+	app := strings.TrimPrefix(image.Repository(), s.Config.Registry.Repository+"/")
+	if _, err := s.Config.Goes("release", app, env); err != nil {
+		return err
+	}
+	_, err := s.signed(app, image.Digest()).verify(ctx, "release", env)
+	return err
+}
+
+// scanned is what is found in what is rendered for an app, with the refusal of the
+// scan's policy.
+func (s *Slipway) scanned(ctx context.Context, app, env string, r *rendered) (*scan.Findings, error) {
 	out := s.scan().Rendered(r.Manifests, path.Dir(r.Path))
 	if err := passedIn(ctx, out); err != nil {
 		return nil, err

@@ -9,14 +9,11 @@ import (
 	"slipway/ci/render"
 	"slipway/step"
 	"slipway/step/printable"
+	"slipway/step/result/gitops"
 	"slipway/step/result/scan"
 )
 
-const (
-	previewStage = "preview"
-	// unreleased is the digest of an overlay before its first release.
-	unreleased = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
-)
+const previewStage = "preview"
 
 // Preview is what a release of the present source would change.
 type Preview struct {
@@ -161,7 +158,7 @@ func (i *Image) rendered(ctx context.Context, env string) (*Preview, []scan.Misc
 	if err != nil {
 		return nil, nil, err
 	}
-	if seen.Before == unreleased {
+	if seen.Before == gitops.Unreleased {
 		seen.Before = ""
 	}
 	patch, err := seen.Out.File("diff.patch").Contents(ctx)

@@ -113,6 +113,43 @@ func TestPrivilegedPodIsRefused(t *testing.T) {
 	require.NoError(t, err, "the control: the remote as it is")
 }
 
+func TestImageThatNothingVouchesForIsRefused(t *testing.T) {
+	p := shared
+	digest := published(t, p)
+	const overlay, stranger = "gitops/apps/hello/overlays/dev/kustomization.yaml", "docker.io/library/redis@sha256:"
+	ones := strings.Repeat("1", 64)
+	add := func(list, container string) map[string]string {
+		return map[string]string{overlay: read(t, p.remote(t)+"/"+overlay) + "patches:\n  - target: {kind: Deployment}\n    patch: |-\n      - op: add\n        path: /spec/template/spec/" + list +
+			"\n        value: " + container + "\n"}
+	}
+	safe := func(image string) string {
+		return `{name: other, image: "` + image + `", securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true, runAsUser: 65532, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}, resources: {requests: {cpu: 1m, memory: 1Mi}, limits: {cpu: 1m, memory: 1Mi}}}`
+	}
+	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "--older", "commit"}
+	options := append(p.options(), p.terraform(t)...)
+	const pods = "Deployment hello: spec.template.spec."
+	for name, c := range map[string]struct {
+		files  map[string]string
+		wanted string
+	}{
+		"a sidecar by a tag":     {add("containers/-", safe("docker.io/library/redis:8")), pods + "containers[other].image: docker.io/library/redis:8 is not named by its digest"},
+		"a sidecar":              {add("containers/-", safe(stranger+ones)), pods + "containers[other].image: " + stranger + ones + " is no app's of this platform"},
+		"an init container":      {add("initContainers", "["+safe(stranger+ones)+"]"), pods + "initContainers[other].image: "},
+		"an image volume":        {add("volumes", "[{name: other, image: {reference: "+stranger+ones+"}}]"), pods + "volumes[other].image.reference: "},
+		"an app's, never signed": {add("containers/-", safe("localhost:5000/legacy@sha256:"+ones)), pods + "containers[other].image: localhost:5000/legacy@sha256:" + ones + " does not verify: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := p.call(p.repo, options, append(p.branch(t, c.files), release...)...)
+			refused(t, err, "release: refused by policy: hello in dev: would run images that nothing vouches for: 1", c.wanted, "gitops.images")
+		})
+	}
+	text := read(t, p.repo+"/slipway.yaml")
+	allowed := strings.Replace(text, "  root: gitops\n", "  root: gitops\n  images: ["+stranger+ones+"]\n", 1)
+	require.NotEqual(t, text, allowed)
+	_, err := p.call(source(t, map[string]string{"slipway.yaml": allowed}), options, append(p.branch(t, add("containers/-", safe(stranger+ones))), release...)...)
+	require.NoError(t, err, "the control: allowed by its digest")
+}
+
 func TestPrivilegedPodOfAChartIsRefused(t *testing.T) {
 	t.Parallel()
 	p := shared

@@ -120,6 +120,9 @@ type GitOps struct {
 	Author Author `yaml:"author"`
 	// Username is who pushes; the token is an argument.
 	Username string `yaml:"username"`
+	// Images are those that overlays may run besides the platform's own apps, each by
+	// its digest.
+	Images []step.Reference `yaml:"images"`
 }
 
 // Author is a Git author.
@@ -295,6 +298,12 @@ func (c *Config) Validate() error {
 		pinned := step.Reference(base)
 		if !imageName(pinned.Repository()) || step.Digest(stage, key, pinned.Digest()) != nil {
 			return step.Input(stage, key, fmt.Sprintf("gets %.200q, which is not pinned by digest", base), "give name@sha256:…")
+		}
+	}
+	for n, image := range c.GitOps.Images {
+		key := fmt.Sprintf("%s: gitops.images[%d] %.200q", File, n, image)
+		if image != image.Untagged() || !repositoryPattern.MatchString(image.Repository()) || step.Digest(stage, key, image.Digest()) != nil {
+			return step.Input(stage, key, "is not pinned by digest", "give name@sha256:…, as the refusal names it, without a tag")
 		}
 	}
 	if err := c.Build.Network.validate(File + ": build.network"); err != nil {

@@ -201,8 +201,11 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 	require.NoError(t, err)
 	manifests, err := os.ReadFile(filepath.Join(out, "manifests.yaml"))
 	require.NoError(t, err)
-	assert.JSONEq(t, fmt.Sprintf(`{"head": %q, "before": %q, "after": %q, "path": %q, "changes": true, "sha256": "sha256:%x"}`,
-		bad.Commit, digest(2), digest(1), path, sha256.Sum256(manifests)), string(shape))
+	used := fmt.Sprintf(`[{"object": "Deployment hello", "place": "spec.template.spec.containers[hello].image", "image": "localhost:5000/hello@%[1]s"},
+		{"object": "Deployment hello", "place": "spec.template.spec.containers[proxy].image", "image": "localhost:5000/proxy@sha256:%[2]s"},
+		{"object": "Deployment hello", "place": "spec.template.spec.initContainers[migrate].image", "image": "localhost:5000/hello@%[1]s"}]`, digest(1), strings.Repeat("1", 64))
+	assert.JSONEq(t, fmt.Sprintf(`{"head": %q, "before": %q, "after": %q, "path": %q, "changes": true, "sha256": "sha256:%x", "images": %s}`,
+		bad.Commit, digest(2), digest(1), path, sha256.Sum256(manifests), used), string(shape))
 	diff, err := os.ReadFile(filepath.Join(out, "diff.patch"))
 	require.NoError(t, err)
 	assert.Contains(t, string(diff), "+++ b/Deployment/hello\n")

@@ -13,12 +13,11 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
-// Unreleased is the digest of an overlay before its first release. No content
-// has it, so nothing can be pulled by it: an overlay that was never released
-// can't run an image that nobody verified, as one without a digest could.
-const Unreleased = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+// Unreleased is the digest of an overlay before its first release.
+const Unreleased = gitops.Unreleased
 
 // Image is an images entry of a kustomization, as the Kustomize reference
 // describes it. A release uses name, newName and digest only.

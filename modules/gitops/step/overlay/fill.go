@@ -43,9 +43,7 @@ func Filled(what string, rendered []byte) error {
 
 // title is an object's kind and name.
 func title(object any) string {
-	fields, _ := object.(map[string]any)
-	metadata, _ := fields["metadata"].(map[string]any)
-	return fmt.Sprintf("%v %v", fields["kind"], metadata["name"])
+	return fmt.Sprintf("%v %v", member(object, "kind"), member(member(object, "metadata"), "name"))
 }
 
 // visit calls do for every key and every string of a value.

@@ -117,8 +117,12 @@ func sameKeys(a, b map[string]any) bool {
 }
 
 // isContainerImage says whether a path ends in the image of a container, as
-// in spec.template.spec.containers.0.image.
+// in spec.template.spec.containers.0.image, or of an image volume, as in
+// spec.template.spec.volumes.0.image.reference.
 func isContainerImage(at []string) bool {
+	if n := len(at); n > 3 && at[n-1] == "reference" && at[n-2] == "image" && at[n-4] == "volumes" {
+		return true
+	}
 	if len(at) < 3 || at[len(at)-1] != "image" {
 		return false
 	}

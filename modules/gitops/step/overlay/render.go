@@ -92,6 +92,8 @@ type walk struct {
 	// with generators of their own.
 	charts     []kustomization
 	generators []kustomization
+	// imageFields are the names of fields that Kustomize is told to take for images.
+	imageFields []string
 }
 
 // kustomization is one kustomization of the tree.
@@ -136,6 +138,7 @@ func (w *walk) read(folder, file string, data []byte) error {
 	if len(k.Generators) > 0 {
 		w.generators = append(w.generators, k)
 	}
+	w.notes(k)
 	for _, field := range k.paths() {
 		for _, item := range field.items {
 			if strings.Contains(item, "\n") {

@@ -143,6 +143,13 @@ func TestProve(t *testing.T) {
 			assert.Contains(t, strings.Join(fault.Details, "\n"), c.detail)
 		})
 	}
+	volume := strings.Replace(githost.Deployment, "      containers:\n", "      volumes: [{name: site, image: {reference: "+repo+"}}]\n      containers:\n", 1)
+	mounted := map[string]string{"apps/hello/base/deployment.yaml": volume}
+	before = render(sample(mounted))
+	mounted[dev] = edited
+	count, err = Prove("x", before, render(sample(mounted)), repo, sum(7))
+	require.NoError(t, err, "an image volume is a place of the image, too")
+	assert.Equal(t, 3, count)
 	_, err = Prove("x", before, []byte("a: ["), repo, sum(7))
 	assert.Equal(t, step.KindInput, faultOf(t, err).Kind)
 }

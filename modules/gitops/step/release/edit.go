@@ -8,6 +8,7 @@ import (
 	"maps"
 
 	"slipway/gitops/step/overlay"
+	"slipway/step/result/gitops"
 )
 
 // edited is one overlay with a digest put into it, proven.
@@ -22,6 +23,8 @@ type edited struct {
 	// before and after are the rendered manifests.
 	before []byte
 	after  []byte
+	// images are those that after names.
+	images []gitops.Used
 	// containers counts those that run the image.
 	containers int
 }
@@ -51,6 +54,13 @@ func edit(with overlay.Renderer, tree overlay.Tree, app, env, repository, digest
 	}
 	e.containers, err = overlay.Prove(overlay.Folder(app, env), e.before, e.after, repository, digest)
 	if err != nil {
+		return nil, err
+	}
+	fields, err := overlay.ImageFields(tree, app, env)
+	if err != nil {
+		return nil, err
+	}
+	if e.images, err = overlay.Images(overlay.Folder(app, env), e.after, fields); err != nil {
 		return nil, err
 	}
 	if err := overlay.Filled(overlay.Folder(app, env), e.after); err != nil {

@@ -84,7 +84,7 @@ func PreviewTree(tree overlay.Tree, q PreviewRequest) (*Preview, []byte, error) 
 		return nil, nil, err
 	}
 	return &Preview{
-		Preview:   gitops.Preview{Before: e.had(), After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0, SHA256: hashed(e.after)},
+		Preview:   gitops.Preview{Before: e.had(), After: q.Digest, Path: path.Join(q.Root, e.file), Changes: len(diff) > 0, SHA256: hashed(e.after), Images: e.images},
 		Manifests: e.after,
 	}, diff, nil
 }

@@ -23,7 +23,13 @@ func would(t *testing.T, preview *Preview, digest string) {
 	t.Helper()
 	assert.Contains(t, string(preview.Manifests), "image: localhost:5000/hello@"+digest+"\n")
 	assert.Equal(t, hashed(preview.Manifests), preview.SHA256)
-	preview.Manifests, preview.SHA256 = nil, ""
+	const pods = "spec.template.spec."
+	assert.Equal(t, []gitops.Used{
+		{Object: "Deployment hello", Place: pods + "containers[hello].image", Image: "localhost:5000/hello@" + digest},
+		{Object: "Deployment hello", Place: pods + "containers[proxy].image", Image: "localhost:5000/proxy@sha256:" + strings.Repeat("1", 64)},
+		{Object: "Deployment hello", Place: pods + "initContainers[migrate].image", Image: "localhost:5000/hello@" + digest},
+	}, preview.Images)
+	preview.Manifests, preview.SHA256, preview.Images = nil, "", nil
 }
 
 func TestPreviewChangesNothing(t *testing.T) {

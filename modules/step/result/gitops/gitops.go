@@ -4,6 +4,11 @@ package gitops
 
 import "time"
 
+// Unreleased is the digest of an overlay before its first release. No content
+// has it, so nothing can be pulled by it: an overlay that was never released
+// can't run an image that nobody verified, as one without a digest could.
+const Unreleased = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
 // Released says what a release did.
 type Released struct {
 	// Commit is the commit that set the digest: the one that was pushed, or
@@ -52,6 +57,17 @@ type Preview struct {
 	// sha256:… of what they would be: of manifests.yaml.
 	Changes bool   `json:"changes"`
 	SHA256  string `json:"sha256"`
+	// Images are those that the rendered manifests name; never null.
+	Images []Used `json:"images"`
+}
+
+// Used is an image that an object of rendered manifests names.
+type Used struct {
+	// Object is its kind and name, such as "Deployment hello".
+	Object string `json:"object"`
+	// Place is the field, such as spec.template.spec.containers[main].image.
+	Place string `json:"place"`
+	Image string `json:"image"`
 }
 
 // Rendered is where the manifests are that an overlay renders to.
