@@ -202,6 +202,17 @@ func TestAFileOfOpenTofuAloneIsRefused(t *testing.T) {
 	}
 }
 
+// A lock file's hashes are the author's, too: they prove nothing of a provider that the
+// author brings along.
+func TestProvidersInTheCodeAreRefused(t *testing.T) {
+	const provider = "plugins/registry.terraform.io/hashicorp/azurerm/terraform-provider-azurerm_5.2.0_linux_amd64.zip"
+	_, err := Copy("plan", tree(t, map[string]string{"main.tf": "", "terraform.d/" + provider: ""}), ".", filepath.Join(t.TempDir(), "copy"))
+	assert.EqualError(t, err, `plan: refused by policy: code terraform.d: is where Terraform looks for providers before it asks their registry: they would run unseen
+  mend: take it out; a mirror of providers is an argument`)
+	_, err = Copy("plan", tree(t, map[string]string{"main.tf": "", "docs/" + provider: ""}), ".", filepath.Join(t.TempDir(), "copy"))
+	require.NoError(t, err)
+}
+
 // The platform's own code needs nothing else than what is allowed by default.
 func TestTheRootsOfThisRepositoryAreAllowed(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "..", "infra")

@@ -46,14 +46,18 @@ func files(stage, dir, folder string, all map[string]bool) error {
 			}
 			return nil
 		}
-		if d.IsDir() {
-			return nil
-		}
 		rel, err := filepath.Rel(dir, path)
 		if err != nil {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
+		if d.Name() == "terraform.d" {
+			return step.Policy(stage, "code "+rel, "is where Terraform looks for providers before it asks their registry: they would run unseen",
+				"take it out; a mirror of providers is an argument")
+		}
+		if d.IsDir() {
+			return nil
+		}
 		if !d.Type().IsRegular() {
 			return step.Input(stage, "code "+rel, "is not a regular file",
 				"keep the root self-contained: no symbolic links, no devices")
