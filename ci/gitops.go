@@ -173,17 +173,21 @@ func (s *Slipway) forward(ctx context.Context, app string, r *rendered, revision
 		"runs: "+r.Running.Digest+", since commit "+r.Running.Commit)
 }
 
-// release makes the commit of a release, and returns the step's result.
-func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (string, error) {
+// release makes the commit of a release. Where the decision stands, so does the release
+// that the overlay has the image from.
+func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (gitops.Released, error) {
+	if why.Standing != nil && r.Standing != nil {
+		return gitops.Released{Commit: r.Standing.Commit, Attempts: 1, Path: r.Path, Evidence: r.Standing.Evidence}, nil
+	}
 	o := r.WithDecision(evidence, r.Before, r.SHA256)
 	opts := dagger.GitopsOverlayReleaseOpts(r.at)
 	switch why.Kind {
 	case "promotion":
-		return o.Promote(ctx, reference.String(), why.From, revision, dagger.GitopsOverlayPromoteOpts(opts))
+		return result[gitops.Released](o.Promote(ctx, reference.String(), why.From, revision, dagger.GitopsOverlayPromoteOpts(opts)))
 	case "rollback":
-		return o.Rollback(ctx, reference.String(), why.Of, revision, dagger.GitopsOverlayRollbackOpts(opts))
+		return result[gitops.Released](o.Rollback(ctx, reference.String(), why.Of, revision, dagger.GitopsOverlayRollbackOpts(opts)))
 	}
-	return o.Release(ctx, reference.String(), revision, opts)
+	return result[gitops.Released](o.Release(ctx, reference.String(), revision, opts))
 }
 
 // cluster is the cluster that Argo CD runs in.

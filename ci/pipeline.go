@@ -182,7 +182,7 @@ func (s *Slipway) configured(c config.Config) (*Slipway, error) {
 // nothing is applied or released before the image is signed and the plan
 // checked. With a kubeconfig it then waits until Argo CD has made the release
 // healthy. Where all of that has been done and a signed decision still answers for
-// the image, nothing is published, signed or decided again.
+// the image, nothing is published, signed, decided or released again.
 //
 // Example: dagger call deliver --app hello --env dev json
 //

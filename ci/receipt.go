@@ -225,12 +225,17 @@ func (r *Receipt) Text() (string, error) {
 		facts = append(facts, [3]string{label, difference})
 		label = ""
 	}
+	decision, decided := "", ""
+	if j := r.Release.Judgement; j != nil {
+		decision, decided = j.Decision().Digest(), "of "+j.At.Format(time.RFC3339)
+	}
 	return render.Facts(r.App+" is released to "+r.Environment, append(facts, [][3]string{
 		{"source tree", r.SourceTree, ""},
 		{"image", r.Image, render.Either(r.ImagePushed, "pushed", "was in the registry")},
 		{"scan", r.verdict(), ""},
 		{"infrastructure plan", r.Plan, r.PlanChanges},
 		{"made by", r.PlanProgram, ""},
+		{"decision", decision, decided},
 		{"GitOps commit", r.GitopsCommit, render.Either(r.ReleaseCreated, "new", "was in the repository")},
 		{"GitOps file", r.GitopsPath, ""},
 		{"synced revision", r.SyncedRevision, render.Either(r.SyncedRevision == r.GitopsCommit, "the release's own commit", "a later commit with the same release")},

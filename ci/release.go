@@ -171,7 +171,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		return nil, err
 	}
 	began = time.Now()
-	done, err := result[gitops.Released](rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why))
+	done, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
 	if err != nil {
 		return nil, err
 	}

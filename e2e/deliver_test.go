@@ -148,7 +148,7 @@ func TestDeliver(t *testing.T) {
 	t.Run("a decision that stands needs nobody who signs, and another commit does", func(t *testing.T) {
 		dir := source(t, nil)
 		nobody := slices.Concat(p.place(), p.terraform(t), []string{"with-public-key", "--key", p.file("keys/cosign.pub")})
-		again := []string{"deliver", "--app", "hello", "--env", "dev", "source-revision"}
+		again := []string{"deliver", "--app", "hello", "--env", "dev", "text"}
 		_, err := p.call(dir, nobody, again...)
 		refused(t, err, "sign: bad input: signing key: key or password is not given", "give --key and --key-password")
 
@@ -157,7 +157,9 @@ func TestDeliver(t *testing.T) {
 		assert.Equal(t, first.Image, attested.Image)
 		out, err := p.call(dir, nobody, again...)
 		require.NoError(t, err)
-		assert.Equal(t, attested.SourceRevision, strings.TrimSpace(out))
+		assert.Regexp(t, `source commit +`+attested.SourceRevision+`\n`, out)
+		assert.Regexp(t, `decision +sha256:[0-9a-f]{64} \(of 20[0-9-]{8}T[0-9:]{8}Z\)\n`, out)
+		assert.Regexp(t, `GitOps commit +`+attested.GitopsCommit+` \(was in the repository\)\n`, out)
 	})
 
 	t.Run("a change behind the pipeline's back is noticed", func(t *testing.T) {

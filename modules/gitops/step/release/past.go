@@ -10,6 +10,7 @@ import (
 	"slipway/gitops/step/overlay"
 	"slipway/gitops/step/remote"
 	"slipway/step"
+	"slipway/step/result/gitops"
 )
 
 // allDepths are how many commits are asked for, one after the other, until
@@ -148,15 +149,7 @@ type Setter struct {
 func LastSet(ctx context.Context, from *remote.Remote, file, repository string) (*Setter, error) {
 	var found *Setter
 	err := deepen(ctx, from, allDepths, func(snapshot *remote.Snapshot) error {
-		p, err := openPast(snapshot, file, repository)
-		if err != nil {
-			return err
-		}
-		commit, err := p.setter(snapshot.Head())
-		if err != nil {
-			return err
-		}
-		entry, err := p.entry(commit, p.now)
+		p, entry, err := lastSet(snapshot, file, repository)
 		if err != nil {
 			return err
 		}
@@ -164,4 +157,18 @@ func LastSet(ctx context.Context, from *remote.Remote, file, repository string) 
 		return nil
 	})
 	return found, err
+}
+
+// lastSet is LastSet in a snapshot.
+func lastSet(snapshot *remote.Snapshot, file, repository string) (*past, *gitops.Entry, error) {
+	p, err := openPast(snapshot, file, repository)
+	if err != nil {
+		return nil, nil, err
+	}
+	commit, err := p.setter(snapshot.Head())
+	if err != nil {
+		return nil, nil, err
+	}
+	entry, err := p.entry(commit, p.now)
+	return p, &entry, err
 }

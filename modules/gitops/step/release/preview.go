@@ -58,10 +58,12 @@ func PreviewRemote(ctx context.Context, from *remote.Remote, q PreviewRequest) (
 			return err
 		}
 		preview.Head = snapshot.Head().String()
-		if q.Older || preview.Before == preview.After {
-			return nil
+		switch {
+		case preview.Before == preview.After:
+			_, preview.Standing, err = lastSet(snapshot, preview.Path, q.Repository)
+		case !q.Older:
+			preview.Running, err = forward(snapshot, preview.Path, q.Repository, q.Digest)
 		}
-		preview.Running, err = forward(snapshot, preview.Path, q.Repository, q.Digest)
 		return err
 	})
 	if err != nil {

@@ -52,8 +52,22 @@ func TestPreviewChangesNothing(t *testing.T) {
 	preview, diff, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(7)))
 	require.NoError(t, err)
 	would(t, preview, sum(7))
-	assert.Equal(t, &Preview{Preview: gitops.Preview{Head: host.Git("rev-parse", "main"), Before: sum(7), After: sum(7), Path: devFile}}, preview)
+	released := host.Git("rev-parse", "main")
+	there := &Preview{Preview: gitops.Preview{Head: released, Before: sum(7), After: sum(7), Path: devFile, Standing: &history(t, host, 1)[0]}}
+	assert.Equal(t, there, preview)
+	assert.Equal(t, released, preview.Standing.Commit)
 	assert.Empty(t, diff)
+
+	// A commit about something else is not that release's.
+	there.Head = host.Commit("Something else", map[string]string{"README": "hello"})
+	older := previewRequest(sum(7))
+	older.Older = true
+	for _, q := range []PreviewRequest{previewRequest(sum(7)), older} {
+		preview, _, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, q)
+		require.NoError(t, err)
+		would(t, preview, sum(7))
+		assert.Equal(t, there, preview)
+	}
 
 	// The next one is told what it would take the place of.
 	preview, _, err = PreviewRemote(t.Context(), releaser(t, host, nil).Remote, previewRequest(sum(8)))

@@ -51,6 +51,9 @@ type Preview struct {
 	// Running is the release that After would take the place of; absent where none
 	// runs, where nothing changes, and where it does not matter which.
 	Running *Entry `json:"running,omitempty"`
+	// Standing is the release that the overlay has After from, where a release would
+	// change nothing.
+	Standing *Entry `json:"standing,omitempty"`
 	// Path is the overlay's kustomization.yaml, inside the repository.
 	Path string `json:"path"`
 	// Changes says whether the rendered manifests would differ, and SHA256 is the
