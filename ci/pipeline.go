@@ -247,6 +247,8 @@ func (s *Slipway) Deliver(
 type prepared struct {
 	scanned *ScannedImage
 	tested  build.Tests
+	// files are what is to be attested of it.
+	files map[string]evidence.File
 	// standing is the signed decision that answers for the image already; nil without one.
 	standing *judged
 	// rendered is the overlay with the image in it.
@@ -283,7 +285,8 @@ func (s *Slipway) prepare(ctx context.Context, app, env string, older bool) (*pr
 		return nil, err
 	}
 	p.scanned.Stages = slices.Concat(p.scanned.Stages, tests)
-	return p, nil
+	p.files, err = p.scanned.statements(ctx, p.tested)
+	return p, err
 }
 
 // scan builds and scans the image, renders the overlay with it and scans that, and looks
@@ -319,14 +322,10 @@ func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) err
 // stands, nothing would be attested that is not, and nothing is to be applied, neither
 // publishing nor signing would change anything: that decision is returned, too.
 func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *judged, error) {
-	files, err := p.scanned.statements(ctx, p.tested)
-	if err != nil {
-		return nil, nil, err
-	}
-	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, files) {
+	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, p.files) {
 		return p.scanned.signed(), p.standing, nil
 	}
-	published, err := p.scanned.publish(ctx, files)
+	published, err := p.scanned.publish(ctx, p.files)
 	if err != nil {
 		return nil, nil, err
 	}
