@@ -50,7 +50,7 @@ func TestWhoWritesNeedsItsAccount(t *testing.T) {
 		"images, by database's":  {exchanged("images", "database"), publish, []string{"publish: bad input: registry localhost:5000", "refused with status 403"}},
 		"a database, by images'": {exchanged("database", "images"), []string{"publish-database"}, []string{"localhost:5000", "403"}},
 		"a release, by images'": {
-			exchanged("gitops", "images"), []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "commit"},
+			exchanged("gitops", "images"), []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "--older", "commit"},
 			[]string{"release: bad input: ", "gitops.git", "refuses these credentials"},
 		},
 		"a plan, by images'": {

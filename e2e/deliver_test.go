@@ -177,7 +177,7 @@ func TestDeliver(t *testing.T) {
 
 	t.Run("the signed image can be released elsewhere by its digest alone", func(t *testing.T) {
 		options := append(p.options(), p.terraform(t)...)
-		release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "staging", "commit"}
+		release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "staging", "--older", "commit"}
 		_, err := p.call(p.repo, options, release...)
 		refused(t, err, "release: refused by policy: infrastructure of staging: is not applied", "infra --env staging plan check apply")
 		_, err = p.call(p.repo, options, "infra", "--env", "staging", "plan", "check", "apply", "sha-256")

@@ -156,7 +156,7 @@ func TestEvidenceAnIdentitySignsForItsEnvironments(t *testing.T) {
 	refused(t, verify("staging"), "has no valid signature", s.address+"/rekor2), and none that is degraded is accepted")
 
 	s.control(t, "", "")
-	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.inAzure(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "document")...)
+	out, err := p.call(dir, append(options, p.terraform(t)...), append(s.inAzure(t, "release@example.org"), "deliver", "--app", "hello", "--env", "staging", "--older", "document")...)
 	require.NoError(t, err)
 	var released map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &released), out)

@@ -29,7 +29,7 @@ func TestAManagedKeySignsAndTheImageIsReleased(t *testing.T) {
 	}
 	options := append(p.place(), p.terraform(t)...)
 	credentials := filepath.Join(dir, "credentials")
-	out, err := p.call(checkout, options, append(by(credentials), "deliver", "--app", "hello", "--env", "staging", "image")...)
+	out, err := p.call(checkout, options, append(by(credentials), "deliver", "--app", "hello", "--env", "staging", "--older", "image")...)
 	require.NoError(t, err)
 	reference := strings.TrimSpace(out)
 	verify := func(signer ...string) (string, error) {

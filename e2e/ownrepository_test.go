@@ -161,7 +161,7 @@ func TestRulesOfTheProtectedBranch(t *testing.T) {
 		_, err := p.call(dir, append(p.options(), p.terraform(t)...), args...)
 		return err
 	}
-	release := []string{"deliver", "--app", "hello", "--env", "staging", "json"}
+	release := []string{"deliver", "--app", "hello", "--env", "staging", "--older", "json"}
 	apply := []string{"infra", "--env", "staging", "plan", "check", "apply", "outputs"}
 
 	protected := read(t, filepath.Join(dir, "slipway.yaml"))
@@ -172,7 +172,7 @@ func TestRulesOfTheProtectedBranch(t *testing.T) {
 		refused(t, try(effect...), "refused by policy: the platform's rules for staging: are those of commit "+git(t, dir, "rev-parse", "HEAD"), "is not on branch platform")
 	}
 	assert.Equal(t, before, git(t, remote, "ls-remote", "origin", "main"), "nothing was released")
-	require.NoError(t, try("deliver", "--app", "hello", "--env", "dev", "json"), "another environment may be changed by them")
+	require.NoError(t, try("deliver", "--app", "hello", "--env", "dev", "--older", "json"), "another environment may be changed by them")
 
 	git(t, dir, "reset", "-q", "--hard", "HEAD~1")
 	require.NoError(t, try(release...), "the control: the rules of the branch")
@@ -186,7 +186,7 @@ func TestACallThatForgetsTheClusterIsRefused(t *testing.T) {
 		"slipway.yaml": strings.Replace(read(t, filepath.Join(p.repo, "slipway.yaml")), "  staging: {}\n", "  staging: {cluster: require}\n", 1),
 	})
 	for _, call := range [][]string{
-		{"deliver", "--app", "hello", "--env", "staging", "json"},
+		{"deliver", "--app", "hello", "--env", "staging", "--older", "json"},
 		{"signed", "--app", "hello", "--digest", "sha256:" + strings.Repeat("a", 64), "release", "--env", "staging", "commit"},
 		{"infra", "--env", "staging", "plan", "summary"},
 		{"rollback", "--app", "hello", "--env", "staging", "commit"},

@@ -44,8 +44,8 @@ func TestEvidenceARevokedImageIsRefused(t *testing.T) {
 	const says = "is not fit for dev: revocation: it was revoked by jane@acme.example at "
 	for stage, args := range map[string][]string{
 		"verify":  verify,
-		"release": {"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "commit"},
-		"publish": {"deliver", "--app", "hello", "--env", "dev", "json"},
+		"release": {"signed", "--app", "hello", "--digest", digest, "release", "--env", "dev", "--older", "commit"},
+		"publish": {"deliver", "--app", "hello", "--env", "dev", "--older", "json"},
 	} {
 		_, err := p.call(dir, options, args...)
 		refused(t, err, stage+": refused by policy: "+reference+": "+says, "writes tokens into its log", "mend: release another image")

@@ -190,7 +190,7 @@ func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 		"with-gitops", "--username", gitops.Username, "--token", given[2],
 		"with-state", "--username", backend.Username, "--password", given[3],
 		"with-infra-variables", "--variables", file("variables", string(variable)),
-		"deliver", "--app", "hello", "--env", "staging", "json")...)
+		"deliver", "--app", "hello", "--env", "staging", "--older", "json")...)
 	assert.Contains(t, out, `"releaseCreated": true`)
 	assert.Empty(t, leaks([]byte(log+out), canaries), "the log and the output")
 

@@ -108,7 +108,7 @@ func TestWrappersAzureDelivers(t *testing.T) {
 	with := append(p.options(), p.terraform(t)...)
 	d := newDevops(t, p, nil, with, nil)
 	laptop := filepath.Join(d.Dir, "laptop.json")
-	_, err := p.run(d.Repository, append(append([]string{"call", "--output", laptop}, with...), "deliver", "--app", "hello", "--env", "dev", "document")...)
+	_, err := p.run(d.Repository, append(append([]string{"call", "--output", laptop}, with...), "deliver", "--app", "hello", "--env", "dev", "--older", "document")...)
 	require.NoError(t, err)
 
 	err = d.Run(t.Context(), d.pipelines["delivery.yml"])

@@ -340,7 +340,7 @@ func TestWrapperGitHubIsAtParityWithALaptop(t *testing.T) {
 	repo := ofGitHub(t, source(t, files))
 	dir := t.TempDir()
 	laptop, runner := filepath.Join(dir, "laptop.json"), filepath.Join(dir, "runner.json")
-	_, err := shared.run(repo, slices.Concat([]string{"call", "--output", laptop}, c.options, []string{"deliver", "--app", "hello", "--env", "dev", "document"})...)
+	_, err := shared.run(repo, slices.Concat([]string{"call", "--output", laptop}, c.options, []string{"deliver", "--app", "hello", "--env", "dev", "--older", "document"})...)
 	require.NoError(t, err)
 	run := newRunner(t, c).as("environment-dev", map[string]string{"AZURE_CLIENT_ID": founder}).on(t, repo, "push", "--job", "dev")
 	run.passed(t, "dev")
