@@ -214,7 +214,7 @@ func (a *App) Build(ctx context.Context) (*Image, error) {
 		return nil, err
 	}
 	from, err := compared()
-	image.Revision, image.Uncommitted, image.Stages = from.revision(), from.Uncommitted, after(nil, "build", began)
+	image.Revision, image.Uncommitted, image.Authors, image.Stages = from.revision(), from.Uncommitted, from.Authors, after(nil, "build", began)
 	return image, err
 }
 

@@ -225,6 +225,13 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		image.Slipway = &flipped
 		return t.verify(ctx, &image)
 	})
+	try(drill.Revoked, func() error {
+		image, revoked := *good.signed, *t.Slipway
+		revoked.Revocations = []Revocation{{App: drill.App, Digest: image.Reference.Digest(), Reason: "drill", By: "drill", At: time.Now()}}
+		image.Slipway = &revoked
+		return t.verify(ctx, &image)
+	})
+	try(drill.Unapproved, func() error { return t.approvedByAnother(ctx, good.signed) })
 	try(drill.HostileOverlay, func() error {
 		const app = drill.VulnerableApp
 		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), good.image.Digest), false)
@@ -251,6 +258,33 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 	back(drill.OldRollback, origin{Kind: "rollback", Of: good.commit()})
 	back(drill.OlderRun, origin{Kind: "release"})
 	return drill.Make(attempts), nil
+}
+
+// approvedByAnother has somebody whom the platform doesn't name approve an image that
+// wants an approval.
+func (t *target) approvedByAnother(ctx context.Context, image *SignedImage) error {
+	const named = "gitops/approver.pub"
+	changed, err := t.with(func(c *config.Config) {
+		c.Verification.Named = map[string]rules.Approver{"approver": {PublicKey: named, Emails: []string{"approver@drill.example"}}}
+		c.Verification.Rules = append(slices.Clone(c.Verification.Rules), rules.Rule{Require: rules.RequireApproval, MaxAge: time.Hour})
+	})
+	if err != nil {
+		return err
+	}
+	key, password, err := throwawayKey(ctx)
+	if err != nil {
+		return err
+	}
+	changed.Source = changed.Source.WithFile(named, dag.Sign().PublicKey(key, password).File("cosign.pub"))
+	wanting := *image
+	wanting.Slipway = changed
+	now := time.Now().UTC()
+	if err := image.attest(ctx, "verify", t.env, map[string]evidence.File{"approval": {PredicateType: evidence.ApprovalType, Predicate: rules.Approved{
+		Environment: t.env, Image: image.Reference.String(), At: now, Until: now.Add(time.Hour),
+	}}}); err != nil {
+		return err
+	}
+	return t.verify(ctx, &wanting)
 }
 
 // withDatabase is the target with a database of its own, which its key has to sign.

@@ -134,7 +134,7 @@ func (s *Slipway) runsBeside(ctx context.Context, env string, image Reference) e
 	if _, err := s.Config.Goes("release", app, env); err != nil {
 		return err
 	}
-	_, err := s.signed(app, image.Digest()).verify(ctx, "release", env)
+	_, err := s.signed(app, image.Digest()).verify(ctx, "release", env, "")
 	return err
 }
 

@@ -27,6 +27,7 @@ type Image struct {
 	Revision string
 	// Uncommitted names what differs: added, changed or removed, and the path.
 	Uncommitted []string
+	Authors     []string          // +private
 	App         *App              // +private
 	Layout      *dagger.Directory // +private
 	Box         Box               // +private
@@ -162,6 +163,9 @@ func (i *Image) provenance(ctx context.Context) (*evidence.Build, error) {
 		Parameters: evidence.Parameters{App: i.App.Name, Recipe: string(settings.Build.Kind), Package: settings.Build.Package, Dockerfile: settings.Build.File,
 			Args: settings.Build.Args, Target: settings.Build.Target, Secrets: settings.Build.Secrets},
 		Box: &i.Box, Revision: i.Revision, Uncommitted: i.Uncommitted, Tree: i.Tree, Platforms: settings.Platforms, Runner: evidence.Runner(or(s.Runner, string(evidence.RunnerLocal))), Invocation: s.Invocation,
+	}
+	if s.Config.Verification.AsksApprovers() {
+		build.Authors = i.Authors
 	}
 	if settings.Build.Package != "" {
 		if build.Toolchain, err = dag.Toolbox().Toolchain(ctx); err != nil {

@@ -125,13 +125,16 @@ func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	return &Plan{
-		Sha256: planned.Binding.PlanSHA256, Code: planned.Binding.CodeSHA256, Program: planned.Binding.Program.String(),
+		Digest: planned.Effect(), Sha256: planned.Binding.PlanSHA256, Code: planned.Binding.CodeSHA256, Program: planned.Binding.Program.String(),
 		Changes: planned.Summary.Changes, Summary: summary, Infra: i, Out: out, Stages: after(nil, "plan", began),
 	}, nil
 }
 
 // Plan is a saved Terraform plan that nothing has checked yet.
 type Plan struct {
+	// Digest of what the plan would do: another plan of the same code that would do the
+	// same to the same state has it, too. An approval is given to it.
+	Digest string
 	// Sha256 of the saved plan file.
 	Sha256 string
 	// Program that planned: Terraform or OpenTofu, its version, and the sha256 of the
@@ -239,7 +242,7 @@ func (p *CheckedPlan) settled(ctx context.Context) (*Applied, error) {
 
 // unchanged is infrastructure that is as the plan describes it already.
 func (p *CheckedPlan) unchanged() *Applied {
-	return &Applied{Sha256: p.Sha256, Code: p.Plan.Code, Program: p.Plan.Program, Changes: receipt.PlanUnchanged, Stages: p.Stages}
+	return &Applied{Sha256: p.Sha256, Digest: p.Plan.Digest, Code: p.Plan.Code, Program: p.Plan.Program, Changes: receipt.PlanUnchanged, Stages: p.Stages}
 }
 
 // Applied is infrastructure as its checked plan describes it.
@@ -248,10 +251,27 @@ type Applied struct {
 	Sha256 string
 	// Outputs of the Terraform code, as JSON; sensitive values are withheld.
 	Outputs string
+	Digest  string  // +private
 	Code    string  // +private
 	Program string  // +private
 	Changes string  // +private
 	Stages  []Stage // +private
+}
+
+// plan is the digest of what the plan would do; empty where that is nothing.
+func (p *CheckedPlan) plan() string {
+	if !p.Plan.Changes {
+		return ""
+	}
+	return p.Plan.Digest
+}
+
+// plan is the digest of what was applied; empty where that is nothing.
+func (a *Applied) plan() string {
+	if a == nil || a.Changes != receipt.PlanApplied {
+		return ""
+	}
+	return a.Digest
 }
 
 // stages are those that led to it, if there is any.

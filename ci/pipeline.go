@@ -225,6 +225,13 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
+	if standing == nil && s.Config.Verification.AsksFirst(env) {
+		// Infrastructure is as much of the release as its image: nothing is applied
+		// that nobody has approved, or while a freeze holds.
+		if _, err := signed.verify(ctx, "release", env, checked.plan()); err != nil {
+			return nil, err
+		}
+	}
 	applied, err := checked.settled(ctx)
 	if err != nil {
 		return nil, err
@@ -322,7 +329,7 @@ func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) err
 // stands, nothing would be attested that is not, and nothing is to be applied, neither
 // publishing nor signing would change anything: that decision is returned, too.
 func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *judged, error) {
-	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.Statements, p.files) {
+	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.In.Statements, p.files) {
 		return p.scanned.signed(), p.standing, nil
 	}
 	published, err := p.scanned.publish(ctx, p.files)

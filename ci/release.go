@@ -117,7 +117,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			if judgement != nil {
 				return nil
 			}
-			judgement, err = i.verify(ctx, "release", env)
+			judgement, err = i.verify(ctx, "release", env, applied.plan())
 			verified = after(nil, "verify", began)
 			return err
 		},
@@ -157,7 +157,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		return nil, err
 	}
 	judgement.Manifests = rendered.SHA256
-	revision, uncommitted := evidence.Source(judgement.Statements, or(why.Revision, i.Revision))
+	revision, uncommitted := evidence.Source(judgement.In.Statements, or(why.Revision, i.Revision))
 	if revision == "" {
 		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
 			"deliver the app, or build, scan, publish and sign it again with this pipeline")
@@ -167,7 +167,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			return nil, err
 		}
 	}
-	if err := i.summarise(ctx, judgement); err != nil {
+	if err := i.summarise(ctx, "release", judgement); err != nil {
 		return nil, err
 	}
 	began = time.Now()
@@ -184,7 +184,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	stages := slices.Concat(i.Stages, applied.stages(), verified, admitted)
 	return &Release{
-		Judgement: &judgement.Judgement, Statements: recorded(judgement.Statements), Stages: after(stages, "commit", began),
+		Judgement: &judgement.Judgement, Statements: recorded(judgement.In.Statements), Stages: after(stages, "commit", began),
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(notRefreshed),
 		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil

@@ -56,7 +56,7 @@ func (s *Slipway) Rollback(
 			if !ok || f.Kind != step.KindPolicy {
 				return nil, err
 			}
-			details = append(details, earlier.Digest+": "+f.Reason)
+			details = append(details, earlier.Digest+": "+f.Reason+"; "+f.Mend)
 			continue
 		}
 		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
@@ -67,11 +67,11 @@ func (s *Slipway) Rollback(
 // wasHealthy refuses an image that does not verify today, or of which nobody
 // who may sign has seen that it was healthy in the environment.
 func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
-	judgement, err := i.verify(ctx, stage, env)
+	judgement, err := i.verify(ctx, stage, env, "")
 	if err != nil {
 		return err
 	}
-	for _, s := range judgement.Statements {
+	for _, s := range judgement.In.Statements {
 		var seen health
 		if s.PredicateType == healthType && json.Unmarshal(s.Predicate, &seen) == nil && seen.Environment == env {
 			return nil

@@ -70,15 +70,15 @@ func (i *SignedImage) Verify(
 			return nil, err
 		}
 	}
-	_, err := i.verify(ctx, "verify", env)
+	_, err := i.verify(ctx, "verify", env, "")
 	return i, err
 }
 
 // verify judges the image for an environment, and refuses it unless every rule
 // lets it pass. What it returns was decided now, or is what a signed summary still
-// answers.
-func (i *SignedImage) verify(ctx context.Context, stage, env string) (*judged, error) {
-	j, err := i.judge(ctx, stage, env)
+// answers. The plan is the digest of what is to be applied there; empty for nothing.
+func (i *SignedImage) verify(ctx context.Context, stage, env, plan string) (*judged, error) {
+	j, err := i.judge(ctx, stage, env, plan)
 	if err != nil {
 		return nil, err
 	}
@@ -90,18 +90,19 @@ type judged struct {
 	rules.Judgement
 	// Answered is true when a signed summary gave it.
 	Answered bool
-	// Statements are those that who may sign has signed.
-	Statements []sign.Statement
+	// In is what it was decided by.
+	In rules.Evidence
 }
 
-func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, error) {
+func (i *SignedImage) judge(ctx context.Context, stage, env, plan string) (*judged, error) {
 	s := i.Slipway
 	c := s.Config
 	registry, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
 	if err != nil {
 		return nil, err
 	}
-	must, err := s.trust(ctx, registry.signing().Sign, stage, env)
+	at := registry.signing()
+	must, err := s.trust(ctx, at.Sign, stage, env)
 	if err != nil {
 		return nil, err
 	}
@@ -109,25 +110,34 @@ func (i *SignedImage) judge(ctx context.Context, stage, env string) (*judged, er
 	if err != nil {
 		return nil, err
 	}
-	var statements []sign.Statement
+	in := rules.Evidence{
+		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Repository: c.Apps[i.App].Repository, Revocations: s.Revocations, Plan: plan,
+	}
 	if err := sideBySide(
 		func() error {
 			return passed(registry.build().Verify(ctx, i.Reference.String(), dagger.BuildVerifyOpts(registry.reached)))
 		},
 		func() (err error) {
-			statements, err = i.statements(ctx, verifier{must, registry.reached})
+			signed, err := i.signatures(ctx, verifier{must, registry.reached})
+			in.Statements, in.KeyHint = signed.Statements, signed.KeyHint
+			return err
+		},
+		func() (err error) {
+			in.Approvals, err = i.approvals(ctx, at, env)
+			return err
+		},
+		func() (err error) {
+			in.Elsewhere, err = i.elsewhere(ctx, at, stage, env)
 			return err
 		},
 	); err != nil {
 		return nil, err
 	}
-	in := rules.Evidence{
-		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Repository: c.Apps[i.App].Repository, Revocations: s.Revocations, Statements: statements, Now: time.Now(),
-	}
+	in.Now = time.Now()
 	if answer, ok := rules.Answer(in); ok {
-		return &judged{Judgement: *answer, Answered: true, Statements: statements}, nil
+		return &judged{Judgement: *answer, Answered: true, In: in}, nil
 	}
-	return &judged{Judgement: rules.Judge(in), Statements: statements}, nil
+	return &judged{Judgement: rules.Judge(in), In: in}, nil
 }
 
 // signed is where the image is, or will be, in the registry.
@@ -140,17 +150,21 @@ func (i *ScannedImage) signed() *SignedImage {
 // standing is the signed decision that answers for an image that the registry has; nil
 // where there is none, for whatever reason. It refuses nothing: who publishes is told.
 func (i *Image) standing(ctx context.Context, env string) *judged {
-	j, err := i.App.Slipway.signed(i.App.Name, i.Digest).judge(ctx, "verify", env)
+	j, err := i.App.Slipway.signed(i.App.Name, i.Digest).judge(ctx, "verify", env, "")
 	if err != nil || !j.Answered || j.Refusal("verify") != nil {
 		return nil
 	}
 	return j
 }
 
-// statements checks the image's signature and returns everything that who is
-// trusted signed about it.
+// signatures checks the image's signature and returns everything that who is trusted
+// signed about it.
+func (i *SignedImage) signatures(ctx context.Context, trusted verifier) (sign.Evidence, error) {
+	return result[sign.Evidence](trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true, Service: trusted.Service, Connect: trusted.Connect}))
+}
+
 func (i *SignedImage) statements(ctx context.Context, trusted verifier) ([]sign.Statement, error) {
-	signed, err := result[sign.Evidence](trusted.Verify(ctx, i.Reference.String(), dagger.SignVerifierVerifyOpts{All: true, Service: trusted.Service, Connect: trusted.Connect}))
+	signed, err := i.signatures(ctx, trusted)
 	return signed.Statements, err
 }
 
@@ -172,26 +186,49 @@ func (i *SignedImage) trust(ctx context.Context, stage, env string) (verifier, e
 }
 
 // summarise attests a judgement that let the image pass, where the caller may
-// sign, so that nobody has to decide again while nothing changes.
-func (i *SignedImage) summarise(ctx context.Context, j *judged) error {
+// sign, so that nobody has to decide again while nothing changes. Where approvers are
+// asked, it refuses a caller whose approval counts, or of whom nothing is known.
+func (i *SignedImage) summarise(ctx context.Context, stage string, j *judged) error {
 	s := i.Slipway
-	summary, ok := j.Summary()
-	if !ok || j.Answered || !s.signs() || !j.Until.After(j.At) {
+	asks := len(s.Config.Verification.Approvers(j.Environment)) > 0
+	if asks && s.Identity == nil {
+		if err := i.deliveredByKey(ctx, stage, j); err != nil {
+			return err
+		}
+	}
+	named, judgement := asks && s.Identity != nil, j.Judgement
+	switch {
+	case named:
+		// Only a new signature says who the caller is.
+		judgement = rules.Judge(j.In)
+	case j.Answered || !s.signs() || !j.Until.After(j.At):
 		return nil
+	}
+	summary, ok := judgement.Summary()
+	if !ok {
+		return judgement.Refusal(stage)
 	}
 	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: sign.EnvelopeDSSE}
 	if s.Identity != nil {
 		file.Envelope = "" // an envelope alone holds no certificate
 	}
-	return i.attest(ctx, "verify", j.Environment, map[string]evidence.File{"summary": file})
+	at, err := s.signing(ctx, "verify", i.Reference.Repository())
+	if err != nil {
+		return err
+	}
+	signer, err := s.signer(ctx, at.Sign, "verify", j.Environment)
+	if err != nil {
+		return err
+	}
+	done, err := i.attestBy(ctx, at, signer, map[string]evidence.File{"summary": file})
+	if err != nil || !named {
+		return err
+	}
+	return rules.Judge(j.In.DeliveredBy(done.Attestations)).Refusal(stage)
 }
 
 // attest signs statements about the image for an environment.
 func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[string]evidence.File) error {
-	folder, err := statements(files)
-	if err != nil {
-		return err
-	}
 	at, err := i.Slipway.signing(ctx, stage, i.Reference.Repository())
 	if err != nil {
 		return err
@@ -200,7 +237,17 @@ func (i *SignedImage) attest(ctx context.Context, stage, env string, files map[s
 	if err != nil {
 		return err
 	}
-	return passed(signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts(at.reached)))
+	_, err = i.attestBy(ctx, at, signer, files)
+	return err
+}
+
+// attestBy has a signer sign statements about the image.
+func (i *SignedImage) attestBy(ctx context.Context, at signing, signer *dagger.SignSigner, files map[string]evidence.File) (sign.Attested, error) {
+	folder, err := statements(files)
+	if err != nil {
+		return sign.Attested{}, err
+	}
+	return result[sign.Attested](signer.Attest(ctx, i.Reference.String(), folder, dagger.SignSignerAttestOpts(at.reached)))
 }
 
 // newestScan returns the attested scan of an image that knows the newest

@@ -200,7 +200,11 @@ func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string
 	case s.ManagedKey != nil:
 		return s.managed(ctx, at, stage)
 	case s.Identity != nil:
-		return s.identity(ctx, at, stage, env)
+		allowed, err := s.Config.Signing.Identities.Allowed(env)
+		if err != nil {
+			return nil, err
+		}
+		return s.identity(ctx, at, stage, env, allowed)
 	case s.signs():
 		return at.KeyFile(s.Key, s.KeyPassword), nil
 	}
@@ -208,7 +212,8 @@ func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string
 		"give --key and --key-password, with-kms-key or with-identity; go tool task demo makes a pair for the embedded default")
 }
 
-func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env string) (*dagger.SignSigner, error) {
+// identity is the caller's, of those that are allowed, if it is said which.
+func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env, allowed string) (*dagger.SignSigner, error) {
 	who, signing := *s.Identity, s.Config.Signing
 	if who.Token == nil {
 		if s.Azure == nil || s.Azure.RequestURL == "" {
@@ -218,10 +223,6 @@ func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env stri
 		who.Token, who.RequestURL, who.ServiceConnection = s.Azure.Token, s.Azure.RequestURL, s.Azure.ServiceConnection
 	}
 	connect, err := (&Endpoint{Service: who.Service}).connect(ctx, stage, who.Fulcio, "sigstore")
-	if err != nil {
-		return nil, err
-	}
-	allowed, err := signing.Identities.Allowed(env)
 	if err != nil {
 		return nil, err
 	}

@@ -76,6 +76,11 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 	if err != nil {
 		return r, err
 	}
+	approvals, err := image.approvals(ctx, at, env)
+	if err != nil {
+		return r, err
+	}
+	r.Approved = rules.Said(approvals, image.Reference.String(), env)
 	// Scans can only be shown where it is known whose of them count.
 	if must, err := s.trust(ctx, at.Sign, stage, env); err == nil {
 		scan, err := image.newestScan(ctx, verifier{must, at.reached})
@@ -169,12 +174,17 @@ func (s *Slipway) inspect(ctx context.Context, stage, reference, env string) (*V
 		next.Registry = &Endpoint{}
 		s = &next
 	}
-	j, err := (&SignedImage{Reference: image, Slipway: s}).judge(ctx, stage, env)
+	return (&SignedImage{Reference: image, Slipway: s}).inspect(ctx, stage, env)
+}
+
+// inspect is what every rule says about the image.
+func (i *SignedImage) inspect(ctx context.Context, stage, env string) (*Verification, error) {
+	j, err := i.judge(ctx, stage, env, "")
 	if err != nil {
 		return nil, err
 	}
 	return &Verification{
-		Reference: image, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
+		Reference: i.Reference, Environment: env, Passed: j.Refusal(stage) == nil, Answered: j.Answered,
 		DecidedAt: j.At.Format(time.RFC3339), Judgement: &j.Judgement,
 	}, nil
 }

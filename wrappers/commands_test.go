@@ -48,6 +48,8 @@ var calledBy = map[string][]string{
 	"receipt-verify checked":         {"evidence_test.go TestEvidenceAReceiptVerifiesOffline"},
 	"rescan text":                    {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
 	"rescan check text":              {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
+	"signed approve text":            {"approval_test.go TestEvidenceApprovalsLetAnImagePass"},
+	"infra plan digest":              {"approval_test.go TestEvidenceApprovalsLetAnImagePass"},
 	"revoke export":                  {"revocation_test.go TestEvidenceARevokedImageIsRefused"},
 	"rescan revocations export":      {"rescan_test.go TestEvidenceARescanFindsWhatHasFallenOutOfPolicy"},
 	"with-kms-key deliver text":      {"kms_test.go TestAManagedKeySignsAndTheImageIsReleased", "committed_test.go TestIgnoredFileIsNotCommitted"},

@@ -94,6 +94,11 @@ func (c *Config) Taken() []string {
 			paths = append(paths, path.Clean(file))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Verification.Named)) {
+		if file := c.Verification.Named[name].PublicKey; file != "" {
+			paths = append(paths, path.Clean(file))
+		}
+	}
 	return paths
 }
 
@@ -335,7 +340,7 @@ func (c *Config) Validate() error {
 	if err := c.validateApps(); err != nil {
 		return err
 	}
-	if err := c.Signing.validate("signing", c.EnvironmentNames()); err != nil {
+	if err := c.Signing.validate("signing", c.EnvironmentNames(), c.identityApproves()); err != nil {
 		return err
 	}
 	if err := c.Scan.Database.validate("scan.database"); err != nil {
@@ -348,6 +353,9 @@ func (c *Config) Validate() error {
 		if err := c.Infra.Cluster.validate("infra.cluster", c.EnvironmentNames()); err != nil {
 			return err
 		}
+	}
+	if err := c.checkApprovers(); err != nil {
+		return err
 	}
 	if err := c.Verification.Validate(File+": verification", c.EnvironmentNames()); err != nil {
 		return err

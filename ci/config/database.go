@@ -54,5 +54,5 @@ func (d Database) validate(at string) error {
 			return step.Input(stage, fmt.Sprintf("%s: %s.signing.identities[%d].environments", File, at, n), "means nothing for a database, which is one for all environments", "take it out")
 		}
 	}
-	return d.Signing.validate(at+".signing", nil)
+	return d.Signing.validate(at+".signing", nil, false)
 }

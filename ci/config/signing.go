@@ -34,7 +34,8 @@ func taken(path string) bool {
 	return slices.ContainsFunc(sources, func(folder string) bool { return strings.HasPrefix(path, folder) })
 }
 
-func (s Signing) validate(at string, environments []string) error {
+// validate checks it; needed says that approvers need the trusted root, too.
+func (s Signing) validate(at string, environments []string, needed bool) error {
 	fault := func(key, reason, mend string) error {
 		return step.Input(stage, File+": "+at+key, reason, mend)
 	}
@@ -51,13 +52,12 @@ func (s Signing) validate(at string, environments []string) error {
 	case s.CertificateLogs < 0:
 		return fault(".certificateLogs", "is negative", howMany)
 	}
-	if len(s.Identities) == 0 {
-		if s.TrustedRoot != "" {
-			return fault(".trustedRoot", "is given without identities", "name who may sign in "+at+".identities, or take it out")
-		}
+	switch {
+	case len(s.Identities) == 0 && !needed && s.TrustedRoot != "":
+		return fault(".trustedRoot", "is given without identities", "name who may sign in "+at+".identities, or take it out")
+	case len(s.Identities) == 0 && !needed:
 		return nil
-	}
-	if s.PublicKey != "" {
+	case len(s.Identities) > 0 && s.PublicKey != "":
 		return fault(".publicKey", "is given beside identities", "decide for one: a key's signature doesn't count where identities sign")
 	}
 	if !pathPattern.MatchString(s.TrustedRoot) || !taken(s.TrustedRoot) {

@@ -47,6 +47,8 @@ var (
 	OtherType     = refusedBy("verify", "scan under another predicate type", "scan verdict of %s is missing")
 	Replayed      = refusedBy("verify", "old release replayed", "older than")
 	FlippedBit    = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
+	Revoked       = refusedBy("verify", "revoked image", "it was revoked by drill at")
+	Unapproved    = refusedBy("verify", "approved by another key", "0 of 1 approvals count")
 
 	HostileOverlay = refusedBy("release", "privileged sidecar in the overlay at the remote", "KSV-0017")
 	OldRollback    = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}

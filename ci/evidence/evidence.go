@@ -27,6 +27,9 @@ const (
 	SPDXType      = "https://spdx.dev/Document"
 	// SummaryType is SLSA's verification summary, version 1.
 	SummaryType = "https://slsa.dev/verification_summary/v1"
+	// ApprovalType is an approval's, ReceiptType a receipt's, version 1 each.
+	ApprovalType = "https://slipway.dev/attestations/approval/v1"
+	ReceiptType  = "https://slipway.dev/attestations/receipt/v1"
 )
 
 // File is a statement to sign, in the form that the sign module reads.

@@ -92,6 +92,9 @@ type Build struct {
 	Revision, Tree string
 	// Uncommitted names what differs from the commit, a line each.
 	Uncommitted []string
+	// Authors are the e-mail addresses of who has made the commit, where a rule asks for
+	// approvals by others.
+	Authors []string
 	// GoSum is the sha256:… of the app's go.sum; empty when it has none.
 	GoSum string
 	// Locks are the other lock files whose packages were fetched for it.
@@ -122,6 +125,9 @@ const Dirty = "-dirty"
 
 // uncommittedName is the annotation of a source that names what differs.
 const uncommittedName = "uncommitted"
+
+// authorsName is the annotation of a source that names who has made its commit.
+const authorsName = "authors"
 
 // Fetched is something that was fetched for a build.
 type Fetched struct {
@@ -165,8 +171,11 @@ func (b Build) Provenance() Provenance {
 		name += " with uncommitted changes"
 	}
 	source := Descriptor{Name: name, Digest: map[string]string{"gitCommit": revision}}
-	if dirty && len(b.Uncommitted) > 0 {
+	switch {
+	case dirty && len(b.Uncommitted) > 0:
 		source.Annotations = map[string][]string{uncommittedName: b.Uncommitted}
+	case !dirty && len(b.Authors) > 0:
+		source.Annotations = map[string][]string{authorsName: b.Authors}
 	}
 	add(source)
 	add(Descriptor{Name: treeName, Digest: map[string]string{"gitTree": b.Tree}})
@@ -226,13 +235,16 @@ type BuiltSource struct {
 	Dirty  bool
 	// Uncommitted names what differs.
 	Uncommitted []string
+	// Authors are the e-mail addresses of who has made the commit, where it is all of
+	// it and where that was asked for.
+	Authors []string
 }
 
 // Source is what the provenance says that it was built from; false without any.
 func (p Provenance) Source() (BuiltSource, bool) {
 	for _, d := range p.BuildDefinition.ResolvedDependencies {
 		if commit := d.Digest["gitCommit"]; commit != "" {
-			return BuiltSource{commit, d.Name != sourceName, d.Annotations[uncommittedName]}, true
+			return BuiltSource{commit, d.Name != sourceName, d.Annotations[uncommittedName], d.Annotations[authorsName]}, true
 		}
 	}
 	return BuiltSource{}, false

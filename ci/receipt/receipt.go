@@ -22,7 +22,7 @@ import (
 )
 
 // PredicateType is the in-toto predicate type of a Document, version 1.
-const PredicateType = "https://slipway.dev/attestations/receipt/v1"
+const PredicateType = evidence.ReceiptType
 
 // MaxSize is the most bytes that Parse reads.
 const MaxSize = 1 << 20

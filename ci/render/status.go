@@ -27,12 +27,14 @@ type Status struct {
 	Scanned string `json:"scanned"`
 	// Revoked is the revocation of the digest for the environment, if there is one.
 	Revoked *rules.Revocation `json:"revoked,omitempty"`
+	// Approved says who has approved the digest for the environment, a line each.
+	Approved []string `json:"approved,omitempty"`
 }
 
 // Statuses is where an app stands in each environment, for people. The age of a scan is
 // that of now.
 func Statuses(all []Status, now time.Time) string {
-	var revoked []string
+	var more []string
 	table := [][]string{{"ENVIRONMENT", "DIGEST", "COMMIT", "WHO", "WHEN", "SYNCED", "HEALTHY", "SCAN"}}
 	for _, r := range all {
 		health := cmp.Or(r.Health, "-")
@@ -46,12 +48,15 @@ func Statuses(all []Status, now time.Time) string {
 		digest := cmp.Or(Short(r.Digest), "never released")
 		if r.Revoked != nil {
 			digest += " (revoked)"
-			revoked = append(revoked, r.Environment+": "+r.Digest+" "+r.Revoked.String())
+			more = append(more, r.Environment+": "+r.Digest+" "+r.Revoked.String())
+		}
+		for _, approved := range r.Approved {
+			more = append(more, r.Environment+": "+approved)
 		}
 		table = append(table, []string{r.Environment, digest,
 			fmt.Sprintf("%.12s", cmp.Or(r.Commit, "-")), cmp.Or(r.Author, "-"), cmp.Or(r.At, "-"), cmp.Or(r.Sync, "-"), health, scan})
 	}
-	return Table(table...) + Lines("", revoked...)
+	return Table(table...) + Lines("", more...)
 }
 
 // Short is a digest as people compare it.

@@ -53,7 +53,17 @@ type Evidence struct {
 	Revocations []Revocation
 	// Statements are those that the platform's key signed about the image.
 	Statements []sign.Statement
-	Now        time.Time
+	// KeyHint names the key that signed them; empty where identities did.
+	KeyHint string
+	// Approvals are those that the approvers whom the rules ask have signed.
+	Approvals []Approval
+	// Elsewhere are the statements about the image by who may sign for another
+	// environment, by its name.
+	Elsewhere map[string][]sign.Statement
+	// Plan is the digest of what is to be applied to the environment's infrastructure;
+	// empty where nothing is.
+	Plan string
+	Now  time.Time
 }
 
 // Judgement is the decision about an image for an environment.
@@ -78,12 +88,7 @@ type Judgement struct {
 func Judge(in Evidence) Judgement {
 	j := Judgement{
 		Reference: in.Reference, Environment: in.Environment, PolicyDigest: in.policyDigest(),
-		At: in.Now.UTC(), Until: in.Now.UTC().Add(in.Rules.SummaryMaxAge), Inputs: []evidence.Descriptor{},
-	}
-	for _, s := range in.Statements {
-		if s.PredicateType != evidence.SummaryType {
-			j.Inputs = append(j.Inputs, evidence.Descriptor{URI: s.PredicateType, Digest: evidence.DigestSet(s.Referrer)})
-		}
+		At: in.Now.UTC(), Until: in.Now.UTC().Add(in.Rules.SummaryMaxAge), Inputs: in.inputs(),
 	}
 	j.Outcomes = append(in.Revoked(), in.Foreign()...)
 	for _, rule := range in.Rules.in(in.Environment) {
@@ -96,13 +101,40 @@ func Judge(in Evidence) Judgement {
 	return j
 }
 
+// inputs are the statements that can decide.
+func (in Evidence) inputs() []evidence.Descriptor {
+	all, seen := []evidence.Descriptor{}, map[string]bool{}
+	add := func(predicateType, referrer string) {
+		seen[referrer] = true
+		all = append(all, evidence.Descriptor{URI: predicateType, Digest: evidence.DigestSet(referrer)})
+	}
+	for _, s := range in.Statements {
+		if s.PredicateType != evidence.SummaryType {
+			add(s.PredicateType, s.Referrer)
+		}
+	}
+	for _, a := range in.Approvals {
+		add(evidence.ApprovalType, a.Referrer)
+	}
+	for _, env := range in.Rules.Soaks(in.Environment) {
+		for _, s := range evidence.OfType(in.Elsewhere[env], evidence.ReceiptType) {
+			if !seen[s.Referrer] {
+				add(s.PredicateType, s.Referrer)
+			}
+		}
+	}
+	return all
+}
+
 // policyDigest is sha256:… of everything that decides.
 func (in Evidence) policyDigest() string {
 	data, err := json.Marshal(struct {
 		Environment string `json:"environment"`
 		Rules       []Rule `json:"rules"`
 		Scan        Policy `json:"scan"`
-	}{in.Environment, in.Rules.in(in.Environment), in.Policy})
+		// Approvers are absent where no rule asks any.
+		Approvers map[string]Approver `json:"approvers,omitempty"`
+	}{in.Environment, in.Rules.in(in.Environment), in.Policy, in.Rules.Approvers(in.Environment)})
 	if err != nil {
 		panic(err) // plain data always encodes
 	}
@@ -115,6 +147,7 @@ func (in Evidence) apply(rule Rule) (Outcome, time.Time) {
 	found, until := map[Kind]func(Rule) (finding, time.Time){
 		RequireScan: in.scan, RequireTests: in.tests, RequireProvenance: in.provenance,
 		RequireSBOM: in.sbom, RequireBases: in.bases, RequireLicences: in.licences, RequireBox: in.box,
+		RequireApproval: in.approval, RequireSoak: in.soak, RequireNoFreeze: in.freeze,
 	}[rule.Require](rule)
 	outcome := Outcome{Rule: rule.Require, Verdict: Pass, Reason: found.reason}
 	if found.mend == "" {

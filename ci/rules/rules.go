@@ -39,7 +39,7 @@ const NetworkNone = "none"
 // DatabaseVerified refuses what was scanned with a database that nobody vouches for.
 const DatabaseVerified = "verified"
 
-var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences, RequireBox}
+var kinds = []Kind{RequireScan, RequireTests, RequireProvenance, RequireSBOM, RequireBases, RequireLicences, RequireBox, RequireApproval, RequireSoak, RequireNoFreeze}
 
 // Rule is one requirement.
 type Rule struct {
@@ -49,7 +49,8 @@ type Rule struct {
 	// From is the first day, UTC, on which it refuses: YYYY-MM-DD. Before that
 	// day it warns. Empty means that it has always refused.
 	From string `yaml:"from" json:"from,omitempty"`
-	// MaxAge is how old the scan and its database may be, for scan.
+	// MaxAge is how old the scan and its database may be, for scan, and how long an
+	// approval counts, for approval and no-freeze.
 	MaxAge time.Duration `yaml:"maxAge" json:"maxAge,omitempty"`
 	// Database is verified where the scan's database must be signed or pinned, for scan;
 	// one that slipway.yaml trusts unsigned will do when it is empty.
@@ -70,6 +71,18 @@ type Rule struct {
 	Allow []string `yaml:"allow" json:"allow,omitempty"`
 	// Deny lists licences that are refused, in the same form.
 	Deny []string `yaml:"deny" json:"deny,omitempty"`
+	// By are the names of those whose approval counts, for approval; those of all
+	// approvers when empty. For no-freeze they are those who may override one; nobody
+	// when empty.
+	By []string `yaml:"by" json:"by,omitempty"`
+	// Count is how many of them have to approve, for approval; one unless said.
+	Count int `yaml:"count" json:"count,omitempty"`
+	// In is the environment in which it has to have been healthy, and For how long, for
+	// soak.
+	In  string        `yaml:"in" json:"in,omitempty"`
+	For time.Duration `yaml:"for" json:"for,omitempty"`
+	// Freezes are when nothing is to change, for no-freeze.
+	Freezes []Freeze `yaml:"freezes" json:"freezes,omitempty"`
 	// Unknown is what to do about packages whose licence is not known, for licences:
 	// refuse, also when it is empty, or report.
 	Unknown Action `yaml:"unknown" json:"unknown,omitempty"`
@@ -80,7 +93,9 @@ type Rules struct {
 	// SummaryMaxAge is how long a decision that was attested answers for the
 	// image without a new one. Zero means never.
 	SummaryMaxAge time.Duration `yaml:"summaryMaxAge" json:"summaryMaxAge,omitempty"`
-	Rules         []Rule        `yaml:"rules" json:"rules,omitempty"`
+	// Named are those who may approve, by a name that rules call them by.
+	Named map[string]Approver `yaml:"approvers" json:"approvers,omitempty"`
+	Rules []Rule              `yaml:"rules" json:"rules,omitempty"`
 }
 
 // Validate checks the rules; where names them in faults, and environments are
@@ -131,6 +146,11 @@ func (r Rules) Validate(where string, environments []string) error {
 		if key := rule.misplaced(); key != "" {
 			return step.Input(stage, at+"."+key, fmt.Sprintf("means nothing for %s", rule.Require), "take it out, or move it to the rule that it belongs to")
 		}
+		for _, err := range []error{r.checkApproval(rule, at), rule.checkSoak(at, environments), rule.checkFreezes(at)} {
+			if err != nil {
+				return err
+			}
+		}
 		if rule.Unknown != "" && rule.Unknown != ActionRefuse && rule.Unknown != ActionReport {
 			return step.Input(stage, fmt.Sprintf("%s.unknown %q", at, rule.Unknown), "is not an action", "use refuse or report")
 		}
@@ -148,7 +168,12 @@ func (r Rule) misplaced() string {
 		given bool
 		kinds []Kind
 	}{
-		{"maxAge", r.MaxAge != 0, []Kind{RequireScan}},
+		{"maxAge", r.MaxAge != 0, []Kind{RequireScan, RequireApproval, RequireNoFreeze}},
+		{"by", len(r.By) > 0, []Kind{RequireApproval, RequireNoFreeze}},
+		{"count", r.Count != 0, []Kind{RequireApproval}},
+		{"in", r.In != "", []Kind{RequireSoak}},
+		{"for", r.For != 0, []Kind{RequireSoak}},
+		{"freezes", len(r.Freezes) > 0, []Kind{RequireNoFreeze}},
 		{"database", r.Database != "", []Kind{RequireScan}},
 		{"minimum", r.Minimum != 0, []Kind{RequireTests}},
 		{"network", r.Network != "", []Kind{RequireBox}},
@@ -171,6 +196,8 @@ func (r Rule) emptied() string {
 	switch {
 	case r.Runners != nil && len(r.Runners) == 0:
 		return "runners"
+	case r.By != nil && len(r.By) == 0:
+		return "by"
 	case r.Require == RequireLicences && r.Allow != nil && len(r.Allow) == 0:
 		return "allow"
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"slipway/ci/evidence"
-	"slipway/step/result/sign"
 )
 
 // Verifier is the id that Slipway's verification summaries carry.
@@ -61,7 +60,7 @@ func (j Judgement) Summary() (*Summary, bool) {
 // Answer is the judgement that a signed summary among the statements still gives:
 // about this image and environment, under these very rules, of an age that they
 // allow, while everything that it stands on still verifies, and while nobody has
-// scanned the image again or revoked it.
+// scanned the image again or revoked it, and while people and the time come to the same.
 func Answer(in Evidence) (*Judgement, bool) {
 	if len(in.Revoked())+len(in.Foreign()) > 0 {
 		return nil, false
@@ -78,7 +77,7 @@ func Answer(in Evidence) (*Judgement, bool) {
 		if "sha256:"+s.Policy.Digest["sha256"] != digest || s.TimeVerified.After(in.Now) || !in.Now.Before(s.ValidUntil) {
 			continue
 		}
-		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge || !in.holds(s) || in.scannedSince(s) {
+		if in.Now.Sub(s.TimeVerified) >= in.Rules.SummaryMaxAge || !in.holds(s) || in.scannedSince(s) || !in.stays(s) {
 			continue
 		}
 		return &Judgement{
@@ -93,12 +92,25 @@ func Answer(in Evidence) (*Judgement, bool) {
 // that verify today: a signer may have lost the trust, a degraded signature its
 // time.
 func (in Evidence) holds(s Summary) bool {
+	known := in.inputs()
 	for _, d := range s.InputAttestations {
-		if !slices.ContainsFunc(in.Statements, func(known sign.Statement) bool { return known.Referrer == "sha256:"+d.Digest["sha256"] }) {
+		if !slices.ContainsFunc(known, func(k evidence.Descriptor) bool { return k.Digest["sha256"] == d.Digest["sha256"] }) {
 			return false
 		}
 	}
 	return true
+}
+
+// stays says whether the rules by which people or the time decide come to what they
+// came to.
+func (in Evidence) stays(s Summary) bool {
+	return !slices.ContainsFunc(in.Rules.in(in.Environment), func(rule Rule) bool {
+		if !rule.waits() {
+			return false
+		}
+		outcome, _ := in.apply(rule)
+		return !slices.Contains(s.Outcomes, outcome)
+	})
 }
 
 // scannedSince says whether there is a scan that the summary does not stand on.

@@ -88,7 +88,8 @@ func trust(base *dagger.Container, trustedRoot, identities *dagger.File, minLogs
 
 // Verify checks an image's signature and, when asked, that it carries an attestation
 // of one type, and returns the step's result. With all, it returns every statement
-// about the image by who must have signed.
+// about the image by who must have signed; with a predicate type, those of that type,
+// of which there must be one.
 //
 // +cache="never"
 func (v *Verifier) Verify(
@@ -98,6 +99,9 @@ func (v *Verifier) Verify(
 	// The predicate type of an attestation that must be there, too.
 	// +optional
 	attestation string,
+	// The predicate type of the attestation that must be there instead of a signature.
+	// +optional
+	predicateType string,
 	// Return every signed statement, whatever its type.
 	// +optional
 	all bool,
@@ -109,8 +113,10 @@ func (v *Verifier) Verify(
 	connect string,
 ) (string, error) {
 	args := append([]string{"verify", "--reference", reference}, v.Args...)
-	if attestation != "" {
-		args = append(args, "--attestation", attestation)
+	for flag, value := range map[string]string{"--attestation": attestation, "--predicate-type": predicateType} {
+		if value != "" {
+			args = append(args, flag, value)
+		}
 	}
 	if all {
 		args = append(args, "--all")

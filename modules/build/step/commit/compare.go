@@ -70,7 +70,7 @@ func Compare(in Input) (build.Compared, error) {
 	}
 	all := maps.Clone(committed)
 	maps.Copy(all, taken)
-	result := build.Compared{Commit: h.id.String()}
+	result := build.Compared{Commit: h.id.String(), Authors: h.authors}
 	more := 0
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		was, before := committed[name]

@@ -248,6 +248,16 @@ func TestWhatDiffersFromTheCommitIsNamed(t *testing.T) {
 	}
 }
 
+func TestWhoHasMadeTheCommitIsNamed(t *testing.T) {
+	dir := checkout(t)
+	write(t, dir, "apps/hello/main.go", "package main // by four\n")
+	git(t, dir, "add", "-A")
+	git(t, dir, "commit", "-q", "--author", "Ada <Ada@Acme.example>", "-m", "Subject\n\nCo-authored-by: Jo <jo@acme.example>\nco-authored-by: kim <kim@acme.example>\nReviewed-by: Lee <lee@acme.example>\n")
+	result, err := commit.Compare(taken(dir))
+	require.NoError(t, err)
+	assert.Equal(t, []string{"ada@acme.example", "jo@acme.example", "kim@acme.example", "t@localhost"}, result.Authors)
+}
+
 func TestAtMostTwentyAreNamed(t *testing.T) {
 	dir := checkout(t)
 	for n := range 23 {
@@ -320,7 +330,7 @@ func TestKindsOfCheckout(t *testing.T) {
 			in := change(t, checkout(t))
 			result, err := commit.Compare(in)
 			require.NoError(t, err)
-			assert.Equal(t, build.Compared{Commit: git(t, in.Source, "rev-parse", "HEAD")}, result)
+			assert.Equal(t, build.Compared{Commit: git(t, in.Source, "rev-parse", "HEAD"), Authors: []string{"t@localhost"}}, result)
 
 			write(t, in.Source, "apps/hello/zz_local.go", "package main\n")
 			write(t, in.Source, "apps/hello/main.go", "package main // other\n")

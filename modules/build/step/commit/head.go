@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-billy/v5/osfs"
@@ -38,6 +39,8 @@ type head struct {
 	borrows bool
 	id      plumbing.Hash
 	tree    plumbing.Hash
+	// authors are the e-mail addresses that the commit names.
+	authors []string
 }
 
 // open finds the head of the checkout at source. Its .git is in the folder
@@ -110,8 +113,23 @@ func (h *head) resolve(text string) error {
 	if err := c.Decode(encoded); err != nil {
 		return unfit("has a broken commit "+id, wholeClone).Because(err)
 	}
-	h.tree = c.TreeHash
+	h.tree, h.authors = c.TreeHash, authors(c)
 	return nil
+}
+
+var coauthorPattern = regexp.MustCompile(`(?im)^co-authored-by:.*<([^<>\n]+)>\s*$`)
+
+// authors are the e-mail addresses of who has made a commit.
+func authors(c object.Commit) []string {
+	all := []string{c.Author.Email, c.Committer.Email}
+	for _, found := range coauthorPattern.FindAllStringSubmatch(c.Message, -1) {
+		all = append(all, found[1])
+	}
+	for n := range all {
+		all[n] = strings.ToLower(strings.TrimSpace(all[n]))
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(email string) bool { return email == "" })
 }
 
 // read returns an object whose content has been hashed: an id that a repository

@@ -44,6 +44,9 @@ type Compared struct {
 	// "changed" or "removed" with the path, at most a limit, and then how many more.
 	// Empty when all that is taken is the commit's.
 	Uncommitted []string `json:"uncommitted,omitempty"`
+	// Authors are the e-mail addresses of who has made the commit, as it says: its
+	// author, its committer, and whom Co-authored-by trailers name. Each once, in order.
+	Authors []string `json:"authors,omitempty"`
 }
 
 // Order says how two commits stand to each other.

@@ -2,7 +2,11 @@
 // "sha256:<hex>".
 package infra
 
-import "encoding/json"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+)
 
 // Program is an executable that plans and applies.
 type Program struct {
@@ -66,6 +70,18 @@ type Binding struct {
 type Planned struct {
 	Binding Binding `json:"binding"`
 	Summary Summary `json:"summary"`
+}
+
+// Effect is the digest, sha256:…, of what the plan would do to which state by which code:
+// another plan that would do the same has it, too, whoever has made it and when.
+func (p Planned) Effect() string {
+	p.Binding.PlanSHA256, p.Binding.Program, p.Summary.Warnings = "", Program{}, nil
+	data, err := json.Marshal(p)
+	if err != nil {
+		panic(err) // what was decoded always encodes
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // Summary is what a plan would do. It holds no sensitive value.
