@@ -68,8 +68,8 @@ func (s *Slipway) settings(ctx context.Context, name string) (*config.App, error
 	return s.Config.App(name, []byte(text))
 }
 
-// charted says whether an app's overlays inflate a Helm chart.
-func (s *Slipway) charted(ctx context.Context, app string) (bool, error) {
+// usesHelm says whether an app's overlays inflate a Helm chart.
+func (s *Slipway) usesHelm(ctx context.Context, app string) (bool, error) {
 	if registered, ok := s.Config.Apps[app]; ok {
 		return registered.Packaging == config.PackagingHelm, nil
 	}

@@ -195,7 +195,7 @@ func (s *Slipway) themselves(approver rules.Approver) (signers, error) {
 
 // deliveredByKey refuses a caller by whose key somebody has approved the image, or
 // without a key.
-func (i *SignedImage) deliveredByKey(ctx context.Context, stage string, j *judged) error {
+func (i *SignedImage) deliveredByKey(ctx context.Context, stage string, j *decision) error {
 	s := i.Slipway
 	if !s.signs() {
 		return step.Policy(stage, i.Reference.String(), "is delivered to "+j.Environment+" by nobody who is known, and who delivers can't be who approves",

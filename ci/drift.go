@@ -23,7 +23,7 @@ type Drift struct {
 	Drifted bool
 	// Resources are what was changed.
 	Resources []*DriftedResource
-	Seen      *Looked // +private
+	Seen      *DriftReport // +private
 }
 
 // DriftedResource is one resource that was changed outside of Terraform.
@@ -60,7 +60,7 @@ func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen, err := result[infra.Looked](root.Drift(ctx))
+	seen, err := result[infra.DriftReport](root.Drift(ctx))
 	if err != nil {
 		return nil, err
 	}

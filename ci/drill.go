@@ -27,7 +27,7 @@ type Drill struct {
 	Summary string
 	// Complete is false when the call was not given the means for every attack.
 	Complete bool
-	Rows     []Row // +private
+	Rows     []Result // +private
 }
 
 // Text is the table for people: gate, attack, verdict, where it was stopped,
@@ -69,16 +69,16 @@ func (s *Slipway) Drill(
 	if err != nil {
 		return nil, err
 	}
-	var boxes, images, plans, live drill.Table
+	var boxes, images, plans, cluster drill.Table
 	if err := sideBySide(
 		func() error { boxes = t.attackBox(ctx); return nil },
 		func() (err error) { images, err = t.attackImages(ctx); return },
 		func() error { plans = t.attackPlans(ctx); return nil },
-		func() (err error) { live, err = s.attackCluster(ctx, c, env); return },
+		func() (err error) { cluster, err = s.attackCluster(ctx, c, env); return },
 	); err != nil {
 		return nil, err
 	}
-	table := slices.Concat(boxes, images, plans, live)
+	table := slices.Concat(boxes, images, plans, cluster)
 	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
 }
 
@@ -354,12 +354,12 @@ func (s *Slipway) healthy(ctx context.Context, c *config.Config, env string) (*R
 		if len(releases) == 0 {
 			continue
 		}
-		standing, err := s.standing(ctx, "drill", app, env)
+		statuses, err := s.statuses(ctx, "drill", app, env)
 		if err != nil {
 			return nil, err
 		}
 		reference := step.Refer(c.Image(app), releases[0].Digest)
-		if now := standing[env]; runs(now, reference) && now.Health == "Healthy" && now.Sync == "Synced" {
+		if now := statuses[env]; runs(now, reference) && now.Health == "Healthy" && now.Sync == "Synced" {
 			return &Release{Commit: releases[0].Commit, Environment: env, Reference: reference, App: app, Slipway: s}, nil
 		}
 	}

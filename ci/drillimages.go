@@ -42,7 +42,7 @@ func (t *target) deliver(ctx context.Context, note string) *delivery {
 	gate("sign", func() (err error) { d.signed, err = d.published.Sign(ctx, t.env); return })
 	gate("verify", func() error { return t.verify(ctx, d.signed) })
 	gate("release", func() (err error) {
-		d.release, err = d.signed.release(ctx, t.env, &Applied{}, origin{Kind: "release"})
+		d.release, err = d.signed.release(ctx, t.env, &Applied{}, releaseReason{Kind: "release"})
 		return
 	})
 	return d
@@ -87,15 +87,15 @@ func (t *target) attackBox(ctx context.Context) drill.Table {
 
 // attackImages attacks what stands between a source and a release.
 func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
-	good := t.deliver(ctx, "")
+	baseline := t.deliver(ctx, "")
 	vulnerable, err := t.image(ctx, drill.VulnerableApp, "")
 	if err != nil {
 		return nil, err
 	}
-	var attempts []func() drill.Row
+	var attempts []func() drill.Result
 	// The control of most is the good image at the same gate.
 	try := func(a drill.Attack, attempt func() error) {
-		attempts = append(attempts, func() drill.Row { return a.Judge(good.refusals[a.Gate], attempt) })
+		attempts = append(attempts, func() drill.Result { return a.Judge(baseline.refusals[a.Gate], attempt) })
 	}
 
 	try(drill.VulnerableImage, func() error { _, err := vulnerable.scan(ctx, t.database); return err })
@@ -107,15 +107,15 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		_, err = image.scan(ctx, t.database)
 		return err
 	})
-	try(drill.StaleDatabase, func() error { return t.scanSigned(ctx, good.image, "stale-db", "2020-01-01T00:00:00Z") })
-	attempts = append(attempts, func() drill.Row {
-		signed := good.refusals["scan"]
+	try(drill.StaleDatabase, func() error { return t.scanSigned(ctx, baseline.image, "stale-db", "2020-01-01T00:00:00Z") })
+	attempts = append(attempts, func() drill.Result {
+		signed := baseline.refusals["scan"]
 		if signed == nil {
-			signed = t.scanSigned(ctx, good.image, "foreign-db", "")
+			signed = t.scanSigned(ctx, baseline.image, "foreign-db", "")
 		}
-		return drill.ForeignDatabase.Judge(signed, func() error { return t.scanForeign(ctx, good.image, "foreign-db") })
+		return drill.ForeignDatabase.Judge(signed, func() error { return t.scanForeign(ctx, baseline.image, "foreign-db") })
 	})
-	attempts = append(attempts, func() drill.Row {
+	attempts = append(attempts, func() drill.Result {
 		today := time.Now().UTC()
 		return drill.ExpiredException.Judge(t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, 1)),
 			func() error { return t.scanExcepted(ctx, vulnerable, today.AddDate(0, 0, -1)) })
@@ -125,7 +125,7 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		if err != nil {
 			return err
 		}
-		image := *good.image
+		image := *baseline.image
 		image.App = t.app(drill.App, t.Source.WithNewFile(drill.IgnoringFile, drill.IgnoringComment+text))
 		_, err = image.scan(ctx, t.database)
 		return err
@@ -140,19 +140,19 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		{drill.VEXEnded, []string{drill.NotAffected(now.Add(-time.Minute), drill.VulnerablePackage), drill.Affected(now)}},
 		{drill.VEXToCome, []string{drill.NotAffected(now.AddDate(1, 0, 0), drill.VulnerablePackage)}},
 	} {
-		attempts = append(attempts, func() drill.Row {
+		attempts = append(attempts, func() drill.Result {
 			return said.attack.Judge(stated(), func() error { return t.scanStated(ctx, vulnerable, said.statements...) })
 		})
 	}
 	try(drill.OtherBytes, func() error {
-		swapped := *good.image
+		swapped := *baseline.image
 		swapped.Layout = vulnerable.Layout
-		_, err := good.publish(ctx, good.scanned.Digest, &swapped)
+		_, err := baseline.publish(ctx, baseline.scanned.Digest, &swapped)
 		return err
 	})
-	try(drill.OtherImage, func() error { _, err := good.publish(ctx, vulnerable.Digest, vulnerable); return err })
+	try(drill.OtherImage, func() error { _, err := baseline.publish(ctx, vulnerable.Digest, vulnerable); return err })
 
-	if good.refusals["sign"] != nil {
+	if baseline.refusals["sign"] != nil {
 		// Without a signed image there is nothing to attack further on.
 		try(drill.NothingSigned, nil)
 		return drill.Make(attempts), nil
@@ -161,19 +161,19 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, statements := targetRepository+"/"+drill.App, good.published.Statements
+	path, statements := targetRepository+"/"+drill.App, baseline.published.Statements
 
 	try(drill.ImageByTag, func() error {
 		return t.sign(ctx, t.Slipway, Reference(t.settings.Image(drill.App)+":v1"), statements)
 	})
 	try(drill.Unsigned, func() error { return t.verify(ctx, other["Unsigned"]) })
 	try(drill.MovedTag, func() error {
-		for _, image := range []Reference{good.published.Reference, other["Unsigned"].Reference} {
+		for _, image := range []Reference{baseline.published.Reference, other["Unsigned"].Reference} {
 			if _, err := t.remote.Tag(ctx, path, image.Digest(), "v1"); err != nil {
 				return err
 			}
 		}
-		if _, err := good.published.Sign(ctx, t.env); err != nil {
+		if _, err := baseline.published.Sign(ctx, t.env); err != nil {
 			return err
 		}
 		digest, err := t.remote.Resolve(ctx, path, "v1")
@@ -194,9 +194,9 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		}
 		return t.verify(ctx, image)
 	})
-	attempts = append(attempts, func() drill.Row {
+	attempts = append(attempts, func() drill.Result {
 		sigstore := t.remote.Sigstore()
-		return drill.OtherIdentity.Judge(t.deliverByIdentity(ctx, sigstore, good),
+		return drill.OtherIdentity.Judge(t.deliverByIdentity(ctx, sigstore, baseline),
 			func() error {
 				return t.attackIdentity(ctx, sigstore, other["Signed by another identity"].Reference, statements)
 			})
@@ -206,21 +206,21 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		if err := t.sign(ctx, t.Slipway, image.Reference, dag.Directory()); err != nil {
 			return err
 		}
-		if _, err := t.remote.Graft(ctx, path, good.published.Reference.Digest(), image.Reference.Digest()); err != nil {
+		if _, err := t.remote.Graft(ctx, path, baseline.published.Reference.Digest(), image.Reference.Digest()); err != nil {
 			return err
 		}
 		return t.verify(ctx, image)
 	})
 	try(drill.OtherType.Of(other["Of another type"].Reference.String()), func() error {
-		return t.verifyScan(ctx, other["Of another type"], good, "https://example.org/scan/v1", *good.scanned.Decided)
+		return t.verifyScan(ctx, other["Of another type"], baseline, "https://example.org/scan/v1", *baseline.scanned.Decided)
 	})
 	try(drill.Replayed, func() error {
-		old := *good.scanned.Decided
+		old := *baseline.scanned.Decided
 		old.DatabaseUpdatedAt = old.DatabaseUpdatedAt.AddDate(-1, 0, 0)
-		return t.verifyScan(ctx, other["Replayed"], good, evidence.ScanType, old)
+		return t.verifyScan(ctx, other["Replayed"], baseline, evidence.ScanType, old)
 	})
 	try(drill.FlippedBit, func() error {
-		image, flipped := *good.signed, *t.Slipway
+		image, flipped := *baseline.signed, *t.Slipway
 		flipped.Registry = &Endpoint{Service: t.remote.Flipped(path)}
 		image.Slipway = &flipped
 		return t.verify(ctx, &image)
@@ -234,29 +234,29 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 	try(drill.Unapproved, func() error { return t.approvedByAnother(ctx, good.signed) })
 	try(drill.HostileOverlay, func() error {
 		const app = drill.VulnerableApp
-		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), good.image.Digest), false)
+		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), baseline.image.Digest), false)
 		if err == nil {
 			_, err = t.judge(ctx, app, t.env, rendered)
 		}
 		return err
 	})
 	second := sync.OnceValue(func() error {
-		if err := good.refusals["release"]; err != nil {
+		if err := baseline.refusals["release"]; err != nil {
 			return err
 		}
 		// A second release puts the first one into the past.
 		return t.deliver(ctx, "Second").refusals["release"]
 	})
-	back := func(a drill.Attack, why origin) {
-		attempts = append(attempts, func() drill.Row {
-			return a.Of(good.commit()).Judge(second(), func() error {
-				_, err := good.signed.release(ctx, t.env, &Applied{}, why)
+	back := func(a drill.Attack, reason releaseReason) {
+		attempts = append(attempts, func() drill.Result {
+			return a.Of(baseline.commit()).Judge(second(), func() error {
+				_, err := baseline.signed.release(ctx, t.env, &Applied{}, reason)
 				return err
 			})
 		})
 	}
-	back(drill.OldRollback, origin{Kind: "rollback", Of: good.commit()})
-	back(drill.OlderRun, origin{Kind: "release"})
+	back(drill.OldRollback, releaseReason{Kind: "rollback", Of: baseline.commit()})
+	back(drill.OlderRun, releaseReason{Kind: "release"})
 	return drill.Make(attempts), nil
 }
 
@@ -364,8 +364,8 @@ func (t *target) scanStated(ctx context.Context, vulnerable *Image, statements .
 
 // verifyScan signs an image, attests what was attested about the good one, but another
 // statement about its scan, and then verifies it.
-func (t *target) verifyScan(ctx context.Context, image *SignedImage, good *delivery, predicateType string, verdict rules.Verdict) error {
-	scan, err := good.scanned.attested(ctx, image.Reference, verdict)
+func (t *target) verifyScan(ctx context.Context, image *SignedImage, baseline *delivery, predicateType string, verdict rules.Verdict) error {
+	scan, err := baseline.scanned.attested(ctx, image.Reference, verdict)
 	if err != nil {
 		return err
 	}
@@ -373,7 +373,7 @@ func (t *target) verifyScan(ctx context.Context, image *SignedImage, good *deliv
 	if err != nil {
 		return err
 	}
-	if err := t.sign(ctx, t.Slipway, image.Reference, good.published.Statements.WithNewFile("scan.statement.json", text)); err != nil {
+	if err := t.sign(ctx, t.Slipway, image.Reference, baseline.published.Statements.WithNewFile("scan.statement.json", text)); err != nil {
 		return err
 	}
 	return t.verify(ctx, image)
@@ -416,14 +416,14 @@ func (t *target) signing(ctx context.Context, sigstore *dagger.DrillgroundSigsto
 
 // deliverByIdentity has the identity that may sign take the good image through the
 // gates.
-func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, good *delivery) error {
+func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, baseline *delivery) error {
 	s, err := t.signing(ctx, sigstore, drill.Rightful)
 	if err != nil {
 		return err
 	}
-	image := *good.image
+	image := *baseline.image
 	image.App = &App{Name: drill.App, Slipway: s}
-	published, err := good.publish(ctx, good.scanned.Digest, &image)
+	published, err := baseline.publish(ctx, baseline.scanned.Digest, &image)
 	if err != nil {
 		return err
 	}

@@ -61,11 +61,11 @@ type rendered struct {
 // render renders an app's overlay with an image, and refuses what a release of the image
 // would be refused for: among that, to go back to an older one, unless that is meant.
 func (s *Slipway) render(ctx context.Context, stage, app, env string, reference Reference, older bool) (*rendered, error) {
-	charted, err := s.charted(ctx, app)
+	usesHelm, err := s.usesHelm(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.overlay(ctx, stage, app, env, dagger.GitopsRepositoryOverlayOpts{Helm: charted, Older: older})
+	o, err := s.overlay(ctx, stage, app, env, dagger.GitopsRepositoryOverlayOpts{Helm: usesHelm, Older: older})
 	if err != nil {
 		return nil, err
 	}
@@ -175,17 +175,17 @@ func (s *Slipway) forward(ctx context.Context, app string, r *rendered, revision
 
 // release makes the commit of a release. Where the decision stands, so does the release
 // that the overlay has the image from.
-func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, why origin) (gitops.Released, error) {
-	if why.Standing != nil && r.Standing != nil {
+func (r *rendered) release(ctx context.Context, reference Reference, revision, evidence string, reason releaseReason) (gitops.Released, error) {
+	if reason.Stored != nil && r.Standing != nil {
 		return gitops.Released{Commit: r.Standing.Commit, Attempts: 1, Path: r.Path, Evidence: r.Standing.Evidence}, nil
 	}
 	o := r.WithDecision(evidence, r.Before, r.SHA256)
 	opts := dagger.GitopsOverlayReleaseOpts(r.at)
-	switch why.Kind {
+	switch reason.Kind {
 	case "promotion":
-		return result[gitops.Released](o.Promote(ctx, reference.String(), why.From, revision, dagger.GitopsOverlayPromoteOpts(opts)))
+		return result[gitops.Released](o.Promote(ctx, reference.String(), reason.From, revision, dagger.GitopsOverlayPromoteOpts(opts)))
 	case "rollback":
-		return result[gitops.Released](o.Rollback(ctx, reference.String(), why.Of, revision, dagger.GitopsOverlayRollbackOpts(opts)))
+		return result[gitops.Released](o.Rollback(ctx, reference.String(), reason.Of, revision, dagger.GitopsOverlayRollbackOpts(opts)))
 	}
 	return result[gitops.Released](o.Release(ctx, reference.String(), revision, opts))
 }

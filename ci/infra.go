@@ -232,8 +232,8 @@ func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
 	return done, err
 }
 
-// settled applies the plan where there is something to.
-func (p *CheckedPlan) settled(ctx context.Context) (*Applied, error) {
+// applyChanges applies the plan where there is something to.
+func (p *CheckedPlan) applyChanges(ctx context.Context) (*Applied, error) {
 	if p.Plan.Changes {
 		return p.Apply(ctx)
 	}

@@ -201,7 +201,7 @@ func (s *Slipway) Deliver(
 	// +optional
 	older bool,
 ) (*Receipt, error) {
-	if err := s.known("deliver", app, env); err != nil {
+	if err := s.checkEnvironments("deliver", app, env); err != nil {
 		return nil, err
 	}
 	infra, err := s.Infra(env)
@@ -221,33 +221,33 @@ func (s *Slipway) Deliver(
 	if err := ready.scanned.signed().unrevoked("publish", env); err != nil {
 		return nil, err
 	}
-	signed, standing, err := ready.signed(ctx, env, checked)
+	signed, stored, err := ready.signed(ctx, env, checked)
 	if err != nil {
 		return nil, err
 	}
-	if standing == nil && s.Config.Verification.AsksFirst(env) {
+	if stored == nil && s.Config.Verification.AsksFirst(env) {
 		// Infrastructure is as much of the release as its image: nothing is applied
 		// that nobody has approved, or while a freeze holds.
 		if _, err := signed.verify(ctx, "release", env, checked.plan()); err != nil {
 			return nil, err
 		}
 	}
-	applied, err := checked.settled(ctx)
+	applied, err := checked.applyChanges(ctx)
 	if err != nil {
 		return nil, err
 	}
-	release, err := signed.release(ctx, env, applied, origin{Kind: "release", Standing: standing, Rendered: ready.rendered})
+	release, err := signed.release(ctx, env, applied, releaseReason{Kind: "release", Stored: stored, Rendered: ready.rendered})
 	if err != nil {
 		return nil, err
 	}
 	if s.Kubeconfig == nil {
 		return release.Receipt()
 	}
-	live, err := release.Wait(ctx, defaultDeadline)
+	healthy, err := release.Wait(ctx, defaultDeadline)
 	if err != nil {
 		return nil, err
 	}
-	return live.Receipt()
+	return healthy.Receipt()
 }
 
 // prepared is an image that every gate before the registry has let pass.
@@ -256,8 +256,8 @@ type prepared struct {
 	tested  build.Tests
 	// files are what is to be attested of it.
 	files map[string]evidence.File
-	// standing is the signed decision that answers for the image already; nil without one.
-	standing *judged
+	// stored is the signed decision that answers for the image already; nil without one.
+	stored *decision
 	// rendered is the overlay with the image in it.
 	rendered *rendered
 }
@@ -321,16 +321,16 @@ func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) err
 				func() error { _, err := s.judge(ctx, a.Name, env, p.rendered); return err },
 			)
 		},
-		func() error { p.standing = image.standing(ctx, env); return nil },
+		func() error { p.stored = image.storedDecision(ctx, env); return nil },
 	)
 }
 
 // signed is the image in the registry, with its statements. Where its signed decision
 // stands, nothing would be attested that is not, and nothing is to be applied, neither
 // publishing nor signing would change anything: that decision is returned, too.
-func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *judged, error) {
-	if p.standing != nil && !checked.Plan.Changes && evidence.Attested(p.standing.In.Statements, p.files) {
-		return p.scanned.signed(), p.standing, nil
+func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan) (*SignedImage, *decision, error) {
+	if p.stored != nil && !checked.Plan.Changes && evidence.Attested(p.stored.In.Statements, p.files) {
+		return p.scanned.signed(), p.stored, nil
 	}
 	published, err := p.scanned.publish(ctx, p.files)
 	if err != nil {

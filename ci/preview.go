@@ -59,7 +59,7 @@ func (s *Slipway) Preview(
 	// The environment to look at.
 	env string,
 ) (*Preview, error) {
-	if err := s.known(previewStage, app, env); err != nil {
+	if err := s.checkEnvironments(previewStage, app, env); err != nil {
 		return nil, err
 	}
 	a, err := s.App(ctx, app)
@@ -83,7 +83,7 @@ func (s *Slipway) Preview(
 		manifests     []scan.Misconfiguration
 	)
 	if err := sideBySide(
-		func() (err error) { after, refusal, err = image.foretell(ctx, database); return },
+		func() (err error) { after, refusal, err = image.previewScan(ctx, database); return },
 		func() (err error) {
 			if p, manifests, err = image.rendered(ctx, env); err != nil || p.Before == "" || p.Before == p.After {
 				return err
@@ -115,9 +115,9 @@ func (s *Slipway) Preview(
 	return p, nil
 }
 
-// foretell scans the image and says what the policy would refuse a release of
+// previewScan scans the image and says what the policy would refuse a release of
 // it for. There are no findings where the scanner itself refuses.
-func (i *Image) foretell(ctx context.Context, database *dagger.Directory) (found *scan.Findings, refusal string, err error) {
+func (i *Image) previewScan(ctx context.Context, database *dagger.Directory) (found *scan.Findings, refusal string, err error) {
 	if _, found, err = i.findings(ctx, database); err == nil {
 		_, err = i.judge(ctx, found)
 	}

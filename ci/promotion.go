@@ -29,13 +29,13 @@ func (s *Slipway) Promote(
 	older bool,
 ) (*Release, error) {
 	const stage = "promote"
-	if err := s.known(stage, app, from, to); err != nil {
+	if err := s.checkEnvironments(stage, app, from, to); err != nil {
 		return nil, err
 	}
 	if from == to {
 		return nil, step.Input(stage, "environment "+to, "is where the app is promoted from", "name two environments")
 	}
-	standing, err := s.standing(ctx, stage, app, from)
+	statuses, err := s.statuses(ctx, stage, app, from)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func (s *Slipway) Promote(
 	if len(releases) == 0 {
 		return nil, step.Policy(stage, subject, "was never released", "release it there first")
 	}
-	now := standing[from]
+	now := statuses[from]
 	image := s.signed(app, releases[0].Digest)
 	if err := image.unrevoked(stage, to); err != nil {
 		return nil, err
@@ -69,5 +69,5 @@ func (s *Slipway) Promote(
 	if outcome != Healthy {
 		return nil, step.Policy(stage, subject, "is not healthy: "+string(outcome), "promote what is healthy; roll back or mend it there first", seen.Message)
 	}
-	return image.release(ctx, to, nil, origin{Kind: "promotion", From: from, Revision: releases[0].SourceRevision, Older: older})
+	return image.release(ctx, to, nil, releaseReason{Kind: "promotion", From: from, Revision: releases[0].SourceRevision, Older: older})
 }

@@ -71,19 +71,19 @@ func (i *SignedImage) Release(
 	// +optional
 	older bool,
 ) (*Release, error) {
-	return i.release(ctx, env, nil, origin{Kind: "release", Older: older})
+	return i.release(ctx, env, nil, releaseReason{Kind: "release", Older: older})
 }
 
-// origin is why a digest is released.
-type origin struct {
+// releaseReason is why a digest is released.
+type releaseReason struct {
 	// Kind is release, promotion (From an environment) or rollback (Of a commit).
 	Kind, From, Of string
 	// Revision is the commit that the release before said that the image was built
 	// from. Its provenance is believed first.
 	Revision string
-	// Standing is the signed decision that this very call has found to answer for the
+	// Stored is the signed decision that this very call has found to answer for the
 	// image; nil where it is still to be verified.
-	Standing *judged
+	Stored *decision
 	// Rendered is the overlay as this very call has rendered and scanned it; nil where
 	// that is still to be done.
 	Rendered *rendered
@@ -93,7 +93,7 @@ type origin struct {
 
 // release releases the image to an environment. The infrastructure is what this very
 // call has made of it; without, it is looked at.
-func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, why origin) (*Release, error) {
+func (i *SignedImage) release(ctx context.Context, env string, applied *Applied, reason releaseReason) (*Release, error) {
 	s := i.Slipway
 	if err := s.goes("release", i.App, env); err != nil {
 		return nil, err
@@ -109,7 +109,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	// None of these writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
-	judgement, rendered := why.Standing, why.Rendered
+	judgement, rendered := reason.Stored, reason.Rendered
 	var verified, admitted []Stage
 	began := time.Now()
 	if err := sideBySide(
@@ -131,13 +131,13 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		},
 		func() (err error) {
 			if rendered == nil {
-				if rendered, err = s.render(ctx, "release", i.App, env, i.Reference, why.Older || why.Kind == "rollback"); err != nil {
+				if rendered, err = s.render(ctx, "release", i.App, env, i.Reference, reason.Older || reason.Kind == "rollback"); err != nil {
 					return err
 				}
 			}
 			return sideBySide(
 				func() error {
-					if why.Rendered != nil {
+					if reason.Rendered != nil {
 						return nil
 					}
 					_, err := s.judge(ctx, i.App, env, rendered)
@@ -157,12 +157,12 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		return nil, err
 	}
 	judgement.Manifests = rendered.SHA256
-	revision, uncommitted := evidence.Source(judgement.In.Statements, or(why.Revision, i.Revision))
+	revision, uncommitted := evidence.Source(judgement.In.Statements, or(reason.Revision, i.Revision))
 	if revision == "" {
 		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",
 			"deliver the app, or build, scan, publish and sign it again with this pipeline")
 	}
-	if why.Rendered == nil {
+	if reason.Rendered == nil {
 		if err := s.forward(ctx, i.App, rendered, revision); err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		return nil, err
 	}
 	began = time.Now()
-	done, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), why)
+	done, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), reason)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	return &Release{
 		Judgement: &judgement.Judgement, Statements: recorded(judgement.In.Statements), Stages: after(stages, "commit", began),
 		Commit: done.Commit, Created: done.Created, Attempts: done.Attempts, Path: done.Path, Evidence: done.Evidence, NotRefreshed: printable.Line(notRefreshed),
-		Kind: why.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
+		Kind: reason.Kind, Revision: revision, Uncommitted: uncommitted, Environment: env, Reference: i.Reference, Moved: i.Moved, Tree: i.Tree, Verdict: i.Verdict, Applied: applied, App: i.App, Slipway: s,
 	}, nil
 }
 
@@ -204,7 +204,7 @@ func (s *Slipway) history(ctx context.Context, stage, app, env string) ([]gitops
 	if err != nil {
 		return nil, err
 	}
-	done, err := result[gitops.Past](overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
+	done, err := result[gitops.History](overlay.History(ctx, dagger.GitopsOverlayHistoryOpts{
 		Repository: s.Config.Image(app), Service: overlay.at.Service, Connect: overlay.at.Connect,
 	}))
 	return done.Releases, err
@@ -215,8 +215,8 @@ func runs(a argocd.Status, reference Reference) bool {
 	return slices.Contains(a.Images, string(reference))
 }
 
-// standing returns where the app stands in each environment of the cluster.
-func (s *Slipway) standing(ctx context.Context, stage, app string, envs ...string) (map[string]argocd.Status, error) {
+// statuses returns where the app stands in each environment of the cluster.
+func (s *Slipway) statuses(ctx context.Context, stage, app string, envs ...string) (map[string]argocd.Status, error) {
 	cluster, err := s.argocd(ctx, stage)
 	if err != nil {
 		return nil, err
@@ -232,15 +232,15 @@ func (s *Slipway) standing(ctx context.Context, stage, app string, envs ...strin
 	if len(done.Applications) != len(envs) {
 		return nil, fmt.Errorf("asked for %d Applications, was told of %d", len(envs), len(done.Applications))
 	}
-	standing := map[string]argocd.Status{}
+	statuses := map[string]argocd.Status{}
 	for n, env := range envs {
-		standing[env] = done.Applications[n]
+		statuses[env] = done.Applications[n]
 	}
-	return standing, nil
+	return statuses, nil
 }
 
-// known checks an app's name and environments before the first container starts.
-func (s *Slipway) known(stage, app string, envs ...string) error {
+// checkEnvironments checks an app's name and environments before the first container starts.
+func (s *Slipway) checkEnvironments(stage, app string, envs ...string) error {
 	if err := step.Name(stage, "app", app); err != nil {
 		return err
 	}

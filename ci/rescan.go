@@ -68,21 +68,21 @@ func (s *Slipway) Rescan(
 }
 
 func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.Directory) (*AppRescan, error) {
-	row := &AppRescan{App: app}
+	rescanned := &AppRescan{App: app}
 	releases, err := s.history(ctx, rescanStage, app, env)
 	if err != nil || len(releases) == 0 {
-		return row, err
+		return rescanned, err
 	}
-	row.Digest = releases[0].Digest
-	row.Revoked = rules.Revoked(s.Revocations, row.Digest, env)
-	image := s.signed(app, row.Digest)
+	rescanned.Digest = releases[0].Digest
+	rescanned.Revoked = rules.Revoked(s.Revocations, rescanned.Digest, env)
+	image := s.signed(app, rescanned.Digest)
 	if s.Kubeconfig != nil {
-		standing, err := s.standing(ctx, rescanStage, app, env)
+		statuses, err := s.statuses(ctx, rescanStage, app, env)
 		if err != nil {
 			return nil, err
 		}
-		running := runs(standing[env], image.Reference)
-		row.Running = &running
+		running := runs(statuses[env], image.Reference)
+		rescanned.Running = &running
 	}
 	rendered, err := s.render(ctx, rescanStage, app, env, image.Reference, true)
 	if err == nil {
@@ -109,7 +109,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err != nil {
 		return nil, err
 	}
-	pulled := &Image{Digest: row.Digest, App: &App{Name: app, Slipway: s}, Layout: layout}
+	pulled := &Image{Digest: rescanned.Digest, App: &App{Name: app, Slipway: s}, Layout: layout}
 	found, run, err := pulled.scanned(ctx, database)
 	if err != nil {
 		return nil, err
@@ -124,16 +124,16 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 		return nil, err
 	}
 	said, statement := policy.Rescan(image.Reference.String(), rules.Scanned{
-		App: app, Digest: row.Digest, Findings: *found, VEX: vex, Now: now,
+		App: app, Digest: rescanned.Digest, Findings: *found, VEX: vex, Now: now,
 	}, history, *run)
-	row.Rescanned = &said
+	rescanned.Rescanned = &said
 	if !said.Passed && len(said.Refused) == 0 {
 		return nil, step.Policy(rescanStage, image.Reference.String(), said.Reason, "mend what the reason names, and scan again: nothing was decided about the image")
 	}
 	if !s.signs() {
-		return row, nil
+		return rescanned, nil
 	}
-	return row, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: evidence.ScanType, Predicate: statement}})
+	return rescanned, image.attest(ctx, rescanStage, env, map[string]evidence.File{"rescan": {PredicateType: evidence.ScanType, Predicate: statement}})
 }
 
 // Check refuses an environment in which a release has fallen out of policy.

@@ -77,17 +77,17 @@ func (r *Rescan) Revocations(
 	by string,
 ) (*dagger.File, error) {
 	var entries []Revocation
-	for _, row := range r.Rows {
-		if row.Rescanned == nil || row.Passed {
+	for _, app := range r.Rows {
+		if app.Rescanned == nil || app.Passed {
 			continue
 		}
 		var found []string
-		for _, v := range row.Refused {
+		for _, v := range app.Refused {
 			if !slices.Contains(found, v.ID) && len(found) < 10 {
 				found = append(found, v.ID)
 			}
 		}
-		entries = append(entries, Revocation{App: row.App, Digest: row.Digest, By: by, Environments: []string{r.Environment}, Reason: "fell out of policy: " + strings.Join(found, ", ")})
+		entries = append(entries, Revocation{App: app.App, Digest: app.Digest, By: by, Environments: []string{r.Environment}, Reason: "fell out of policy: " + strings.Join(found, ", ")})
 	}
 	return r.Slipway.revoke(ctx, entries...)
 }

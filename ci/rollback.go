@@ -24,7 +24,7 @@ func (s *Slipway) Rollback(
 	env string,
 ) (*Release, error) {
 	const stage = "rollback"
-	if err := s.known(stage, app, env); err != nil {
+	if err := s.checkEnvironments(stage, app, env); err != nil {
 		return nil, err
 	}
 	releases, err := s.history(ctx, stage, app, env)
@@ -41,7 +41,7 @@ func (s *Slipway) Rollback(
 		if err := image.wasHealthy(ctx, stage, env); err != nil {
 			return nil, err
 		}
-		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
+		return image.release(ctx, env, nil, releaseReason{Kind: "rollback", Of: last.Reverts, Revision: last.SourceRevision})
 	}
 	tried := map[string]bool{releases[0].Digest: true}
 	var details []string
@@ -59,7 +59,7 @@ func (s *Slipway) Rollback(
 			details = append(details, earlier.Digest+": "+f.Reason+"; "+f.Mend)
 			continue
 		}
-		return image.release(ctx, env, nil, origin{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
+		return image.release(ctx, env, nil, releaseReason{Kind: "rollback", Of: releases[0].Commit, Revision: earlier.SourceRevision})
 	}
 	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
 }

@@ -77,7 +77,7 @@ func (i *SignedImage) Verify(
 // verify judges the image for an environment, and refuses it unless every rule
 // lets it pass. What it returns was decided now, or is what a signed summary still
 // answers. The plan is the digest of what is to be applied there; empty for nothing.
-func (i *SignedImage) verify(ctx context.Context, stage, env, plan string) (*judged, error) {
+func (i *SignedImage) verify(ctx context.Context, stage, env, plan string) (*decision, error) {
 	j, err := i.judge(ctx, stage, env, plan)
 	if err != nil {
 		return nil, err
@@ -85,8 +85,8 @@ func (i *SignedImage) verify(ctx context.Context, stage, env, plan string) (*jud
 	return j, j.Refusal(stage)
 }
 
-// judged is a judgement, and where it is from.
-type judged struct {
+// decision is a judgement, and where it is from.
+type decision struct {
 	rules.Judgement
 	// Answered is true when a signed summary gave it.
 	Answered bool
@@ -94,7 +94,7 @@ type judged struct {
 	In rules.Evidence
 }
 
-func (i *SignedImage) judge(ctx context.Context, stage, env, plan string) (*judged, error) {
+func (i *SignedImage) judge(ctx context.Context, stage, env, plan string) (*decision, error) {
 	s := i.Slipway
 	c := s.Config
 	registry, err := s.registry(ctx, stage, i.Reference.Repository(), s.Registry)
@@ -135,9 +135,9 @@ func (i *SignedImage) judge(ctx context.Context, stage, env, plan string) (*judg
 	}
 	in.Now = time.Now()
 	if answer, ok := rules.Answer(in); ok {
-		return &judged{Judgement: *answer, Answered: true, In: in}, nil
+		return &decision{Judgement: *answer, Answered: true, In: in}, nil
 	}
-	return &judged{Judgement: rules.Judge(in), In: in}, nil
+	return &decision{Judgement: rules.Judge(in), In: in}, nil
 }
 
 // signed is where the image is, or will be, in the registry.
@@ -147,9 +147,9 @@ func (i *ScannedImage) signed() *SignedImage {
 	return signed
 }
 
-// standing is the signed decision that answers for an image that the registry has; nil
+// storedDecision is the signed decision that answers for an image that the registry has; nil
 // where there is none, for whatever reason. It refuses nothing: who publishes is told.
-func (i *Image) standing(ctx context.Context, env string) *judged {
+func (i *Image) storedDecision(ctx context.Context, env string) *decision {
 	j, err := i.App.Slipway.signed(i.App.Name, i.Digest).judge(ctx, "verify", env, "")
 	if err != nil || !j.Answered || j.Refusal("verify") != nil {
 		return nil
@@ -188,7 +188,7 @@ func (i *SignedImage) trust(ctx context.Context, stage, env string) (verifier, e
 // summarise attests a judgement that let the image pass, where the caller may
 // sign, so that nobody has to decide again while nothing changes. Where approvers are
 // asked, it refuses a caller whose approval counts, or of whom nothing is known.
-func (i *SignedImage) summarise(ctx context.Context, stage string, j *judged) error {
+func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) error {
 	s := i.Slipway
 	asks := len(s.Config.Verification.Approvers(j.Environment)) > 0
 	if asks && s.Identity == nil {

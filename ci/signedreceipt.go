@@ -39,7 +39,7 @@ func (s *Slipway) Receipt(
 	env string,
 ) (*SignedReceipt, error) {
 	const stage = "receipt"
-	if err := s.known(stage, app, env); err != nil {
+	if err := s.checkEnvironments(stage, app, env); err != nil {
 		return nil, err
 	}
 	releases, err := s.history(ctx, stage, app, env)

@@ -15,18 +15,18 @@ import (
 // Dagger's code generator writes a private field's type by its bare name. So those of
 // plain packages have that name here, too.
 type (
-	AppRescan  = rules.AppRescan
-	Config     = config.Config
-	Delta      = render.Delta
-	Document   = receipt.Document
-	Judgement  = rules.Judgement
-	Looked     = infra.Looked
-	Reference  = step.Reference
-	Revocation = rules.Revocation
-	Row        = drill.Row
-	Stage      = receipt.Stage
-	Statement  = sign.Statement
-	Status     = render.Status
-	Verdict    = rules.Verdict
-	Waited     = argocd.Waited
+	AppRescan   = rules.AppRescan
+	Config      = config.Config
+	Delta       = render.Delta
+	Document    = receipt.Document
+	DriftReport = infra.DriftReport
+	Judgement   = rules.Judgement
+	Reference   = step.Reference
+	Result      = drill.Result
+	Revocation  = rules.Revocation
+	Stage       = receipt.Stage
+	Statement   = sign.Statement
+	Status      = render.Status
+	Verdict     = rules.Verdict
+	Waited      = argocd.Waited
 )

@@ -15,8 +15,8 @@ import (
 	"slipway/step/result/argocd"
 )
 
-// Standing is where an app stands in each environment.
-type Standing struct {
+// AppStatus is where an app stands in each environment.
+type AppStatus struct {
 	// App that it is about.
 	App  string
 	Rows []Status // +private
@@ -33,16 +33,16 @@ func (s *Slipway) Status(
 	ctx context.Context,
 	// The app.
 	app string,
-) (*Standing, error) {
+) (*AppStatus, error) {
 	const stage = "status"
-	if err := s.known(stage, app); err != nil {
+	if err := s.checkEnvironments(stage, app); err != nil {
 		return nil, err
 	}
 	envs := s.Config.EnvironmentNames()
-	var standing map[string]argocd.Status
+	var statuses map[string]argocd.Status
 	if s.Kubeconfig != nil {
 		var err error
-		if standing, err = s.standing(ctx, stage, app, envs...); err != nil {
+		if statuses, err = s.statuses(ctx, stage, app, envs...); err != nil {
 			return nil, err
 		}
 	}
@@ -50,7 +50,7 @@ func (s *Slipway) Status(
 	var all sync.WaitGroup
 	for n, env := range envs {
 		all.Go(func() {
-			rows[n], failures[n] = s.row(ctx, stage, app, env, standing[env])
+			rows[n], failures[n] = s.environmentStatus(ctx, stage, app, env, statuses[env])
 		})
 	}
 	all.Wait()
@@ -59,10 +59,10 @@ func (s *Slipway) Status(
 			return nil, err
 		}
 	}
-	return &Standing{App: app, Rows: rows}, nil
+	return &AppStatus{App: app, Rows: rows}, nil
 }
 
-func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.Status) (Status, error) {
+func (s *Slipway) environmentStatus(ctx context.Context, stage, app, env string, now argocd.Status) (Status, error) {
 	r := Status{Environment: env, Sync: now.Sync, Health: now.Health}
 	releases, err := s.history(ctx, stage, app, env)
 	if err != nil || len(releases) == 0 {
@@ -97,12 +97,12 @@ func (s *Slipway) row(ctx context.Context, stage, app, env string, now argocd.St
 // Json is the table as JSON.
 //
 // +cache="168h"
-func (s *Standing) Json() (string, error) { return render.JSON(s.Rows) }
+func (s *AppStatus) Json() (string, error) { return render.JSON(s.Rows) }
 
 // Text is the table for people.
 //
 // +cache="never"
-func (s *Standing) Text() string { return render.Statuses(s.Rows, time.Now()) }
+func (s *AppStatus) Text() string { return render.Statuses(s.Rows, time.Now()) }
 
 // Verification is what every rule says about an image for an environment.
 type Verification struct {

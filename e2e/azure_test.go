@@ -64,12 +64,12 @@ type cloud struct {
 	blobs string
 }
 
-func newCloud(t *testing.T, edits ...func(*azure.Ground)) *cloud {
+func newCloud(t *testing.T, edits ...func(*azure.Setup)) *cloud {
 	t.Helper()
 	subject := func(of string) azure.Federated {
 		return azure.Federated{Issuer: github, Subject: "repo:acme/platform:" + of}
 	}
-	ground := azure.Ground{
+	setup := azure.Setup{
 		Tenant: "00000000-0000-4000-8000-000000000001", Subscription: "00000000-0000-4000-8000-000000000002",
 		Identities: []azure.Identity{{
 			ClientID: founder, ObjectID: "00000000-0000-4000-8000-0000000000b1", Roles: []string{"Owner", "Key Vault Crypto Officer"},
@@ -90,14 +90,14 @@ func newCloud(t *testing.T, edits ...func(*azure.Ground)) *cloud {
 		TokenSeconds: 60,
 	}
 	for _, edit := range edits {
-		edit(&ground)
+		edit(&setup)
 	}
-	standIn, err := azure.Start("127.0.0.1:0", ground)
+	standIn, err := azure.Start("127.0.0.1:0", setup)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, standIn.Close()) })
 	ca := filepath.Join(t.TempDir(), "ca.pem")
 	write(t, ca, string(standIn.CA))
-	return &cloud{Server: standIn, t: t, ca: ca, blobs: strings.TrimPrefix(ground.Blob, "https://"), options: append(append(shared.options(), shared.terraform(t)...), "--providers", azureProviders(t))}
+	return &cloud{Server: standIn, t: t, ca: ca, blobs: strings.TrimPrefix(setup.Blob, "https://"), options: append(append(shared.options(), shared.terraform(t)...), "--providers", azureProviders(t))}
 }
 
 // as are the arguments of a job of GitHub that is an identity in Azure.

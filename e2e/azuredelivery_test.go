@@ -62,7 +62,7 @@ func newAcme(t *testing.T, seconds int) *acme {
 	job := azure.Federated{Issuer: github, Subject: "repo:acme/platform:ref:refs/heads/main"}
 	images := shared.accounts["images"]
 	var err error
-	a.Server, err = azure.Start("127.0.0.1:0", azure.Ground{
+	a.Server, err = azure.Start("127.0.0.1:0", azure.Setup{
 		Tenant: acmeTenant, Subscription: "00000000-0000-4000-8000-000000000002",
 		Identities: []azure.Identity{
 			{ClientID: founder, ObjectID: "00000000-0000-4000-8000-0000000000b1", Roles: []string{"Owner", "Key Vault Crypto Officer"}, Federated: []azure.Federated{job}},

@@ -96,7 +96,7 @@ func TestAzureAsDocumented(t *testing.T) {
 	subject := func(of string) azure.Federated {
 		return azure.Federated{Issuer: github, Subject: "repo:acme/platform:environment:" + of}
 	}
-	c := newCloud(t, withBlobs(t), func(g *azure.Ground) {
+	c := newCloud(t, withBlobs(t), func(g *azure.Setup) {
 		g.Pipelines = append(g.Pipelines,
 			azure.Pipeline{RequestToken: "founder", Federated: subject("founding")}, azure.Pipeline{RequestToken: "dev", Federated: subject("dev")},
 			azure.Pipeline{RequestToken: "release", Federated: subject("release")})

@@ -24,14 +24,14 @@ import (
 const stateAccount = "slipwayplatformstate"
 
 // withBlobs is a ground whose storage accounts have a blob service, at a free port.
-func withBlobs(t *testing.T) func(*azure.Ground) {
+func withBlobs(t *testing.T) func(*azure.Setup) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	return func(g *azure.Ground) { g.Blob = "https://localhost:" + port }
+	return func(g *azure.Setup) { g.Blob = "https://localhost:" + port }
 }
 
 // azurite starts the blob service of a cloud that was made withBlobs: Microsoft's own

@@ -187,15 +187,15 @@ func TestHostile(t *testing.T) {
 func TestWrappersAzureProvisions(t *testing.T) {
 	p := shared
 	token := p.accounts["gitops"].Password
-	c := newCloud(t, func(ground *azure.Ground) {
+	c := newCloud(t, func(setup *azure.Setup) {
 		trust := func(client int, connection string, identity azure.Identity) {
 			federated := azure.Federated{
-				Issuer:  "https://login.microsoftonline.com/" + ground.Tenant + "/v2.0",
+				Issuer:  "https://login.microsoftonline.com/" + setup.Tenant + "/v2.0",
 				Subject: "/eid1/c/pub/t/AQAAAAAAAAAAAAAAAAAAAA/a/AQAAAAAAAAAAAAAAAAAAAA/sc/00000000-0000-4000-8000-0000000000ad/" + connection,
 			}
 			identity.ObjectID, identity.Federated = fmt.Sprintf("00000000-0000-4000-8000-0000000000%d", client), []azure.Federated{federated}
-			ground.Identities = append(ground.Identities, identity)
-			ground.Pipelines = append(ground.Pipelines, azure.Pipeline{RequestToken: token, ServiceConnection: connection, Federated: federated})
+			setup.Identities = append(setup.Identities, identity)
+			setup.Pipelines = append(setup.Pipelines, azure.Pipeline{RequestToken: token, ServiceConnection: connection, Federated: federated})
 		}
 		trust(92, planConnection, azure.Identity{ClientID: planClient, Roles: []string{"Reader", "Key Vault Reader", "Azure Kubernetes Service Cluster User Role"}})
 		trust(93, applyConnection, azure.Identity{ClientID: applyClient, Roles: []string{"Owner", "Key Vault Crypto Officer"}})

@@ -78,7 +78,7 @@ func (a Attack) Of(what string) Attack {
 const AtOnce = 4
 
 // Make makes attempts, and tells what became of them in their order.
-func Make(attempts []func() Row) Table {
+func Make(attempts []func() Result) Table {
 	table := make(Table, len(attempts))
 	var group errgroup.Group
 	group.SetLimit(AtOnce)

@@ -37,9 +37,9 @@ func TestMakeTellsInOrderAndMakesAFewAtOnce(t *testing.T) {
 	var running, ended atomic.Int32
 	var early atomic.Bool
 	held := make(chan struct{})
-	var attempts []func() Row
+	var attempts []func() Result
 	for n := range int32(3 * AtOnce) {
-		attempts = append(attempts, func() Row {
+		attempts = append(attempts, func() Result {
 			defer ended.Add(1)
 			switch {
 			case n >= AtOnce && ended.Load() < n-AtOnce+1:
@@ -51,7 +51,7 @@ func TestMakeTellsInOrderAndMakesAFewAtOnce(t *testing.T) {
 				}
 				<-held
 			}
-			return Row{Attack: fmt.Sprint(n)}
+			return Result{Attack: fmt.Sprint(n)}
 		})
 	}
 	table := Make(attempts)
@@ -87,7 +87,7 @@ func TestOpenVEXOfTheDrill(t *testing.T) {
 		return err
 	}
 	control := judge(NotAffected(now, VulnerablePackage))
-	for _, row := range []Row{
+	for _, row := range []Result{
 		VEXOfAnother.Judge(control, func() error { return judge(NotAffected(now, "pkg:golang/example.com/other")) }),
 		VEXEnded.Judge(control, func() error { return judge(NotAffected(now.Add(-time.Second), VulnerablePackage), Affected(now)) }),
 		VEXToCome.Judge(control, func() error { return judge(NotAffected(now.AddDate(1, 0, 0), VulnerablePackage)) }),

@@ -47,8 +47,8 @@ type Attack struct {
 	Expected   Expected
 }
 
-// Row is what became of an attack.
-type Row struct {
+// Result is what became of an attack.
+type Result struct {
 	Gate     string   `json:"gate"`
 	Attack   string   `json:"attack"`
 	Expected Expected `json:"expected"`
@@ -66,8 +66,8 @@ const passed = "passed"
 
 // Judge is the row of an attack whose control ended with control, and the attack
 // itself, made only after a control that passed, with attempt.
-func (a Attack) Judge(control error, attempt func() error) Row {
-	row := Row{Gate: a.Gate, Attack: a.Name, Expected: a.Expected, Control: passed}
+func (a Attack) Judge(control error, attempt func() error) Result {
+	row := Result{Gate: a.Gate, Attack: a.Name, Expected: a.Expected, Control: passed}
 	if control != nil {
 		row.Control, row.Verdict, row.Observed = line(control), ControlRefused, "not tried: the control was refused"
 		return row
@@ -91,8 +91,8 @@ func (a Attack) Judge(control error, attempt func() error) Row {
 }
 
 // Skip is the row of an attack that can't be made, and why.
-func (a Attack) Skip(why string) Row {
-	return Row{Gate: a.Gate, Attack: a.Name, Expected: a.Expected, Control: "not tried", Observed: why, Verdict: NotTried}
+func (a Attack) Skip(why string) Result {
+	return Result{Gate: a.Gate, Attack: a.Name, Expected: a.Expected, Control: "not tried", Observed: why, Verdict: NotTried}
 }
 
 // line is an error in a line.
@@ -105,7 +105,7 @@ func line(err error) string {
 }
 
 // Table is what became of every attack of a drill.
-type Table []Row
+type Table []Result
 
 // Failed are the rows whose gate is not proven to close, and only against the
 // attack. Those that were not tried are no failure: Untried tells of them.

@@ -29,8 +29,8 @@ import (
 func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
-		&rules.AppRescan{}, &config.Config{}, &render.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.Looked{}, new(step.Reference), &rules.Revocation{},
-		&drill.Row{}, &receipt.Stage{}, &sign.Statement{}, &render.Status{}, &rules.Verdict{}, &argocd.Waited{},
+		&rules.AppRescan{}, &config.Config{}, &render.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.DriftReport{}, new(step.Reference), &rules.Revocation{},
+		&drill.Result{}, &receipt.Stage{}, &sign.Statement{}, &render.Status{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()
 		names = append(names, kind.Name())

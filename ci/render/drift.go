@@ -9,7 +9,7 @@ import (
 )
 
 // Drift is what a look for drift has seen, for people.
-func Drift(seen infra.Looked) string {
+func Drift(seen infra.DriftReport) string {
 	verdict := seen.Environment + " has not drifted"
 	switch {
 	case !seen.Applied:
@@ -31,7 +31,7 @@ func Drift(seen infra.Looked) string {
 }
 
 // Drifted is each resource that has drifted, with the attributes that differ.
-func Drifted(seen infra.Looked) []string {
+func Drifted(seen infra.DriftReport) []string {
 	list := make([]string, len(seen.Resources))
 	for i, r := range seen.Resources {
 		var paths []string

@@ -24,7 +24,7 @@ var (
 
 // reports are all that is printed, made of one text of a stranger's.
 func reports(text string) map[string]string {
-	seen := infra.Looked{
+	seen := infra.DriftReport{
 		Environment: "dev", Applied: true, Drifted: true, Pending: []string{text},
 		Resources: []infra.Drift{{Address: text, Action: "update", Attributes: []infra.Attribute{{Path: text, Before: []byte(`1`), After: []byte(`2`)}}}},
 	}

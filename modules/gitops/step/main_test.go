@@ -218,12 +218,12 @@ func TestHistoryPreviewAndRollback(t *testing.T) {
 		return fmt.Sprintf(`{"digest": %q, "repository": "localhost:5000/hello", "commit": %q, "author": "Slipway",
 			"email": "slipway@example.com", "at": "2026-01-02T03:04:05Z", "subject": %q, "sourceRevision": "0123abcd"%s}`, digest, commit, subject, more)
 	}
-	var past json.RawMessage
-	_, err = run(t, &past, where("history", "--limit", "2")...)
+	var history json.RawMessage
+	_, err = run(t, &history, where("history", "--limit", "2")...)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"releases": [`+
 		entry(back.Commit, "Roll back hello in dev", digest(1), `, "reverts": "`+bad.Commit+`"`)+`,`+
-		entry(bad.Commit, "Release hello to dev", digest(2), "")+`]}`, string(past))
+		entry(bad.Commit, "Release hello to dev", digest(2), "")+`]}`, string(history))
 
 	_, err = run(t, nil, append(releaseArgs(host.URL, "dev", digest(1)), "--kind", "promotion", "--from", "production")...)
 	require.NoError(t, err, "the digest is there: no new decision")

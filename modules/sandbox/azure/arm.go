@@ -53,7 +53,7 @@ func (s *Server) resourceManager(w http.ResponseWriter, r *http.Request, c *clai
 		fail(w, http.StatusBadRequest, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required for all requests.")
 		return
 	}
-	root := "/subscriptions/" + s.ground.Subscription
+	root := "/subscriptions/" + s.setup.Subscription
 	if !strings.HasPrefix(strings.ToLower(path)+"/", strings.ToLower(root)+"/") {
 		fail(w, http.StatusNotFound, "SubscriptionNotFound", "The subscription of '"+path+"' could not be found.")
 		return
@@ -144,7 +144,7 @@ func (s *Server) write(w http.ResponseWriter, r *http.Request, c *claims, a addr
 		return
 	}
 	parent := s.store[key(a.parent)]
-	onSubscription := strings.EqualFold(a.parent, "/subscriptions/"+s.ground.Subscription)
+	onSubscription := strings.EqualFold(a.parent, "/subscriptions/"+s.setup.Subscription)
 	switch {
 	case stored == nil && r.Method == http.MethodPatch:
 		s.notFound(w, a)
@@ -224,7 +224,7 @@ func (s *Server) finish(w http.ResponseWriter, r *http.Request, status int, stor
 	}
 	id := derived(fmt.Sprint(stored.id, len(s.pending)))
 	s.pending[id] = &operation{polls: polls}
-	w.Header().Set("Azure-AsyncOperation", managementAudience+"/subscriptions/"+s.ground.Subscription+"/operations/"+id+"?api-version=2024-01-01")
+	w.Header().Set("Azure-AsyncOperation", managementAudience+"/subscriptions/"+s.setup.Subscription+"/operations/"+id+"?api-version=2024-01-01")
 	w.Header().Set("Retry-After", "1")
 	s.show(w, http.StatusCreated, stored)
 }
@@ -256,7 +256,7 @@ func (s *Server) wrong(a address, body map[string]any, stored *resource) (code, 
 		case !known:
 			return "RoleDefinitionDoesNotExist", "The specified role definition with ID '" + text("properties.roleDefinitionId") + "' does not exist."
 		case !s.principal(text("properties.principalId")):
-			return "PrincipalNotFound", "Principal " + text("properties.principalId") + " does not exist in the directory " + s.ground.Tenant + "."
+			return "PrincipalNotFound", "Principal " + text("properties.principalId") + " does not exist in the directory " + s.setup.Tenant + "."
 		case stored != nil:
 			return "RoleAssignmentExists", "The role assignment already exists."
 		case text("properties.condition") != "" && text("properties.conditionVersion") != "2.0":
@@ -266,7 +266,7 @@ func (s *Server) wrong(a address, body map[string]any, stored *resource) (code, 
 		if stored != nil && stored.get("properties.enablePurgeProtection") == true && lookup(body, "properties.enablePurgeProtection") != true {
 			return "BadRequest", "The property \"enablePurgeProtection\" cannot be set to false. Enabling the purge protection for a vault is an irreversible action."
 		}
-		if !strings.EqualFold(text("properties.tenantId"), s.ground.Tenant) {
+		if !strings.EqualFold(text("properties.tenantId"), s.setup.Tenant) {
 			return "BadRequest", "The tenant '" + text("properties.tenantId") + "' is not the subscription's."
 		}
 	case "microsoft.managedidentity/userassignedidentities/federatedidentitycredentials":

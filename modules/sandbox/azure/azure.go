@@ -28,8 +28,8 @@ const Suffix = "azure.test"
 // MetadataHost is the host that clients ask where everything else is.
 const MetadataHost = "management." + Suffix
 
-// Ground is what there is before anybody asks.
-type Ground struct {
+// Setup is what there is before anybody asks.
+type Setup struct {
 	Tenant       string
 	Subscription string
 	Identities   []Identity
@@ -81,7 +81,7 @@ type Server struct {
 	// Holding gets the path of each request that is kept without an answer.
 	Holding chan string
 
-	ground   Ground
+	setup    Setup
 	pki      *authority
 	signer   *signer
 	mu       sync.Mutex
@@ -105,12 +105,12 @@ type Request struct {
 }
 
 // Start listens at a loopback address, such as 127.0.0.1:0.
-func Start(address string, ground Ground) (*Server, error) {
-	if ground.Tenant == "" || ground.Subscription == "" {
-		return nil, errors.New("the ground needs a tenant and a subscription")
+func Start(address string, setup Setup) (*Server, error) {
+	if setup.Tenant == "" || setup.Subscription == "" {
+		return nil, errors.New("the setup needs a tenant and a subscription")
 	}
-	if ground.TokenSeconds == 0 {
-		ground.TokenSeconds = 3600
+	if setup.TokenSeconds == 0 {
+		setup.TokenSeconds = 3600
 	}
 	pki, err := newAuthority()
 	if err != nil {
@@ -125,7 +125,7 @@ func Start(address string, ground Ground) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		URL: "http://" + listener.Addr().String(), CA: pki.pem, ground: ground, pki: pki, signer: signer,
+		URL: "http://" + listener.Addr().String(), CA: pki.pem, setup: setup, pki: pki, signer: signer,
 		store: map[string]*resource{}, keys: map[string]*vaultKey{}, pending: map[string]*operation{}, now: time.Now,
 		Holding: make(chan string, 16),
 	}
@@ -205,7 +205,7 @@ func (s *Server) serve(host string, w http.ResponseWriter, r *http.Request) {
 		request.Client = s.vault(vault, recorded, r)
 	case isRegistry:
 		request.Client = s.registry(registry, recorded, r)
-	case isBlob && s.ground.Blob != "":
+	case isBlob && s.setup.Blob != "":
 		request.Client = s.blob(account, recorded, r)
 	default:
 		fail(recorded, http.StatusNotFound, "NotFound", host+" is not a part of the stand-in for Azure")

@@ -33,7 +33,7 @@ type cloud struct {
 func start(t *testing.T) *cloud {
 	t.Helper()
 	job := Federated{"https://issuer.test", "job"}
-	s, err := Start("127.0.0.1:0", Ground{
+	s, err := Start("127.0.0.1:0", Setup{
 		Tenant: tenant, Subscription: strings.TrimPrefix(subscription, "/subscriptions/"),
 		Identities: []Identity{
 			{ClientID: owner, ObjectID: "00000000-0000-4000-8000-0000000000b1", Roles: []string{"Owner", "Key Vault Crypto Officer"}, Federated: []Federated{job}},

@@ -78,10 +78,10 @@ func (s *Server) blob(account string, w http.ResponseWriter, r *http.Request) st
 func (s *Server) passBlob(account, container string, c *claims, w http.ResponseWriter, r *http.Request) {
 	now := s.now()
 	token, err := s.signer.sign(claims{
-		Issuer: "https://sts.windows.net/" + s.ground.Tenant + "/", Audience: storageAudience, Subject: c.Subject, Tenant: c.Tenant, ObjectID: c.ObjectID, Client: c.Client,
+		Issuer: "https://sts.windows.net/" + s.setup.Tenant + "/", Audience: storageAudience, Subject: c.Subject, Tenant: c.Tenant, ObjectID: c.ObjectID, Client: c.Client,
 		Issued: now.Unix(), NotBefore: now.Add(-time.Hour).Unix(), Expires: now.Add(time.Hour).Unix(),
 	})
-	target, invalid := url.Parse(s.ground.Blob)
+	target, invalid := url.Parse(s.setup.Blob)
 	if err = errors.Join(err, invalid); err != nil {
 		storageFault(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
@@ -92,7 +92,7 @@ func (s *Server) passBlob(account, container string, c *claims, w http.ResponseW
 		out.URL.Scheme, out.URL.Host, out.Host = target.Scheme, target.Host, account+".blob."+Suffix
 		out.Header.Set("Authorization", "Bearer "+token)
 	}
-	made, err := http.NewRequestWithContext(r.Context(), http.MethodPut, s.ground.Blob+"/"+container+"?restype=container", nil)
+	made, err := http.NewRequestWithContext(r.Context(), http.MethodPut, s.setup.Blob+"/"+container+"?restype=container", nil)
 	if err == nil {
 		send(made)
 		made.Header.Set("x-ms-version", "2023-11-03")

@@ -44,7 +44,7 @@ func TestBlobsAreForWhomTheRolesAre(t *testing.T) {
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	c.ground.Blob = server.URL
+	c.setup.Blob = server.URL
 
 	ask := func(method, path, token string) (int, string, string) {
 		t.Helper()

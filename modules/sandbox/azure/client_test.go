@@ -25,7 +25,7 @@ func (c *cloud) as(id, requestToken string, source oidc.Source) *client.Credenti
 	file := filepath.Join(c.t.TempDir(), "token")
 	require.NoError(c.t, os.WriteFile(file, []byte(requestToken), 0o600))
 	credential, err := client.Open("sign", client.Identity{
-		ClientID: id, TenantID: tenant, SubscriptionID: c.ground.Subscription, Source: source,
+		ClientID: id, TenantID: tenant, SubscriptionID: c.setup.Subscription, Source: source,
 		MetadataHost: MetadataHost, Authorities: string(c.CA), Proxy: c.URL,
 	}.String(), file)
 	require.NoError(c.t, err)
@@ -42,9 +42,9 @@ var github = oidc.Source{RequestURL: "https://github.azure.test/token?api-versio
 // The pipeline's client and the stand-in have nothing in common but Azure's documents.
 func TestThePipelinesOwnClientIsTaken(t *testing.T) {
 	c := withRegistry(t)
-	c.ground.TokenSeconds = 20
-	c.ground.Pipelines[1].ServiceConnection = "00000000-0000-4000-8000-0000000000dc"
-	devops := oidc.Source{RequestURL: "https://devops.azure.test/oidctoken", ServiceConnection: c.ground.Pipelines[1].ServiceConnection}
+	c.setup.TokenSeconds = 20
+	c.setup.Pipelines[1].ServiceConnection = "00000000-0000-4000-8000-0000000000dc"
+	devops := oidc.Source{RequestURL: "https://devops.azure.test/oidctoken", ServiceConnection: c.setup.Pipelines[1].ServiceConnection}
 	for name, credential := range map[string]*client.Credential{"GitHub": c.as(owner, "asks", github), "Azure DevOps": c.as(owner, "ado", devops), "a token": c.as(owner, c.assertion(exchangeAudience), oidc.Source{})} {
 		t.Run(name, func(t *testing.T) {
 			user, password, err := credential.Password(t.Context(), "acme.azurecr.azure.test")
@@ -65,8 +65,8 @@ func TestThePipelinesOwnClientIsTaken(t *testing.T) {
 
 func TestAVaultSignsForThePipeline(t *testing.T) {
 	c := start(t)
-	c.ground.TokenSeconds = 20
-	c.ground.Identities[0].Roles = append(c.ground.Identities[0].Roles, "Key Vault Crypto User")
+	c.setup.TokenSeconds = 20
+	c.setup.Identities[0].Roles = append(c.setup.Identities[0].Roles, "Key Vault Crypto User")
 	token := c.management(owner)
 	c.ask(http.MethodPut, at+group+version, token, map[string]any{"location": "x"})
 	c.ask(http.MethodPut, at+group+"/providers/Microsoft.KeyVault/vaults/acme?api-version=2026-02-01", token, map[string]any{"location": "x", "properties": map[string]any{"tenantId": tenant, "sku": map[string]any{"name": "standard", "family": "A"}}})

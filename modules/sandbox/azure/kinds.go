@@ -97,7 +97,7 @@ var kinds = map[string]kind{
 		complete: func(s *Server, r *resource) {
 			r.set("properties.clientId", derived("client "+r.id))
 			r.set("properties.principalId", derived("principal "+r.id))
-			r.set("properties.tenantId", s.ground.Tenant)
+			r.set("properties.tenantId", s.setup.Tenant)
 		},
 	},
 	"microsoft.managedidentity/userassignedidentities/federatedidentitycredentials": {
@@ -165,7 +165,7 @@ func nestedSubnets(s *Server, r *resource) {
 func completeCluster(s *Server, r *resource) {
 	host := fmt.Sprintf("%s-%s.hcp.%s", r.get("properties.dnsPrefix"), derived(r.id)[:8], Suffix)
 	r.set("identity.principalId", derived("principal "+r.id))
-	r.set("identity.tenantId", s.ground.Tenant)
+	r.set("identity.tenantId", s.setup.Tenant)
 	r.set("properties.fqdn", host)
 	if r.get("properties.apiServerAccessProfile.enablePrivateCluster") == true {
 		r.set("properties.privateFQDN", "private-"+host)
@@ -176,7 +176,7 @@ func completeCluster(s *Server, r *resource) {
 	r.set("properties.nodeResourceGroup", "MC_"+r.name)
 	r.set("properties.oidcIssuerProfile.issuerURL", "https://oidc."+Suffix+"/"+derived(r.id)+"/")
 	r.set("properties.identityProfile.kubeletidentity", map[string]any{
-		"resourceId": "/subscriptions/" + s.ground.Subscription + "/resourceGroups/MC_" + r.name + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + r.name + "-agentpool",
+		"resourceId": "/subscriptions/" + s.setup.Subscription + "/resourceGroups/MC_" + r.name + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + r.name + "-agentpool",
 		"clientId":   derived("kubelet client " + r.id), "objectId": derived("kubelet " + r.id),
 	})
 	profiles, _ := r.get("properties.agentPoolProfiles").([]any)
@@ -192,7 +192,7 @@ func completeCluster(s *Server, r *resource) {
 	for name, a := range addons {
 		if addon, ok := a.(map[string]any); ok && addon["enabled"] == true {
 			addon["identity"] = map[string]any{
-				"resourceId": "/subscriptions/" + s.ground.Subscription + "/resourceGroups/MC_" + r.name + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + name,
+				"resourceId": "/subscriptions/" + s.setup.Subscription + "/resourceGroups/MC_" + r.name + "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/" + name,
 				"clientId":   derived(name + " client " + r.id), "objectId": derived(name + " " + r.id),
 			}
 		}

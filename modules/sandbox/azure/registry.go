@@ -74,8 +74,8 @@ func (s *Server) registry(name string, w http.ResponseWriter, r *http.Request) s
 func (s *Server) registryID(name string) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if slices.Contains(s.ground.Registries, strings.ToLower(name)) {
-		return "/subscriptions/" + s.ground.Subscription + "/resourceGroups/ground/providers/Microsoft.ContainerRegistry/registries/" + name, true
+	if slices.Contains(s.setup.Registries, strings.ToLower(name)) {
+		return "/subscriptions/" + s.setup.Subscription + "/resourceGroups/ground/providers/Microsoft.ContainerRegistry/registries/" + name, true
 	}
 	for _, stored := range s.store {
 		if stored.kind == "microsoft.containerregistry/registries" && strings.EqualFold(stored.name, name) {
@@ -97,7 +97,7 @@ func (s *Server) exchangeToken(host string, w http.ResponseWriter, r *http.Reque
 		deny(http.StatusUnauthorized, "UNAUTHORIZED", "the access token "+err.Error())
 	case c.Audience != registryAudience:
 		deny(http.StatusUnauthorized, "UNAUTHORIZED", "the access token is for "+c.Audience)
-	case c.Tenant != s.ground.Tenant || r.PostFormValue("tenant") != s.ground.Tenant:
+	case c.Tenant != s.setup.Tenant || r.PostFormValue("tenant") != s.setup.Tenant:
 		deny(http.StatusUnauthorized, "UNAUTHORIZED", "the access token is of another tenant")
 	case c.Expires <= s.now().Unix():
 		deny(http.StatusUnauthorized, "UNAUTHORIZED", "the access token has expired")
@@ -156,9 +156,9 @@ func (s *Server) give(w http.ResponseWriter, c claims, field string) {
 
 // passRegistry hands a request on to the registry that keeps the content.
 func (s *Server) passRegistry(host string, w http.ResponseWriter, r *http.Request) {
-	target, err := url.Parse(s.ground.Registry.URL)
+	target, err := url.Parse(s.setup.Registry.URL)
 	if err != nil || target.Host == "" {
-		fail(w, http.StatusBadGateway, "BadGateway", fmt.Sprintf("the stand-in keeps no content: its registry is %q", s.ground.Registry.URL))
+		fail(w, http.StatusBadGateway, "BadGateway", fmt.Sprintf("the stand-in keeps no content: its registry is %q", s.setup.Registry.URL))
 		return
 	}
 	proxy := httputil.ReverseProxy{
@@ -166,8 +166,8 @@ func (s *Server) passRegistry(host string, w http.ResponseWriter, r *http.Reques
 			p.SetURL(target)
 			p.Out.Host = target.Host
 			p.Out.Header.Del("Authorization")
-			if s.ground.Registry.Username != "" {
-				p.Out.SetBasicAuth(s.ground.Registry.Username, s.ground.Registry.Password)
+			if s.setup.Registry.Username != "" {
+				p.Out.SetBasicAuth(s.setup.Registry.Username, s.setup.Registry.Password)
 			}
 		},
 		ModifyResponse: func(response *http.Response) error {

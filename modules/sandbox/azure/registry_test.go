@@ -31,10 +31,10 @@ func withRegistry(t *testing.T) *cloud {
 		w.WriteHeader(http.StatusOK)
 	}))
 	t.Cleanup(backing.Close)
-	c.ground.Registries, c.ground.Registry = []string{"acme"}, Backing{URL: backing.URL, Username: "images", Password: "hush"}
-	for i := range c.ground.Identities {
-		role := map[string]string{owner: "Container Registry Repository Writer", reader: "Container Registry Repository Reader"}[c.ground.Identities[i].ClientID]
-		c.ground.Identities[i].Roles = append(c.ground.Identities[i].Roles, role)
+	c.setup.Registries, c.setup.Registry = []string{"acme"}, Backing{URL: backing.URL, Username: "images", Password: "hush"}
+	for i := range c.setup.Identities {
+		role := map[string]string{owner: "Container Registry Repository Writer", reader: "Container Registry Repository Reader"}[c.setup.Identities[i].ClientID]
+		c.setup.Identities[i].Roles = append(c.setup.Identities[i].Roles, role)
 	}
 	return c
 }

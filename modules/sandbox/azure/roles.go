@@ -68,7 +68,7 @@ var repositories = regexp.MustCompile(`StringStartsWithIgnoreCase '([^']*)'`)
 // condition that names roles by their IDs, or repositories by their beginning, has to
 // name it. Other conditions are of data that isn't here.
 func (s *Server) may(object, action, scope string, data bool, given string) bool {
-	for _, i := range s.ground.Identities {
+	for _, i := range s.setup.Identities {
 		if i.ObjectID != object {
 			continue
 		}
@@ -109,7 +109,7 @@ func (s *Server) may(object, action, scope string, data bool, given string) bool
 func (s *Server) identity(client string) (Identity, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, i := range s.ground.Identities {
+	for _, i := range s.setup.Identities {
 		if i.ClientID == client && client != "" {
 			return i, true
 		}
@@ -133,7 +133,7 @@ func (s *Server) identity(client string) (Identity, bool) {
 
 // principal reports whether the directory knows an object.
 func (s *Server) principal(object string) bool {
-	if slices.Contains(s.ground.Principals, object) || slices.ContainsFunc(s.ground.Identities, func(i Identity) bool { return i.ObjectID == object }) {
+	if slices.Contains(s.setup.Principals, object) || slices.ContainsFunc(s.setup.Identities, func(i Identity) bool { return i.ObjectID == object }) {
 		return true
 	}
 	for _, r := range s.store {
@@ -149,7 +149,7 @@ func (s *Server) principal(object string) bool {
 func (s *Server) definition(name string) map[string]any {
 	r := roles[name]
 	return map[string]any{
-		"id":   fmt.Sprintf("/subscriptions/%s/providers/Microsoft.Authorization/roleDefinitions/%s", s.ground.Subscription, r.id),
+		"id":   fmt.Sprintf("/subscriptions/%s/providers/Microsoft.Authorization/roleDefinitions/%s", s.setup.Subscription, r.id),
 		"name": r.id, "type": "Microsoft.Authorization/roleDefinitions",
 		"properties": map[string]any{"roleName": name, "type": "BuiltInRole", "assignableScopes": []string{"/"}},
 	}

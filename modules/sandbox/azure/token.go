@@ -108,7 +108,7 @@ var audiences = map[string]string{
 	clusterAudience:           clusterAudience,
 }
 
-func (s *Server) life() time.Duration { return time.Duration(s.ground.TokenSeconds) * time.Second }
+func (s *Server) life() time.Duration { return time.Duration(s.setup.TokenSeconds) * time.Second }
 
 // login is Entra: it gives an identity a token for one service, for the token of
 // somebody whom the identity trusts.
@@ -126,7 +126,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	form := r.PostForm
-	if tenant != s.ground.Tenant {
+	if tenant != s.setup.Tenant {
 		refuse("AADSTS90002", "Tenant '"+tenant+"' not found")
 		return
 	}
@@ -170,7 +170,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusInternalServerError, "InternalError", err.Error())
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": s.ground.TokenSeconds, "access_token": token})
+	answer(w, http.StatusOK, map[string]any{"token_type": "Bearer", "expires_in": s.setup.TokenSeconds, "access_token": token})
 }
 
 func trusts(identity Identity, presented claims) bool {
@@ -192,7 +192,7 @@ func (s *Server) authorized(w http.ResponseWriter, r *http.Request, audience str
 		return c
 	}
 	if r.Header.Get("Authorization") == "" {
-		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="https://login.%s/%s", resource="%s"`, Suffix, s.ground.Tenant, audience))
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer authorization="https://login.%s/%s", resource="%s"`, Suffix, s.setup.Tenant, audience))
 	}
 	fail(w, http.StatusUnauthorized, refused.code, refused.message)
 	return nil
@@ -208,7 +208,7 @@ func (s *Server) bearer(r *http.Request, audience string) (*claims, *refusal) {
 	switch {
 	case err != nil:
 		return nil, &refusal{"InvalidAuthenticationToken", "The access token " + err.Error()}
-	case c.Tenant != s.ground.Tenant:
+	case c.Tenant != s.setup.Tenant:
 		return nil, &refusal{"InvalidAuthenticationTokenTenant", "The access token is from the wrong issuer '" + c.Issuer + "'"}
 	case c.Audience != audience:
 		return nil, &refusal{"InvalidAuthenticationTokenAudience", "The access token has been obtained for wrong audience or resource '" + c.Audience + "'. It should exactly match with one of the allowed audiences '" + audience + "'."}
@@ -237,7 +237,7 @@ func (s *Server) devops(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) issue(w http.ResponseWriter, r *http.Request, method, field string, suits func(Pipeline) bool) {
 	asked, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	for _, p := range s.ground.Pipelines {
+	for _, p := range s.setup.Pipelines {
 		if r.Method != method || p.RequestToken == "" || p.RequestToken != asked || !suits(p) {
 			continue
 		}

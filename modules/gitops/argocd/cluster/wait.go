@@ -88,7 +88,7 @@ func (w *Waiter) Wait(ctx context.Context, q Request) (*argocd.Waited, error) {
 	defer stop()
 	r := &run{
 		Waiter: w, q: q, start: w.Clock.Now(),
-		patches: make(chan patched, 1), looks: make(chan looked, 1), ring: make(chan struct{}, 1),
+		patches: make(chan patched, 1), looks: make(chan observation, 1), ring: make(chan struct{}, 1),
 		nudged: map[string]bool{}, since: map[string]time.Time{},
 		want: true,
 	}
@@ -117,7 +117,7 @@ func (w *Waiter) Wait(ctx context.Context, q Request) (*argocd.Waited, error) {
 				r.due++
 			}
 		case l := <-r.looks:
-			r.looked(l)
+			r.observed(l)
 		case <-r.ring:
 			r.stale = true
 		case <-r.again:
@@ -171,7 +171,7 @@ type run struct {
 	at      int // fresh, when the last look began
 	since   map[string]time.Time
 	again   <-chan time.Time // not before; nil is now
-	looks   chan looked
+	looks   chan observation
 	ring    chan struct{}
 	nudged  map[string]bool
 }
@@ -183,7 +183,7 @@ type patched struct {
 	err     error
 }
 
-type looked struct {
+type observation struct {
 	release *release
 	at      int
 	err     error
@@ -277,7 +277,7 @@ func (r *run) patched(p patched) *verdict {
 	return nil
 }
 
-func (r *run) looked(l looked) {
+func (r *run) observed(l observation) {
 	r.looking = false
 	now := r.Clock.Now()
 	if l.err != nil {
@@ -376,7 +376,7 @@ func (r *run) look(ctx context.Context, v view) {
 		short, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		found, err := r.Cluster.look(short, resources, r.q.Image, only)
-		r.looks <- looked{release: found, at: at, err: err}
+		r.looks <- observation{release: found, at: at, err: err}
 	}()
 }
 

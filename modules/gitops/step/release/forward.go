@@ -12,7 +12,7 @@ import (
 // delivers an old checkout, or repeats an old run, would go back without a word. It
 // returns the release that runs, if one does.
 func forward(base *remote.Snapshot, file, repository, digest string) (*gitops.Entry, error) {
-	p, err := openPast(base, file, repository)
+	p, err := openRecord(base, file, repository)
 	if err != nil || !released(p.now) {
 		return nil, err
 	}

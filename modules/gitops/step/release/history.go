@@ -21,7 +21,7 @@ const MaxHistory = 1000
 // first, along the branch's first parents. What a merge brought is told by the
 // commit that it brought it from. Changes back to no release are left out. An
 // empty repository means the overlay's only images entry.
-func History(ctx context.Context, from *remote.Remote, root, app, env, repository string, limit int) (*gitops.Past, error) {
+func History(ctx context.Context, from *remote.Remote, root, app, env, repository string, limit int) (*gitops.History, error) {
 	if err := checkOverlay(root, app, env); err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 		return nil, step.Input(Stage, fmt.Sprintf("limit %d", limit), "is out of range",
 			fmt.Sprintf("give 1 to %d", MaxHistory))
 	}
-	result := &gitops.Past{Releases: []gitops.Entry{}}
+	result := &gitops.History{Releases: []gitops.Entry{}}
 	err := deepen(ctx, from, allDepths, func(snapshot *remote.Snapshot) error {
 		tree, err := snapshot.Tree(root)
 		if err != nil {
@@ -43,7 +43,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 		if _, err := tree.Lookup(app, env); err != nil {
 			return err
 		}
-		p, err := openPast(snapshot, path.Join(root, overlay.File(app, env)), repository)
+		p, err := openRecord(snapshot, path.Join(root, overlay.File(app, env)), repository)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func History(ctx context.Context, from *remote.Remote, root, app, env, repositor
 
 // releases yields the overlay's releases, newest first, until yield returns
 // false or the branch begins.
-func (p *past) releases(yield func(gitops.Entry) bool) error {
+func (p *releaseRecord) releases(yield func(gitops.Entry) bool) error {
 	at, now := p.snapshot.Head(), p.now
 	for {
 		parents, err := p.parents(at)
@@ -92,7 +92,7 @@ func (p *past) releases(yield func(gitops.Entry) bool) error {
 	}
 }
 
-func (p *past) entry(hash plumbing.Hash, image overlay.Image) (gitops.Entry, error) {
+func (p *releaseRecord) entry(hash plumbing.Hash, image overlay.Image) (gitops.Entry, error) {
 	commit, err := p.snapshot.Commit(hash)
 	if err != nil {
 		return gitops.Entry{}, fmt.Errorf("read commit %s: %w", hash, err)

@@ -40,9 +40,9 @@ func releaseOf(t *testing.T, host *githost.Host, n int) string {
 
 func history(t *testing.T, host *githost.Host, limit int) []gitops.Entry {
 	t.Helper()
-	past, err := History(t.Context(), releaser(t, host, nil).Remote, ".", "hello", "dev", "", limit)
+	history, err := History(t.Context(), releaser(t, host, nil).Remote, ".", "hello", "dev", "", limit)
 	require.NoError(t, err)
-	return past.Releases
+	return history.Releases
 }
 
 func commits(entries []gitops.Entry) []string {
@@ -202,16 +202,16 @@ func TestHistoryRefuses(t *testing.T) {
 		"a huge limit":       {".", "hello", "dev", "", MaxHistory + 1, "limit", "out of range"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			past, err := History(t.Context(), releaser(t, host, nil).Remote, c.root, c.app, c.env, c.repository, c.limit)
+			history, err := History(t.Context(), releaser(t, host, nil).Remote, c.root, c.app, c.env, c.repository, c.limit)
 			fault := faultOf(t, err)
-			assert.Nil(t, past)
+			assert.Nil(t, history)
 			assert.Equal(t, step.KindInput, fault.Kind)
 			assert.Contains(t, fault.Input, c.input)
 			assert.Contains(t, fault.Reason, c.reason)
 		})
 	}
-	past, err := History(t.Context(), releaser(t, host, nil).Remote, ".", "hello", "two", "localhost:5000/proxy", 50)
+	history, err := History(t.Context(), releaser(t, host, nil).Remote, ".", "hello", "two", "localhost:5000/proxy", 50)
 	require.NoError(t, err)
-	require.Len(t, past.Releases, 1)
-	assert.Equal(t, sum(2), past.Releases[0].Digest)
+	require.Len(t, history.Releases, 1)
+	assert.Equal(t, sum(2), history.Releases[0].Digest)
 }

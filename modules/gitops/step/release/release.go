@@ -206,14 +206,14 @@ func (r *Releaser) prepare(base *remote.Snapshot, q *Request) (*gitops.Released,
 	}
 	switch kind := q.kind(); {
 	case kind == KindRollback:
-		past, err := rollback(base, result.Path, *q)
+		previous, err := rollback(base, result.Path, *q)
 		if err != nil {
 			return nil, nil, err
 		}
 		if q.SourceRevision == "" {
-			q.SourceRevision = past.revision
+			q.SourceRevision = previous.revision
 		}
-		result.Commit, result.Evidence = past.commit, past.evidence
+		result.Commit, result.Evidence = previous.commit, previous.evidence
 	case !e.changed(): // the same again is no new decision
 	case q.Before != "" && q.Before != e.had():
 		return nil, nil, errOvertaken

@@ -25,7 +25,7 @@ type rolledBack struct {
 // have been released to this overlay before. file is the overlay's
 // kustomization.yaml.
 func rollback(base *remote.Snapshot, file string, q Request) (rolledBack, error) {
-	p, err := openPast(base, file, q.Repository)
+	p, err := openRecord(base, file, q.Repository)
 	if err != nil {
 		return rolledBack{}, err
 	}

@@ -21,7 +21,7 @@ type DriftOptions struct {
 // Drift compares the objects with the state that the last apply stored, and
 // the state with the code. It changes nothing. Drift is its result, not a
 // Fault: whoever asks decides what it means.
-func Drift(ctx context.Context, o DriftOptions) (_ *infra.Looked, err error) {
+func Drift(ctx context.Context, o DriftOptions) (_ *infra.DriftReport, err error) {
 	if err := o.validate(StageDrift); err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func Drift(ctx context.Context, o DriftOptions) (_ *infra.Looked, err error) {
 	if err := w.Init(ctx, true); err != nil {
 		return nil, err
 	}
-	result := &infra.Looked{Environment: o.Environment, StateAddress: state.Config.Address(), Resources: []infra.Drift{}}
+	result := &infra.DriftReport{Environment: o.Environment, StateAddress: state.Config.Address(), Resources: []infra.Drift{}}
 	if result.Lineage, result.Serial, err = w.State(ctx); err != nil {
 		return nil, err
 	}

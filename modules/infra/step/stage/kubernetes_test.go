@@ -194,7 +194,7 @@ func (s *inCluster) plan() (*infra.Planned, error) {
 	return Plan(context.Background(), PlanOptions{Common: s.common("dev"), Remote: s.remote(), VarFiles: []string{s.vars}})
 }
 
-func (s *inCluster) drift() (*infra.Looked, error) {
+func (s *inCluster) drift() (*infra.DriftReport, error) {
 	return Drift(context.Background(), DriftOptions{Common: s.common("dev"), Remote: s.remote(), VarFiles: []string{s.vars}})
 }
 

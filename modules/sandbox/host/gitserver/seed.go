@@ -114,7 +114,7 @@ func Update(ctx context.Context, remote Remote, tree, root string) (Seeded, erro
 		if _, err := remote.run(ctx, "", "clone", "--quiet", "--depth=1", "--branch="+Branch, "--", remote.URL, clone); err != nil {
 			return Seeded{}, err
 		}
-		if err := bring(filepath.Join(clone, root), tree); err != nil {
+		if err := syncTree(filepath.Join(clone, root), tree); err != nil {
 			return Seeded{}, err
 		}
 		if _, err := Run(ctx, clone, "add", "--all", "--force"); err != nil {
@@ -147,9 +147,9 @@ func Update(ctx context.Context, remote Remote, tree, root string) (Seeded, erro
 	}
 }
 
-// bring makes the folder at to hold the files of the folder at from, and no
+// syncTree makes the folder at to hold the files of the folder at from, and no
 // others, with to's own digests.
-func bring(to, from string) error {
+func syncTree(to, from string) error {
 	released := map[string]string{}
 	err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || d.Name() != "kustomization.yaml" {

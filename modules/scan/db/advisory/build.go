@@ -83,7 +83,7 @@ func Build(in Input, out string) (*Summary, error) {
 		return nil, step.Input(stage, "advisories", "hold no vulnerability that is not withdrawn",
 			"give a folder of OSV advisories")
 	}
-	if summary.Vulnerabilities, err = settle(); err != nil {
+	if summary.Vulnerabilities, err = finish(); err != nil {
 		return nil, err
 	}
 	if err := db.Close(); err != nil {
@@ -101,10 +101,10 @@ func Build(in Input, out string) (*Summary, error) {
 	return summary, os.WriteFile(filepath.Join(out, MetadataFile), append(data, '\n'), 0o644)
 }
 
-// settle turns the builder's working buckets into those that Trivy reads: the
+// finish turns the builder's working buckets into those that Trivy reads: the
 // advisories of each id, and its title and severity from all sources. It
 // returns the number of ids.
-func settle() (int, error) {
+func finish() (int, error) {
 	config := db.Config{}
 	normalizer := vulnerability.New(config)
 	count := 0

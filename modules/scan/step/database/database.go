@@ -96,7 +96,7 @@ func Fetch(ctx context.Context, access registry.Access, runner *trivy.Runner, re
 		return nil, step.Infrastructure(stage, asked, "could not be downloaded or unpacked, so there is no verdict",
 			"check the registry and the artifact; publish the database again if it is damaged", trivy.Log(err)...).Because(err)
 	}
-	info, err := settle(filepath.Join(cache, "db"), digest)
+	info, err := normalizeMetadata(filepath.Join(cache, "db"), digest)
 	if err != nil {
 		return nil, step.Infrastructure(stage, asked, "is not a database that Trivy can use: "+err.Error(),
 			"publish the database again, with schema version 2").Because(err)
@@ -124,9 +124,9 @@ type metadata struct {
 	DownloadedAt time.Time `json:"DownloadedAt"`
 }
 
-// settle reads the database's metadata and removes from it when the download
+// normalizeMetadata reads the database's metadata and removes from it when the download
 // happened.
-func settle(folder, digest string) (*scan.Database, error) {
+func normalizeMetadata(folder, digest string) (*scan.Database, error) {
 	path := filepath.Join(folder, "metadata.json")
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -29,7 +29,7 @@ func FuzzSettle(f *testing.F) {
 		if err := os.WriteFile(file, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		info, err := settle(dir, digest)
+		info, err := normalizeMetadata(dir, digest)
 		if err != nil {
 			if err.Error() == "" || info != nil {
 				t.Fatal(err)
@@ -46,7 +46,7 @@ func FuzzSettle(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := settle(dir, digest)
+		again, err := normalizeMetadata(dir, digest)
 		if err != nil || !again.UpdatedAt.Equal(info.UpdatedAt) || !again.NextUpdate.Equal(info.NextUpdate) {
 			t.Fatalf("%+v became %+v, %v", info, again, err)
 		}

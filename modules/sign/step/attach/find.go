@@ -80,7 +80,7 @@ func look(ctx context.Context, client *registry.Client, stage string, ref *regis
 			candidates = append(candidates, descriptor)
 		}
 	}
-	all := make([]looked, len(candidates))
+	all := make([]inspected, len(candidates))
 	group, reading := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	for n, descriptor := range candidates {
@@ -108,29 +108,29 @@ func look(ctx context.Context, client *registry.Client, stage string, ref *regis
 	return s, nil
 }
 
-// looked is a referrer that was read: a statement, or why it does not count; neither
+// inspected is a referrer that was read: a statement, or why it does not count; neither
 // where it is something else.
-type looked struct {
+type inspected struct {
 	found    *found
 	rejected error
 }
 
 // read reads a referrer. It fails where the registry can't tell.
-func read(ctx context.Context, client *registry.Client, ref *registry.Reference, trust *bundle.Trust, descriptor v1.Descriptor) (looked, error) {
+func read(ctx context.Context, client *registry.Client, ref *registry.Reference, trust *bundle.Trust, descriptor v1.Descriptor) (inspected, error) {
 	data, envelope, err := fetch(ctx, client, descriptor.Digest)
 	switch {
 	case errors.Is(err, errNoBundle) && !signed(descriptor.ArtifactType):
-		return looked{}, nil
+		return inspected{}, nil
 	case errors.Is(err, errNoBundle) || errors.Is(err, registry.ErrContent) || errors.Is(err, registry.ErrNotFound) || errors.Is(err, registry.ErrTooLarge):
-		return looked{rejected: err}, nil
+		return inspected{rejected: err}, nil
 	case err != nil:
-		return looked{}, err
+		return inspected{}, err
 	}
 	verified, err := verify(ctx, envelope, data, trust, ref.Digest.String())
 	if err != nil {
-		return looked{rejected: err}, nil
+		return inspected{rejected: err}, nil
 	}
-	return looked{found: &found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer, Envelope: envelope}}, nil
+	return inspected{found: &found{Referrer: descriptor.Digest, Statement: verified.Statement, Signer: verified.Signer, Envelope: envelope}}, nil
 }
 
 func (s *survey) reject(digest v1.Hash, err error) {

@@ -100,8 +100,8 @@ type State struct {
 	Branch string `json:"branch"`
 }
 
-// Past is what an overlay ran on the branch.
-type Past struct {
+// History is what an overlay ran on the branch.
+type History struct {
 	// Releases are newest first, and empty before the first release.
 	Releases []Entry `json:"releases"`
 }

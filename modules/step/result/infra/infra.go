@@ -196,8 +196,8 @@ type Outputs struct {
 	Serial      uint64            `json:"serial"`
 }
 
-// Looked is what a look for drift has seen.
-type Looked struct {
+// DriftReport is what a look for drift has seen.
+type DriftReport struct {
 	Environment  string `json:"environment"`
 	StateAddress string `json:"stateAddress"`
 	// Applied is false when the code has resources and the state none.

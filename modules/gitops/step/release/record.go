@@ -42,8 +42,8 @@ func deepen(ctx context.Context, from *remote.Remote, depths []int, look func(*r
 		"use a full clone as the remote, not a shallow one")
 }
 
-// past is one overlay's images entry in the commits of a snapshot.
-type past struct {
+// releaseRecord is one overlay's images entry in the commits of a snapshot.
+type releaseRecord struct {
 	snapshot *remote.Snapshot
 	file     string
 	// now is the entry at the branch's head.
@@ -54,9 +54,9 @@ type past struct {
 	seen map[string]overlay.Image
 }
 
-// openPast finds the images entry of repository in file at the branch's head.
+// openRecord finds the images entry of repository in file at the branch's head.
 // An empty repository means the only entry there is.
-func openPast(snapshot *remote.Snapshot, file, repository string) (*past, error) {
+func openRecord(snapshot *remote.Snapshot, file, repository string) (*releaseRecord, error) {
 	source, err := snapshot.File(snapshot.Head(), file)
 	if err != nil {
 		return nil, fmt.Errorf("read %s of commit %s: %w", file, snapshot.Head(), err)
@@ -65,14 +65,14 @@ func openPast(snapshot *remote.Snapshot, file, repository string) (*past, error)
 	if err != nil {
 		return nil, err
 	}
-	return &past{
+	return &releaseRecord{
 		snapshot: snapshot, file: file, now: now, only: repository == "", seen: map[string]overlay.Image{},
 	}, nil
 }
 
 // at is the entry as a commit has it. It is empty where the file is missing or
 // unreadable, or has no such entry: that commit did not have the digest.
-func (p *past) at(commit plumbing.Hash) overlay.Image {
+func (p *releaseRecord) at(commit plumbing.Hash) overlay.Image {
 	source, err := p.snapshot.File(commit, p.file)
 	if err != nil {
 		return overlay.Image{}
@@ -92,7 +92,7 @@ func (p *past) at(commit plumbing.Hash) overlay.Image {
 }
 
 // parents are a commit's parents, or errShallow.
-func (p *past) parents(commit plumbing.Hash) ([]plumbing.Hash, error) {
+func (p *releaseRecord) parents(commit plumbing.Hash) ([]plumbing.Hash, error) {
 	parents, complete, err := p.snapshot.Parents(commit)
 	if err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", commit, err)
@@ -105,7 +105,7 @@ func (p *past) parents(commit plumbing.Hash) ([]plumbing.Hash, error) {
 
 // setter is the commit that gave the entry the digest that it has in commit:
 // commit itself, or one that it got the digest from, by a merge or unchanged.
-func (p *past) setter(commit plumbing.Hash) (plumbing.Hash, error) {
+func (p *releaseRecord) setter(commit plumbing.Hash) (plumbing.Hash, error) {
 	digest := p.at(commit).Digest
 	for {
 		parents, err := p.parents(commit)
@@ -160,8 +160,8 @@ func LastSet(ctx context.Context, from *remote.Remote, file, repository string) 
 }
 
 // lastSet is LastSet in a snapshot.
-func lastSet(snapshot *remote.Snapshot, file, repository string) (*past, *gitops.Entry, error) {
-	p, err := openPast(snapshot, file, repository)
+func lastSet(snapshot *remote.Snapshot, file, repository string) (*releaseRecord, *gitops.Entry, error) {
+	p, err := openRecord(snapshot, file, repository)
 	if err != nil {
 		return nil, nil, err
 	}
