@@ -30,7 +30,7 @@ func TestAddressesAndRegistriesAreReachedInOneWay(t *testing.T) {
 		}},
 		"a registry's client": {regexp.MustCompile(`go-containerregistry/pkg/(v1/remote|authn|crane)\b`), []string{
 			registry,
-			"modules/drillground/hostile/", // the drill's attacker
+			"modules/drill/hostile/", // the drill's attacker
 		}},
 	}
 	held := map[string]bool{}

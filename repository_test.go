@@ -244,15 +244,15 @@ func TestDaggerModulesStayLean(t *testing.T) {
 func TestEveryFunctionStatesItsCachePolicy(t *testing.T) {
 	const kept, never = `+cache="168h"`, `+cache="never"`
 	effects := map[string][]string{
-		"ci": {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "SignedImage.Approve", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Rescan.Revocations", "Slipway.Revoke", "Slipway.Receipt", "Slipway.ReceiptVerify", "SignedReceipt.Bundle", "Infra.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "AppStatus.Text", "Slipway.Preview", "Infra.Drift", "Infra.Unlock", "Infra.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish", "Slipway.Drill"},
+		"ci": {"Image.Scan", "Image.Report", "Image.Sbom", "Slipway.PublishDatabase", "ScannedImage.Report", "ScannedImage.Publish", "PublishedImage.Sign", "SignedImage.Verify", "SignedImage.Release", "SignedImage.Approve", "Slipway.Inspect", "Slipway.Verify", "Slipway.Rescan", "Rescan.Revocations", "Slipway.Revoke", "Slipway.Receipt", "Slipway.ReceiptVerify", "SignedReceipt.Bundle", "Infrastructure.Plan", "Plan.Check", "CheckedPlan.Apply", "Slipway.Deliver", "Release.Observe", "Release.Wait", "Slipway.Promote", "Slipway.Rollback", "Slipway.Status", "AppStatus.Text", "Slipway.Preview", "Infrastructure.Drift", "Infrastructure.Unlock", "Infrastructure.Ready", "Slipway.WithToolbox", "ToolboxImage.Publish", "Slipway.Drill"},
 		// A refusal of the box may be one of chance: the next run may pass.
-		"modules/build":       {"Build.Publish", "Build.PublishFolder", "Build.Verify", "Build.Pull", "Build.PullFolder", "Build.Packages", "Build.Gateway", "Build.Usage", "GoApp.Binaries", "GoApp.Test"},
-		"modules/scan":        {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
-		"modules/sign":        {"Sign.Keygen", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "Verifier.Verify", "Verifier.Bundle", "Verifier.VerifyBundle"},
-		"modules/infra":       {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
-		"modules/gitops":      {"Repository.Merged", "Overlay.Release", "Overlay.Promote", "Overlay.Rollback", "Overlay.Preview", "Overlay.History", "Cluster.Wait", "Cluster.Status", "Cluster.Refresh", "Cluster.Admit"},
-		"modules/sandbox":     {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
-		"modules/drillground": {"Drillground.Seed", "Drillground.Tag", "Drillground.Resolve", "Drillground.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
+		"modules/build":   {"Build.Publish", "Build.PublishFolder", "Build.Verify", "Build.Pull", "Build.PullFolder", "Build.Packages", "Build.Gateway", "Build.Usage", "GoApp.Binaries", "GoApp.Test"},
+		"modules/scan":    {"Scan.DatabaseDigest", "Scan.PublishDatabase"},
+		"modules/sign":    {"Sign.Keygen", "Signer.PublicKey", "Signer.Sign", "Signer.Attest", "Verifier.Verify", "Verifier.Bundle", "Verifier.VerifyBundle"},
+		"modules/infra":   {"Root.Plan", "Root.Check", "Root.Apply", "Root.Drift", "Root.Unlock"},
+		"modules/gitops":  {"Repository.Merged", "Overlay.Release", "Overlay.Promote", "Overlay.Rollback", "Overlay.Preview", "Overlay.History", "Cluster.Wait", "Cluster.Status", "Cluster.Refresh", "Cluster.Admit"},
+		"modules/sandbox": {"Sandbox.Publish", "Cluster.Service", "Cluster.Kubeconfig", "Cluster.Argocd", "Cluster.Certificate"},
+		"modules/drill":   {"Drill.Seed", "Drill.Tag", "Drill.Resolve", "Drill.Graft", "Sigstore.TrustedRoot", "Sigstore.Token"},
 	}
 	for _, file := range find(t, "dagger.json") {
 		folder := filepath.Dir(file)

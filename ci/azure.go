@@ -137,10 +137,10 @@ func (a *Azure) as(ctx context.Context, stage, alias string) (string, error) {
 }
 
 // reach lets a root's commands be somebody in Azure.
-func (a *Azure) reach(ctx context.Context, stage string, root *dagger.TerraformRoot) (*dagger.TerraformRoot, error) {
+func (a *Azure) reach(ctx context.Context, stage string, root *dagger.InfraRoot) (*dagger.InfraRoot, error) {
 	identity, err := a.as(ctx, stage, azureAlias)
 	if err != nil {
 		return nil, err
 	}
-	return root.WithAzure(identity, a.Token, dagger.TerraformRootWithAzureOpts{Proxy: a.Proxy}), nil
+	return root.WithAzure(identity, a.Token, dagger.InfraRootWithAzureOpts{Proxy: a.Proxy}), nil
 }

@@ -55,7 +55,7 @@ type DriftedAttribute struct {
 // Example: dagger call infra --env dev drift text
 //
 // +cache="never"
-func (i *Infra) Drift(ctx context.Context) (*Drift, error) {
+func (i *Infrastructure) Drift(ctx context.Context) (*Drift, error) {
 	root, err := i.reach(ctx, "drift")
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func (d *Drift) Check() (*Drift, error) {
 // Example: dagger call infra --env dev ready environment
 //
 // +cache="never"
-func (i *Infra) Ready(ctx context.Context) (*Infra, error) {
+func (i *Infrastructure) Ready(ctx context.Context) (*Infrastructure, error) {
 	const stage = "release"
 	env, err := i.Slipway.Config.Environment(stage, i.Environment)
 	if err != nil {

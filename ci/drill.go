@@ -19,8 +19,8 @@ import (
 	"slipway/step"
 )
 
-// Drill is what became of attacks on every gate.
-type Drill struct {
+// DrillReport is what became of attacks on every gate.
+type DrillReport struct {
 	// Environment whose rules were attacked.
 	Environment string
 	// Summary says in a line how it ended.
@@ -34,12 +34,12 @@ type Drill struct {
 // expected, observed.
 //
 // +cache="168h"
-func (d *Drill) Text() string { return drill.Table(d.Rows).Text() }
+func (d *DrillReport) Text() string { return drill.Table(d.Rows).Text() }
 
 // Json is the table as JSON, with what became of each control.
 //
 // +cache="168h"
-func (d *Drill) Json() (string, error) { return render.Indented(d.Rows) }
+func (d *DrillReport) Json() (string, error) { return render.Indented(d.Rows) }
 
 // Drill attacks every gate of this configuration, and fails unless each attack is
 // stopped by the gate that is meant to stop it, after a control with nothing wrong has
@@ -57,7 +57,7 @@ func (s *Slipway) Drill(
 	// The environment whose rules are attacked; by default the first by name.
 	// +optional
 	env string,
-) (*Drill, error) {
+) (*DrillReport, error) {
 	c := s.Config
 	if env == "" {
 		env = c.EnvironmentNames()[0]
@@ -79,7 +79,7 @@ func (s *Slipway) Drill(
 		return nil, err
 	}
 	table := slices.Concat(boxes, images, plans, cluster)
-	return &Drill{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
+	return &DrillReport{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
 }
 
 // target is the platform that a drill attacks: the caller's configuration, with
@@ -89,7 +89,7 @@ type target struct {
 	env      string
 	settings *config.Config
 	// remote is the registry, the Git remote and the state of the drill.
-	remote *dagger.Drillground
+	remote *dagger.Drill
 	// database is the caller's.
 	database *dagger.Directory
 }
@@ -123,7 +123,7 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 		return nil, err
 	}
 	source := withFiles(dag.Directory(), "", files)
-	t := &target{env: env, settings: &own, database: database, remote: dag.Drillground(dagger.DrillgroundOpts{Run: rand.Text()})}
+	t := &target{env: env, settings: &own, database: database, remote: dag.Drill(dagger.DrillOpts{Run: rand.Text()})}
 	at := &Endpoint{Service: t.remote.Service()}
 	if _, err := at.Service.Start(ctx); err != nil {
 		return nil, err
@@ -241,10 +241,10 @@ func (t *target) sign(ctx context.Context, by *Slipway, image Reference, stateme
 
 // attackPlans attacks what stands between a plan and its apply.
 func (t *target) attackPlans(ctx context.Context) drill.Table {
-	infra := &Infra{Environment: t.env, Slipway: t.Slipway}
+	infra := &Infrastructure{Environment: t.env, Slipway: t.Slipway}
 	next := *t.Slipway
 	next.Source = t.Source.WithoutFile("infra/" + drill.Code + "/spare.tf")
-	smaller := &Infra{Environment: t.env, Slipway: &next}
+	smaller := &Infrastructure{Environment: t.env, Slipway: &next}
 
 	var table drill.Table
 	var checked *CheckedPlan
@@ -259,7 +259,7 @@ func (t *target) attackPlans(ctx context.Context) drill.Table {
 		name, text := drill.Exfiltration(t.settings.Infra.State)
 		next := *t.Slipway
 		next.Source = t.Source.WithNewFile(name, text)
-		_, err := (&Infra{Environment: t.env, Slipway: &next}).Plan(ctx)
+		_, err := (&Infrastructure{Environment: t.env, Slipway: &next}).Plan(ctx)
 		return err
 	}))
 	table = append(table, drill.TamperedPlan.Judge(control, func() error {

@@ -386,7 +386,7 @@ const (
 
 // signing is the target as somebody sees it who signs as subject, by a Sigstore of the
 // drill's instead of a key, and trusts that subject only.
-func (t *target) signing(ctx context.Context, sigstore *dagger.DrillgroundSigstore, subject string) (*Slipway, error) {
+func (t *target) signing(ctx context.Context, sigstore *dagger.DrillSigstore, subject string) (*Slipway, error) {
 	// It runs from here to the drill's end: one that is started again has other keys.
 	service, err := sigstore.Service().Start(ctx)
 	if err != nil {
@@ -416,7 +416,7 @@ func (t *target) signing(ctx context.Context, sigstore *dagger.DrillgroundSigsto
 
 // deliverByIdentity has the identity that may sign take the good image through the
 // gates.
-func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, baseline *delivery) error {
+func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.DrillSigstore, baseline *delivery) error {
 	s, err := t.signing(ctx, sigstore, drill.Rightful)
 	if err != nil {
 		return err
@@ -435,7 +435,7 @@ func (t *target) deliverByIdentity(ctx context.Context, sigstore *dagger.Drillgr
 }
 
 // attackIdentity has somebody else sign an image, whose own settings let them.
-func (t *target) attackIdentity(ctx context.Context, sigstore *dagger.DrillgroundSigstore, image Reference, statements *dagger.Directory) error {
+func (t *target) attackIdentity(ctx context.Context, sigstore *dagger.DrillSigstore, image Reference, statements *dagger.Directory) error {
 	theirs, err := t.signing(ctx, sigstore, drill.Stranger)
 	if err != nil {
 		return err

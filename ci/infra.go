@@ -14,8 +14,8 @@ import (
 	"slipway/step/result/scan"
 )
 
-// Infra is one environment's infrastructure.
-type Infra struct {
+// Infrastructure is one environment's infrastructure.
+type Infrastructure struct {
 	// Environment that the infrastructure belongs to.
 	Environment string
 	Slipway     *Slipway // +private
@@ -30,19 +30,19 @@ type Infra struct {
 func (s *Slipway) Infra(
 	// The environment.
 	env string,
-) (*Infra, error) {
+) (*Infrastructure, error) {
 	if _, err := s.Config.Environment("plan", env); err != nil {
 		return nil, err
 	}
 	if err := s.asks("plan", env); err != nil {
 		return nil, err
 	}
-	return &Infra{Environment: env, Slipway: s}, nil
+	return &Infrastructure{Environment: env, Slipway: s}, nil
 }
 
 // root is the Terraform code with its state, as the calls that need no state
 // want it.
-func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error) {
+func (i *Infrastructure) root(stage string) (*config.Config, *dagger.InfraRoot, error) {
 	s := i.Slipway
 	c := s.Config
 	state, err := c.Infra.StateConfig(i.Environment, s.State.Username)
@@ -53,8 +53,8 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 	if err != nil {
 		return nil, nil, err
 	}
-	root := s.terraform().Root(s.Source.Directory("infra"), i.Environment, state,
-		dagger.TerraformRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}).WithAllowed(allowed)
+	root := s.infra().Root(s.Source.Directory("infra"), i.Environment, state,
+		dagger.InfraRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}).WithAllowed(allowed)
 	if c.Infra.LockTimeout > 0 {
 		root = root.WithLockTimeout(c.Infra.LockTimeout.String())
 	}
@@ -63,7 +63,7 @@ func (i *Infra) root(stage string) (*config.Config, *dagger.TerraformRoot, error
 
 // reach is root with the state and, where the state or a provider needs it, the
 // cluster.
-func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot, error) {
+func (i *Infrastructure) reach(ctx context.Context, stage string) (*dagger.InfraRoot, error) {
 	s := i.Slipway
 	c, root, err := i.root(stage)
 	if err != nil {
@@ -82,14 +82,14 @@ func (i *Infra) reach(ctx context.Context, stage string) (*dagger.TerraformRoot,
 		if err != nil {
 			return nil, err
 		}
-		root = root.WithState(dagger.TerraformRootWithStateOpts{Password: s.State.Password, Service: s.State.Service, Connect: connect})
+		root = root.WithState(dagger.InfraRootWithStateOpts{Password: s.State.Password, Service: s.State.Service, Connect: connect})
 	}
 	if c.Infra.InCluster() || s.Providers != nil && s.Kubeconfig != nil {
 		connect, err := s.cluster(ctx, stage)
 		if err != nil {
 			return nil, err
 		}
-		root = root.WithCluster(s.Kubeconfig, dagger.TerraformRootWithClusterOpts{Service: s.Cluster.Service, Connect: connect})
+		root = root.WithCluster(s.Kubeconfig, dagger.InfraRootWithClusterOpts{Service: s.Cluster.Service, Connect: connect})
 	}
 	return root, nil
 }
@@ -106,7 +106,7 @@ const stateAlias = "state"
 // Example: dagger call infra --env dev plan summary
 //
 // +cache="never"
-func (i *Infra) Plan(ctx context.Context) (*Plan, error) {
+func (i *Infrastructure) Plan(ctx context.Context) (*Plan, error) {
 	began := time.Now()
 	root, err := i.reach(ctx, "plan")
 	if err != nil {
@@ -145,7 +145,7 @@ type Plan struct {
 	// Summary of the plan, as JSON: counts, and one entry for each resource.
 	Summary string
 	Code    string            // +private
-	Infra   *Infra            // +private
+	Infra   *Infrastructure   // +private
 	Out     *dagger.Directory // +private
 	Stages  []Stage           // +private
 }
@@ -177,7 +177,7 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	checked := root.Check(p.Out, verdict, dagger.TerraformRootCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
+	checked := root.Check(p.Out, verdict, dagger.InfraRootCheckOpts{AllowDestroy: allowDestroy || env.AllowDestroy})
 	// Without this the check would run again wherever its result is used.
 	checked, err = checked.Sync(ctx)
 	if err != nil {
@@ -289,7 +289,7 @@ func (a *Applied) stages() []Stage {
 // Example: dagger call infra --env dev unlock --id 6d4e…
 //
 // +cache="never"
-func (i *Infra) Unlock(
+func (i *Infrastructure) Unlock(
 	ctx context.Context,
 	// The lock's ID, as the refusal named it.
 	id string,
@@ -307,7 +307,7 @@ func (i *Infra) Unlock(
 
 // judgeCode scans the code and returns the policy's verdict on it, as the infra step
 // reads it.
-func (s *Slipway) judgeCode(ctx context.Context, c *config.Config, root *dagger.TerraformRoot) (string, error) {
+func (s *Slipway) judgeCode(ctx context.Context, c *config.Config, root *dagger.InfraRoot) (string, error) {
 	files := root.Files()
 	code, err := resultIn[infra.Code](ctx, files)
 	if err != nil {

@@ -340,7 +340,7 @@ func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan)
 	return signed, nil, err
 }
 
-func (i *Infra) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
+func (i *Infrastructure) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
 	plan, err := i.Plan(ctx)
 	if err != nil {
 		return nil, err

@@ -126,7 +126,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			if applied != nil {
 				return nil
 			}
-			_, err := (&Infra{Environment: env, Slipway: s}).Ready(ctx)
+			_, err := (&Infrastructure{Environment: env, Slipway: s}).Ready(ctx)
 			return err
 		},
 		func() (err error) {

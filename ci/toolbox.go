@@ -52,7 +52,7 @@ func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	pushed, err := result[build.Published](registry.build().PublishFolder(ctx, dag.Directory().
 		WithDirectory(scanPart, s.scan().Programs()).
 		WithDirectory(gitopsPart, s.gitops().Programs()).
-		WithDirectory(terraformPart, s.terraform().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached)))
+		WithDirectory(infraPart, s.infra().Programs()), repository, dagger.BuildPublishFolderOpts(registry.reached)))
 	if err != nil {
 		return "", err
 	}
@@ -120,9 +120,9 @@ func (s *Slipway) WithToolbox(
 
 // The parts of a toolbox: the modules that the programs belong to.
 const (
-	scanPart      = "scan"
-	gitopsPart    = "gitops"
-	terraformPart = "terraform"
+	scanPart   = "scan"
+	gitopsPart = "gitops"
+	infraPart  = "infra"
 )
 
 // part is the toolbox's programs for one module; nil leaves them to be compiled.
@@ -141,6 +141,6 @@ func (s *Slipway) gitops() *dagger.Gitops {
 	return dag.Gitops(dagger.GitopsOpts{Prebuilt: s.part(gitopsPart)})
 }
 
-func (s *Slipway) terraform() *dagger.Terraform {
-	return dag.Terraform(dagger.TerraformOpts{Prebuilt: s.part(terraformPart)})
+func (s *Slipway) infra() *dagger.Infra {
+	return dag.Infra(dagger.InfraOpts{Prebuilt: s.part(infraPart)})
 }

@@ -29,7 +29,7 @@ const identityIssuer = "https://issuer.example.org"
 func newSigstore(t *testing.T) *sigstore {
 	t.Helper()
 	s := &sigstore{}
-	_, s.address = standIn(t, "modules/drillground/sigstore", ".", func(dir string) []string {
+	_, s.address = standIn(t, "modules/drill/sigstore", ".", func(dir string) []string {
 		return []string{"serve", "--listen", "127.0.0.1:0", "--address", filepath.Join(dir, "address")}
 	})
 	response, err := http.Get("http://" + s.address + "/trusted_root.json")

@@ -56,15 +56,15 @@ func must(t *testing.T, module string, args ...string) string {
 func TestEveryFunctionHasHelp(t *testing.T) {
 	t.Parallel()
 	for module, functions := range map[string][]string{
-		"toolchain":   {"go", "version"},
-		"toolbox":     {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
-		"build":       {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify", "with-account"},
-		"scan":        {"config", "database", "database-digest", "image", "programs", "publish-database", "trivy", "with-account"},
-		"sign":        {"identities", "identity", "key", "key-file", "keygen", "kms-key", "public-key", "vault-key", "with-account"},
-		"infra":       {"programs", "root", "tofu"},
-		"gitops":      {"check-commit", "cluster", "helm", "programs", "render", "repository"},
-		"drillground": {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},
-		"sandbox":     {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
+		"toolchain": {"go", "version"},
+		"toolbox":   {"binaries", "binary", "debian", "go", "module-files", "modules", "runner", "scratch", "seal", "step", "test-program", "toolchain", "unseal", "zoneinfo"},
+		"build":     {"assemble", "box", "dockerfile", "go-app", "normalize", "publish", "publish-folder", "pull", "pull-folder", "verify", "with-account"},
+		"scan":      {"config", "database", "database-digest", "image", "programs", "publish-database", "trivy", "with-account"},
+		"sign":      {"identities", "identity", "key", "key-file", "keygen", "kms-key", "public-key", "vault-key", "with-account"},
+		"infra":     {"programs", "root", "tofu"},
+		"gitops":    {"check-commit", "cluster", "helm", "programs", "render", "repository"},
+		"drill":     {"flipped", "graft", "resolve", "seed", "service", "sigstore", "tag"},
+		"sandbox":   {"argocd", "cluster", "cni", "containerd", "coredns", "etcd", "helm", "kubectl-provider", "kubernetes", "kustomize", "kyverno", "node-image", "programs", "publish"},
 	} {
 		t.Run(module, func(t *testing.T) {
 			t.Parallel()

@@ -20,7 +20,7 @@ func TestCallsThatThereAre(t *testing.T) {
 		"dagger call deliver --allow-destroy=false --app hello --env dev html export --path receipt.html",
 		"dagger call --key file:cosign.key app --name hello build scan report --format sarif export --path x --allow-parent-dir-path",
 		"dagger call -o x app --name hello build sbom --of IMAGE --format SPDX contents",
-		"dagger --progress=plain -m modules/drillground call -j --run mine sigstore service up --ports 8080:8080",
+		"dagger --progress=plain -m modules/drill call -j --run mine sigstore service up --ports 8080:8080",
 		"dagger call infra --env dev plan check sha-256",
 		"dagger -m github.com/acme/platform@v1 call apps",
 		"dagger call --help",

@@ -1,4 +1,4 @@
-module dagger/terraform
+module dagger/infra
 
 go 1.26.1
 

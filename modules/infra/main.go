@@ -7,12 +7,12 @@ import (
 	"crypto/rand"
 	"path"
 
-	"dagger/terraform/internal/dagger"
+	"dagger/infra/internal/dagger"
 )
 
-// Terraform drives the executable that it is given, Terraform's or OpenTofu's, or else
+// Infra drives the executable that it is given, Terraform's or OpenTofu's, or else
 // the OpenTofu that it compiles.
-type Terraform struct {
+type Infra struct {
 	// +private
 	Prebuilt *dagger.Directory
 }
@@ -24,11 +24,11 @@ func New(
 	// What Programs returned for these very sources; any other programs are refused.
 	// +optional
 	prebuilt *dagger.Directory,
-) *Terraform {
+) *Infra {
 	if prebuilt != nil {
 		prebuilt = dag.Toolbox().Unseal("infra", dag.CurrentModule().Source(), prebuilt)
 	}
-	return &Terraform{Prebuilt: prebuilt}
+	return &Infra{Prebuilt: prebuilt}
 }
 
 // The programs of the module.
@@ -45,9 +45,9 @@ const (
 )
 
 // program is one of them: the one that was given, or else compiled.
-func (t *Terraform) program(name string) *dagger.File {
-	if t.Prebuilt != nil {
-		return t.Prebuilt.File(name)
+func (i *Infra) program(name string) *dagger.File {
+	if i.Prebuilt != nil {
+		return i.Prebuilt.File(name)
 	}
 	source := dag.CurrentModule().Source().Directory(name)
 	if name == tofuProgram {
@@ -62,16 +62,16 @@ func (t *Terraform) program(name string) *dagger.File {
 // Example: dagger -m modules/infra call tofu export --path ./tofu
 //
 // +cache="168h"
-func (t *Terraform) Tofu() *dagger.File { return t.program(tofuProgram) }
+func (i *Infra) Tofu() *dagger.File { return i.program(tofuProgram) }
 
 // Programs is everything that this module compiles, sealed with the key of its
 // sources, for New.
 //
 // +cache="168h"
-func (t *Terraform) Programs() *dagger.Directory {
+func (i *Infra) Programs() *dagger.Directory {
 	all := dag.Directory()
 	for _, name := range []string{stepProgram, tofuProgram} {
-		all = all.WithFile(name, t.program(name))
+		all = all.WithFile(name, i.program(name))
 	}
 	return dag.Toolbox().Seal(dag.CurrentModule().Source(), all)
 }
@@ -118,7 +118,7 @@ type Root struct {
 // Root names the code, the environment and its state. It looks at none of them.
 //
 // +cache="168h"
-func (t *Terraform) Root(
+func (i *Infra) Root(
 	// The Terraform code: the root, and the modules that it takes from beside it.
 	code *dagger.Directory,
 	// The environment: it names the variables file.
@@ -141,9 +141,9 @@ func (t *Terraform) Root(
 	folder string,
 ) *Root {
 	if terraform == nil {
-		terraform = t.Tofu()
+		terraform = i.Tofu()
 	}
-	return &Root{Program: t.program(stepProgram), Code: code, Folder: folder, Env: env, State: state, Executable: terraform, Providers: providers}
+	return &Root{Program: i.program(stepProgram), Code: code, Folder: folder, Env: env, State: state, Executable: terraform, Providers: providers}
 }
 
 // Files are what a plan is made of, and bound to: the root and the modules that it

@@ -150,7 +150,7 @@ require (
 )
 
 replace (
-	slipway/drillground/sigstore => ../../drillground/sigstore
+	slipway/drill/sigstore => ../../drill/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/sign/step => ../step
 	slipway/step => ../../step

@@ -15,7 +15,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/sync v0.22.0
 	google.golang.org/protobuf v1.36.11
-	slipway/drillground/sigstore v0.0.0
+	slipway/drill/sigstore v0.0.0
 	slipway/registry v0.0.0
 	slipway/step v0.0.0
 )
@@ -103,7 +103,7 @@ require (
 )
 
 replace (
-	slipway/drillground/sigstore => ../../drillground/sigstore
+	slipway/drill/sigstore => ../../drill/sigstore
 	slipway/registry => ../../toolbox/registry
 	slipway/step => ../../step
 )

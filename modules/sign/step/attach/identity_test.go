@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/drillground/sigstore/standintest"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/attach"
 	"slipway/sign/step/bundle"
 	"slipway/step"

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/drillground/sigstore/standintest"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
 	results "slipway/step/result/sign"
 )

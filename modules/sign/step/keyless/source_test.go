@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/drillground/sigstore/standin"
-	"slipway/drillground/sigstore/standintest"
+	"slipway/drill/sigstore/standin"
+	"slipway/drill/sigstore/standintest"
 	"slipway/sign/step/bundle"
 	"slipway/sign/step/keyless"
 	"slipway/step"

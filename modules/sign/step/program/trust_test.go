@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"slipway/drillground/sigstore/standintest"
+	"slipway/drill/sigstore/standintest"
 	"slipway/registry"
 	"slipway/sign/step/bundle"
 	"slipway/step"

@@ -1,4 +1,4 @@
-module slipway/drillground/sigstore
+module slipway/drill/sigstore
 
 go 1.26.0
 

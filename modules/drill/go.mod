@@ -1,4 +1,4 @@
-module dagger/drillground
+module dagger/drill
 
 go 1.26.1
 

@@ -31,7 +31,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/drillground/sigstore/standin"
+	"slipway/drill/sigstore/standin"
 )
 
 func main() {

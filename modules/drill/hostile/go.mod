@@ -1,4 +1,4 @@
-module slipway/drillground/hostile
+module slipway/drill/hostile
 
 go 1.26.0
 

@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"dagger/drillground/internal/dagger"
+	"dagger/drill/internal/dagger"
 )
 
 const (
@@ -24,10 +24,10 @@ type Sigstore struct {
 
 // Sigstore makes a new one, with keys of its own that end with the call.
 //
-// Example: dagger -m modules/drillground call sigstore service up --ports 8080:8080
+// Example: dagger -m modules/drill call sigstore service up --ports 8080:8080
 //
 // +cache="168h"
-func (d *Drillground) Sigstore() *Sigstore { return &Sigstore{Run: d.Run} }
+func (d *Drill) Sigstore() *Sigstore { return &Sigstore{Run: d.Run} }
 
 // Service is the running Sigstore, on port 8080: Fulcio at /fulcio, Rekor at
 // /rekor1 (API 1) and /rekor2 (API 2), and a timestamp authority at /tsa.

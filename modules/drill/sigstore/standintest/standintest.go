@@ -11,7 +11,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"github.com/stretchr/testify/require"
 
-	"slipway/drillground/sigstore/standin"
+	"slipway/drill/sigstore/standin"
 )
 
 // Services are the services of one Sigstore, each at an address of its own.

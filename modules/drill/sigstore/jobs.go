@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"sync"
 
-	"slipway/drillground/sigstore/standin"
+	"slipway/drill/sigstore/standin"
 )
 
 // jobToken is what a job asks for its tokens with.

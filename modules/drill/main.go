@@ -2,7 +2,7 @@
 // state and a Sigstore of its own, and what somebody does who can write to the registry
 // or stands on the way to it.
 //
-// Example: dagger -m modules/drillground call service up --ports 5000:5000
+// Example: dagger -m modules/drill call service up --ports 5000:5000
 package main
 
 import (
@@ -10,7 +10,7 @@ import (
 	"crypto/rand"
 	"strconv"
 
-	"dagger/drillground/internal/dagger"
+	"dagger/drill/internal/dagger"
 )
 
 const (
@@ -21,9 +21,9 @@ const (
 	dataFolder     = "/data"
 )
 
-// Drillground is a platform to attack. It holds what the drill puts there, asks nobody for
+// Drill is a platform to attack. It holds what the drill puts there, asks nobody for
 // an account, and ends with the call.
-type Drillground struct {
+type Drill struct {
 	Run     string            // +private
 	Sandbox *dagger.Directory // +private
 }
@@ -39,15 +39,15 @@ func New(
 	// +defaultPath="/modules/sandbox"
 	// +ignore=["*", "!host", "host/**/*_test.go", "!debian", "debian/*", "!debian/git.lock"]
 	sandbox *dagger.Directory,
-) *Drillground {
-	return &Drillground{Run: run, Sandbox: sandbox}
+) *Drill {
+	return &Drill{Run: run, Sandbox: sandbox}
 }
 
 // Service is the running platform, on port 5000: the registry at /v2/, the Git remote
 // at /gitops.git and the states below /state/.
 //
 // +cache="168h"
-func (d *Drillground) Service() *dagger.Service {
+func (d *Drill) Service() *dagger.Service {
 	return d.base().
 		WithDirectory(dataFolder, dag.Directory()).
 		WithEnvVariable("SLIPWAY_RUN", d.Run).
@@ -60,7 +60,7 @@ func (d *Drillground) Service() *dagger.Service {
 // Seed fills the Git remote with a GitOps tree, and returns the commit as JSON.
 //
 // +cache="never"
-func (d *Drillground) Seed(
+func (d *Drill) Seed(
 	ctx context.Context,
 	// The tree, which becomes the folder gitops.
 	gitops *dagger.Directory,
@@ -73,7 +73,7 @@ func (d *Drillground) Seed(
 		Stdout(ctx)
 }
 
-func (d *Drillground) base() *dagger.Container {
+func (d *Drill) base() *dagger.Container {
 	return dag.Toolbox().Scratch().
 		WithDirectory("/", dag.Toolbox().Debian(d.Sandbox.File("debian/git.lock"))).
 		WithNewFile("/etc/passwd", "root:x:0:0:root:/root:/bin/false\n").
@@ -86,7 +86,7 @@ func (d *Drillground) base() *dagger.Container {
 // transit.
 //
 // +cache="168h"
-func (d *Drillground) Flipped(
+func (d *Drill) Flipped(
 	// The repository, without the registry's name.
 	repository string,
 ) *dagger.Service {
@@ -98,7 +98,7 @@ func (d *Drillground) Flipped(
 // Tag moves a tag of the registry to a digest.
 //
 // +cache="never"
-func (d *Drillground) Tag(
+func (d *Drill) Tag(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -113,7 +113,7 @@ func (d *Drillground) Tag(
 // Resolve is the digest that a tag of the registry names now.
 //
 // +cache="never"
-func (d *Drillground) Resolve(
+func (d *Drill) Resolve(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -128,7 +128,7 @@ func (d *Drillground) Resolve(
 // were.
 //
 // +cache="never"
-func (d *Drillground) Graft(
+func (d *Drill) Graft(
 	ctx context.Context,
 	// The repository, without the registry's name.
 	repository string,
@@ -140,7 +140,7 @@ func (d *Drillground) Graft(
 	return d.run(ctx, "graft", "--repository", repository, "--from", from, "--to", to)
 }
 
-func (d *Drillground) hostile() *dagger.Container {
+func (d *Drill) hostile() *dagger.Container {
 	return dag.Toolbox().Scratch().
 		WithFile("/hostile", dag.Toolbox().Binary(dag.CurrentModule().Source().Directory("hostile"), ".")).
 		WithServiceBinding(alias, d.Service())
@@ -150,6 +150,6 @@ func attack(name string, args ...string) []string {
 	return append([]string{"/hostile", name, "--registry", address}, args...)
 }
 
-func (d *Drillground) run(ctx context.Context, name string, args ...string) (string, error) {
+func (d *Drill) run(ctx context.Context, name string, args ...string) (string, error) {
 	return d.hostile().WithEnvVariable("SLIPWAY_RUN", rand.Text()).WithExec(attack(name, args...)).Stdout(ctx)
 }
