@@ -117,8 +117,7 @@ func (a *App) title() string {
 // leftOut are the name patterns of what New leaves out of infra/.
 var leftOut = []string{".terraform", "*.tfstate*"}
 
-// commit is the commit at a source's head, and what was taken that is not as it
-// has it.
+// commit is the commit at a source's head, and what differs from it in what was taken.
 type commit struct{ build.Compared }
 
 // revision is the commit's id, marked when anything differs.

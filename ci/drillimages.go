@@ -384,7 +384,7 @@ const (
 	targetSigstore = "http://localhost:8080"
 )
 
-// signing is the target as somebody sees it who signs as subject, by a Sigstore of the
+// signing is the target for somebody who signs as subject, by a Sigstore of the
 // drill's instead of a key, and trusts that subject only.
 func (t *target) signing(ctx context.Context, sigstore *dagger.DrillSigstore, subject string) (*Slipway, error) {
 	// It runs from here to the drill's end: one that is started again has other keys.

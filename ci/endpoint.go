@@ -14,7 +14,7 @@ import (
 	"slipway/step/azure"
 )
 
-// Endpoint is how one remote part is reached: as whom, and through which
+// Endpoint is how one remote part is reached: with which account, and through which
 // service when its address is not directly reachable from a container.
 type Endpoint struct {
 	Username string          // +private
@@ -67,33 +67,33 @@ func (e *Endpoint) connect(ctx context.Context, stage, address, alias string) (s
 	return fmt.Sprintf("%s=%s:%s", host, alias, port), nil
 }
 
-// credentials are as whom a registry is reached, as each module's WithAccount takes
-// them.
+// credentials are the account for a registry, as each module's WithAccount takes them.
 type credentials struct {
 	Username string
 	Password *dagger.Secret
 }
 
-// reached is how, as the modules' verbs take it: a service is another one in each
-// session, and so would be a module that had one, and all that is made of it.
+// reached is the service that answers for a remote part, as the modules' verbs take it.
+// It isn't part of the module's own object: a service differs from one session to the
+// next, so nothing made of that object would be found in the cache again.
 type reached struct {
 	Service *dagger.Service
 	Connect string
 }
 
-// access is how a registry is reached, and as whom.
+// access is how a registry is reached, and with which account.
 type access struct {
 	credentials
 	reached
 }
 
-// build is the build module as whoever reaches the registry.
+// build is the build module, with the registry's account.
 func (a access) build() *dagger.Build {
 	return dag.Build().WithAccount(dagger.BuildWithAccountOpts(a.credentials))
 }
 
-// registry is how a repository's registry is reached, and as whom: as the identity
-// where the registry is one of Azure's and no password for it is given.
+// registry is how a repository's registry is reached, and with which account: the
+// identity's, where the registry is one of Azure's and no password for it is given.
 func (s *Slipway) registry(ctx context.Context, stage, repository string, e *Endpoint) (access, error) {
 	connect, err := e.connect(ctx, stage, "//"+repository, registryAlias)
 	at := access{credentials{e.Username, e.Password}, reached{e.Service, connect}}

@@ -29,8 +29,8 @@ type overlay struct {
 	at reached
 }
 
-// gitopsRepository is the GitOps repository, as whom it is read and pushed, and who its
-// commits are by.
+// gitopsRepository is the GitOps repository, with the account that reads and pushes it
+// and the author of its commits.
 func (s *Slipway) gitopsRepository() *dagger.GitopsRepository {
 	c := s.Config.GitOps
 	return s.gitops().Repository(c.Remote, dagger.GitopsRepositoryOpts{

@@ -188,8 +188,8 @@ type health struct {
 }
 
 // record attests to the image that it was healthy, where the caller may sign:
-// rollback goes back only to what was. With it goes the receipt, once for each
-// commit.
+// rollback goes back only to a release that was. The receipt is attested with it, once
+// for each commit.
 func (l *LiveRelease) record(ctx context.Context) error {
 	r := l.Release
 	s := r.Slipway

@@ -12,9 +12,9 @@ import (
 	"slipway/step/result/gitops"
 )
 
-// WithPlatform says as whom the platform's own repository is read, where an environment
-// takes its rules from the protected branch only. Without it, that is as the GitOps
-// repository is read if both are on one host, and else as nobody in particular.
+// WithPlatform gives the account that reads the platform's own repository, where an
+// environment takes its rules from the protected branch only. Without it, the account of
+// the GitOps repository is taken if both are on one host, and none otherwise.
 //
 // Example: dagger call with-platform --username bot --token env:TOKEN deliver --app hello --env production
 //

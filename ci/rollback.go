@@ -64,8 +64,8 @@ func (s *Slipway) Rollback(
 	return nil, step.Policy(stage, subject, "has no earlier release that was healthy and still verifies", "release a mended image", details...)
 }
 
-// wasHealthy refuses an image that does not verify today, or of which nobody
-// who may sign has seen that it was healthy in the environment.
+// wasHealthy refuses an image that does not verify today, or that no signed statement
+// says was healthy in the environment.
 func (i *SignedImage) wasHealthy(ctx context.Context, stage, env string) error {
 	judgement, err := i.verify(ctx, stage, env, "")
 	if err != nil {

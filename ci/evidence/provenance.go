@@ -87,8 +87,8 @@ type BuilderID struct {
 // Build is what is known about a build.
 type Build struct {
 	Parameters
-	// Revision is the commit of the source, with Dirty behind it when what was taken
-	// is not all as the commit has it, and Tree the Git tree id of the app's folder.
+	// Revision is the commit of the source, with Dirty appended when the source that
+	// was taken differs from it, and Tree the Git tree id of the app's folder.
 	Revision, Tree string
 	// Uncommitted names what differs from the commit, a line each.
 	Uncommitted []string
@@ -120,7 +120,7 @@ type Lock struct {
 	Path, Digest string
 }
 
-// Dirty stands behind a commit's id where what was taken is not all as it has it.
+// Dirty is appended to a commit's id when the source that was taken differs from it.
 const Dirty = "-dirty"
 
 // uncommittedName is the annotation of a source that names what differs.
@@ -230,7 +230,7 @@ func Provenances(statements []sign.Statement) []SignedProvenance {
 
 // BuiltSource is the source that an image was built from.
 type BuiltSource struct {
-	// Commit is its Git commit; Dirty says that what was taken is not all as it has it.
+	// Commit is its Git commit; Dirty says that the source that was taken differs from it.
 	Commit string
 	Dirty  bool
 	// Uncommitted names what differs.
