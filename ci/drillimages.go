@@ -226,12 +226,12 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		return t.verify(ctx, &image)
 	})
 	try(drill.Revoked, func() error {
-		image, revoked := *good.signed, *t.Slipway
+		image, revoked := *baseline.signed, *t.Slipway
 		revoked.Revocations = []Revocation{{App: drill.App, Digest: image.Reference.Digest(), Reason: "drill", By: "drill", At: time.Now()}}
 		image.Slipway = &revoked
 		return t.verify(ctx, &image)
 	})
-	try(drill.Unapproved, func() error { return t.approvedByAnother(ctx, good.signed) })
+	try(drill.Unapproved, func() error { return t.approvedByAnother(ctx, baseline.signed) })
 	try(drill.HostileOverlay, func() error {
 		const app = drill.VulnerableApp
 		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), baseline.image.Digest), false)
