@@ -88,7 +88,7 @@ func (s *Slipway) rescan(ctx context.Context, app, env string, database *dagger.
 	if err == nil {
 		_, err = s.judge(ctx, app, env, rendered)
 	}
-	if row.Overlay, err = refusalOf(err); err != nil {
+	if rescanned.Overlay, err = refusalOf(err); err != nil {
 		return nil, err
 	}
 	trusted, err := image.trust(ctx, rescanStage, env)
