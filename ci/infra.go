@@ -212,7 +212,7 @@ type CheckedPlan struct {
 // +cache="never"
 func (p *CheckedPlan) Apply(ctx context.Context) (*Applied, error) {
 	began := time.Now()
-	if err := p.Plan.Infra.Slipway.protected(ctx, "apply", p.Plan.Infra.Environment); err != nil {
+	if _, err := p.Plan.Infra.Slipway.rulesFrom(ctx, "apply", p.Plan.Infra.Environment); err != nil {
 		return nil, err
 	}
 	root, err := p.Plan.Infra.reach(ctx, "apply")

@@ -8,6 +8,7 @@ import (
 	"slipway/ci/internal/dagger"
 
 	"slipway/ci/config"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/result/gitops"
 )
@@ -53,21 +54,26 @@ func (s *Slipway) asks(stage, env string) error {
 	return step.Input(stage, "environment "+env, "is in a cluster, and no kubeconfig is given", "give --kubeconfig file:<path>; or take the demand out of environments."+env+".cluster in "+config.File)
 }
 
-// protected refuses to change an environment by other rules than those of the platform's
-// protected branch, where the environment demands that.
-func (s *Slipway) protected(ctx context.Context, stage, env string) error {
+// rulesFrom is the commit of the platform that this call's rules are from; nil where the
+// source is no checkout. It refuses to change an environment by other rules than those of
+// the platform's protected branch, where the environment demands that.
+func (s *Slipway) rulesFrom(ctx context.Context, stage, env string) (*rules.Platform, error) {
 	c := s.Config
-	if c.Environments[env].Platform != config.PlatformProtected {
-		return nil
-	}
+	demanded := c.Environments[env].Platform == config.PlatformProtected
 	from, err := s.platform().committed(ctx, c.Taken()...)
+	if f, ok := step.AsFault(err); ok && f.Kind == step.KindInput && !demanded {
+		return nil, nil
+	}
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if !demanded {
+		return &rules.Platform{Commit: from.revision()}, nil
 	}
 	const mend = "deliver from a checkout of that branch as it is, or name it: --source <remote>#<branch> --repository <remote>#<branch>"
-	rules := "the platform's rules for " + env
+	subject := "the platform's rules for " + env
 	if len(from.Uncommitted) > 0 {
-		return step.Policy(stage, rules, "are not as commit "+from.Commit+" has them: "+strings.Join(from.Uncommitted, ", "), mend)
+		return nil, step.Policy(stage, subject, "are not as commit "+from.Commit+" has them: "+strings.Join(from.Uncommitted, ", "), mend)
 	}
 	at := s.Platform
 	if at.Password == nil && config.SameHost(c.Platform.Remote, c.GitOps.Remote) {
@@ -75,17 +81,17 @@ func (s *Slipway) protected(ctx context.Context, stage, env string) error {
 	}
 	connect, err := at.connect(ctx, stage, c.Platform.Remote, gitAlias)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	merged, err := result[gitops.Merged](s.gitops().Repository(c.Platform.Remote, dagger.GitopsRepositoryOpts{Branch: c.Platform.Branch, Username: at.Username, Token: at.Password}).
 		Merged(ctx, from.Commit, dagger.GitopsRepositoryMergedOpts{Service: at.Service, Connect: connect}))
 	if f, ok := step.AsFault(err); ok && f.Kind == step.KindPolicy {
-		return step.Policy(stage, rules, "are those of "+f.Input+", which "+f.Reason, mend)
+		return nil, step.Policy(stage, subject, "are those of "+f.Input+", which "+f.Reason, mend)
 	}
 	if err == nil && merged.Commit != from.Commit {
 		err = fmt.Errorf("asked for commit %s of %s, was told of %q", from.Commit, c.Platform.Remote, merged.Commit)
 	}
-	return err
+	return &rules.Platform{Commit: from.Commit, Branch: c.Platform.Remote + "#" + c.Platform.Branch}, err
 }
 
 // platform is the platform's own repository.

@@ -10,6 +10,7 @@ import (
 
 	"slipway/ci/evidence"
 	"slipway/ci/receipt"
+	"slipway/ci/rules"
 	"slipway/step"
 	"slipway/step/printable"
 	"slipway/step/result/argocd"
@@ -110,7 +111,10 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	// None of these writes anything, and nothing is written before all of them
 	// have passed. The first one's refusal is told before the others'.
 	judgement, rendered := reason.Stored, reason.Rendered
-	var verified, admitted []Stage
+	var (
+		verified, admitted []Stage
+		platform           *rules.Platform
+	)
 	began := time.Now()
 	if err := sideBySide(
 		func() (err error) {
@@ -121,7 +125,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			verified = after(nil, "verify", began)
 			return err
 		},
-		func() error { return s.protected(ctx, "release", env) },
+		func() (err error) { platform, err = s.rulesFrom(ctx, "release", env); return },
 		func() error {
 			if applied != nil {
 				return nil
@@ -156,7 +160,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	); err != nil {
 		return nil, err
 	}
-	judgement.Manifests = rendered.SHA256
+	judgement.Basis = rules.Basis{Manifests: rendered.SHA256, Platform: platform}
 	revision, uncommitted := evidence.Source(judgement.In.Statements, or(reason.Revision, i.Revision))
 	if revision == "" {
 		return nil, step.Policy("release", i.Reference.String(), "has no signed provenance that names the commit it was built from",

@@ -248,6 +248,13 @@ func (d *Document) hashes() []hash {
 	}
 	if d.Decision != nil {
 		add("Rules", d.Decision.PolicyDigest, "of "+plain(d.Environment), "")
+		if p := d.Decision.Platform; p != nil {
+			note := "whose rules they are"
+			if p.Branch != "" {
+				note = "whose rules they are, on " + plain(p.Branch)
+			}
+			add("Platform commit", p.Commit, note, "")
+		}
 		add("Manifests", d.Decision.Manifests, "as they were scanned", "")
 		add("Decision", d.Decision.Digest, "", "")
 	}

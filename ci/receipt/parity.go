@@ -132,6 +132,9 @@ func (d *Document) says() (all sayings) {
 	}
 	if j := d.Decision; j != nil {
 		add("decision.policyDigest", j.PolicyDigest)
+		if j.Platform != nil {
+			add("decision.platform", j.Platform.String())
+		}
 		if j.Manifests != "" {
 			add("decision.manifests", j.Manifests)
 		}

@@ -102,9 +102,13 @@ func TestParityNamesTheFirstDifference(t *testing.T) {
 		"exception":  {func(d *receipt.Document) { d.Scan.Excepted = append(d.Scan.Excepted, rules.Exception{ID: "CVE-1"}) }, "scan.excepted[1]", "absent", ""},
 		"no scan":    {func(d *receipt.Document) { d.Scan = nil }, "scan.scanner", "pkg:golang/github.com/aquasecurity/trivy@v0.74.0", "absent"},
 		"policy":     {func(d *receipt.Document) { d.Decision.PolicyDigest = otherDigest; bind(d) }, "decision.policyDigest", "sha256:c4b1f0e29d8376a5b4c3d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f201", otherDigest},
-		"manifests":  {func(d *receipt.Document) { d.Decision.Manifests = otherDigest; bind(d) }, "decision.manifests", "absent", otherDigest},
-		"verdict":    {func(d *receipt.Document) { d.Decision.Outcomes[1].Verdict = rules.Warn; bind(d) }, "decision.outcomes[1].verdict of tests", "pass", "warn"},
-		"rule":       {func(d *receipt.Document) { d.Decision.Outcomes[1].Rule = rules.RequireBox; bind(d) }, "decision.outcomes[1].rule", "tests", "box"},
+		"platform": {func(d *receipt.Document) {
+			d.Decision.Platform = &rules.Platform{Commit: strings.Repeat("c", 40)}
+			bind(d)
+		}, "decision.platform", "absent", strings.Repeat("c", 40)},
+		"manifests": {func(d *receipt.Document) { d.Decision.Manifests = otherDigest; bind(d) }, "decision.manifests", "absent", otherDigest},
+		"verdict":   {func(d *receipt.Document) { d.Decision.Outcomes[1].Verdict = rules.Warn; bind(d) }, "decision.outcomes[1].verdict of tests", "pass", "warn"},
+		"rule":      {func(d *receipt.Document) { d.Decision.Outcomes[1].Rule = rules.RequireBox; bind(d) }, "decision.outcomes[1].rule", "tests", "box"},
 		"one rule more": {func(d *receipt.Document) {
 			d.Decision.Outcomes = append(d.Decision.Outcomes, rules.Outcome{Rule: rules.RequireBox, Verdict: rules.Pass})
 			bind(d)

@@ -113,9 +113,8 @@ type Scan struct {
 type Decision struct {
 	// PolicyDigest is that of the rules and the scan's policy.
 	PolicyDigest string `json:"policyDigest"`
-	// Manifests is sha256:… of what the overlay renders to with the image, which was
-	// scanned. Receipts from before it was have none.
-	Manifests string `json:"manifests,omitempty"`
+	// Basis is absent from receipts of before it was recorded.
+	rules.Basis
 	// Digest is that of the decision, as rules/decision.md defines it. Receipts
 	// from before there was one have none.
 	Digest    string          `json:"digest,omitempty"`
@@ -204,7 +203,7 @@ func FromJudgement(j rules.Judgement) (*Decision, []Attestation) {
 		statements = append(statements, Attestation{PredicateType: input.URI, Digest: sha256Of(input.Digest)})
 	}
 	return &Decision{
-		PolicyDigest: j.PolicyDigest, Manifests: j.Manifests, Digest: j.Decision().Digest(), Outcomes: j.Outcomes, DecidedAt: rfc3339(j.At), Until: rfc3339(j.Until),
+		PolicyDigest: j.PolicyDigest, Basis: j.Basis, Digest: j.Decision().Digest(), Outcomes: j.Outcomes, DecidedAt: rfc3339(j.At), Until: rfc3339(j.Until),
 	}, statements
 }
 

@@ -70,7 +70,7 @@ func bind(d *receipt.Document) {
 	for _, a := range d.Evidence {
 		statements = append(statements, rules.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	d.Decision.Digest = rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.Manifests, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	d.Decision.Digest = rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.Basis, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 	d.GitOps.Evidence = d.Decision.Digest
 }
 
@@ -189,12 +189,13 @@ func TestAReceiptTakesWhatIsAttested(t *testing.T) {
 	}, receipt.FromScan(rules.Attest("r@"+digest, verdict, scan.Findings{}, rules.Run{TrivyDigest: digest})))
 
 	outcomes := []rules.Outcome{{Rule: rules.RequireScan, Verdict: rules.Pass, Reason: "passed"}}
+	basis := rules.Basis{Manifests: digest, Platform: &rules.Platform{Commit: strings.Repeat("c", 40)}}
 	decision, statements := receipt.FromJudgement(rules.Judgement{
-		Manifests: digest, PolicyDigest: digest, Outcomes: outcomes, At: at, Until: at.Add(time.Hour),
+		Basis: basis, PolicyDigest: digest, Outcomes: outcomes, At: at, Until: at.Add(time.Hour),
 		Inputs: []evidence.Descriptor{{URI: evidence.ProvenanceType, Digest: map[string]string{"sha256": strings.TrimPrefix(digest, "sha256:")}}},
 	})
 	assert.Equal(t, &receipt.Decision{
-		PolicyDigest: digest, Manifests: digest, Digest: rules.NewDecision("", "", digest, digest, outcomes, []rules.DecidedBy{{Digest: digest, PredicateType: evidence.ProvenanceType}}).Digest(),
+		PolicyDigest: digest, Basis: basis, Digest: rules.NewDecision("", "", basis, digest, outcomes, []rules.DecidedBy{{Digest: digest, PredicateType: evidence.ProvenanceType}}).Digest(),
 		Outcomes: outcomes, DecidedAt: "2026-11-24T12:00:00Z", Until: "2026-11-24T13:00:00Z",
 	}, decision)
 	assert.Equal(t, []receipt.Attestation{{PredicateType: evidence.ProvenanceType, Digest: digest}}, statements)
@@ -264,6 +265,7 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"nothing scanned":       {func(d *receipt.Document) { d.Scan.Targets = 0 }, step.KindInput, "scan.targets 0", "nothing was scanned"},
 		"a nameless exception":  {func(d *receipt.Document) { d.Scan.Excepted[0].ID = "" }, step.KindInput, "scan.excepted[0].id", "is missing"},
 		"no rules' digest":      {func(d *receipt.Document) { d.Decision.PolicyDigest = digest[:70] }, step.KindInput, "decision.policyDigest", "is not a sha256 digest"},
+		"malformed platform":    {func(d *receipt.Document) { d.Decision.Platform = &rules.Platform{Commit: "main"} }, step.KindInput, `decision.platform.commit "main"`, "is not a commit's id"},
 		"malformed manifests":   {func(d *receipt.Document) { d.Decision.Manifests = digest[:70] }, step.KindInput, "decision.manifests", "is not a sha256 digest"},
 		"no outcomes":           {func(d *receipt.Document) { d.Decision.Outcomes = nil }, step.KindInput, "decision.outcomes", "is missing"},
 		"a nameless rule":       {func(d *receipt.Document) { d.Decision.Outcomes[1].Rule = "" }, step.KindInput, "decision.outcomes[1].rule", "is missing"},
@@ -315,6 +317,7 @@ func TestValidateNamesTheFirstInconsistency(t *testing.T) {
 		"healthy, not released": {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:00:52Z" }, step.KindInput, "live.healthyAt", "is before the release was committed"},
 		"healthy after it all":  {func(d *receipt.Document) { d.Live.HealthyAt = "2026-11-24T12:03:42Z" }, step.KindInput, "live.healthyAt", "is after the wait for it had ended"},
 		"another decision":      {func(d *receipt.Document) { d.Decision.Digest, d.GitOps.Evidence = digest, digest }, step.KindInput, "decision.digest", "its parts give sha256:e8ece815"},
+		"another platform":      {func(d *receipt.Document) { d.Decision.Platform = &rules.Platform{Commit: strings.Repeat("c", 40)} }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"other manifests":       {func(d *receipt.Document) { d.Decision.Manifests = digest }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"a changed verdict":     {func(d *receipt.Document) { d.Decision.Outcomes[4].Verdict = rules.Pass }, step.KindInput, "decision.digest", "is not that of the decision"},
 		"a changed statement":   {func(d *receipt.Document) { d.Evidence[0].Digest = digest }, step.KindInput, "decision.digest", "is not that of the decision"},
@@ -705,15 +708,19 @@ func TestVerifyAndAdmitOverlap(t *testing.T) {
 }
 
 // The sample is from before there were any.
-func TestReceiptShowsWhichManifestsWereJudged(t *testing.T) {
+func TestReceiptShowsWhichManifestsWereJudgedAndByWhoseRules(t *testing.T) {
 	d := sample(t)
 	require.NoError(t, d.Validate())
 	assert.NotContains(t, d.Text(), "manifests")
+	assert.NotContains(t, d.Text(), "\n  platform ")
 	d.Decision.Manifests = "sha256:" + strings.Repeat("5e", 32)
+	d.Decision.Platform = &rules.Platform{Commit: strings.Repeat("c0", 20), Branch: "https://git.example/acme/platform#main"}
 	bind(d)
 	require.NoError(t, d.Validate())
-	assert.Contains(t, d.Text(), d.Decision.Manifests)
 	page, err := d.HTML()
 	require.NoError(t, err)
-	assert.Contains(t, string(page), d.Decision.Manifests)
+	for _, said := range []string{d.Decision.Manifests, d.Decision.Platform.Commit, d.Decision.Platform.Branch} {
+		assert.Contains(t, d.Text(), said)
+		assert.Contains(t, string(page), said)
+	}
 }

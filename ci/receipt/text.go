@@ -75,6 +75,7 @@ func (d *Document) Text() string {
 			}
 		}
 		t.line("policy", j.PolicyDigest)
+		t.line("platform", j.Platform.String())
 		t.line("manifests", j.Manifests)
 		t.line("digest", j.Digest)
 		t.line("decided", moment(j.DecidedAt))

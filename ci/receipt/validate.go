@@ -17,6 +17,7 @@ import (
 )
 
 var (
+	platformCommit    = regexp.MustCompile(`\A[0-9a-f]{40}(-dirty)?\z`)
 	objectPattern     = regexp.MustCompile(`\A([0-9a-f]{40}|[0-9a-f]{64})\z`)
 	repositoryPattern = regexp.MustCompile(`\A([a-zA-Z0-9.-]+(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\z`)
 )
@@ -160,6 +161,9 @@ func (d *Document) decision() error {
 		if err := step.Digest(stage, "decision.manifests", j.Manifests); err != nil {
 			return err
 		}
+	}
+	if p := j.Platform; p != nil && !platformCommit.MatchString(p.Commit) {
+		return step.Input(stage, fmt.Sprintf("decision.platform.commit %.80q", p.Commit), "is not a commit's id", "give 40 hexadecimal digits, with -dirty behind them where a rule differed")
 	}
 	if len(j.Outcomes) == 0 {
 		return missing("decision.outcomes")
@@ -375,7 +379,7 @@ func (d *Document) decided() string {
 	for _, a := range d.Evidence {
 		statements = append(statements, rules.DecidedBy{Digest: a.Digest, PredicateType: a.PredicateType})
 	}
-	return rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.Manifests, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
+	return rules.NewDecision(d.Image.Reference.String(), d.Environment, d.Decision.Basis, d.Decision.PolicyDigest, d.Decision.Outcomes, statements).Digest()
 }
 
 // began is when the first stage started.

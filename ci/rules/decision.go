@@ -20,10 +20,41 @@ type Decision struct {
 	Manifests string `json:"manifests,omitempty"`
 	// Outcomes are in the order of the rules.
 	Outcomes []DecidedRule `json:"outcomes"`
+	// Platform is where the rules are from; absent where that is not known.
+	Platform *Platform `json:"platform,omitempty"`
 	// Policy is the digest of the rules and the scan's policy.
 	Policy string `json:"policy"`
 	// Statements are in the order of digest and predicate type.
 	Statements []DecidedBy `json:"statements"`
+}
+
+// Basis is what a judgement is about and by, besides the image and its statements.
+type Basis struct {
+	// Manifests is the sha256:… of what the environment's overlay renders to with the
+	// image, which was scanned; empty where none was.
+	Manifests string `json:"manifests,omitempty"`
+	// Platform is where the rules are from; absent where that is not known.
+	Platform *Platform `json:"platform,omitempty"`
+}
+
+// Platform is the commit of the platform's repository that the rules are from.
+type Platform struct {
+	// Branch is the protected one that the commit is on, as remote#branch; empty where
+	// the environment doesn't demand that.
+	Branch string `json:"branch,omitempty"`
+	// Commit is its id, with -dirty behind it where a rule differs from it.
+	Commit string `json:"commit"`
+}
+
+// String is the platform in a line, for people.
+func (p *Platform) String() string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Branch != "":
+		return p.Commit + ", on " + p.Branch
+	}
+	return p.Commit
 }
 
 // DecidedRule is a rule's verdict.
@@ -45,14 +76,14 @@ func (j Judgement) Decision() Decision {
 	for _, input := range j.Inputs {
 		statements = append(statements, DecidedBy{Digest: sha256Of(input.Digest), PredicateType: input.URI})
 	}
-	return NewDecision(j.Reference, j.Environment, j.Manifests, j.PolicyDigest, j.Outcomes, statements)
+	return NewDecision(j.Reference, j.Environment, j.Basis, j.PolicyDigest, j.Outcomes, statements)
 }
 
 // NewDecision puts a decision together from its parts; the statements may be in
 // any order.
-func NewDecision(image, environment, manifests, policyDigest string, outcomes []Outcome, statements []DecidedBy) Decision {
+func NewDecision(image, environment string, basis Basis, policyDigest string, outcomes []Outcome, statements []DecidedBy) Decision {
 	d := Decision{
-		Environment: environment, Image: image, Manifests: manifests, Policy: policyDigest,
+		Environment: environment, Image: image, Manifests: basis.Manifests, Platform: basis.Platform, Policy: policyDigest,
 		Outcomes: []DecidedRule{}, Statements: append([]DecidedBy{}, statements...),
 	}
 	for _, o := range outcomes {

@@ -62,6 +62,8 @@ func TestADecisionIsTheSameUntilSomethingElseDecides(t *testing.T) {
 	for name, change := range map[string]func(*rules.Judgement){
 		"another image":       func(j *rules.Judgement) { j.Reference = "r/hello@sha256:ab" },
 		"another environment": func(j *rules.Judgement) { j.Environment = "production" },
+		"another platform":    func(j *rules.Judgement) { j.Platform = &rules.Platform{Commit: strings.Repeat("c", 40)} },
+		"a protected branch":  func(j *rules.Judgement) { j.Platform = &rules.Platform{Commit: "c", Branch: "r#main"} },
 		"other manifests":     func(j *rules.Judgement) { j.Manifests = "sha256:cc" },
 		"another policy":      func(j *rules.Judgement) { j.PolicyDigest = "sha256:bc" },
 		"another verdict":     func(j *rules.Judgement) { j.Outcomes[1].Verdict = rules.Pass },

@@ -70,9 +70,7 @@ type Evidence struct {
 type Judgement struct {
 	Reference   string `json:"reference"`
 	Environment string `json:"environment"`
-	// Manifests is the sha256:… of what the environment's overlay renders to with the
-	// image, once that has been judged, too.
-	Manifests string `json:"manifests,omitempty"`
+	Basis
 	// PolicyDigest is of the rules and the scan's policy, with its database, that were
 	// applied.
 	PolicyDigest string    `json:"policyDigest"`
