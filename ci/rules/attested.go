@@ -143,14 +143,14 @@ func (p Policy) Accept(stage, reference string, s Scan, now time.Time) error {
 	subject := "scan verdict of " + reference
 	d := s.Decision
 	switch {
+	case "sha256:"+d.Policy.Digest["sha256"] != p.Digest():
+		return step.Policy(stage, subject, "was made under another policy, or with another vulnerability database than it wants", mend)
 	case d.By != decider:
 		return step.Policy(stage, subject, fmt.Sprintf("is by %q, not by Slipway's scan", d.By), mend)
 	case d.Result != passed:
 		return step.Policy(stage, subject, fmt.Sprintf("says %q", d.Result), mend)
 	case d.Resource != reference:
 		return step.Policy(stage, subject, fmt.Sprintf("is about %q", d.Resource), mend)
-	case "sha256:"+d.Policy.Digest["sha256"] != p.Digest():
-		return step.Policy(stage, subject, "was made under another policy, or with another vulnerability database than it wants", mend)
 	}
 	for _, e := range d.Excepted {
 		if err := e.holds(stage, now); err != nil {
