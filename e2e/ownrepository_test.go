@@ -169,7 +169,7 @@ func TestRulesOfTheProtectedBranch(t *testing.T) {
 	refused(t, try(apply...), "apply: refused by policy: the platform's rules for staging: are not as commit ", "changed slipway.yaml")
 	git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qam", "weaker rules")
 	for _, effect := range [][]string{apply, release} {
-		refused(t, try(effect...), "refused by policy: the platform's rules for staging: are those of commit "+git(t, dir, "rev-parse", "HEAD"), "is not on branch platform")
+		refused(t, try(effect...), "refused by policy: the platform's rules for staging: are those of commit "+git(t, dir, "rev-parse", "HEAD"), "which is not on http://localhost:5000/gitops.git platform")
 	}
 	assert.Equal(t, before, git(t, remote, "ls-remote", "origin", "main"), "nothing was released")
 	require.NoError(t, try("deliver", "--app", "hello", "--env", "dev", "--older", "json"), "another environment may be changed by them")
