@@ -58,7 +58,7 @@ var spellings = map[string]func(string) string{
 	"JSON, not for HTML": func(s string) string { return encodeJSON(s, false) },
 	"JSON, ASCII alone":  strconv.QuoteToASCII,
 	"JSON in JSON":       func(s string) string { return encodeJSON(`{"a":`+encodeJSON(s, true)+`}`, true) },
-	"JSON by UTF-16":     func(s string) string { return jsonASCII(s) },
+	"JSON by UTF-16":     jsonASCII,
 	"Go":                 strconv.Quote,
 	"YAML": func(s string) string {
 		data, _ := yaml.Marshal(map[string]any{"a": map[string]string{"b": s}})
@@ -92,7 +92,7 @@ var spellings = map[string]func(string) string{
 	"hexadecimal":         func(s string) string { return hex.EncodeToString([]byte(s)) },
 	"hexadecimal, pairs":  func(s string) string { return strings.ReplaceAll(fmt.Sprintf("% x", s), " ", ":") },
 	"a shell's quotes":    func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" },
-	"a shell's backslash": func(s string) string { return shell(s) },
+	"a shell's backslash": shell,
 	"upper case":          strings.ToUpper,
 	"an indented block":   func(s string) string { return "a: |\n  " + strings.ReplaceAll(s, "\n", "\n  ") },
 	"decomposed":          func(s string) string { return norm.NFD.String(s) },
