@@ -111,7 +111,7 @@ func (i *SignedImage) judge(ctx context.Context, stage, env, plan string) (*deci
 		return nil, err
 	}
 	in := rules.Evidence{
-		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Repository: c.Apps[i.App].Repository, Revocations: s.Revocations, Plan: plan,
+		Reference: i.Reference.String(), Environment: env, Policy: policy, Rules: c.Verification, Repository: c.Origin(i.Reference.Repository()), Revocations: s.Revocations, Plan: plan,
 	}
 	if err := sideBySide(
 		func() error {

@@ -31,6 +31,17 @@ func (c *Config) Folder(app string) string {
 	return "apps/" + app
 }
 
+// Origin is the repository that the app of an image is registered with; empty for one of
+// the platform's own.
+func (c *Config) Origin(image string) string {
+	for app, r := range c.Apps {
+		if c.Image(app) == image {
+			return r.Repository
+		}
+	}
+	return ""
+}
+
 // Goes returns an environment, and refuses one that an app may not be released to.
 func (c *Config) Goes(stage, app, env string) (Environment, error) {
 	to, err := c.Environment(stage, env)

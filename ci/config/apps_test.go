@@ -25,6 +25,10 @@ func TestRegisteredApp(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "services/shop", c.Folder("shop"))
 	assert.Equal(t, "apps/hello", c.Folder("hello"))
+	assert.Equal(t, "https://git.example/acme/shop", c.Origin(c.Image("shop")))
+	for _, image := range []string{c.Image("hello"), c.Image("shop2"), "elsewhere.example/shop", ""} {
+		assert.Empty(t, c.Origin(image), image)
+	}
 	whole, err := config.Parse([]byte(shipped(t) + strings.Replace(registered, "    folder: services/shop\n", "", 1)))
 	require.NoError(t, err)
 	assert.Equal(t, ".", whole.Folder("shop"))
