@@ -30,6 +30,9 @@ func TestEvidenceApprovalsLetAnImagePass(t *testing.T) {
 	spoil["slipway.yaml"] = text
 	dir := source(t, spoil)
 	options := append(p.options(), p.terraform(t)...)
+	// An approval that names no plan is for a release with nothing to apply.
+	_, err := p.call(p.repo, options, "infra", "--env", "dev", "plan", "check", "apply", "sha-256")
+	require.NoError(t, err)
 	out, err := p.call(dir, options, "app", "--name", "hello", "build", "digest")
 	require.NoError(t, err)
 	digest := strings.TrimSpace(out)
