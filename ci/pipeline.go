@@ -62,14 +62,14 @@ type Slipway struct {
 	Invocation       string            // +private
 }
 
-// New reads and checks slipway.yaml and, where there is one, revocations.yaml.
+// New reads and checks slipway.yaml and, where there are any, the revocations.
 //
 // +cache="168h"
 func New(
 	ctx context.Context,
 	// The platform's repository.
 	// +defaultPath="/"
-	// +ignore=["*", "!slipway.yaml", "!revocations.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
+	// +ignore=["*", "!slipway.yaml", "!apps", "!infra", "!gitops", "!.git", ".git/*", "infra/**/.terraform", "infra/**/*.tfstate*"]
 	source *dagger.Directory,
 	// The checkout that the source belongs to: its .git folder is read, but never its
 	// settings. What is delivered is compared with the commit at its head. The commit's

@@ -108,8 +108,8 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 			return nil, err
 		}
 	}
-	// None of these writes anything, and nothing is written before all of them
-	// have passed. The first one's refusal is told before the others'.
+	// None of these writes anything, and nothing is signed or written before all of
+	// them have passed. The first one's refusal is told before the others'.
 	judgement, rendered := reason.Stored, reason.Rendered
 	var (
 		verified, admitted []Stage
@@ -139,23 +139,11 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 					return err
 				}
 			}
-			return sideBySide(
-				func() error {
-					if reason.Rendered != nil {
-						return nil
-					}
-					_, err := s.judge(ctx, i.App, env, rendered)
-					return err
-				},
-				func() error {
-					if cluster == nil {
-						return nil
-					}
-					err := cluster.admit(ctx, rendered)
-					admitted = after(nil, "admit", began)
-					return err
-				},
-			)
+			if reason.Rendered != nil {
+				return nil
+			}
+			_, err = s.judge(ctx, i.App, env, rendered)
+			return err
 		},
 	); err != nil {
 		return nil, err
@@ -173,6 +161,14 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	}
 	if err := i.summarise(ctx, "release", judgement); err != nil {
 		return nil, err
+	}
+	// The cluster asks for the decision that has just been signed.
+	if cluster != nil {
+		began = time.Now()
+		if err := cluster.admit(ctx, rendered); err != nil {
+			return nil, err
+		}
+		admitted = after(nil, "admit", began)
 	}
 	began = time.Now()
 	done, err := rendered.release(ctx, i.Reference, revision, judgement.Decision().Digest(), reason)

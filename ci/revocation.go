@@ -27,12 +27,12 @@ func revocations(ctx context.Context, source *dagger.Directory) (string, error) 
 }
 
 // Revoke takes an image back: it returns revocations.yaml with one more entry, to be
-// committed beside slipway.yaml on the platform's protected branch. From then on the
-// image is refused by verify, release, promote and rollback, whatever is signed about
-// it and whoever deletes something from the registry. What runs already keeps running:
-// rescan and status show it, and a rollback ends it.
+// committed in gitops/platform/policies on the platform's protected branch. From then on
+// the image is refused by verify, release, promote and rollback, and by the cluster's
+// admission, whatever is signed about it and whoever deletes something from the registry.
+// A pod that runs keeps running: rescan and status show it, and a rollback ends it.
 //
-// Example: dagger call revoke --app hello --digest sha256:… --reason "writes tokens into its log" --by jane@acme.example export --path revocations.yaml
+// Example: dagger call revoke --app hello --digest sha256:… --reason "writes tokens into its log" --by jane@acme.example export --path gitops/platform/policies/revocations.yaml
 //
 // +cache="never"
 func (s *Slipway) Revoke(
@@ -68,7 +68,7 @@ func (s *Slipway) revoke(ctx context.Context, entries ...Revocation) (*dagger.Fi
 // Revocations proposes to revoke, in this environment, each release that has fallen out
 // of policy: it returns revocations.yaml with their entries, to be read and committed.
 //
-// Example: dagger call rescan --env production revocations --by jane@acme.example export --path revocations.yaml
+// Example: dagger call rescan --env production revocations --by jane@acme.example export --path gitops/platform/policies/revocations.yaml
 //
 // +cache="never"
 func (r *Rescan) Revocations(

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	"slipway/ci/internal/dagger"
@@ -186,8 +187,9 @@ func (i *SignedImage) trust(ctx context.Context, stage, env string) (verifier, e
 }
 
 // summarise attests a judgement that let the image pass, where the caller may
-// sign, so that nobody has to decide again while nothing changes. Where approvers are
-// asked, it refuses a caller whose approval counts, or of whom nothing is known.
+// sign, so that nobody has to decide again while nothing changes, and so that the
+// environment's cluster lets it in. Where approvers are asked, it refuses a caller whose
+// approval counts, or of whom nothing is known.
 func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) error {
 	s := i.Slipway
 	asks := len(s.Config.Verification.Approvers(j.Environment)) > 0
@@ -196,21 +198,13 @@ func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) 
 			return err
 		}
 	}
-	named, judgement := asks && s.Identity != nil, j.Judgement
-	switch {
-	case named:
-		// Only a new signature says who the caller is.
-		judgement = rules.Judge(j.In)
-	case j.Answered || !s.signs() || !j.Until.After(j.At):
+	if !s.signs() {
 		return nil
 	}
-	summary, ok := judgement.Summary()
-	if !ok {
-		return judgement.Refusal(stage)
-	}
-	file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: sign.EnvelopeDSSE}
-	if s.Identity != nil {
-		file.Envelope = "" // an envelope alone holds no certificate
+	named, judgement := asks && s.Identity != nil, j.Judgement
+	if named {
+		// Only a new signature says who the caller is.
+		judgement = rules.Judge(j.In)
 	}
 	at, err := s.signing(ctx, "verify", i.Reference.Repository())
 	if err != nil {
@@ -220,11 +214,37 @@ func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) 
 	if err != nil {
 		return err
 	}
-	done, err := i.attestBy(ctx, at, signer, map[string]evidence.File{"summary": file})
-	if err != nil || !named {
-		return err
+	files := map[string]evidence.File{}
+	if named || !j.Answered && j.Until.After(j.At) {
+		summary, ok := judgement.Summary()
+		if !ok {
+			return judgement.Refusal(stage)
+		}
+		file := evidence.File{PredicateType: evidence.SummaryType, Predicate: summary, Envelope: sign.EnvelopeDSSE}
+		if s.Identity != nil {
+			file.Envelope = "" // an envelope alone holds no certificate
+		}
+		files["summary"] = file
 	}
-	return rules.Judge(j.In.DeliveredBy(done.Attestations)).Refusal(stage)
+	if named {
+		done, err := i.attestBy(ctx, at, signer, files)
+		if err != nil {
+			return err
+		}
+		if err := rules.Judge(j.In.DeliveredBy(done.Attestations)).Refusal(stage); err != nil {
+			return err
+		}
+		files = map[string]evidence.File{}
+	}
+	admission := map[string]evidence.File{"admission": evidence.Admission{App: i.App, Environment: j.Environment}.File()}
+	if !evidence.Attested(j.In.Statements, admission) {
+		maps.Copy(files, admission)
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	_, err = i.attestBy(ctx, at, signer, files)
+	return err
 }
 
 // attest signs statements about the image for an environment.

@@ -415,7 +415,7 @@ func TestClusterPromotesOnlyWhatIsHealthy(t *testing.T) {
 	assert.Equal(t, before, git(t, k.p.remote(t), "rev-parse", "HEAD"))
 
 	_, revoked, _ := strings.Cut(first.Image, "@")
-	dir := source(t, map[string]string{"revocations.yaml": "revocations:\n  - {app: hello, digest: \"" + revoked + "\", reason: a test, by: Jane, at: 2026-11-29T12:00:00Z, environments: [staging]}\n"})
+	dir := source(t, map[string]string{"gitops/platform/policies/revocations.yaml": "revocations:\n  - {app: hello, digest: \"" + revoked + "\", reason: a test, by: Jane, at: 2026-11-29T12:00:00Z, environments: [staging]}\n"})
 	_, err = k.p.call(dir, promote, "staging", "commit")
 	refused(t, err, "promote: refused by policy: "+first.Image+": is not fit for staging: revocation: it was revoked by Jane at 2026-11-29T12:00:00Z: a test")
 

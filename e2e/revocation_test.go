@@ -29,12 +29,12 @@ func TestEvidenceARevokedImageIsRefused(t *testing.T) {
 	_, err := p.call(dir, options, verify...)
 	require.NoError(t, err, "the control")
 
-	file := filepath.Join(dir, "revocations.yaml")
+	file := filepath.Join(dir, "gitops/platform/policies/revocations.yaml")
 	revoke := func(digest string, more ...string) error {
 		_, err := p.call(dir, options, append([]string{"revoke", "--app", "hello", "--digest", digest, "--reason", "writes tokens into its log", "--by", "jane@acme.example"}, append(more, "export", "--path", file)...)...)
 		return err
 	}
-	refused(t, revoke("sha256:00"), "config: bad input: revocations.yaml: revocations[0].digest", "is not a sha256 digest")
+	refused(t, revoke("sha256:00"), "config: bad input: gitops/platform/policies/revocations.yaml: revocations[0].digest", "is not a sha256 digest")
 	require.NoError(t, revoke(digest, "--envs", "production"))
 	_, err = p.call(dir, options, verify...)
 	require.NoError(t, err, "it is revoked elsewhere")
@@ -74,5 +74,5 @@ func TestEvidenceARevokedImageIsRefused(t *testing.T) {
 
 	write(t, file, "revoked: []\n")
 	_, err = p.call(dir, options, verify...)
-	refused(t, err, "config: bad input: revocations.yaml", "field revoked not found")
+	refused(t, err, "config: bad input: gitops/platform/policies/revocations.yaml", "field revoked not found")
 }

@@ -12,8 +12,9 @@ import (
 	"slipway/step/printable"
 )
 
-// RevocationsFile is the name of the file beside File that takes images back.
-const RevocationsFile = "revocations.yaml"
+// RevocationsFile is the platform's file that takes images back. The cluster's policies
+// lie beside it: admission reads the same one.
+const RevocationsFile = "gitops/platform/policies/revocations.yaml"
 
 // maxReason is the longest reason of a revocation, in bytes.
 const maxReason = 500
@@ -60,7 +61,7 @@ func Revocations(data []byte, environments []string) ([]rules.Revocation, error)
 // What is revoked already, wherever the entry would revoke it, is not added again.
 func Revoke(data []byte, environments []string, entries ...rules.Revocation) ([]byte, error) {
 	if len(data) == 0 {
-		data = []byte("# Images that are not released any more, checked like slipway.yaml beside it.\nrevocations: []\n")
+		data = []byte("# Images that are neither released nor let into a cluster any more.\nrevocations: []\n")
 	}
 	there, err := Revocations(data, environments)
 	if err != nil {

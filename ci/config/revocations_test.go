@@ -44,20 +44,20 @@ func TestRevocationsAreReadStrictly(t *testing.T) {
 		assert.Empty(t, all, none)
 	}
 	for name, tc := range map[string]struct{ old, new, input, reason string }{
-		"an unknown key":          {"    by:", "    who:", "revocations.yaml", "field who not found"},
-		"a key in another case":   {"    digest:", "    Digest:", "revocations.yaml", "field Digest not found"},
-		"another list":            {"revocations:\n", "revoked:\n", "revocations.yaml", "field revoked not found"},
-		"no app":                  {"app: hello", "app: \"\"", `revocations.yaml: revocations[0].app ""`, "is not a valid name"},
-		"a short digest":          {"sha256:abab", "sha256:ab", "revocations.yaml: revocations[0].digest \"sha256:" + strings.Repeat("ab", 31) + "\"", "is not a sha256 digest"},
-		"no reason":               {"'writes tokens into its log: #42'", "''", `revocations.yaml: revocations[0].reason ""`, "is not a reason"},
-		"a reason of two lines":   {"'writes tokens into its log: #42'", `"a\nb"`, `revocations.yaml: revocations[0].reason "a\nb"`, "is not a reason"},
-		"nobody":                  {"by: jane@acme.example", "by: ' '", `revocations.yaml: revocations[0].by " "`, "is not who takes it back"},
-		"no time":                 {"    at: 2026-11-29T12:00:00Z\n", "", "revocations.yaml: revocations[0].at", "is missing"},
-		"a time that is none":     {"2026-11-29T12:00:00Z", "yesterday", "revocations.yaml", "cannot parse"},
-		"an unknown environment":  {"[production]", "[prod]", `revocations.yaml: revocations[0].environments "prod"`, "is not an environment"},
-		"a second document":       {"# Ask security", "{}\n---\n# Ask security", "revocations.yaml", "holds more than one YAML document"},
-		"nothing but a comment":   {goodRevocations, "# none\n", "revocations.yaml", "the file is empty"},
-		"a list without its name": {goodRevocations, "[]\n", "revocations.yaml", "line"},
+		"an unknown key":          {"    by:", "    who:", config.RevocationsFile, "field who not found"},
+		"a key in another case":   {"    digest:", "    Digest:", config.RevocationsFile, "field Digest not found"},
+		"another list":            {"revocations:\n", "revoked:\n", config.RevocationsFile, "field revoked not found"},
+		"no app":                  {"app: hello", "app: \"\"", config.RevocationsFile + `: revocations[0].app ""`, "is not a valid name"},
+		"a short digest":          {"sha256:abab", "sha256:ab", config.RevocationsFile + ": revocations[0].digest \"sha256:" + strings.Repeat("ab", 31) + "\"", "is not a sha256 digest"},
+		"no reason":               {"'writes tokens into its log: #42'", "''", config.RevocationsFile + `: revocations[0].reason ""`, "is not a reason"},
+		"a reason of two lines":   {"'writes tokens into its log: #42'", `"a\nb"`, config.RevocationsFile + `: revocations[0].reason "a\nb"`, "is not a reason"},
+		"nobody":                  {"by: jane@acme.example", "by: ' '", config.RevocationsFile + `: revocations[0].by " "`, "is not who takes it back"},
+		"no time":                 {"    at: 2026-11-29T12:00:00Z\n", "", config.RevocationsFile + ": revocations[0].at", "is missing"},
+		"a time that is none":     {"2026-11-29T12:00:00Z", "yesterday", config.RevocationsFile, "cannot parse"},
+		"an unknown environment":  {"[production]", "[prod]", config.RevocationsFile + `: revocations[0].environments "prod"`, "is not an environment"},
+		"a second document":       {"# Ask security", "{}\n---\n# Ask security", config.RevocationsFile, "holds more than one YAML document"},
+		"nothing but a comment":   {goodRevocations, "# none\n", config.RevocationsFile, "the file is empty"},
+		"a list without its name": {goodRevocations, "[]\n", config.RevocationsFile, "line"},
 	} {
 		text := strings.Replace(goodRevocations, tc.old, tc.new, 1)
 		require.NotEqual(t, goodRevocations, text, name)
@@ -85,7 +85,7 @@ func TestRevokeAddsAnEntryAndKeepsTheRest(t *testing.T) {
 
 	out, err = config.Revoke(nil, environments, entry(), entry())
 	require.NoError(t, err)
-	assert.Equal(t, `# Images that are not released any more, checked like slipway.yaml beside it.
+	assert.Equal(t, `# Images that are neither released nor let into a cluster any more.
 revocations:
   - app: hello
     digest: `+revokedDigest+`
@@ -117,5 +117,5 @@ revocations:
 		assert.Equal(t, step.KindInput, steptest.Refused(t, err).Kind, name)
 	}
 	_, err = config.Revoke([]byte("revocations: [{}]\n"), environments, entry())
-	assert.Equal(t, `revocations.yaml: revocations[0].app ""`, steptest.Refused(t, err).Input, "what is there is checked, too")
+	assert.Equal(t, config.RevocationsFile+`: revocations[0].app ""`, steptest.Refused(t, err).Input, "what is there is checked, too")
 }

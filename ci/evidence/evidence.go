@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"strings"
 
 	"slipway/step/result/sign"
 )
@@ -30,7 +31,30 @@ const (
 	// ApprovalType is an approval's, ReceiptType a receipt's, version 1 each.
 	ApprovalType = "https://slipway.dev/attestations/approval/v1"
 	ReceiptType  = "https://slipway.dev/attestations/receipt/v1"
+	// admissionType is the start of an Admission's. The environment is the rest, because
+	// admission controllers look for a statement by its type, and take one of each.
+	admissionType = "https://slipway.dev/attestations/admission/v1/"
 )
+
+// Admission is the predicate for the clusters of an environment: that it was decided, at
+// least once, to let the image run there as the app. It has no end, so that what runs can
+// be started again; a revocation takes it back.
+type Admission struct {
+	App         string `json:"app"`
+	Environment string `json:"environment"`
+}
+
+// Type is the admission's predicate type.
+func (a Admission) Type() string { return admissionType + a.Environment }
+
+// File is the admission as a statement to sign.
+func (a Admission) File() File { return File{PredicateType: a.Type(), Predicate: a} }
+
+// Follows says whether statements of the type are made of a decision, and so can't be
+// part of what decides.
+func Follows(predicateType string) bool {
+	return predicateType == SummaryType || strings.HasPrefix(predicateType, admissionType)
+}
 
 // File is a statement to sign, in the form that the sign module reads.
 type File struct {

@@ -155,7 +155,7 @@ func (d *Document) says() (all sayings) {
 		add("live.health", l.Health)
 	}
 	for _, a := range d.Evidence {
-		follows := a.PredicateType == PredicateType || a.PredicateType == HealthType || a.PredicateType == evidence.SummaryType
+		follows := a.PredicateType == PredicateType || a.PredicateType == HealthType || evidence.Follows(a.PredicateType)
 		if field := "evidence of " + a.PredicateType; !follows && all.of(field) == absent {
 			add(field, "there")
 		}

@@ -107,7 +107,7 @@ func (in Evidence) inputs() []evidence.Descriptor {
 		all = append(all, evidence.Descriptor{URI: predicateType, Digest: evidence.DigestSet(referrer)})
 	}
 	for _, s := range in.Statements {
-		if s.PredicateType != evidence.SummaryType {
+		if !evidence.Follows(s.PredicateType) {
 			add(s.PredicateType, s.Referrer)
 		}
 	}

@@ -44,7 +44,11 @@ resource "kubectl_manifest" "namespace" {
     kind       = "Namespace"
     metadata = {
       name = each.value
+      # What the cluster's admission asks a signed decision for.
+      annotations = { "slipway.dev/sidecars" = join(" ", lookup(var.sidecars, each.key, [])) }
       labels = merge(local.labels, {
+        "slipway.dev/app"                    = each.key
+        "slipway.dev/environment"            = var.environment
         "pod-security.kubernetes.io/audit"   = "restricted"
         "pod-security.kubernetes.io/enforce" = "restricted"
         "pod-security.kubernetes.io/warn"    = "restricted"

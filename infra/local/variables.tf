@@ -36,6 +36,23 @@ variable "apps" {
   }
 }
 
+variable "sidecars" {
+  description = "App -> further apps whose images may run in its namespace, as sidecars. Each needs a decision of its own for the environment."
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(keys(var.sidecars), var.apps)) == 0
+    error_message = "Sidecars can be named for the team's apps alone."
+  }
+
+  validation {
+    condition     = alltrue([for app in flatten(values(var.sidecars)) : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", app))])
+    error_message = "Each sidecar must be the name of an app: lower-case letters, digits and dashes."
+  }
+}
+
 variable "repository" {
   description = "The GitOps repository's http(s) URL, as Argo CD reaches it: the only place that manifests come from."
   type        = string

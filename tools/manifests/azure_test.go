@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"maps"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/kustomize/kyaml/yaml"
 
+	"slipway/ci/config"
+	"slipway/ci/evidence"
 	"slipway/gitops/step/overlay"
 	"slipway/step"
 )
@@ -114,6 +117,7 @@ func TestWhatIsFilledInAtOnePlaceArrivesEverywhere(t *testing.T) {
 	}{
 		{platform, "Secret gitops-repository", []string{"stringData", "url"}, remote},
 		{platform, "AppProject platform", []string{"spec", "sourceRepos", "0"}, remote},
+		{platform, "AppProject apps", []string{"spec", "sourceRepos", "0"}, remote},
 		{platform, "Application platform", []string{"spec", "source", "repoURL"}, remote},
 		{platform, "Application platform", []string{"spec", "source", "path"}, "gitops/platform/azure"},
 		{platform, "Application apps", []string{"spec", "source", "repoURL"}, remote},
@@ -142,7 +146,34 @@ func TestWhatIsFilledInAtOnePlaceArrivesEverywhere(t *testing.T) {
 	}
 	key := value(t, platform, "ConfigMap slipway-signing-key", "data", "cosign.pub")
 	assert.Equal(t, "-----BEGIN PUBLIC KEY-----\n"+own["fill-in-signing-key"]+"\n-----END PUBLIC KEY-----\n", key)
-	assert.Equal(t, key, value(t, platform, "ImageValidatingPolicy signed", "spec", "attestors", "[name=platform]", "cosign", "key", "data"))
+	for _, env := range []string{"dev", "production-azure"} {
+		assert.Equal(t, key, value(t, platform, "ImageValidatingPolicy released", "spec", "attestors", "[name="+env+"]", "cosign", "key", "data"))
+	}
+}
+
+// An environment that admission does not know could run nothing.
+func TestAdmissionKnowsEveryEnvironment(t *testing.T) {
+	tree, err := overlay.ReadDir(gitopsFolder)
+	require.NoError(t, err)
+	policy := built(t, tree, "platform/policies")["ImageValidatingPolicy released"]
+	require.NotNil(t, policy)
+	data, err := os.ReadFile("../../slipway.yaml")
+	require.NoError(t, err)
+	c, err := config.Parse(data)
+	require.NoError(t, err)
+	names := c.EnvironmentNames()
+	overlays, err := filepath.Glob(filepath.Join(gitopsFolder, "apps/*/overlays/*"))
+	require.NoError(t, err)
+	require.NotEmpty(t, overlays)
+	for _, folder := range overlays {
+		names = append(names, filepath.Base(folder))
+	}
+	objects := map[string]*yaml.RNode{"policy": policy}
+	for _, env := range names {
+		want := evidence.Admission{App: "any", Environment: env}.Type()
+		assert.Equal(t, want, value(t, objects, "policy", "spec", "attestations", "[name="+env+"]", "intoto", "type"))
+		assert.Contains(t, value(t, objects, "policy", "spec", "attestors", "[name="+env+"]", "cosign", "key", "data"), "-----BEGIN PUBLIC KEY-----")
+	}
 }
 
 // What is shipped belongs to nobody yet: neither the pipeline nor whoever installs
@@ -162,7 +193,7 @@ func TestPlaceholdersAreNotReleased(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	assert.Equal(t, step.KindInput, fault.Kind)
 	assert.Equal(t, azurePlatform, fault.Input)
-	assert.Contains(t, fault.Details, "ImageValidatingPolicy signed spec.attestors.0.cosign.key.data: fill-in-signing-key")
+	assert.Contains(t, fault.Details, "ImageValidatingPolicy released spec.attestors.0.cosign.key.data: fill-in-signing-key")
 
 	said, err := run(t.Context(), []string{"filled", "--gitops", gitopsFolder, "--folder", "platform/sandbox"})
 	require.NoError(t, err)
@@ -183,7 +214,7 @@ func TestTheJudgesAgreeOnWhoIsExempt(t *testing.T) {
 		},
 	} {
 		objects := built(t, tree, folder)
-		for _, policy := range []string{"ValidatingAdmissionPolicy images", "ImageValidatingPolicy signed"} {
+		for _, policy := range []string{"ValidatingAdmissionPolicy images", "ImageValidatingPolicy released"} {
 			at := []string{"spec", "matchConstraints", "namespaceSelector", "matchExpressions", "0"}
 			assert.Equal(t, "NotIn", value(t, objects, policy, append(at, "operator")...))
 			node, err := objects[policy].Pipe(yaml.Lookup(append(at, "values")...))

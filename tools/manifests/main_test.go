@@ -134,7 +134,7 @@ func inOrder(t *testing.T, waves map[string]string) {
 	t.Helper()
 	for object, wave := range map[string]string{
 		"Deployment kyverno-admission-controller": "",
-		"ImageValidatingPolicy signed":            "1",
+		"ImageValidatingPolicy released":          "1",
 		"ValidatingAdmissionPolicy images":        "1",
 		"ValidatingAdmissionPolicyBinding images": "1",
 		"ConfigMap slipway-signing-key":           "1",
@@ -210,8 +210,8 @@ func TestBrokenManifestsAreRefused(t *testing.T) {
 			"argocd/hello-dev.yaml: Application argocd/hello-dev /spec: missing property 'project'",
 		},
 		"a typo in Kyverno's policy": {
-			"platform/policies/signed.yaml", "required: true", "require: true",
-			"platform/policies: ImageValidatingPolicy signed /spec/validationConfigurations: additional properties 'require' not allowed",
+			"platform/policies/released.yaml", "required: true", "require: true",
+			"platform/policies: ImageValidatingPolicy released /spec/validationConfigurations: additional properties 'require' not allowed",
 		},
 		"an object without a name": {
 			"argocd/hello-dev.yaml", "  name: hello-dev\n", "",

@@ -23,7 +23,7 @@ import (
 
 // functions are those of Terraform's that the code uses.
 var functions = map[string]function.Function{
-	"merge": stdlib.MergeFunc, "flatten": stdlib.FlattenFunc, "concat": stdlib.ConcatFunc, "keys": stdlib.KeysFunc,
+	"merge": stdlib.MergeFunc, "flatten": stdlib.FlattenFunc, "concat": stdlib.ConcatFunc, "keys": stdlib.KeysFunc, "join": stdlib.JoinFunc, "lookup": stdlib.LookupFunc,
 	"tostring": stdlib.MakeToFunc(cty.String),
 }
 
