@@ -12,8 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dryRun asks the cluster whether it would admit a pod with this image.
+// dryRun asks the cluster whether it would admit a pod with this image to hello-dev.
 func (k *kubernetes) dryRun(t *testing.T, image string) (admitted bool, message string) {
+	t.Helper()
+	return k.dryRunIn(t, "hello-dev", image)
+}
+
+func (k *kubernetes) dryRunIn(t *testing.T, namespace, image string) (admitted bool, message string) {
 	t.Helper()
 	pod := map[string]any{
 		"apiVersion": "v1", "kind": "Pod",
@@ -28,7 +33,7 @@ func (k *kubernetes) dryRun(t *testing.T, image string) (admitted bool, message 
 		},
 	}
 	var status struct{ Kind, Message string }
-	code := k.api(t, http.MethodPost, "/api/v1/namespaces/hello-dev/pods?dryRun=All", "application/json", pod, &status)
+	code := k.api(t, http.MethodPost, "/api/v1/namespaces/"+namespace+"/pods?dryRun=All", "application/json", pod, &status)
 	if code != http.StatusCreated {
 		require.Equal(t, "Status", status.Kind)
 	}
@@ -154,7 +159,7 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 			assert.Equal(t, tc.accepted, admitted, "the cluster: %s", message)
 			if !tc.accepted {
 				assert.ErrorContains(t, pipeline, "verify: refused by policy")
-				assert.Contains(t, message, "no valid signature from the platform's key")
+				assert.Contains(t, message, "has no signed admission to dev by the platform's key")
 			}
 		})
 	}
@@ -164,7 +169,7 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 		assert.True(t, admitted, message)
 		admitted, message = k.debug(t, "localhost:5000/hello@"+unsigned)
 		assert.False(t, admitted, "an unsigned image would run beside a signed one")
-		assert.Contains(t, message, "no valid signature from the platform's key")
+		assert.Contains(t, message, "has no signed admission to dev by the platform's key")
 	})
 
 	t.Run("by tag, and from elsewhere", func(t *testing.T) {
@@ -177,5 +182,59 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 		admitted, message = k.dryRun(t, "localhost:5000/hello@sha256:"+strings.Repeat("0", 64))
 		assert.False(t, admitted)
 		assert.Contains(t, message, "was never released")
+	})
+
+	t.Run("signed is not decided", func(t *testing.T) {
+		dir := source(t, map[string]string{"apps/hello/greeting/extra.go": "package greeting\n\n// Extra makes another image.\nconst Extra = \"signed\"\n"})
+		out, err := p.call(dir, p.options(), "app", "--name", "hello", "build", "scan", "publish", "sign", "reference")
+		require.NoError(t, err)
+		admitted, message := k.dryRun(t, strings.TrimSpace(out))
+		assert.False(t, admitted)
+		assert.Contains(t, message, "has no signed admission to dev by the platform's key")
+	})
+
+	t.Run("decided for another environment", func(t *testing.T) {
+		k.provision(t, "production")
+		admitted, message := k.dryRunIn(t, "hello-production", "localhost:5000/hello@"+signed)
+		assert.False(t, admitted)
+		assert.Contains(t, message, "has no signed admission to production by the platform's key")
+	})
+
+	t.Run("decided for another app", func(t *testing.T) {
+		admitted, message := k.dryRunIn(t, "pages-dev", "localhost:5000/hello@"+signed)
+		assert.False(t, admitted)
+		assert.Contains(t, message, "was admitted to dev as another app than pages")
+	})
+
+	t.Run("in a namespace of nobody", func(t *testing.T) {
+		admitted, message := k.dryRunIn(t, "default", "localhost:5000/hello@"+signed)
+		assert.False(t, admitted)
+		assert.Contains(t, message, "namespace default is no app's")
+	})
+
+	t.Run("revoked", func(t *testing.T) {
+		const file = "gitops/platform/policies/revocations.yaml"
+		revoked := func(env string) string {
+			return "revocations:\n  - {app: hello, digest: \"" + signed + "\", reason: a test, by: Jane, at: 2026-11-29T12:00:00Z, environments: [" + env + "]}\n"
+		}
+		synced := func(want string) bool {
+			var c struct{ Data map[string]string }
+			return k.api(t, http.MethodGet, "/api/v1/namespaces/kyverno/configmaps/slipway-revocations", "", nil, &c) == http.StatusOK && c.Data["revocations.yaml"] == want
+		}
+		elsewhere, here := revoked("staging"), revoked("dev")
+		before := read(t, p.repo+"/"+file)
+		t.Cleanup(func() {
+			k.push(t, map[string]string{file: before}, "platform")
+			eventually(t, "nothing is revoked", func() bool { return synced(before) })
+		})
+		k.push(t, map[string]string{file: elsewhere}, "platform")
+		eventually(t, "it is revoked elsewhere", func() bool { return synced(elsewhere) })
+		admitted, message := k.dryRun(t, "localhost:5000/hello@"+signed)
+		assert.True(t, admitted, message)
+		k.push(t, map[string]string{file: here}, "platform")
+		eventually(t, "it is revoked", func() bool { return synced(here) })
+		admitted, message = k.dryRun(t, "localhost:5000/hello@"+signed)
+		assert.False(t, admitted)
+		assert.Contains(t, message, "an image was revoked")
 	})
 }

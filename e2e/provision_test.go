@@ -57,35 +57,19 @@ func TestClusterProvisionsATeamsShare(t *testing.T) {
 	})
 
 	t.Run("the project lets nothing else in", func(t *testing.T) {
-		const applications = "/apis/argoproj.io/v1alpha1/namespaces/argocd/applications"
-		for name, spec := range map[string]struct{ repository, destination, path, refusal string }{
-			"another-namespace":  {"http://localhost:5000/gitops.git", "kube-system", "gitops/apps/hello/overlays/staging", "do not match any of the allowed destinations"},
-			"another-repository": {"http://localhost:5000/other.git", namespace, "gitops/apps/hello/overlays/staging", "is not permitted in project"},
+		const file = "gitops/argocd/" + namespace + ".yaml"
+		before := read(t, filepath.Join(k.p.remote(t), file))
+		t.Cleanup(func() {
+			k.push(t, map[string]string{file: before}, "apps")
+			eventually(t, namespace+" is as before", func() bool { return !strings.Contains(k.said(t, namespace), "in project '"+namespace+"'") })
+		})
+		for _, c := range []struct{ old, new, refusal string }{
+			{"server: https://kubernetes.default.svc", "server: https://elsewhere.example", "do not match any of the allowed destinations in project '" + namespace + "'"},
+			{"repoURL: http://localhost:5000/gitops.git", "repoURL: http://localhost:5000/other.git", "is not permitted in project '" + namespace + "'"},
 		} {
-			application := map[string]any{
-				"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": map[string]any{"name": name, "namespace": "argocd"},
-				"spec": map[string]any{
-					"project":     namespace,
-					"source":      map[string]any{"repoURL": spec.repository, "targetRevision": "main", "path": spec.path},
-					"destination": map[string]any{"server": "https://kubernetes.default.svc", "namespace": spec.destination},
-				},
-			}
-			require.Equal(t, http.StatusCreated, k.api(t, http.MethodPost, applications, "application/json", application, nil))
-			t.Cleanup(func() { k.api(t, http.MethodDelete, applications+"/"+name, "", nil, nil) })
-			eventually(t, name+" is refused", func() bool {
-				var app struct {
-					Status struct {
-						Conditions []struct{ Type, Message string }
-					}
-				}
-				require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, applications+"/"+name, "", nil, &app))
-				for _, c := range app.Status.Conditions {
-					if c.Type == "InvalidSpecError" && strings.Contains(c.Message, spec.refusal) {
-						return true
-					}
-				}
-				return false
-			})
+			require.Contains(t, before, c.old)
+			k.push(t, map[string]string{file: strings.Replace(before, c.old, c.new, 1)}, "apps")
+			eventually(t, c.refusal, func() bool { return strings.Contains(k.said(t, namespace), c.refusal) })
 		}
 	})
 
