@@ -232,11 +232,20 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		return t.verify(ctx, &image)
 	})
 	try(drill.Unapproved, func() error { return t.approvedByAnother(ctx, baseline.signed) })
+	patched := sync.OnceValues(func() (*rendered, error) {
+		return t.render(ctx, "release", drill.VulnerableApp, t.env, step.Refer(t.settings.Image(drill.VulnerableApp), baseline.image.Digest), false)
+	})
 	try(drill.HostileOverlay, func() error {
-		const app = drill.VulnerableApp
-		rendered, err := t.render(ctx, "release", app, t.env, step.Refer(t.settings.Image(app), baseline.image.Digest), false)
+		rendered, err := patched()
 		if err == nil {
-			_, err = t.judge(ctx, app, t.env, rendered)
+			_, err = t.scanned(ctx, drill.VulnerableApp, t.env, rendered)
+		}
+		return err
+	})
+	try(drill.StrangeImage, func() error {
+		rendered, err := patched()
+		if err == nil {
+			err = t.vouched(ctx, drill.VulnerableApp, t.env, rendered)
 		}
 		return err
 	})

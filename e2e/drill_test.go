@@ -27,7 +27,7 @@ var (
 		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed by another identity",
 		"verify: attestations of another image", "verify: scan under another predicate type", "verify: old release replayed",
 		"verify: flipped bit in a manifest", "verify: revoked image", "verify: approved by another key",
-		"release: privileged sidecar in the overlay at the remote", "release: rollback of a release that runs no more", "release: older run after a newer release",
+		"release: privileged sidecar in the overlay at the remote", "release: init container that nobody has verified", "release: rollback of a release that runs no more", "release: older run after a newer release",
 	}
 	planAttacks    = []string{"plan: data source that sends the state's credentials", "apply: tampered plan", "check: plan with a destroy"}
 	clusterAttacks = []string{"admission: pod of an image that nobody signed", "wait: release that does not come to run"}

@@ -51,6 +51,7 @@ var (
 	Unapproved    = refusedBy("verify", "approved by another key", "0 of 1 approvals count")
 
 	HostileOverlay = refusedBy("release", "privileged sidecar in the overlay at the remote", "KSV-0017")
+	StrangeImage   = refusedBy("release", "init container that nobody has verified", "would run images that nothing vouches for")
 	OldRollback    = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
 	OlderRun       = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
 

@@ -17,7 +17,7 @@ func TestAttacksAreToldApart(t *testing.T) {
 	names := map[string]bool{}
 	for _, a := range []Attack{
 		VulnerableImage, SecretInSource, StaleDatabase, ForeignDatabase, ExpiredException, InlineIgnore, VEXOfAnother, VEXEnded, VEXToCome, OtherBytes, OtherImage, ImageByTag, Unsigned, MovedTag, OtherKey,
-		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, Revoked, Unapproved, OldRollback, OtherState, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
+		OtherIdentity, Grafted, OtherType, Replayed, FlippedBit, Revoked, Unapproved, HostileOverlay, StrangeImage, OldRollback, OlderRun, OtherState, TamperedPlan, DestroyingPlan, UnsignedPod, NeverRuns,
 	} {
 		assert.False(t, names[a.Name], a.Name)
 		names[a.Name] = true
