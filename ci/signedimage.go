@@ -206,14 +206,6 @@ func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) 
 		// Only a new signature says who the caller is.
 		judgement = rules.Judge(j.In)
 	}
-	at, err := s.signing(ctx, "verify", i.Reference.Repository())
-	if err != nil {
-		return err
-	}
-	signer, err := s.signer(ctx, at.Sign, "verify", j.Environment)
-	if err != nil {
-		return err
-	}
 	files := map[string]evidence.File{}
 	if named || !j.Answered && j.Until.After(j.At) {
 		summary, ok := judgement.Summary()
@@ -226,24 +218,32 @@ func (i *SignedImage) summarise(ctx context.Context, stage string, j *decision) 
 		}
 		files["summary"] = file
 	}
-	if named {
-		done, err := i.attestBy(ctx, at, signer, files)
-		if err != nil {
-			return err
-		}
-		if err := rules.Judge(j.In.DeliveredBy(done.Attestations)).Refusal(stage); err != nil {
-			return err
-		}
-		files = map[string]evidence.File{}
+	admission := map[string]evidence.File{}
+	if file := (evidence.Admission{App: i.App, Environment: j.Environment}).File(); !evidence.Attested(j.In.Statements, map[string]evidence.File{"admission": file}) {
+		admission["admission"] = file
 	}
-	admission := map[string]evidence.File{"admission": evidence.Admission{App: i.App, Environment: j.Environment}.File()}
-	if !evidence.Attested(j.In.Statements, admission) {
+	if !named {
 		maps.Copy(files, admission)
 	}
 	if len(files) == 0 {
 		return nil
 	}
-	_, err = i.attestBy(ctx, at, signer, files)
+	at, err := s.signing(ctx, "verify", i.Reference.Repository())
+	if err != nil {
+		return err
+	}
+	signer, err := s.signer(ctx, at.Sign, "verify", j.Environment)
+	if err != nil {
+		return err
+	}
+	done, err := i.attestBy(ctx, at, signer, files)
+	if err != nil || !named {
+		return err
+	}
+	if err := rules.Judge(j.In.DeliveredBy(done.Attestations)).Refusal(stage); err != nil || len(admission) == 0 {
+		return err
+	}
+	_, err = i.attestBy(ctx, at, signer, admission)
 	return err
 }
 
