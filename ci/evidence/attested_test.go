@@ -40,3 +40,23 @@ func TestWhatIsAttestedAlreadyNeedsNoSignature(t *testing.T) {
 	unsayable["more"] = File{PredicateType: TestResultType, Predicate: func() {}}
 	assert.False(t, Attested([]sign.Statement{bill, same}, unsayable))
 }
+
+func TestAnAdmissionIsForOneEnvironment(t *testing.T) {
+	dev := Admission{App: "hello", Environment: "dev"}
+	assert.Equal(t, "https://slipway.dev/attestations/admission/v1/dev", dev.Type(), "as the cluster's policy asks for it")
+	text, err := dev.File().Encode()
+	assert.NoError(t, err)
+	assert.JSONEq(t, `{"predicateType": "https://slipway.dev/attestations/admission/v1/dev", "predicate": {"app": "hello", "environment": "dev"}}`, text)
+
+	given := []sign.Statement{{PredicateType: dev.Type(), Predicate: json.RawMessage(`{"environment": "dev", "app": "hello"}`)}}
+	for admission, want := range map[Admission]bool{dev: true, {App: "pages", Environment: "dev"}: false, {App: "hello", Environment: "staging"}: false} {
+		assert.Equal(t, want, Attested(given, map[string]File{"admission": admission.File()}), admission)
+	}
+	for kind, want := range map[string]bool{dev.Type(): true, SummaryType: true, ApprovalType: false, ScanType: false, ReceiptType: false} {
+		assert.Equal(t, want, Follows(kind), kind)
+	}
+	env, ok := AdmissionTo(dev.Type())
+	assert.Equal(t, "dev true", env+" "+map[bool]string{true: "true"}[ok])
+	_, ok = AdmissionTo(SummaryType)
+	assert.False(t, ok)
+}

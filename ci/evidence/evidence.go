@@ -50,10 +50,16 @@ func (a Admission) Type() string { return admissionType + a.Environment }
 // File is the admission as a statement to sign.
 func (a Admission) File() File { return File{PredicateType: a.Type(), Predicate: a} }
 
+// AdmissionTo is the environment of an admission's predicate type.
+func AdmissionTo(predicateType string) (environment string, ok bool) {
+	return strings.CutPrefix(predicateType, admissionType)
+}
+
 // Follows says whether statements of the type are made of a decision, and so can't be
 // part of what decides.
 func Follows(predicateType string) bool {
-	return predicateType == SummaryType || strings.HasPrefix(predicateType, admissionType)
+	_, admits := AdmissionTo(predicateType)
+	return admits || predicateType == SummaryType
 }
 
 // File is a statement to sign, in the form that the sign module reads.

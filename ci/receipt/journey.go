@@ -220,6 +220,9 @@ func (a Attestation) name() string {
 	if name, ok := statementNames[a.PredicateType]; ok {
 		return name
 	}
+	if env, ok := evidence.AdmissionTo(a.PredicateType); ok {
+		return "admission to " + env
+	}
 	// https://example.org/attestations/health/v1 is about health.
 	u, err := url.Parse(a.PredicateType)
 	if err != nil {

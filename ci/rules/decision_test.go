@@ -84,7 +84,7 @@ func TestAStoredDecisionIsTheSameDecision(t *testing.T) {
 	judged := rules.Judge(in)
 	summary, ok := judged.Summary()
 	require.True(t, ok)
-	in.Statements = append(in.Statements, statement(t, evidence.SummaryType, summary))
+	in.Statements = append(in.Statements, statement(t, evidence.SummaryType, summary), statement(t, "https://slipway.dev/attestations/admission/v1/dev", evidence.Admission{App: "hello", Environment: "dev"}))
 	in.Now = now.Add(time.Minute)
 	answer, ok := rules.Answer(in)
 	require.True(t, ok)
