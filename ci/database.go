@@ -90,13 +90,16 @@ func (s *Slipway) database(ctx context.Context) (*dagger.Directory, error) {
 		}
 		digest = resolved.Digest
 	}
-	if c.Digest == "" && c.Trust != rules.Unsigned {
-		if err := s.signedDatabase(ctx, registry, step.Refer(c.Repository, digest)); err != nil {
-			return nil, err
-		}
-	}
 	database := as.Database(c.Repository, digest, dagger.ScanDatabaseOpts(registry.reached))
-	return database, passedIn(ctx, database)
+	return database, sideBySide(
+		func() error {
+			if c.Digest != "" || c.Trust == rules.Unsigned {
+				return nil
+			}
+			return s.signedDatabase(ctx, registry, step.Refer(c.Repository, digest))
+		},
+		func() error { return passedIn(ctx, database) },
+	)
 }
 
 // databaseMend is what to do about a database for which nobody vouches.

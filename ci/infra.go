@@ -164,7 +164,6 @@ func (p *Plan) Check(
 	allowDestroy bool,
 ) (*CheckedPlan, error) {
 	began := time.Now()
-	s := p.Infra.Slipway
 	c, root, err := p.Infra.root("check")
 	if err != nil {
 		return nil, err
@@ -173,7 +172,7 @@ func (p *Plan) Check(
 	if err != nil {
 		return nil, err
 	}
-	verdict, err := s.judgeCode(ctx, c, root)
+	verdict, err := p.Infra.Slipway.judgeCode(ctx, c, root)
 	if err != nil {
 		return nil, err
 	}

@@ -299,20 +299,23 @@ func (s *Slipway) prepare(ctx context.Context, app, env string, older bool) (*pr
 // scan builds and scans the image, renders the overlay with it and scans that, and looks
 // for the decision that stands.
 func (p *prepared) scan(ctx context.Context, a *App, env string, older bool) error {
-	var (
-		image    *Image
-		database *dagger.Directory
-	)
-	if err := sideBySide(
-		func() (err error) { image, err = a.Build(ctx); return },
-		func() (err error) { database, err = a.Slipway.database(ctx); return },
-	); err != nil {
+	s := a.Slipway
+	fetched := sync.OnceValues(func() (*dagger.Directory, error) { return s.database(ctx) })
+	go fetched()
+	image, err := a.Build(ctx)
+	if err != nil {
 		return err
 	}
 	return sideBySide(
-		func() (err error) { p.scanned, err = image.scan(ctx, database); return },
+		func() error {
+			database, err := fetched()
+			if err != nil {
+				return err
+			}
+			p.scanned, err = image.scan(ctx, database)
+			return err
+		},
 		func() (err error) {
-			s := a.Slipway
 			if p.rendered, err = s.render(ctx, "release", a.Name, env, step.Refer(s.Config.Image(a.Name), image.Digest), older); err != nil {
 				return err
 			}
@@ -340,12 +343,24 @@ func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan)
 	return signed, nil, err
 }
 
+// checked is a plan that may be applied. Its code is judged beside it; of a plan that
+// changes nothing, which is never applied, nothing else is to be checked.
 func (i *Infrastructure) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
-	plan, err := i.Plan(ctx)
+	c, root, err := i.root("check")
 	if err != nil {
 		return nil, err
 	}
-	return plan.Check(ctx, allowDestroy)
+	var plan *Plan
+	if err := sideBySide(
+		func() (err error) { plan, err = i.Plan(ctx); return },
+		func() error { _, err := i.Slipway.judgeCode(ctx, c, root); return err },
+	); err != nil {
+		return nil, err
+	}
+	if plan.Changes {
+		return plan.Check(ctx, allowDestroy)
+	}
+	return &CheckedPlan{Sha256: plan.Sha256, Summary: plan.Summary, Plan: plan, Stages: plan.Stages}, nil
 }
 
 // after is a stage that ends now, behind those that have run before it.
