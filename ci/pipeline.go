@@ -208,13 +208,26 @@ func (s *Slipway) Deliver(
 	if err != nil {
 		return nil, err
 	}
+	return s.deliver(ctx, app, env, older, provisioning{
+		check: func(ctx context.Context) (*CheckedPlan, error) { return infra.checked(ctx, allowDestroy) },
+		apply: func(ctx context.Context, plan *CheckedPlan) (*Applied, error) { return plan.applyChanges(ctx) },
+	})
+}
+
+// provisioning is the infrastructure that a delivery goes to.
+type provisioning struct {
+	check func(context.Context) (*CheckedPlan, error)
+	apply func(context.Context, *CheckedPlan) (*Applied, error)
+}
+
+func (s *Slipway) deliver(ctx context.Context, app, env string, older bool, infra provisioning) (*Receipt, error) {
 	var (
 		ready   *prepared
 		checked *CheckedPlan
 	)
 	gates, gatesCtx := errgroup.WithContext(ctx)
 	gates.Go(func() (err error) { ready, err = s.prepare(gatesCtx, app, env, older); return })
-	gates.Go(func() (err error) { checked, err = infra.checked(gatesCtx, allowDestroy); return })
+	gates.Go(func() (err error) { checked, err = infra.check(gatesCtx); return })
 	if err := gates.Wait(); err != nil {
 		return nil, err
 	}
@@ -232,7 +245,7 @@ func (s *Slipway) Deliver(
 			return nil, err
 		}
 	}
-	applied, err := checked.applyChanges(ctx)
+	applied, err := infra.apply(ctx, checked)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 type (
 	AppRescan   = rules.AppRescan
 	Config      = config.Config
+	Delivery    = rules.Delivery
 	Delta       = render.Delta
 	Document    = receipt.Document
 	DriftReport = infra.DriftReport

@@ -26,6 +26,7 @@ var calledBy = map[string][]string{
 	"with-app deliver":               {"ownrepository_test.go TestAppInARepositoryOfItsOwn"},
 	"with-app app build scan digest": {"ownrepository_test.go TestPullRequestCantBringItsOwnRules"},
 	"deliver text":                   {"committed_test.go TestIgnoredFileIsNotCommitted"},
+	"deliver-changed check text":     {"changed_test.go TestDeliverWhatAPushHasChanged"},
 	"app build scan publish sign release receipt text": {
 		"identity_test.go TestEvidenceAnIdentitySignsForItsEnvironments", "clusterbench_test.go BenchmarkClusterCommitToHealthy", "evidence_test.go TestEvidenceAReceiptVerifiesOffline",
 	},

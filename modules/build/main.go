@@ -81,9 +81,9 @@ func (*Build) Assemble(
 }
 
 // Committed compares what is taken from a source with the commit that its
-// checkout stands at: with the commit's objects, file by file, whether Git ignores
-// a file or not. The result's folder holds result.json, with the commit and what
-// differs from it.
+// checkout stands at, or with another one: with the commit's objects, file by file,
+// whether Git ignores a file or not. The result's folder holds result.json, with the
+// commit and what differs from it.
 //
 // +cache="168h"
 func (*Build) Committed(
@@ -96,6 +96,9 @@ func (*Build) Committed(
 	// Name patterns of what was left out of the source.
 	// +optional
 	without []string,
+	// The id of another commit to compare with.
+	// +optional
+	since string,
 ) *dagger.Directory {
 	args := []string{"/step", "committed", "--out", "/out", "--source", "/source", "--repository", "/repository"}
 	for _, p := range paths {
@@ -103,6 +106,9 @@ func (*Build) Committed(
 	}
 	for _, w := range without {
 		args = append(args, "--without", w)
+	}
+	if since != "" {
+		args = append(args, "--since", since)
 	}
 	return runner().
 		WithMountedDirectory("/source", source).

@@ -136,8 +136,9 @@ func committed(fs *flag.FlagSet, _ *string) step.Work {
 	var paths, without step.List
 	fs.Var(&paths, "path", "file or folder that is taken, in --source and in the commit; repeatable")
 	fs.Var(&without, "without", "name pattern of what was left out of --source; repeatable")
+	since := fs.String("since", "", "id of another commit to compare with (default: the checkout's head)")
 	return func(context.Context) (any, error) {
-		result, err := commit.Compare(commit.Input{Repository: *repository, Source: *source, Paths: paths, Without: without})
+		result, err := commit.Compare(commit.Input{Repository: *repository, Source: *source, Paths: paths, Without: without, Since: *since})
 		if err != nil {
 			return nil, err
 		}

@@ -38,14 +38,21 @@ type Input struct {
 	// Without are patterns of names that were left out of Source (path.Match): a file
 	// of the commit with such a name, or below one, may be missing.
 	Without []string
+	// Since is the id of another commit of the checkout to compare with, instead of the
+	// one that it stands at.
+	Since string
 }
 
-// Compare compares what is taken with the commit that the checkout stands at.
+// Compare compares what is taken with the commit that the checkout stands at, or with
+// another one.
 //
 // Faults of KindInput: the repository is no checkout, or one without the objects
-// of its head; what gittree.Files refuses; a submodule in a path.
+// of the commit; what gittree.Files refuses; a submodule in a path.
 func Compare(in Input) (build.Compared, error) {
 	h, err := open(in.Repository, in.Source)
+	if err == nil && in.Since != "" {
+		err = h.since(in.Since)
+	}
 	if err != nil {
 		return build.Compared{}, err
 	}
@@ -71,7 +78,7 @@ func Compare(in Input) (build.Compared, error) {
 	all := maps.Clone(committed)
 	maps.Copy(all, taken)
 	result := build.Compared{Commit: h.id.String(), Authors: h.authors}
-	more := 0
+	more, changed := 0, map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		was, before := committed[name]
 		is, now := taken[name]
@@ -88,6 +95,9 @@ func Compare(in Input) (build.Compared, error) {
 		default:
 			continue
 		}
+		for _, p := range in.Paths {
+			changed[p] = changed[p] || p == "." || p == name || strings.HasPrefix(name, p+"/")
+		}
 		if len(result.Uncommitted) == Most {
 			more++
 			continue
@@ -96,6 +106,11 @@ func Compare(in Input) (build.Compared, error) {
 	}
 	if more > 0 {
 		result.Uncommitted = append(result.Uncommitted, fmt.Sprintf("and %d more", more))
+	}
+	for _, p := range in.Paths {
+		if changed[p] {
+			result.Changed = append(result.Changed, p)
+		}
 	}
 	return result, nil
 }

@@ -13,7 +13,9 @@ import (
 
 	"slipway/build/step/commit"
 	"slipway/build/step/gittree"
+	"slipway/step"
 	"slipway/step/result/build"
+	"slipway/step/steptest"
 )
 
 // git runs the real git, with nothing of this machine's settings.
@@ -370,4 +372,38 @@ func TestAWholeRepositoryIsCompared(t *testing.T) {
 		require.NoError(t, err)
 		assert.Empty(t, result.Uncommitted)
 	})
+}
+
+func TestWhatDiffersFromAnotherCommit(t *testing.T) {
+	dir := checkout(t)
+	before := git(t, dir, "rev-parse", "HEAD")
+	write(t, dir, "apps/hello/more.go", "package main\n")
+	write(t, dir, "apps/hello2/main.go", "package main\n")
+	save(t, dir)
+	since := func(id string) (build.Compared, error) {
+		return commit.Compare(commit.Input{Repository: dir, Source: dir, Since: id, Paths: []string{"apps/hello", "apps/hello2", "apps/other"}})
+	}
+	result, err := since(before)
+	require.NoError(t, err)
+	assert.Equal(t, before, result.Commit)
+	assert.Equal(t, []string{"apps/hello", "apps/hello2"}, result.Changed)
+	assert.Equal(t, []string{"added apps/hello/more.go", "added apps/hello2/main.go"}, result.Uncommitted)
+	result, err = since(git(t, dir, "rev-parse", "HEAD"))
+	require.NoError(t, err)
+	assert.Empty(t, result.Changed)
+	write(t, dir, "apps/other/main.go", "package changed\n")
+	result, err = since("")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"apps/other"}, result.Changed, "what nobody has committed counts as well")
+
+	for id, reason := range map[string]string{
+		"main": "is no commit's id", before[:12]: "is no commit's id", "--" + before[:38]: "is no commit's id", strings.ToUpper(before): "is no commit's id",
+		strings.Repeat("1", 40): "is no commit of the checkout", git(t, dir, "rev-parse", "HEAD^{tree}"): "is no commit of the checkout",
+	} {
+		_, err := since(id)
+		f := steptest.Refused(t, err)
+		assert.Equal(t, step.KindInput, f.Kind, id)
+		assert.Equal(t, reason, f.Reason, id)
+		assert.NotEmpty(t, f.Mend)
+	}
 }

@@ -117,6 +117,18 @@ func (h *head) resolve(text string) error {
 	return nil
 }
 
+// since puts another commit in the head's place.
+func (h *head) since(id string) error {
+	subject := fmt.Sprintf("--since %.120q", id)
+	if !shaPattern.MatchString(id) {
+		return step.Input(gittree.Stage, subject, "is no commit's id", "give all of its 40 digits, as git rev-parse prints them")
+	}
+	if _, err := h.store.EncodedObject(plumbing.CommitObject, plumbing.NewHash(id)); errors.Is(err, plumbing.ErrObjectNotFound) && !h.borrows {
+		return step.Input(gittree.Stage, subject, "is no commit of the checkout", "fetch it: a shallow checkout has no history (fetch-depth: 0), and a forced push has taken the commit away").Because(err)
+	}
+	return h.resolve(id)
+}
+
 var coauthorPattern = regexp.MustCompile(`(?im)^co-authored-by:.*<([^<>\n]+)>\s*$`)
 
 // authors are the e-mail addresses of who has made a commit.

@@ -44,6 +44,8 @@ type Compared struct {
 	// "changed" or "removed" with the path, at most a limit, and then how many more.
 	// Empty when all that is taken is the commit's.
 	Uncommitted []string `json:"uncommitted,omitempty"`
+	// Changed are those of the paths in which anything differs, in their order.
+	Changed []string `json:"changed,omitempty"`
 	// Authors are the e-mail addresses of who has made the commit, as it says: its
 	// author, its committer, and whom Co-authored-by trailers name. Each once, in order.
 	Authors []string `json:"authors,omitempty"`
