@@ -5,10 +5,12 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +94,25 @@ func (r *runner) as(requestToken string, vars map[string]string) *runner {
 	return next
 }
 
+// checkout stands in for the action of that name where it checks out another branch: act
+// makes a copy of the repository that it runs in for a checkout without a ref, and would
+// ask GitHub for any other one.
+const checkout = `name: Checkout
+description: Clones a branch of the repository that act runs in.
+inputs:
+  path: {required: true}
+  ref: {required: true}
+  persist-credentials: {required: true}
+runs:
+  using: composite
+  steps:
+    - shell: bash -efu {0}
+      env:
+        REF: ${{ inputs.ref }}
+        FOLDER: ${{ inputs.path }}
+      run: git clone --quiet --depth=1 --branch "$REF" %s "$FOLDER"
+`
+
 // ran is what became of a workflow.
 type ran struct {
 	// jobs are those that ran, and how each ended.
@@ -120,9 +141,12 @@ func (r *runner) on(t *testing.T, dir, event string, args ...string) ran {
 	}
 	built, err := programs()
 	require.NoError(t, err)
+	action := regexp.MustCompile(`actions/checkout@[0-9a-f]{40}`).FindString(read(t, filepath.Join(repository(), "wrappers/github/workflows/pull-request.yml")))
+	require.NotEmpty(t, action)
 	all := []string{event, "--json", "--platform", "ubuntu-24.04=-self-hosted", "--no-cache-server",
 		"--eventpath", file("event.json", `{"pull_request": {"number": 7, "head": {"ref": "change"}, "base": {"ref": "main"}}}`),
 		"--secret-file", file("secrets", "GITHUB_TOKEN="+r.secrets["GITHUB_TOKEN"]+"\n"),
+		"--local-repository", action + "=" + filepath.Dir(file("checkout/action.yml", fmt.Sprintf(checkout, "file://"+dir))),
 		"--env-file", file("env", "ACTIONS_ID_TOKEN_REQUEST_URL=https://github."+azure.Suffix+"/token?api-version=2.0\nACTIONS_ID_TOKEN_REQUEST_TOKEN="+r.secrets["request token"]+"\n"),
 	}
 	for name, value := range r.vars {
@@ -151,7 +175,7 @@ func (r *runner) on(t *testing.T, dir, event string, args ...string) ran {
 	assert.Equal(t, runErr != nil, result.failed != "", "%v\n%s", runErr, &log)
 	files, err := filepath.Glob(filepath.Join(recorded, "*.json"))
 	require.NoError(t, err)
-	checkout, err := wrappers.Open(repository())
+	pipeline, err := wrappers.Open(repository())
 	require.NoError(t, err)
 	for _, name := range files {
 		var one call
@@ -159,7 +183,7 @@ func (r *runner) on(t *testing.T, dir, event string, args ...string) ran {
 		if one.Args[0] != "call" {
 			continue
 		}
-		assert.NoError(t, checkout.Check(append([]string{"dagger"}, one.Args...)), "the check of the calls is stricter than the CLI")
+		assert.NoError(t, pipeline.Check(append([]string{"dagger"}, one.Args...)), "the check of the calls is stricter than the CLI")
 		result.calls = append(result.calls, one)
 		result.log += one.Printed
 	}
@@ -220,6 +244,27 @@ func ofGitHub(t *testing.T, dir string) string {
 	t.Helper()
 	git(t, dir, "remote", "add", "origin", "https://github.com/acme/platform.git")
 	return dir
+}
+
+// pullRequest takes the vulnerable app out of a repository's main, and checks out a branch
+// that brings it, with rules by which it passes.
+func pullRequest(t *testing.T, options []string, dir string) {
+	t.Helper()
+	commit := func(message string) {
+		git(t, dir, "add", "-A")
+		git(t, dir, "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", message)
+	}
+	git(t, dir, "rm", "-rq", "apps/legacy")
+	commit("without the vulnerable app")
+	git(t, dir, "checkout", "-q", "-b", "change")
+	git(t, dir, "checkout", "-q", "main~1", "--", "apps/legacy")
+	rules := filepath.Join(dir, "slipway.yaml")
+	weaker := strings.Replace(read(t, rules), "threshold: HIGH", "threshold: CRITICAL", 1)
+	require.NotEqual(t, read(t, rules), weaker)
+	write(t, rules, weaker)
+	commit("the vulnerable app, and weaker rules")
+	_, err := shared.call(dir, options, "app", "--name", "legacy", "build", "scan", "digest")
+	require.NoError(t, err, "the control: by its own rules it passes")
 }
 
 // digestIn is the digest of an app in an environment, on the remote.
@@ -320,6 +365,13 @@ func TestWrapperGitHubGoesFromEnvironmentToEnvironment(t *testing.T) {
 		machine.on(t, repo, "pull_request", "--job", "app").passed(t, "app")
 	})
 
+	t.Run("whose own rules don't count", func(t *testing.T) {
+		request := ofGitHub(t, source(t, adopted(t, nil)))
+		pullRequest(t, c.options, request)
+		run := machine.as("", map[string]string{"SLIPWAY_APP": "legacy"}).on(t, request, "pull_request", "--job", "app")
+		run.refused(t, "app", "Scan", "scan: refused by policy: app legacy", "CVE-2022-32149")
+	})
+
 	t.Run("what passes arrives as the same digest", func(t *testing.T) {
 		run := machine.on(t, repo, "push")
 		run.passed(t, "dev", "staging", "production")
@@ -372,7 +424,7 @@ func TestWrapperGitHubTakesOnlyThePinnedCLI(t *testing.T) {
 	t.Run("another version", func(t *testing.T) {
 		run := on(t, newRunner(t, c), "0.21.7", "0.21.6")
 		assert.Equal(t, map[string]string{"app": "failure"}, run.jobs)
-		assert.Equal(t, "./.github/actions/dagger", run.failed)
+		assert.Equal(t, "./base/.github/actions/dagger", run.failed)
 		assert.Empty(t, run.calls)
 	})
 
@@ -395,7 +447,7 @@ func TestWrapperGitHubTakesOnlyThePinnedCLI(t *testing.T) {
 	t.Run("another checksum", func(t *testing.T) {
 		run := on(t, machine, sum, sum)
 		assert.Equal(t, map[string]string{"app": "failure"}, run.jobs)
-		assert.Equal(t, "./.github/actions/dagger", run.failed)
+		assert.Equal(t, "./base/.github/actions/dagger", run.failed)
 		assert.NotContains(t, run.log, "Main Unpack")
 		assert.Empty(t, run.calls)
 	})

@@ -54,9 +54,13 @@ func Open(root string) (*Repository, error) {
 // version. Its blueprint is the product, so that its functions are those of the root.
 const platform = "github.com/acme/platform@"
 
+// base is what a pull request's calls name: the module of the branch that it wants to
+// enter, checked out beside the change.
+const base = "../base"
+
 // module is the one in a folder of the checkout.
 func (r *Repository) module(folder string) (*module, error) {
-	if strings.HasPrefix(folder, platform) {
+	if folder == base || strings.HasPrefix(folder, platform) {
 		folder = "."
 	}
 	folder = filepath.Clean(folder)
@@ -89,23 +93,29 @@ func (r *Repository) module(folder string) (*module, error) {
 // a secret that is given as its own text. argv begins with dagger; a value may be a
 // variable's name. --help is the end of every call.
 func (r *Repository) Check(argv []string) error {
+	_, err := r.functions(argv)
+	return err
+}
+
+// functions are those that a call calls, in their order, after its check.
+func (r *Repository) functions(argv []string) (names []string, err error) {
 	folder, rest, err := command(argv)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m, err := r.module(folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	call := strings.Join(argv, " ")
 	name, current := "dagger call", m.constructor
 	for {
 		var err error
 		if rest, err = current.parse(call, name, rest); err != nil {
-			return err
+			return nil, err
 		}
 		if len(rest) == 0 || rest[0] == help {
-			return nil
+			return names, nil
 		}
 		name = rest[0]
 		next, ok := m.objects[current.returns][name]
@@ -118,8 +128,9 @@ func (r *Repository) Check(argv []string) error {
 			if names := slices.Sorted(maps.Keys(m.objects[current.returns])); len(names) > 0 {
 				mend = "use one of " + strings.Join(names, ", ")
 			}
-			return step.Input(stage, call, fmt.Sprintf("%s has no function %q", of, name), mend)
+			return nil, step.Input(stage, call, fmt.Sprintf("%s has no function %q", of, name), mend)
 		}
+		names = append(names, name)
 		current, rest = next, rest[1:]
 	}
 }

@@ -126,22 +126,9 @@ func (r *Repository) chain(t *testing.T, call string) string {
 	t.Helper()
 	argv, err := Call(call, func(name string) (string, bool) { return "$" + name, true })
 	require.NoError(t, err, call)
-	folder, rest, err := command(argv)
+	names, err := r.functions(argv)
 	require.NoError(t, err, call)
-	m, err := r.module(folder)
-	require.NoError(t, err, call)
-	var names []string
-	for current, name := m.constructor, "dagger call"; ; {
-		rest, err = current.parse(call, name, rest)
-		require.NoError(t, err)
-		if len(rest) == 0 || rest[0] == help {
-			return strings.Join(names, " ")
-		}
-		name = rest[0]
-		require.Contains(t, m.objects[current.returns], name, call)
-		names = append(names, name)
-		current, rest = m.objects[current.returns][name], rest[1:]
-	}
+	return strings.Join(names, " ")
 }
 
 // said are the words of all strings in a file of tests, which declares the one named.

@@ -55,6 +55,8 @@ type runStep struct {
 	Uses string            `yaml:"uses"`
 	With map[string]string `yaml:"with"`
 	Run  string            `yaml:"run"`
+	// Dir is where Run runs; empty is the workspace.
+	Dir string `yaml:"working-directory"`
 }
 
 // Shell is the one of every step: -f takes no word for a pattern, -u refuses a
@@ -150,6 +152,11 @@ func (c *checker) job(where string, j job, pullRequest bool) {
 			c.value(where+" env "+name, value)
 		}
 	}
+	judged := pullRequest && slices.ContainsFunc(j.Steps, func(s runStep) bool {
+		argv, err := c.argv(s.Run, j, true)
+		return s.Run != "" && (err != nil || !c.infraCall(argv))
+	})
+	c.checkouts(where, j.Steps, judged)
 	asks := false
 	for n, s := range j.Steps {
 		at := fmt.Sprintf("%s, step %d", where, n+1)
@@ -157,11 +164,17 @@ func (c *checker) job(where string, j job, pullRequest bool) {
 		c.wrong((s.Uses == "") == (s.Run == ""), at, "is not either an action or a call", "write uses or run")
 		if s.Run != "" {
 			argv := c.call(at, s.Run, j, permissions["id-token"] == "write")
+			c.place(at, s.Dir, argv, judged)
 			asks = asks || slices.Contains(argv, "with-azure")
 			for _, function := range argv {
 				c.wrong(pullRequest && slices.Contains(effects, function), at, "is a pull request's, and calls "+function, "call it on a push to main")
 			}
 			continue
+		}
+		_, ours := strings.CutPrefix(s.Uses, "./")
+		if action, ok := strings.CutPrefix(s.Uses, "./"+baseFolder+"/"); ok || judged && ours {
+			c.wrong(ok != judged, at, s.Uses+" is the action of what is judged, or of no base", "take a pull request's from ./"+baseFolder+", where main is checked out")
+			s.Uses = "./" + action
 		}
 		c.wrong(!pinned.MatchString(s.Uses) && !local.MatchString(s.Uses), at, s.Uses+" is not pinned", "write the action's whole commit behind the @, and its version as a comment")
 		c.wrong(strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != "false", at, "leaves GitHub's token in the checkout", "write persist-credentials: false")
@@ -172,10 +185,47 @@ func (c *checker) job(where string, j job, pullRequest bool) {
 	c.wrong(permissions["id-token"] == "write" && !asks, where, "may ask for tokens, and does not", "take id-token: write out")
 }
 
-// call checks a step's script, and returns the call that it is.
-func (c *checker) call(at, script string, j job, tokens bool) []string {
-	c.wrong(expression.MatchString(script), at, "holds an expression, which becomes code of the shell", "set a variable in env, and name that")
-	argv, err := Call(script, func(name string) (string, bool) {
+// checkouts checks which commits a job has, and where: its own in the workspace, or, to
+// be judged, its own and main side by side, so that neither is a part of the other.
+func (c *checker) checkouts(where string, steps []runStep, judged bool) {
+	want := []string{" at "}
+	if judged {
+		want = []string{" at " + changeFolder, "main at " + baseFolder}
+	}
+	var got []string
+	for _, s := range steps {
+		if !strings.HasPrefix(s.Uses, "actions/checkout@") {
+			continue
+		}
+		got = append(got, s.With["ref"]+" at "+s.With["path"])
+		for name := range s.With {
+			c.wrong(!slices.Contains([]string{"path", "ref", "persist-credentials"}, name), where, "checks out with "+name, "take it out")
+		}
+	}
+	slices.Sort(got)
+	c.wrong(!slices.Equal(got, want), where, fmt.Sprintf("checks out %q", got), fmt.Sprintf("check out %q: an app of a pull request, and beside it main, which judges it", want))
+}
+
+// place checks whose pipeline and rules a call takes, and where it runs: the CLI takes
+// arguments from a file .env there.
+func (c *checker) place(at, dir string, argv []string, judged bool) {
+	if !judged {
+		folder, _, err := command(argv)
+		c.wrong(dir != "" || err == nil && folder != ".", at, "is about another folder than the workspace", "take -m and working-directory out")
+		return
+	}
+	c.wrong(dir != baseFolder, at, fmt.Sprintf("runs in %q", dir), "write working-directory: "+baseFolder)
+	if argv == nil {
+		return // call has said why
+	}
+	if err := c.judged(argv); err != nil {
+		c.faults = append(c.faults, fmt.Errorf("%s: %s: %w", c.file, at, err))
+	}
+}
+
+// argv is the call of a step's script, with the values of its variables.
+func (c *checker) argv(script string, j job, tokens bool) ([]string, error) {
+	return Call(script, func(name string) (string, bool) {
 		if value, ok := j.Env[name]; ok {
 			if setting := variable.FindStringSubmatch(value); setting != nil {
 				return c.settings[setting[1]], true
@@ -185,6 +235,12 @@ func (c *checker) call(at, script string, j job, tokens bool) []string {
 		known := slices.Contains(runner, name) && (tokens || !strings.HasPrefix(name, "ACTIONS_"))
 		return "$" + name, known
 	})
+}
+
+// call checks a step's script, and returns the call that it is.
+func (c *checker) call(at, script string, j job, tokens bool) []string {
+	c.wrong(expression.MatchString(script), at, "holds an expression, which becomes code of the shell", "set a variable in env, and name that")
+	argv, err := c.argv(script, j, tokens)
 	c.wrong(slices.Contains(argv, help), at, "asks for help", "take "+help+" out: nothing is done")
 	if err == nil {
 		err = c.Check(argv)

@@ -109,9 +109,9 @@ func TestAWorkflowThatDoesMoreIsRefused(t *testing.T) {
 		"a redirection":                    {"deliver", "plan check apply outputs", "plan check apply outputs > log", "is more than a command"},
 		"a substitution":                   {"deliver", "plan check apply outputs", "plan check apply outputs $(id)", "is more than a command"},
 		"a fallback":                       {"deliver", "plan check apply outputs", "plan check apply outputs || true", "is more than a command"},
-		"an assignment":                    {"pull-request", "run: dagger call $SLIPWAY_WITH app --name \"$SLIPWAY_APP\" test", "run: A=b dagger call $SLIPWAY_WITH app --name \"$SLIPWAY_APP\" test", "is more than a command"},
-		"another program":                  {"pull-request", "run: dagger call $SLIPWAY_WITH app --name \"$SLIPWAY_APP\" test", "run: curl example.test", "calls another program than dagger"},
-		"dagger, but no call":              {"pull-request", "run: dagger call $SLIPWAY_WITH app --name \"$SLIPWAY_APP\" test", "run: dagger query", `has "query" where call belongs`},
+		"an assignment":                    {"pull-request", "dagger call -m", "A=b dagger call -m", "is more than a command"},
+		"another program":                  {"pull-request", "dagger call -m", "curl -m", "calls another program than dagger"},
+		"dagger, but no call":              {"pull-request", "dagger call -m", "dagger query -m", `has "query" where call belongs`},
 		"a variable that nothing sets":     {"deliver", "--app \"$SLIPWAY_APP\"", "--app \"$APP\"", "uses the variable APP, which nothing sets"},
 		"a token without the right to it":  {"pull-request", "      id-token: write # Azure's tokens\n", "", "uses the variable ACTIONS_ID_TOKEN_REQUEST_URL"},
 		"a condition":                      {"deliver", "      - name: Deliver\n", "      - name: Deliver\n        if: always()\n", "field if not found"},
@@ -134,6 +134,25 @@ func TestAWorkflowThatDoesMoreIsRefused(t *testing.T) {
 		"a required flag":                  {"deliver", "--client-id \"$AZURE_CLIENT_ID\" ", "", "with-azure lacks the flag --client-id"},
 		"a value that there is not":        {"deliver", "GITHUB_ACTIONS", "JENKINS", `the flag --kind of with-runner is "JENKINS"`},
 		"a secret on the command line":     {"deliver", "env:ACTIONS_ID_TOKEN_REQUEST_TOKEN", "\"$ACTIONS_ID_TOKEN_REQUEST_TOKEN\"", "is a secret's text"},
+		"a pull request's own rules":       {"pull-request", "dagger call -m ../base", "dagger call", "job app, step 4: wrapper: refused by policy: dagger call"},
+		"rules of the change":              {"pull-request", "-m ../base", "-m ../change", "module ../change: is none of this repository's"},
+		"rules of a variable":              {"pull-request", "-m ../base $SLIPWAY_WITH", "-m ../base --source ../change $SLIPWAY_WITH", "takes its rules from what --source says"},
+		"the app of the base":              {"pull-request", "--checkout ../change", "--checkout ../base", "is not about the change's app"},
+		"another branch's rules":           {"pull-request", "ref: main", "ref: release", `job app: checks out [" at change" "release at base"]`},
+		"a branch that the change names":   {"pull-request", "ref: main", "ref: ${{ github.head_ref }}", "holds ${{ github.head_ref }}"},
+		"one checkout within the other":    {"pull-request", "path: base", "path: change/base", `checks out [" at change" "main at change/base"]`},
+		"no base":                          {"pull-request", "          ref: main\n", "", `checks out [" at base" " at change"]`},
+		"another repository's rules":       {"pull-request", "          ref: main\n", "          ref: main\n          repository: acme/other\n", "job app: checks out with repository"},
+		"a token in the base":              {"pull-request", "ref: main\n          persist-credentials: false", "ref: main\n          persist-credentials: true", "leaves GitHub's token in the checkout"},
+		"the change's CLI":                 {"pull-request", "./base/.github", "./change/.github", "./change/.github/actions/dagger is the action of what is judged"},
+		"the CLI of the workspace":         {"pull-request", "./base/.github", "./.github", "./.github/actions/dagger is the action of what is judged"},
+		"anything in the base's folder":    {"pull-request", "./base/.github/actions/dagger", "./base/apps/hello", "is not pinned"},
+		"a call from the change's folder":  {"pull-request", "working-directory: base", "working-directory: change", `job app, step 4: runs in "change"`},
+		"a call from the workspace":        {"pull-request", "        working-directory: base\n", "", `job app, step 4: runs in ""`},
+		"a plan by a base's action":        {"pull-request", "      - uses: ./.github", "      - uses: ./base/.github", "or of no base"},
+		"a plan in another folder":         {"pull-request", "      - name: Plan\n", "      - name: Plan\n        working-directory: base\n", "is about another folder than the workspace"},
+		"a delivery by another module":     {"deliver", "dagger call $SLIPWAY_WITH", "dagger call -m ../base $SLIPWAY_WITH", "job dev, step 3: is about another folder than the workspace"},
+		"a delivery of another commit":     {"deliver", "persist-credentials: false", "ref: other\n          persist-credentials: false", `job dev: checks out ["other at "]`},
 		"a second document":                {"deliver", "jobs:\n", "jobs: {}\n---\njobs:\n", "is more than one document"},
 		"the same key twice":               {"deliver", "permissions: {}\n", "permissions: {}\npermissions: {}\n", "already defined"},
 	} {
@@ -168,6 +187,17 @@ func TestAVariableThatTheCallsCannotTakeIsRefused(t *testing.T) {
 		err := r.Workflow("deliver.yml", []byte(text), settings)
 		require.Error(t, err, value)
 		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestAVariableThatTakesAPullRequestFromItsBaseIsRefused(t *testing.T) {
+	for value, want := range map[string]string{
+		"-m .":               "takes the pipeline and its rules from .",
+		"--source ../change": "takes its rules from what --source says",
+	} {
+		settings := documented(t)
+		settings["SLIPWAY_WITH"] = value
+		assert.ErrorContains(t, open(t).Workflow("pull-request.yml", []byte(readFile(t, "github/workflows/pull-request.yml")), settings), want)
 	}
 }
 
