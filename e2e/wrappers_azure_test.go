@@ -82,10 +82,11 @@ func newDevops(t *testing.T, p *platform, files map[string]string, with []string
 		all[name] = text
 	}
 	repository := source(t, all)
-	pipelines, err := wrappers.AzurePipelines(filepath.Join(repository, "wrappers/azure"))
+	folder := filepath.Join(repository, "wrappers/azure")
+	pipelines, err := wrappers.AzurePipelines(folder, folder)
 	require.NoError(t, err)
 	d := &devops{pipelines: map[string]wrappers.AzurePipeline{}, Agent: &azureagent.Agent{
-		Dir: dir, Repository: repository, Commit: git(t, repository, "rev-parse", "HEAD"), Branch: "refs/heads/main",
+		Dir: dir, Repository: repository, Name: "platform", Commit: git(t, repository, "rev-parse", "HEAD"), Branch: "refs/heads/main",
 		Environ: p.env, AccessToken: p.accounts["gitops"].Password, OIDCRequestURI: "https://devops." + azure.Suffix + "/oidctoken",
 		Connections: map[string]azureagent.Connection{
 			"slipway-dev-deliver": {ID: applyConnection, ClientID: applyClient, TenantID: "00000000-0000-4000-8000-000000000001"},
@@ -181,6 +182,19 @@ func TestHostile(t *testing.T) {
 	for _, c := range d.Commands {
 		assert.False(t, c.Obeyed, "%+v", c)
 	}
+}
+
+// A pull request that weakens the rules is judged by those of main.
+func TestWrappersAzureChecksByTheBase(t *testing.T) {
+	const checks, app = "wrappers/azure/checks.yml", "{app: hello}"
+	p := shared
+	require.Contains(t, read(t, filepath.Join(p.repo, checks)), app)
+	d := newDevops(t, p, map[string]string{checks: strings.Replace(read(t, filepath.Join(p.repo, checks)), app, "{app: legacy}", 1)}, p.options(), nil)
+	pullRequest(t, p.options(), d.Repository)
+	d.Branch, d.Commit = "refs/pull/1/merge", git(t, d.Repository, "rev-parse", "HEAD")
+	err := d.Run(t.Context(), d.pipelines["checks.yml"])
+	refused(t, err, "checks/scan_legacy: templates/check.yml@base:", "scan: refused by policy: app legacy", "CVE-2022-32149")
+	assert.Equal(t, []string{"checks/test_legacy"}, d.Done)
 }
 
 // Tokens live for 20 seconds, an apply for minutes.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,8 +22,16 @@ type AzurePipeline struct {
 	LockBehavior string
 	// Variables of the pipeline are in the environment of each script.
 	Variables map[string]string
-	Stages    []AzureStage
+	// Repositories are those that a job can check out besides its own, by what it calls
+	// them.
+	Repositories map[string]AzureRepository
+	Stages       []AzureStage
+	// Templates are the files that were put in, in their order.
+	Templates []string
 }
+
+// AzureRepository is a repository of the same project, on a branch.
+type AzureRepository struct{ Type, Name, Ref string }
 
 // AzureTrigger is a trigger or pr; None for the word none.
 type AzureTrigger struct {
@@ -56,6 +65,7 @@ type AzureStep struct {
 	Clean              bool              `yaml:"clean"`
 	FetchDepth         int               `yaml:"fetchDepth"`
 	FetchTags          bool              `yaml:"fetchTags"`
+	Path               string            `yaml:"path"`
 	PersistCredentials bool              `yaml:"persistCredentials"`
 	Bash               string            `yaml:"bash"`
 	Task               string            `yaml:"task"`
@@ -65,6 +75,7 @@ type AzureStep struct {
 	DisplayName        string            `yaml:"displayName"`
 	Env                map[string]string `yaml:"env"`
 	Target             *AzureTarget      `yaml:"target"`
+	WorkingDirectory   string            `yaml:"workingDirectory"`
 }
 
 // AzureTarget is what the output of a step may tell the agent.
@@ -77,13 +88,14 @@ type AzureTarget struct {
 // AzureOnMain is the one condition that there is: only main is delivered.
 const AzureOnMain = "and(succeeded(), eq(variables['Build.SourceBranch'], 'refs/heads/main'))"
 
-// AzurePipelines reads the pipelines of a folder: its *.yml files that have stages.
-func AzurePipelines(dir string) ([]AzurePipeline, error) {
+// AzurePipelines reads the pipelines of a folder: its *.yml files that have stages. base is
+// that folder on the branch of the resource base, whose templates they can have.
+func AzurePipelines(dir, base string) ([]AzurePipeline, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.yml"))
 	if err != nil {
 		return nil, err
 	}
-	r := &azureReader{dir: dir, files: map[*yaml.Node]string{}}
+	r := &azureReader{dir: dir, base: base, files: map[*yaml.Node]string{}}
 	var all []AzurePipeline
 	for _, file := range files {
 		p, err := r.pipeline(filepath.Base(file))
@@ -100,16 +112,29 @@ func AzurePipelines(dir string) ([]AzurePipeline, error) {
 	return all, nil
 }
 
-// azureReader reads files below a folder, and knows which one a step came from.
+// azureReader reads files below a folder, and knows which one a step came from: those of
+// base end in atBase.
 type azureReader struct {
-	dir   string
-	files map[*yaml.Node]string
-	// within are the templates that are being put in.
-	within []string
+	dir, base string
+	files     map[*yaml.Node]string
+	// within are the templates that are being put in; all those that have been.
+	within, all []string
 }
 
+const (
+	// atBase is behind a template of the resource base.
+	atBase = "@base"
+	// azureFolder is where the pipelines lie in a repository.
+	azureFolder = "wrappers/azure/"
+)
+
 func (r *azureReader) load(file string) (*yaml.Node, error) {
-	data, err := os.ReadFile(filepath.Join(r.dir, filepath.FromSlash(file)))
+	dir := r.dir
+	name, fromBase := strings.CutSuffix(file, atBase)
+	if fromBase {
+		dir = r.base
+	}
+	data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +156,7 @@ func (r *azureReader) pipeline(file string) (*AzurePipeline, error) {
 	if err != nil || child(root, "stages") == nil {
 		return nil, err
 	}
+	r.all = nil
 	if root, err = r.put(root, file, nil); err != nil {
 		return nil, err
 	}
@@ -141,6 +167,14 @@ func (r *azureReader) pipeline(file string) (*AzurePipeline, error) {
 		Pool         struct {
 			Name string `yaml:"name"`
 		} `yaml:"pool"`
+		Resources struct {
+			Repositories []struct {
+				Repository string `yaml:"repository"`
+				Type       string `yaml:"type"`
+				Name       string `yaml:"name"`
+				Ref        string `yaml:"ref"`
+			} `yaml:"repositories"`
+		} `yaml:"resources"`
 		Variables []struct {
 			Name  string `yaml:"name"`
 			Value string `yaml:"value"`
@@ -150,11 +184,14 @@ func (r *azureReader) pipeline(file string) (*AzurePipeline, error) {
 	if err := strictly(root, file, &raw); err != nil {
 		return nil, err
 	}
-	p := &AzurePipeline{File: file, LockBehavior: raw.LockBehavior, Variables: map[string]string{}}
+	p := &AzurePipeline{File: file, LockBehavior: raw.LockBehavior, Variables: map[string]string{}, Repositories: map[string]AzureRepository{}, Templates: r.all}
 	for name, trigger := range map[string]*AzureTrigger{"trigger": &p.Trigger, "pr": &p.PR} {
 		if *trigger, err = azureTrigger(child(root, name), file+": "+name); err != nil {
 			return nil, err
 		}
+	}
+	for _, of := range raw.Resources.Repositories {
+		p.Repositories[of.Repository] = AzureRepository{Type: of.Type, Name: of.Name, Ref: of.Ref}
 	}
 	for _, v := range raw.Variables {
 		if !azureVariable.MatchString(v.Name) {

@@ -45,9 +45,13 @@ var (
 	azureEffect = regexp.MustCompile(`\A(deliver|apply|release|publish|sign|promote|rollback|unlock)\z`)
 )
 
+// azureBase is the repository, on the branch that a pull request wants to enter.
+var azureBase = map[string]AzureRepository{baseFolder: {Type: "git", Name: "platform", Ref: "refs/heads/main"}}
+
 // azureProblems is what is wrong with the pipelines of a folder.
-func azureProblems(dir string) (problems []string) {
-	pipelines, err := AzurePipelines(dir)
+func azureProblems(t *testing.T, dir string) (problems []string) {
+	t.Helper()
+	pipelines, err := AzurePipelines(dir, dir)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -60,10 +64,22 @@ func azureProblems(dir string) (problems []string) {
 				add("variable %s is not what it is for: %q", name, value)
 			}
 		}
+		want := map[string]AzureRepository{}
+		if !p.PR.None {
+			want = azureBase
+			for _, file := range p.Templates {
+				if !strings.HasSuffix(file, atBase) {
+					add("takes %s from the pull request", file)
+				}
+			}
+		}
+		if !maps.Equal(p.Repositories, want) {
+			add("has the repositories %v", p.Repositories)
+		}
 		effects := false
 		for _, stage := range p.Stages {
 			for _, job := range stage.Jobs {
-				changes, found := azureJobProblems(p, job)
+				changes, found := azureJobProblems(t, p, job)
 				for _, problem := range found {
 					add("%s: %s", job.Name, problem)
 				}
@@ -91,7 +107,16 @@ func azureProblems(dir string) (problems []string) {
 }
 
 // azureJobProblems says whether a job changes anything, and what is wrong with it.
-func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []string) {
+func azureJobProblems(t *testing.T, p AzurePipeline, job AzureJob) (changes bool, problems []string) {
+	t.Helper()
+	judged := !p.PR.None && slices.ContainsFunc(job.Steps, func(step AzureStep) bool {
+		argv, err := step.Argv(p.Variables)
+		return err == nil && len(argv) > 0 && argv[0] == "dagger" && !open(t).infraCall(argv)
+	})
+	checkouts := map[string]string{"self": ""}
+	if judged {
+		checkouts = map[string]string{"self": "s/" + changeFolder, "base": "s/" + baseFolder}
+	}
 	var kinds []string
 	for _, step := range job.Steps {
 		add := func(format string, args ...any) {
@@ -112,8 +137,15 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 		if step.Task != "" && !slices.Contains([]string{"AzureCLI@2", "ExtractFiles@1"}, step.Task) {
 			add("task %s is not known, or has no major version", step.Task)
 		}
-		if step.Checkout != "" && (step.Checkout != "self" || step.PersistCredentials || !step.Clean) {
+		if step.Checkout != "" && (step.PersistCredentials || !step.Clean) {
 			add("leaves credentials or files behind")
+		}
+		if path, ok := checkouts[step.Checkout]; step.Checkout != "" && (!ok || path != step.Path) {
+			add("checks out %s at %q", step.Checkout, step.Path)
+		}
+		// The CLI takes arguments from a file .env of the folder that it runs in.
+		if want := map[bool]string{true: "$(Agent.BuildDirectory)/s/" + baseFolder}[judged && kind == "dagger"]; step.WorkingDirectory != want {
+			add("runs in %q", step.WorkingDirectory)
 		}
 		known := slices.AppendSeq(slices.Clone(agentVariables), maps.Keys(step.Env))
 		known = slices.AppendSeq(known, maps.Keys(p.Variables))
@@ -144,6 +176,14 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 		if want := (AzureTarget{Container: "host", Commands: "restricted", SettableVariables: "none"}); step.Target == nil || *step.Target != want {
 			add("what an app prints commands the agent")
 		}
+		if folder, _, err := command(argv); !judged && err == nil && folder != "." {
+			add("is about %s", folder)
+		}
+		if judged {
+			if err := open(t).judged(argv); err != nil {
+				add("%v", err)
+			}
+		}
 		called := slices.ContainsFunc(argv, azureEffect.MatchString)
 		changes = changes || called
 		if !federated {
@@ -170,15 +210,19 @@ func azureJobProblems(p AzurePipeline, job AzureJob) (changes bool, problems []s
 			add("goes to %s by service connection %s", environment, step.Inputs["azureSubscription"])
 		}
 	}
-	if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == "publish" }); !slices.Equal(kinds, []string{"self", "curl", "sha256sum", "ExtractFiles@1", "dagger"}) {
+	want := []string{"self", "curl", "sha256sum", "ExtractFiles@1", "dagger"}
+	if judged {
+		want = slices.Insert(want, 1, "base")
+	}
+	if kinds = slices.DeleteFunc(kinds, func(k string) bool { return k == "publish" }); !slices.Equal(kinds, want) {
 		problems = append(problems, fmt.Sprintf("is not one call of a dagger that was verified: %v", kinds))
 	}
 	return changes, problems
 }
 
 func TestAzurePipelinesKeepTheRules(t *testing.T) {
-	assert.Empty(t, azureProblems("azure"))
-	pipelines, err := AzurePipelines("azure")
+	assert.Empty(t, azureProblems(t, "azure"))
+	pipelines, err := AzurePipelines("azure", "azure")
 	require.NoError(t, err)
 	environments := map[string][]string{}
 	for _, p := range pipelines {
@@ -257,7 +301,7 @@ func copied(t *testing.T, file, old, text string) string {
 }
 
 func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
-	const deliver, plan = "templates/deliver.yml", "templates/plan.yml"
+	const deliver, plan, check = "templates/deliver.yml", "templates/plan.yml", "templates/check.yml"
 	for name, tc := range map[string]struct{ file, old, text, problem string }{
 		"a second command":             {plan, "plan check summary", "plan check summary && echo done", "is not one plain command"},
 		"a second line":                {plan, "inlineScript: >\n", "inlineScript: |\n", "is not one command"},
@@ -275,8 +319,8 @@ func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
 		"another shell":                {plan, "scriptType: bash", "scriptType: pscore", "inputs are"},
 		"a visible sign-in":            {plan, "visibleAzLogin: false", "visibleAzLogin: true", "inputs are"},
 		"an unknown task":              {plan, "task: AzureCLI@2", "task: AzureCLI@1", "task AzureCLI@1 is not known"},
-		"an unpinned task":             {"templates/dagger.yml", "task: ExtractFiles@1", "task: ExtractFiles", "task ExtractFiles is not known"},
-		"no verification":              {"templates/dagger.yml", "sha256sum --check --strict", "echo", "is not one call of a dagger that was verified"},
+		"an unpinned task":             {"templates/cli.yml", "task: ExtractFiles@1", "task: ExtractFiles", "task ExtractFiles is not known"},
+		"no verification":              {"templates/cli.yml", "sha256sum --check --strict", "echo", "is not one call of a dagger that was verified"},
 		"kept credentials":             {"templates/dagger.yml", "persistCredentials: false", "persistCredentials: true", "leaves credentials or files behind"},
 		"an agent that is commanded":   {deliver, "commands: restricted", "commands: any", "what an app prints commands the agent"},
 		"variables that are set":       {deliver, "            settableVariables: none\n", "", "what an app prints commands the agent"},
@@ -303,16 +347,57 @@ func TestAzurePipelinesThatBreakARuleAreNamed(t *testing.T) {
 		"logic in a key":               {plan, "  steps:\n", "  ${{ if eq(parameters.environment, 'dev') }}:\n", "is logic"},
 		"logic in a value":             {plan, "azureSubscription: ${{ parameters.serviceConnection }}", "azureSubscription: ${{ coalesce(parameters.serviceConnection, 'x') }}", "is logic"},
 		"an unknown parameter":         {plan, "${{ parameters.serviceConnection }}", "${{ parameters.connection }}", "is no parameter"},
-		"a parameter of nobody":        {"checks.yml", "{app: hello}", "{app: hello, env: dev}", "has parameters that templates/check.yml does not know"},
-		"a template of itself":         {"templates/dagger.yml", "steps:\n", "steps:\n- template: dagger.yml\n", "templates/dagger.yml is a template of itself"},
+		"a parameter of nobody":        {"checks.yml", "{app: hello}", "{app: hello, env: dev}", "has parameters that templates/check.yml@base does not know"},
+		"a template of itself":         {"templates/dagger.yml", "steps:\n", "steps:\n- template: dagger.yml\n", "templates/dagger.yml@base is a template of itself"},
 		"a template that is missing":   {"templates/plan.yml", "template: dagger.yml", "template: ../../dagger.yml", "no such file"},
-		"a template of another list":   {"templates/plan.yml", "template: dagger.yml", "template: plan.yml", "plan.yml is a template of itself"},
+		"a template of another list":   {"templates/plan.yml", "template: dagger.yml", "template: plan.yml", "plan.yml@base is a template of itself"},
+		"its own rules":                {check, "call -m ../base $SLIPWAY_WITH", "call $SLIPWAY_WITH", "takes the pipeline and its rules from ."},
+		"rules of the change":          {check, "-m ../base", "-m ../change", "takes the pipeline and its rules from ../change"},
+		"rules of another source":      {check, "-m ../base", "-m ../base --source ../change", "takes its rules from what --source says"},
+		"the app of the base":          {check, "--checkout ../change", "--checkout ../base", "is not about the change's app"},
+		"rules by a variable":          {"variables.yml", "- name: SLIPWAY_WITH\n  value: ''", "- name: SLIPWAY_WITH\n  value: --source ../change", "takes its rules from what --source says"},
+		"another module's plan":        {plan, "call $SLIPWAY_WITH", "call -m ../base $SLIPWAY_WITH", "is about ../base"},
+		"a call in the change":         {check, "s/base", "s/change", `runs in "$(Agent.BuildDirectory)/s/change"`},
+		"a call in no folder":          {check, "    workingDirectory: $(Agent.BuildDirectory)/s/base\n", "", `runs in ""`},
+		"a check of main alone":        {check, "base.yml", "dagger.yml", `checks out self at ""`},
+		"one commit within the other":  {"templates/base.yml", "path: s/base", "path: s/change/base", `checks out base at "s/change/base"`},
+		"a delivery elsewhere":         {"templates/dagger.yml", "  clean: true\n", "  clean: true\n  path: s/change\n", `checks out self at "s/change"`},
+		"a base that keeps its token":  {"templates/base.yml", "path: s/base\n  clean: true\n  fetchDepth: 1\n  fetchTags: false\n  persistCredentials: false", "path: s/base\n  clean: true\n  persistCredentials: true", "leaves credentials or files behind"},
+		"another branch's rules":       {"checks.yml", "ref: refs/heads/main", "ref: refs/heads/release", "has the repositories map[base:{git platform refs/heads/release}]"},
+		"a base for a delivery":        {"delivery.yml", "variables:\n", "resources:\n  repositories: [{repository: base, type: git, name: platform, ref: refs/heads/main}]\nvariables:\n", "delivery.yml: has the repositories"},
+		"the change's variables":       {"checks.yml", "wrappers/azure/variables.yml@base", "variables.yml", "checks.yml: takes variables.yml from the pull request"},
+		"the change's steps":           {"checks.yml", "wrappers/azure/templates/check.yml@base", "templates/check.yml", "checks.yml: takes templates/check.yml from the pull request"},
+		"a template of somebody":       {"checks.yml", "check.yml@base", "check.yml@other", "wrappers/azure/templates/check.yml@other is no template"},
+		"a template of another folder": {"checks.yml", "wrappers/azure/templates/check.yml@base", "templates/check.yml@base", "is no template"},
 		"a parameter that is missing":  {"checks.yml", "{app: hello}", "{}", "has no string for parameter app"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems := azureProblems(copied(t, tc.file, tc.old, tc.text))
+			problems := azureProblems(t, copied(t, tc.file, tc.old, tc.text))
 			assert.Contains(t, strings.Join(problems, "\n"), tc.problem)
 		})
+	}
+}
+
+// What a pull request changes in the templates counts for nothing there, and all of it
+// once it is on main.
+func TestAzureTemplatesOfAPullRequestAreThoseOfItsBase(t *testing.T) {
+	read := func(dir, base string) map[string]AzurePipeline {
+		list, err := AzurePipelines(dir, base)
+		require.NoError(t, err)
+		all := map[string]AzurePipeline{}
+		for _, p := range list {
+			all[p.File] = p
+		}
+		return all
+	}
+	before := read("azure", "azure")
+	for file, texts := range map[string][2]string{
+		"templates/cli.yml": {"sha256sum --check", "true sha256sum --check"}, "templates/base.yml": {"checkout: base", "checkout: self"},
+		"templates/check.yml": {"-m ../base", "-m ../change"}, "variables.yml": {"- name: SLIPWAY_WITH\n  value: ''", "- name: SLIPWAY_WITH\n  value: --source ../change"},
+	} {
+		changed := copied(t, file, texts[0], texts[1])
+		assert.Equal(t, before["checks.yml"], read(changed, "azure")["checks.yml"], file)
+		assert.NotEqual(t, before["checks.yml"], read(changed, changed)["checks.yml"], file)
 	}
 }
 
@@ -352,7 +437,7 @@ func TestAzurePipelinesSuitAzuresSchema(t *testing.T) {
 	// With the templates put in, as Azure runs them.
 	problems := func(dir string) (all []string) {
 		for _, file := range []string{"checks.yml", "delivery.yml", "infrastructure.yml"} {
-			r := &azureReader{dir: dir, files: map[*yaml.Node]string{}}
+			r := &azureReader{dir: dir, base: dir, files: map[*yaml.Node]string{}}
 			root, err := r.load(file)
 			require.NoError(t, err)
 			root, err = r.put(root, file, nil)

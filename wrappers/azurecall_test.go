@@ -30,7 +30,7 @@ type AzureCall struct {
 // AzureCalls are all calls of Slipway in the pipelines of a folder, as often as they
 // are made.
 func AzureCalls(dir string) ([]AzureCall, error) {
-	pipelines, err := AzurePipelines(dir)
+	pipelines, err := AzurePipelines(dir, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -68,11 +68,14 @@ func (r *azureReader) templates(list *yaml.Node, file, name string) error {
 		if err := strictly(item, file, &use); err != nil {
 			return err
 		}
-		other := path.Join(path.Dir(file), use.Template)
+		other, err := azureTemplate(file, use.Template)
+		if err != nil {
+			return fmt.Errorf("%s:%d: %w", file, item.Line, err)
+		}
 		if slices.Contains(r.within, other) {
 			return fmt.Errorf("%s:%d: %s is a template of itself", file, item.Line, other)
 		}
-		r.within = append(r.within, other)
+		r.within, r.all = append(r.within, other), append(r.all, other)
 		root, err := r.load(other)
 		if err != nil {
 			return fmt.Errorf("%s:%d: %w", file, item.Line, err)
@@ -114,6 +117,22 @@ func (r *azureReader) templates(list *yaml.Node, file, name string) error {
 	}
 	list.Content = all
 	return nil
+}
+
+// azureTemplate is the file that a template of another one is in: beside it, in the same
+// repository, or at a path of the resource base.
+func azureTemplate(file, template string) (string, error) {
+	if ofBase, ok := strings.CutPrefix(template, azureFolder); ok && strings.HasSuffix(template, atBase) {
+		return ofBase, nil
+	}
+	if strings.Contains(template, "@") {
+		return "", fmt.Errorf("%s is no template of %s at base", template, azureFolder)
+	}
+	within, fromBase := strings.CutSuffix(file, atBase)
+	if template = path.Join(path.Dir(within), template); fromBase {
+		template += atBase
+	}
+	return template, nil
 }
 
 var (

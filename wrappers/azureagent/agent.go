@@ -25,8 +25,9 @@ type Connection struct{ ID, ClientID, TenantID string }
 type Agent struct {
 	// Dir is a folder of its own, for work and artifacts.
 	Dir string
-	// Repository is the clone whose Commit, the head of Branch, a job checks out.
-	Repository, Commit, Branch string
+	// Repository is the clone whose Commit, the head of Branch, a job checks out. The
+	// project has it by its Name.
+	Repository, Name, Commit, Branch string
 	// Environ is the environment of the machine.
 	Environ []string
 	// AccessToken is System.AccessToken, and OIDCRequestURI where it asks for tokens.
@@ -92,9 +93,10 @@ func (a *Agent) Run(ctx context.Context, p wrappers.AzurePipeline, stages ...str
 // job is one that runs: its variables by their names in small letters.
 type job struct {
 	*Agent
-	variables map[string]string
-	secrets   map[string]string
-	path      []string
+	repositories map[string]wrappers.AzureRepository
+	variables    map[string]string
+	secrets      map[string]string
+	path         []string
 }
 
 func (a *Agent) job(ctx context.Context, p wrappers.AzurePipeline, work wrappers.AzureJob) error {
@@ -102,15 +104,15 @@ func (a *Agent) job(ctx context.Context, p wrappers.AzurePipeline, work wrappers
 	if err != nil {
 		return err
 	}
-	j := &job{Agent: a, variables: map[string]string{}, secrets: map[string]string{"system.accesstoken": a.AccessToken}}
+	j := &job{Agent: a, repositories: p.Repositories, variables: map[string]string{}, secrets: map[string]string{"system.accesstoken": a.AccessToken}}
 	for name, value := range map[string]string{
-		"Agent.TempDirectory": filepath.Join(dir, "temp"), "Build.ArtifactStagingDirectory": filepath.Join(dir, "a"), "Build.SourcesDirectory": filepath.Join(dir, "s"),
+		"Agent.BuildDirectory": dir, "Agent.TempDirectory": filepath.Join(dir, "temp"), "Build.ArtifactStagingDirectory": filepath.Join(dir, "a"), "Build.SourcesDirectory": filepath.Join(dir, "s"),
 		"Build.SourceVersion": a.Commit, "Build.SourceBranch": a.Branch, "Build.BuildId": "17", "TF_BUILD": "True",
 		"System.CollectionUri": "https://dev.azure.com/acme/", "System.TeamProjectId": "00000000-0000-4000-8000-0000000000ad", "System.OidcRequestUri": a.OIDCRequestURI,
 	} {
 		j.variables[strings.ToLower(name)] = value
 		if strings.HasSuffix(name, "Directory") {
-			if err := os.Mkdir(value, 0o700); err != nil {
+			if err := os.MkdirAll(value, 0o700); err != nil {
 				return err
 			}
 		}
@@ -127,18 +129,9 @@ func (a *Agent) job(ctx context.Context, p wrappers.AzurePipeline, work wrappers
 }
 
 func (j *job) step(ctx context.Context, step wrappers.AzureStep) error {
-	sources := j.variables["build.sourcesdirectory"]
 	switch {
-	case step.Checkout == "self":
-		for _, args := range [][]string{
-			{"init", "-q", sources}, {"-C", sources, "remote", "add", "origin", "file://" + j.Repository},
-			{"-C", sources, "fetch", "-q", "--no-tags", fmt.Sprintf("--depth=%d", step.FetchDepth), "origin", j.Commit}, {"-C", sources, "checkout", "-q", "--detach", j.Commit},
-		} {
-			if err := j.run(ctx, step, nil, "git", args...); err != nil {
-				return err
-			}
-		}
-		return nil
+	case step.Checkout != "":
+		return j.checkout(ctx, step)
 	case step.Bash != "":
 		return j.script(ctx, step, step.Bash, nil)
 	case step.Task == "AzureCLI@2":
@@ -169,7 +162,32 @@ func (j *job) step(ctx context.Context, step wrappers.AzureStep) error {
 	return fmt.Errorf("the agent has no task %q", step.Task)
 }
 
-// script runs bash as Azure's tasks do: with a file, in the sources' folder.
+// checkout fetches the commit of the run, or the head of another branch: into the folder
+// of the step, or the sources'.
+func (j *job) checkout(ctx context.Context, step wrappers.AzureStep) error {
+	to, commit := j.variables["build.sourcesdirectory"], j.Commit
+	if step.Path != "" {
+		to = filepath.Join(j.variables["agent.builddirectory"], step.Path)
+	}
+	if step.Checkout != "self" {
+		other, ok := j.repositories[step.Checkout]
+		if !ok || other.Type != "git" || other.Name != j.Name {
+			return fmt.Errorf("the project has no repository for %q: %+v", step.Checkout, other)
+		}
+		commit = other.Ref
+	}
+	for _, args := range [][]string{
+		{"init", "-q", to}, {"-C", to, "remote", "add", "origin", "file://" + j.Repository},
+		{"-C", to, "fetch", "-q", "--no-tags", fmt.Sprintf("--depth=%d", step.FetchDepth), "origin", commit}, {"-C", to, "checkout", "-q", "--detach", "FETCH_HEAD"},
+	} {
+		if err := j.run(ctx, step, nil, "git", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// script runs bash as Azure's tasks do: with a file, in the sources' folder or the step's.
 func (j *job) script(ctx context.Context, step wrappers.AzureStep, text string, env map[string]string) error {
 	file, err := os.CreateTemp(j.variables["agent.tempdirectory"], "script-*.sh")
 	if err != nil {
@@ -186,6 +204,9 @@ func (j *job) script(ctx context.Context, step wrappers.AzureStep, text string, 
 func (j *job) run(ctx context.Context, step wrappers.AzureStep, env map[string]string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = j.variables["build.sourcesdirectory"]
+	if step.WorkingDirectory != "" {
+		cmd.Dir = j.expand(step.WorkingDirectory)
+	}
 	all := map[string]string{}
 	for _, line := range j.Environ {
 		name, value, _ := strings.Cut(line, "=")

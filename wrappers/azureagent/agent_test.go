@@ -22,11 +22,18 @@ import (
 // dagger stands in for the CLI: it notes its arguments and two secrets, and fails or
 // prints when the test says so.
 const dagger = `#!/bin/bash
-printf '%s\n' "$@" "token=$SYSTEM_ACCESSTOKEN" "in=$(git rev-parse HEAD)" > "$RECORD.$(( $(ls "$RECORD".* 2>/dev/null | wc -l) ))"
+printf '%s\n' "$@" "token=$SYSTEM_ACCESSTOKEN" "in=$(git rev-parse HEAD)" "change=$(git -C ../change rev-parse HEAD 2>/dev/null)" > "$RECORD.$(( $(ls "$RECORD".* 2>/dev/null | wc -l) ))"
 while [ $# -gt 0 ]; do if [ "$1" = --output ]; then echo '{"app": "hello"}' > "$2"; fi; shift; done
 printf '%s\n' "$PRINTS"
 exit "${EXIT:-0}"
 `
+
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=test", "-c", "user.email=test@localhost"}, args...)...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return strings.TrimSpace(string(out))
+}
 
 // machine is an agent whose dagger is a stand-in, in a project with the wrappers.
 func machine(t *testing.T) (*Agent, map[string]wrappers.AzurePipeline) {
@@ -43,15 +50,10 @@ func machine(t *testing.T) (*Agent, map[string]wrappers.AzurePipeline) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "dagger.tar.gz"), archive.Bytes(), 0o600))
 	repository := filepath.Join(dir, "repository")
 	require.NoError(t, os.CopyFS(repository, os.DirFS("../azure")))
-	git := func(args ...string) string {
-		out, err := exec.Command("git", append([]string{"-C", repository, "-c", "user.name=test", "-c", "user.email=test@localhost"}, args...)...).CombinedOutput()
-		require.NoError(t, err, string(out))
-		return strings.TrimSpace(string(out))
-	}
-	git("init", "-q", "-b", "main")
-	git("add", "-A")
-	git("commit", "-qm", "wrappers")
-	list, err := wrappers.AzurePipelines("../azure")
+	git(t, repository, "init", "-q", "-b", "main")
+	git(t, repository, "add", "-A")
+	git(t, repository, "commit", "-qm", "wrappers")
+	list, err := wrappers.AzurePipelines("../azure", "../azure")
 	require.NoError(t, err)
 	pipelines := map[string]wrappers.AzurePipeline{}
 	sum := sha256.Sum256(archive.Bytes())
@@ -61,7 +63,7 @@ func machine(t *testing.T) (*Agent, map[string]wrappers.AzurePipeline) {
 		pipelines[p.File] = p
 	}
 	return &Agent{
-		Dir: dir, Repository: repository, Commit: git("rev-parse", "HEAD"), Branch: "refs/heads/main",
+		Dir: dir, Repository: repository, Name: "platform", Commit: git(t, repository, "rev-parse", "HEAD"), Branch: "refs/heads/main",
 		Environ: append(os.Environ(), "RECORD="+filepath.Join(dir, "call")), AccessToken: "the job's token", OIDCRequestURI: "https://devops.example/oidctoken",
 		Connections: map[string]Connection{
 			"slipway-dev-deliver": {ID: "connection-1", ClientID: "client-1", TenantID: "tenant"}, "slipway-staging-deliver": {ID: "connection-2", ClientID: "client-2", TenantID: "tenant"},
@@ -95,7 +97,7 @@ func TestADeliveryWaitsForTheNextEnvironment(t *testing.T) {
 		`with-runner --kind AZURE_DEVOPS --invocation https://dev.azure.com/acme/00000000-0000-4000-8000-0000000000ad/_build/results\?buildId=17 `+
 		`with-azure --client-id client-1 --tenant-id tenant --subscription-id 00000000-0000-0000-0000-000000000000 `+
 		`--token env:SYSTEM_ACCESSTOKEN --request-url https://devops.example/oidctoken --service-connection connection-1 `+
-		`with-gitops --token env:SYSTEM_ACCESSTOKEN deliver --app hello --env dev document token=the job's token in=`+a.Commit+`$`, calls[0])
+		`with-gitops --token env:SYSTEM_ACCESSTOKEN deliver --app hello --env dev document token=the job's token in=`+a.Commit+` change=$`, calls[0])
 	data, err := os.ReadFile(a.Artifacts["receipt-hello-dev"])
 	require.NoError(t, err)
 	assert.True(t, json.Valid(data))
@@ -122,16 +124,29 @@ func TestInfrastructureIsPlannedBeforeAnybodyApproves(t *testing.T) {
 	assert.Contains(t, calls[1], "infra --env dev plan check apply outputs")
 }
 
-func TestChecksHaveNoTokenButThePlans(t *testing.T) {
+// What judges a pull request's app is main, and has no token; its plan is its own.
+func TestChecksAreThoseOfTheBase(t *testing.T) {
 	a, pipelines := machine(t)
-	a.Branch = "refs/pull/1/merge"
+	main := a.Commit
+	git(t, a.Repository, "checkout", "-qb", "change")
+	git(t, a.Repository, "commit", "-qm", "change", "--allow-empty")
+	a.Branch, a.Commit = "refs/pull/1/merge", git(t, a.Repository, "rev-parse", "HEAD")
 	require.NoError(t, a.Run(t.Context(), pipelines["checks.yml"]))
 	assert.Equal(t, []string{"checks/test_hello", "checks/scan_hello", "checks/plan_dev"}, a.Done)
 	calls := a.calls(t)
 	require.Len(t, calls, 3)
-	assert.Equal(t, "call --toolbox registry.example/toolbox@sha256:0 app --name hello test token= in="+a.Commit, calls[0])
-	assert.Equal(t, "call --toolbox registry.example/toolbox@sha256:0 app --name hello build scan digest token= in="+a.Commit, calls[1])
-	assert.Contains(t, calls[2], "infra --env dev plan check summary token=the job's token")
+	const judged = "call -m ../base --toolbox registry.example/toolbox@sha256:0 with-app --name hello --checkout ../change app --name hello "
+	by := " token= in=" + main + " change=" + a.Commit
+	assert.Equal(t, judged+"test"+by, calls[0])
+	assert.Equal(t, judged+"build scan digest"+by, calls[1])
+	assert.Contains(t, calls[2], "infra --env dev plan check summary token=the job's token in="+a.Commit)
+}
+
+func TestARepositoryThatTheProjectLacksIsRefused(t *testing.T) {
+	a, pipelines := machine(t)
+	a.Name = "other"
+	assert.ErrorContains(t, a.Run(t.Context(), pipelines["checks.yml"]), `the project has no repository for "base"`)
+	assert.Empty(t, a.calls(t))
 }
 
 func TestAnotherBranchDeliversNothing(t *testing.T) {
@@ -159,7 +174,7 @@ func TestADaggerOfAnotherHashDoesNotRun(t *testing.T) {
 	p := pipelines["delivery.yml"]
 	p.Variables["DAGGER_SHA256"] = strings.Repeat("0", 64)
 	err := a.Run(t.Context(), p)
-	assert.ErrorContains(t, err, "templates/dagger.yml:")
+	assert.ErrorContains(t, err, "templates/cli.yml:")
 	assert.ErrorContains(t, err, "did NOT match")
 	assert.Empty(t, a.calls(t))
 }
