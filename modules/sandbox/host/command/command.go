@@ -10,6 +10,8 @@ import (
 	"io"
 	"log"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"slipway/sandbox/host/accounts"
 	"slipway/sandbox/host/gitserver"
@@ -30,6 +32,8 @@ const usage = `slipway-sandbox runs a registry, a Git remote and a Terraform sta
 
   slipway-sandbox serve --data DIR             run it
   slipway-sandbox seed --gitops DIR --url URL  fill an empty Git remote with a GitOps tree
+  slipway-sandbox accounts --data DIR --environment NAME
+                                               write what a job for one environment gets
 
 Each command explains its flags with -h.
 `
@@ -38,7 +42,7 @@ Each command explains its flags with -h.
 // code. What the command answers is JSON on stdout; all else goes to stderr.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) (int, error){
-		"serve": serve, "seed": seed,
+		"serve": serve, "seed": seed, "accounts": some,
 	}
 	if len(args) == 0 || commands[args[0]] == nil {
 		fmt.Fprint(stderr, usage)
@@ -77,6 +81,7 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer)
 	data := flags.String("data", "", "`folder` of what the parts keep (required)")
 	ready := flags.String("ready-file", "", "`file` to write the endpoint to, as JSON, once it listens")
 	open := flags.Bool("open", false, "let everybody write, for a sandbox that ends with what it is for; by default the data folder's "+server.AccountsFile+" says who may")
+	environments := flags.String("environments", "", "`names` of the environments, with commas between, that get accounts of their own where they have none")
 	address := flags.String("listen", server.DefaultAddress, "`host:port` to listen on; port 0 takes a free one")
 	prefer := flags.String("prefer", "", "`host:port` to listen on if that is free, and another port of the host if not")
 	if err := parse(flags, args, "data"); err != nil {
@@ -91,7 +96,11 @@ func serve(ctx context.Context, flags *flag.FlagSet, args []string, _ io.Writer)
 		return ExitFailed, err
 	}
 	log.Printf("registry %[1]s, git http://%[1]s/%[2]s, state http://%[1]s/state/, process %[3]d", listener.Addr(), gitserver.Repository, os.Getpid())
-	if err := server.Serve(ctx, *data, listener, *ready, *open); err != nil {
+	may := server.Access{Everybody: *open}
+	if *environments != "" {
+		may.Environments = strings.Split(*environments, ",")
+	}
+	if err := server.Serve(ctx, *data, listener, *ready, may); err != nil {
 		return ExitFailed, err
 	}
 	log.Print("stopped")
@@ -107,18 +116,22 @@ func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Wri
 	if err := parse(flags, args, "gitops", "url"); err != nil {
 		return ExitUsage, err
 	}
-	var who accounts.Accounts
+	remote := gitserver.Remote{URL: *url}
 	if *file != "" {
-		var err error
-		if who, err = accounts.Read(*file); err != nil {
+		who, err := accounts.Read(*file)
+		if err != nil {
 			return ExitFailed, err
+		}
+		var there bool
+		if remote.Account, there = who[accounts.Platform]; !there {
+			return ExitFailed, fmt.Errorf("%s has no account for %s, who fills the remote: start the sandbox again, which adds it", *file, accounts.Platform)
 		}
 	}
 	fill := gitserver.Seed
 	if *update {
 		fill = gitserver.Update
 	}
-	s, err := fill(ctx, gitserver.Remote{URL: *url, Account: who[accounts.GitOps]}, *tree, *root)
+	s, err := fill(ctx, remote, *tree, *root)
 	if err != nil {
 		return ExitFailed, err
 	}
@@ -126,6 +139,23 @@ func seed(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Wri
 		fmt.Fprintln(flags.Output(), "sandbox: the Git remote has a history already; left alone")
 	}
 	return respond(stdout, s)
+}
+
+func some(_ context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) (int, error) {
+	data := flags.String("data", "", "`folder` of what the parts keep (required)")
+	environment := flags.String("environment", "", "`name` of the environment (required)")
+	if err := parse(flags, args, "data", "environment"); err != nil {
+		return ExitUsage, err
+	}
+	all, err := accounts.Read(filepath.Join(*data, server.AccountsFile))
+	if err != nil {
+		return ExitFailed, err
+	}
+	its, err := all.Of(*environment)
+	if err != nil {
+		return ExitFailed, err
+	}
+	return respond(stdout, its)
 }
 
 func respond(w io.Writer, value any) (int, error) {

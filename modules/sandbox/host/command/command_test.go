@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,6 +18,14 @@ import (
 	"slipway/sandbox/host/gitserver"
 	"slipway/sandbox/host/server"
 )
+
+func TestMain(m *testing.M) {
+	// The remote's hook is a copy of the program that serves it.
+	if code, hook := gitserver.AsHook(context.Background()); hook {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
 
 // run runs a command line and returns its exit code and what it printed.
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
@@ -53,13 +62,26 @@ func serve(t *testing.T, data string, more ...string) (address string, end func(
 func TestServeSeedServe(t *testing.T) {
 	data, tree := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(tree, "file"), nil, 0o644))
-	address, end := serve(t, data, "--listen", "127.0.0.1:0")
+	address, end := serve(t, data, "--listen", "127.0.0.1:0", "--environments", "dev,production")
 	seed := []string{"seed", "--gitops", tree, "--url", "http://" + address + "/" + gitserver.Repository}
 	code, _, stderr := run(t, seed...)
 	require.Equal(t, command.ExitFailed, code, "nobody may push")
 	assert.Contains(t, stderr, "could not read Username")
+	code, devs, stderr := run(t, "accounts", "--data", data, "--environment", "dev")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, devs, `"gitops/dev":`)
+	assert.NotContains(t, devs, "production")
+	code, stdout, stderr := run(t, "accounts", "--data", data, "--environment", "staging")
+	assert.Equal(t, command.ExitFailed, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "there is no account for gitops/staging")
+	file := filepath.Join(t.TempDir(), "dev.json")
+	require.NoError(t, os.WriteFile(file, []byte(devs), 0o600))
+	code, _, stderr = run(t, append(slices.Clone(seed), "--accounts", file)...)
+	require.Equal(t, command.ExitFailed, code)
+	assert.Contains(t, stderr, "has no account for platform")
 	seed = append(seed, "--accounts", filepath.Join(data, server.AccountsFile))
-	code, stdout, stderr := run(t, seed...)
+	code, stdout, stderr = run(t, seed...)
 	require.Zero(t, code, stderr)
 	var seeded gitserver.Seeded
 	require.NoError(t, json.Unmarshal([]byte(stdout), &seeded))
@@ -101,7 +123,7 @@ func TestServeRefusesATakenPort(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{}, {"start"}, {"up"}, {"serve", "--data", "x", "more"}, {"seed", "--listen", "x"}, {"serve"}, {"seed", "--gitops", "x"}} {
+	for _, args := range [][]string{{}, {"start"}, {"up"}, {"serve", "--data", "x", "more"}, {"seed", "--listen", "x"}, {"serve"}, {"seed", "--gitops", "x"}, {"accounts", "--data", "x"}} {
 		code, stdout, stderr := run(t, args...)
 		assert.Equal(t, command.ExitUsage, code, "%q", args)
 		assert.Empty(t, stdout, "%q", args)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,8 +38,9 @@ var config = [][2]string{
 
 // New makes the repository below dir where it is absent, and returns the
 // handler that serves it under /gitops.git. The git found on PATH does the
-// work; its http-backend has to be installed with it.
-func New(ctx context.Context, dir string) (http.Handler, error) {
+// work; its http-backend has to be installed with it. What is guarded takes a push only
+// from the account that accounts.Protect names, and what that may change.
+func New(ctx context.Context, dir string, guarded bool) (http.Handler, error) {
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, fmt.Errorf("git is not installed (install the package git): %w", err)
 	}
@@ -64,6 +66,9 @@ func New(ctx context.Context, dir string) (http.Handler, error) {
 			return nil, err
 		}
 	}
+	if err := guard(repository, guarded); err != nil {
+		return nil, err
+	}
 	return &handler{backend: backend, root: dir, search: os.Getenv("PATH"), timeout: Timeout}, nil
 }
 
@@ -76,8 +81,13 @@ func Run(ctx context.Context, dir string, args ...string) (string, error) {
 
 // run is Run with more of an environment.
 func run(ctx context.Context, env []string, dir string, args ...string) (string, error) {
+	return runWith(ctx, nil, env, dir, args...)
+}
+
+// runWith is run with a standard input.
+func runWith(ctx context.Context, stdin io.Reader, env []string, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Stdin = dir, stdin
 	cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH")}, isolated, env)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -20,7 +20,7 @@ import (
 // serve starts a Git remote over dir and returns the repository's URL.
 func serve(t *testing.T, dir string) string {
 	t.Helper()
-	handler, err := New(t.Context(), dir)
+	handler, err := New(t.Context(), dir, false)
 	require.NoError(t, err)
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)

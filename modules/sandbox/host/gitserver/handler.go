@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"slipway/sandbox/host/accounts"
 )
 
 // handler runs git http-backend, a CGI program (RFC 3875), for each request.
@@ -98,6 +100,7 @@ func (h *handler) environment(r *http.Request) []string {
 		"QUERY_STRING=" + r.URL.RawQuery,
 		"CONTENT_TYPE=" + r.Header.Get("Content-Type"),
 		"REMOTE_ADDR=" + r.RemoteAddr,
+		remoteUser + "=" + string(accounts.Who(r.Context())),
 	}, isolated...)
 	if r.ContentLength >= 0 {
 		env = append(env, "CONTENT_LENGTH="+strconv.FormatInt(r.ContentLength, 10))

@@ -36,14 +36,23 @@ type Endpoint struct {
 	PID     int    `json:"pid"`
 }
 
+// Access says who may write.
+type Access struct {
+	// Everybody may, for a sandbox that ends with what it is for.
+	Everybody bool
+	// Environments are those that have accounts of their own.
+	Environments []string
+}
+
 // Serve serves the parts from the data folder until ctx ends, then lets
 // requests under way end, and closes the listener. Once it listens, it writes
 // the endpoint to readyFile, if one is named.
 //
-// Whoever writes needs an account of AccountsFile in the data folder, unless open.
+// Whoever writes needs an account of AccountsFile in the data folder, where those of the
+// environments are made that are missing; unless open.
 //
 // Only one server may use a data folder: a second is refused with ErrInUse.
-func Serve(ctx context.Context, data string, l net.Listener, readyFile string, open bool) error {
+func Serve(ctx context.Context, data string, l net.Listener, readyFile string, may Access) error {
 	defer l.Close()
 	data, err := filepath.Abs(data)
 	if err != nil {
@@ -62,15 +71,15 @@ func Serve(ctx context.Context, data string, l net.Listener, readyFile string, o
 	if err != nil {
 		return err
 	}
-	git, err := gitserver.New(ctx, filepath.Join(data, "git"))
-	if err != nil {
-		return err
-	}
 	var who accounts.Accounts
-	if !open {
-		if who, err = accounts.Load(filepath.Join(data, AccountsFile)); err != nil {
+	if !may.Everybody {
+		if who, err = accounts.Load(filepath.Join(data, AccountsFile), may.Environments...); err != nil {
 			return err
 		}
+	}
+	git, err := gitserver.New(ctx, filepath.Join(data, "git"), !may.Everybody)
+	if err != nil {
+		return err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/v2/", images)

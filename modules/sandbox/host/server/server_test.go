@@ -64,7 +64,7 @@ func TestServe(t *testing.T) {
 	want := server.Endpoint{Address: l.Addr().String(), PID: os.Getpid()}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ctx, data, l, ready, false) }()
+	go func() { ended <- server.Serve(ctx, data, l, ready, server.Access{}) }()
 	// The socket is open already: the first answer comes when it serves.
 	for path, code := range map[string]int{
 		"/v2/":             http.StatusUnauthorized,
@@ -102,7 +102,7 @@ func TestServe(t *testing.T) {
 	assert.Equal(t, fmt.Sprintln(os.Getpid()), string(holder))
 	second, err := server.Listen(free)
 	require.NoError(t, err)
-	require.ErrorIs(t, server.Serve(ctx, data, second, "", false), server.ErrInUse)
+	require.ErrorIs(t, server.Serve(ctx, data, second, "", server.Access{}), server.ErrInUse)
 
 	stop()
 	require.NoError(t, <-ended)
@@ -140,7 +140,7 @@ func TestProcessIDLeftBehindHoldsNothing(t *testing.T) {
 func TestUnwritableReadyFileStopsTheServer(t *testing.T) {
 	l, err := server.Listen(free)
 	require.NoError(t, err)
-	err = server.Serve(t.Context(), t.TempDir(), l, filepath.Join(t.TempDir(), "absent", "ready.json"), true)
+	err = server.Serve(t.Context(), t.TempDir(), l, filepath.Join(t.TempDir(), "absent", "ready.json"), server.Access{Everybody: true})
 	require.ErrorContains(t, err, "write the ready-file")
 	assert.ErrorContains(t, err, "absent")
 }

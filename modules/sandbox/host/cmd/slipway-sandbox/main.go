@@ -10,11 +10,15 @@ import (
 	"syscall"
 
 	"slipway/sandbox/host/command"
+	"slipway/sandbox/host/gitserver"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code, hook := gitserver.AsHook(ctx)
+	if !hook {
+		code = command.Run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
 	stop()
 	os.Exit(code)
 }
