@@ -69,7 +69,7 @@ func (i *SignedImage) Approve(
 	case len(reason) > 500 || !printable.IsLine(reason):
 		return nil, step.Input(approveStage, fmt.Sprintf("reason %.80q", reason), "is not a line of at most 500 bytes", "say in a few words why")
 	}
-	if c := s.Config.Signing; c.PublicKey == "" && len(c.Identities) == 0 && s.PublicKey == nil {
+	if c := s.Config.For(env).Signing; c.PublicKey == "" && len(c.Identities) == 0 && s.PublicKey == nil {
 		return nil, step.Input(approveStage, "public key", "is not given, and an approver's key is not the platform's",
 			"commit the platform's and name it as signing.publicKey in "+config.File+", or use with-public-key")
 	}

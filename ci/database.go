@@ -36,7 +36,11 @@ func (s *Slipway) PublishDatabase(
 			return "", step.Input("scan", fmt.Sprintf("updatedAt %q", updatedAt), "is not a time", "give it in RFC 3339")
 		}
 	}
-	registry, err := s.registry(ctx, "scan", c.Repository, s.databaseRegistry())
+	to := s.databaseRegistry()
+	if err := to.needs("scan", databaseAccount); err != nil {
+		return "", err
+	}
+	registry, err := s.registry(ctx, "scan", c.Repository, to)
 	if err != nil {
 		return "", err
 	}

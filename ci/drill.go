@@ -304,7 +304,7 @@ func (s *Slipway) attackCluster(ctx context.Context, c *config.Config, env strin
 	if release == nil {
 		return skip("release an app to " + env + ": none is healthy there"), nil
 	}
-	cluster, err := s.argocd(ctx, "drill")
+	cluster, err := s.argocd(ctx, "drill", env)
 	if err != nil {
 		return nil, err
 	}

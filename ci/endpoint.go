@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"strings"
 
 	"slipway/ci/internal/dagger"
@@ -20,8 +22,23 @@ type Endpoint struct {
 	Username string          // +private
 	Password *dagger.Secret  // +private
 	Service  *dagger.Service // +private
-	// Accounts are the sandbox's, by what they are for.
+	// Sandbox stands in for addresses on localhost.
+	Sandbox *dagger.Service // +private
+	// Accounts are the sandbox's, by what they are for; none were given if it is empty.
 	Accounts []*Account // +private
+}
+
+// at is the endpoint of an address. Where the sandbox does not stand in for it, the
+// sandbox's accounts are not for it, either.
+func (e *Endpoint) at(address string) *Endpoint {
+	next := *e
+	if e.Service != nil {
+		return &next
+	}
+	if next.Service = local(address, e.Sandbox); next.Service == nil {
+		next.Accounts = nil
+	}
+	return &next
 }
 
 // with returns e changed by the arguments that are given. A new address drops
@@ -34,7 +51,7 @@ func (e *Endpoint) with(username string, password *dagger.Secret, service *dagge
 		next.Password, next.Accounts = password, nil
 	}
 	if service != nil || moved {
-		next.Service = service
+		next.Service, next.Sandbox = service, nil
 	}
 	return &next
 }
@@ -122,14 +139,17 @@ func local(address string, sandbox *dagger.Service) *dagger.Service {
 	return nil
 }
 
-// The purposes of a sandbox's accounts.
+// The purposes of a sandbox's accounts. Those that end in a slash have an environment's
+// name behind it: such an account is good for that environment only.
 const (
 	imagesAccount   = "images"
 	databaseAccount = "database"
 	toolboxAccount  = "toolbox"
-	gitopsAccount   = "gitops"
-	stateAccount    = "state"
+	gitopsAccount   = "gitops/"
+	stateAccount    = "state/"
 )
+
+const accountsMend = "give the accounts.json of the sandbox's data folder, which the set-up names in .env, or what its command accounts writes for one environment"
 
 // Account is who writes to a part of the sandbox, for one purpose.
 type Account struct {
@@ -141,39 +161,36 @@ type Account struct {
 // account is one of the sandbox's.
 type account struct{ Username, Password string }
 
-// signIn gives the endpoints that the sandbox stands in for its accounts.
+// signIn gives the endpoints that the sandbox stands in for its accounts. Which of an
+// environment's there are is looked at where that environment is asked for.
 func (s *Slipway) signIn(ctx context.Context, accounts *dagger.Secret) error {
 	if accounts == nil {
 		return nil
 	}
-	const mend = "give the accounts.json of the sandbox's data folder, which the set-up names in .env"
 	text, err := accounts.Plaintext(ctx)
 	if err != nil {
-		return step.Input("config", "accounts", "can't be read: "+err.Error(), mend)
+		return step.Input("config", "accounts", "can't be read: "+err.Error(), accountsMend)
 	}
 	var all map[string]account
-	if json.Unmarshal([]byte(text), &all) != nil {
+	if json.Unmarshal([]byte(text), &all) != nil || len(all) == 0 {
 		// The decoder's error could show a part of it.
-		return step.Input("config", "accounts", "are not a JSON object of accounts, by purpose", mend)
+		return step.Input("config", "accounts", "are not a JSON object of accounts, by purpose", accountsMend)
 	}
-	for _, of := range []struct {
-		endpoint *Endpoint
-		purposes []string
-	}{{s.Registry, []string{imagesAccount, databaseAccount, toolboxAccount}}, {s.GitOps, []string{gitopsAccount}}, {s.State, []string{stateAccount}}} {
-		if of.endpoint.Service == nil {
-			continue
+	var given []*Account
+	for _, purpose := range slices.Sorted(maps.Keys(all)) {
+		account := all[purpose]
+		if account.Username == "" || account.Password == "" {
+			return step.Input("config", "accounts", fmt.Sprintf("have no name or no password for %.80q", purpose), accountsMend)
 		}
-		for _, purpose := range of.purposes {
-			account := all[purpose]
-			if account.Username == "" || account.Password == "" {
-				return step.Input("config", "accounts", "have none for "+purpose, mend)
-			}
-			// The engine tells secrets apart by their names: the username is random.
-			of.endpoint.Accounts = append(of.endpoint.Accounts, &Account{
-				Purpose: purpose, Username: account.Username, Password: dag.SetSecret("the sandbox's password of "+account.Username, account.Password),
-			})
-		}
-		*of.endpoint = *of.endpoint.as(of.purposes[0])
+		// The engine tells secrets apart by their names: the username is random.
+		given = append(given, &Account{
+			Purpose: purpose, Username: account.Username, Password: dag.SetSecret("the sandbox's password of "+account.Username, account.Password),
+		})
+	}
+	s.GitOps.Accounts, s.State.Accounts = given, given
+	if s.Registry.Service != nil {
+		s.Registry.Accounts = given
+		s.Registry = s.Registry.as(imagesAccount)
 	}
 	return nil
 }
@@ -187,4 +204,30 @@ func (e *Endpoint) as(purpose string) *Endpoint {
 		}
 	}
 	return &next
+}
+
+// needs refuses the sandbox's accounts if they have none for a purpose.
+func (e *Endpoint) needs(stage, purpose string) error {
+	if len(e.Accounts) == 0 || slices.ContainsFunc(e.Accounts, func(a *Account) bool { return a.Purpose == purpose }) {
+		return nil
+	}
+	return step.Input(stage, "accounts", "have none for "+purpose, accountsMend)
+}
+
+// releases is where the releases of an environment go, and how that is reached: by the
+// environment's own account, where the sandbox stands in.
+func (s *Slipway) releases(env string) (config.GitOps, *Endpoint) {
+	c := s.Config.For(env).GitOps
+	at := s.GitOps.at(c.Remote).as(gitopsAccount + env)
+	at.Username = or(at.Username, c.Username)
+	return c, at
+}
+
+// states is where the Terraform state of an environment is, and how that is reached: by
+// the environment's own account, where the sandbox stands in.
+func (s *Slipway) states(env string) (config.Infra, *Endpoint) {
+	c := s.Config.For(env).Infra
+	at := s.State.at(c.State).as(stateAccount + env)
+	at.Username = or(at.Username, c.Username)
+	return c, at
 }

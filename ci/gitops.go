@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,22 +30,23 @@ type overlay struct {
 	at reached
 }
 
-// gitopsRepository is the GitOps repository, with the account that reads and pushes it
-// and the author of its commits.
-func (s *Slipway) gitopsRepository() *dagger.GitopsRepository {
-	c := s.Config.GitOps
+// gitopsRepository is the GitOps repository of an environment, with the account that
+// reads and pushes it and the author of its commits.
+func (s *Slipway) gitopsRepository(env string) *dagger.GitopsRepository {
+	c, at := s.releases(env)
 	return s.gitops().Repository(c.Remote, dagger.GitopsRepositoryOpts{
-		Branch: c.Branch, Root: c.Root, Username: s.GitOps.Username, Token: s.GitOps.Password,
+		Branch: c.Branch, Root: c.Root, Username: at.Username, Token: at.Password,
 	}).WithAuthor(c.Author.Name, c.Author.Email)
 }
 
 // overlay is an app's overlay of an environment.
 func (s *Slipway) overlay(ctx context.Context, stage, app, env string, opts dagger.GitopsRepositoryOverlayOpts) (*overlay, error) {
-	connect, err := s.GitOps.connect(ctx, stage, s.Config.GitOps.Remote, gitAlias)
+	c, at := s.releases(env)
+	connect, err := at.connect(ctx, stage, c.Remote, gitAlias)
 	if err != nil {
 		return nil, err
 	}
-	return &overlay{s.gitopsRepository().Overlay(app, env, opts), reached{s.GitOps.Service, connect}}, nil
+	return &overlay{s.gitopsRepository(env).Overlay(app, env, opts), reached{at.Service, connect}}, nil
 }
 
 // rendered is what an overlay renders to, as it is at the remote, with an image put into it.
@@ -196,10 +198,11 @@ type cluster struct {
 	at reached
 }
 
-// argocd is the cluster that Argo CD runs in, as the identity where its kubeconfig
+// argocd is the cluster that an environment's Argo CD runs in, or that all have in
+// common: as the identity where its kubeconfig
 // takes the credentials from kubelogin.
-func (s *Slipway) argocd(ctx context.Context, stage string) (*cluster, error) {
-	connect, err := s.cluster(ctx, stage)
+func (s *Slipway) argocd(ctx context.Context, stage, env string) (*cluster, error) {
+	connect, err := s.cluster(ctx, stage, env)
 	if err != nil {
 		return nil, err
 	}
@@ -236,19 +239,49 @@ func (c *cluster) refresh(ctx context.Context, application string) string {
 	return or(asked.Message, "no reason was given")
 }
 
-// cluster checks that a cluster is given, and returns how its API is reached.
-func (s *Slipway) cluster(ctx context.Context, stage string) (connect string, err error) {
+// cluster checks that a cluster is given, and that it is the environment's, and returns
+// how its API is reached.
+func (s *Slipway) cluster(ctx context.Context, stage, env string) (connect string, err error) {
 	if s.Kubeconfig == nil {
 		return "", step.Input(stage, "kubeconfig", "is not given", "give --kubeconfig file:PATH and, where containers do not reach the cluster, --kubernetes tcp://HOST:PORT")
 	}
-	c := s.Config
+	if err := s.reaches(ctx, stage, env); err != nil {
+		return "", err
+	}
+	server := s.Config.For(env).Cluster.Server
 	if s.Cluster.Service == nil {
 		return "", nil
 	}
-	if c.Cluster.Server == "" {
+	if server == "" {
 		return "", step.Input(stage, "cluster.server", "is empty, so nothing says which address the service stands in for", "name it in slipway.yaml as the kubeconfig does")
 	}
-	return s.Cluster.connect(ctx, stage, c.Cluster.Server, kubernetesAlias)
+	return s.Cluster.connect(ctx, stage, server, kubernetesAlias)
+}
+
+// reached are the environments that the cluster of the kubeconfig is for.
+func (s *Slipway) reached(ctx context.Context, stage string) ([]string, error) {
+	if !s.Config.Apart() {
+		return s.Config.EnvironmentNames(), nil
+	}
+	content, err := s.Kubeconfig.Plaintext(ctx)
+	if err != nil {
+		return nil, step.Input(stage, "kubeconfig", "can't be read: "+err.Error(), "give --kubeconfig file:PATH")
+	}
+	server, err := config.Server(stage, []byte(content))
+	return s.Config.ReachedAt(server), err
+}
+
+// reaches refuses the kubeconfig of another cluster than an environment's.
+func (s *Slipway) reaches(ctx context.Context, stage, env string) error {
+	if s.Kubeconfig == nil {
+		return nil
+	}
+	reached, err := s.reached(ctx, stage)
+	if err != nil || slices.Contains(reached, env) {
+		return err
+	}
+	return step.Input(stage, "kubeconfig", fmt.Sprintf("is for another cluster than that of %s, %q", env, s.Config.For(env).Cluster.Server),
+		"give the kubeconfig of "+env+"'s cluster; or correct environments."+env+".server in "+config.File)
 }
 
 // application is the name of an app's Argo CD Application in an environment.

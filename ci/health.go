@@ -74,7 +74,7 @@ func (r *Release) Observe(
 }
 
 func (r *Release) observe(ctx context.Context, deadline string) (*argocd.Waited, Outcome, error) {
-	cluster, err := r.Slipway.argocd(ctx, "wait")
+	cluster, err := r.Slipway.argocd(ctx, "wait", r.Environment)
 	if err != nil {
 		return nil, "", err
 	}

@@ -42,30 +42,30 @@ func (s *Slipway) Infra(
 
 // root is the Terraform code with its state, as the calls that need no state
 // want it.
-func (i *Infrastructure) root(stage string) (*config.Config, *dagger.InfraRoot, error) {
+func (i *Infrastructure) root() (*dagger.InfraRoot, error) {
 	s := i.Slipway
-	c := s.Config
-	state, err := c.Infra.StateConfig(i.Environment, s.State.Username)
+	c, at := s.states(i.Environment)
+	state, err := c.StateConfig(i.Environment, at.Username)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	allowed, err := c.Infra.Allowed()
+	allowed, err := c.Allowed()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	root := s.infra().Root(s.Source.Directory("infra"), i.Environment, state,
-		dagger.InfraRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Infra.Code}).WithAllowed(allowed)
-	if c.Infra.LockTimeout > 0 {
-		root = root.WithLockTimeout(c.Infra.LockTimeout.String())
+		dagger.InfraRootOpts{Terraform: s.Terraform, Providers: s.Providers, Folder: c.Code}).WithAllowed(allowed)
+	if c.LockTimeout > 0 {
+		root = root.WithLockTimeout(c.LockTimeout.String())
 	}
-	return c, root, nil
+	return root, nil
 }
 
 // reach is root with the state and, where the state or a provider needs it, the
 // cluster.
 func (i *Infrastructure) reach(ctx context.Context, stage string) (*dagger.InfraRoot, error) {
 	s := i.Slipway
-	c, root, err := i.root(stage)
+	root, err := i.root()
 	if err != nil {
 		return nil, err
 	}
@@ -77,15 +77,19 @@ func (i *Infrastructure) reach(ctx context.Context, stage string) (*dagger.Infra
 			return nil, err
 		}
 	}
-	if !c.Infra.InCluster() {
-		connect, err := s.State.connect(ctx, stage, c.Infra.State, stateAlias)
+	c, at := s.states(i.Environment)
+	if !c.InCluster() {
+		if err := at.needs(stage, stateAccount+i.Environment); err != nil {
+			return nil, err
+		}
+		connect, err := at.connect(ctx, stage, c.State, stateAlias)
 		if err != nil {
 			return nil, err
 		}
-		root = root.WithState(dagger.InfraRootWithStateOpts{Password: s.State.Password, Service: s.State.Service, Connect: connect})
+		root = root.WithState(dagger.InfraRootWithStateOpts{Password: at.Password, Service: at.Service, Connect: connect})
 	}
-	if c.Infra.InCluster() || s.Providers != nil && s.Kubeconfig != nil {
-		connect, err := s.cluster(ctx, stage)
+	if c.InCluster() || s.Providers != nil && s.Kubeconfig != nil {
+		connect, err := s.cluster(ctx, stage, i.Environment)
 		if err != nil {
 			return nil, err
 		}
@@ -164,7 +168,8 @@ func (p *Plan) Check(
 	allowDestroy bool,
 ) (*CheckedPlan, error) {
 	began := time.Now()
-	c, root, err := p.Infra.root("check")
+	c := p.Infra.Slipway.Config
+	root, err := p.Infra.root()
 	if err != nil {
 		return nil, err
 	}

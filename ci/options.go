@@ -36,7 +36,8 @@ func (s *Slipway) WithRegistry(
 	return next.configured(c)
 }
 
-// WithGitops releases into another GitOps repository.
+// WithGitops releases into another GitOps repository, whichever environment: what
+// slipway.yaml says of one counts no more.
 //
 // Example: dagger call with-gitops --remote https://github.com/acme/platform.git --username bot --token env:TOKEN deliver --app hello --env dev
 //
@@ -59,14 +60,13 @@ func (s *Slipway) WithGitops(
 	service *dagger.Service,
 ) (*Slipway, error) {
 	c := *s.Config
-	c.GitOps.Remote = or(remote, c.GitOps.Remote)
-	c.GitOps.Branch = or(branch, c.GitOps.Branch)
+	c.ReleaseTo(remote, branch)
 	next := *s
 	next.GitOps = s.GitOps.with(username, token, service, remote != "")
 	return next.configured(c)
 }
 
-// WithState keeps the Terraform state in another http backend.
+// WithState keeps the Terraform state in another http backend, whichever environment.
 //
 // +cache="168h"
 func (s *Slipway) WithState(
@@ -84,7 +84,7 @@ func (s *Slipway) WithState(
 	service *dagger.Service,
 ) (*Slipway, error) {
 	c := *s.Config
-	c.Infra.State = or(address, c.Infra.State)
+	c.KeepStateAt(address)
 	next := *s
 	next.State = s.State.with(username, password, service, address != "")
 	return next.configured(c)
@@ -123,7 +123,7 @@ func (s *Slipway) WithDatabase(
 }
 
 // WithPublicKey verifies signatures with this key instead of the configured
-// one. Where slipway.yaml names identities that sign, it is refused.
+// ones, whichever environment. Where slipway.yaml names identities that sign, it is refused.
 //
 // +cache="168h"
 func (s *Slipway) WithPublicKey(

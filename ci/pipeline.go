@@ -99,9 +99,10 @@ func New(
 	// Example: tcp://localhost:5000
 	// +optional
 	sandbox *dagger.Service,
-	// The sandbox's accounts: a JSON object with a username and a password for each
-	// of images, database, toolbox, gitops and state. They are used where the
-	// sandbox stands in, and nowhere else.
+	// The sandbox's accounts: a JSON object with a username and a password for each of
+	// images, database and toolbox, and gitops/ENV and state/ENV for each environment.
+	// They are used where the sandbox stands in, and nowhere else. What a call has no
+	// use for can be left out: a runner for dev gets nothing of production's.
 	// Example: file:.slipway/sandbox/data/accounts.json
 	// +optional
 	accounts *dagger.Secret,
@@ -143,19 +144,16 @@ func New(
 	if err != nil {
 		return nil, err
 	}
-	if kubeconfig != nil && c.Infra.Cluster != nil {
-		c.Infra = *c.Infra.Cluster
+	if kubeconfig != nil {
+		c.ProvisionInCluster()
 	}
 	s := &Slipway{
 		Source: source, Revocations: revoked, Repository: repository, Key: key, KeyPassword: keyPassword, DatabaseKey: databaseKey, Terraform: terraform, Providers: providers,
-		Registry: &Endpoint{Username: c.Registry.Username}, GitOps: &Endpoint{Username: c.GitOps.Username}, Platform: &Endpoint{},
-		State: &Endpoint{Username: c.Infra.Username}, Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
-	}
-	for _, e := range []struct {
-		endpoint *Endpoint
-		address  string
-	}{{s.Platform, c.Platform.Remote}, {s.Registry, "//" + c.Registry.Repository}, {s.GitOps, c.GitOps.Remote}, {s.State, c.Infra.State}} {
-		e.endpoint.Service = local(e.address, sandbox)
+		Registry: &Endpoint{Username: c.Registry.Username, Service: local("//"+c.Registry.Repository, sandbox)},
+		Platform: &Endpoint{Service: local(c.Platform.Remote, sandbox)},
+		// Where these are is each environment's to say.
+		GitOps: &Endpoint{Sandbox: sandbox}, State: &Endpoint{Sandbox: sandbox},
+		Kubeconfig: kubeconfig, Cluster: &Endpoint{Service: kubernetes},
 	}
 	if err := s.signIn(ctx, accounts); err != nil {
 		return nil, err
@@ -202,6 +200,9 @@ func (s *Slipway) Deliver(
 	older bool,
 ) (*Receipt, error) {
 	if err := s.checkEnvironments("deliver", app, env); err != nil {
+		return nil, err
+	}
+	if err := s.mayRelease(ctx, "deliver", env); err != nil {
 		return nil, err
 	}
 	infra, err := s.Infra(env)

@@ -54,10 +54,24 @@ func (s *Slipway) asks(stage, env string) error {
 	return step.Input(stage, "environment "+env, "is in a cluster, and no kubeconfig is given", "give --kubeconfig file:<path>; or take the demand out of environments."+env+".cluster in "+config.File)
 }
 
+// mayRelease refuses to begin what could not be released in the end: with the sandbox's
+// accounts, or the kubeconfig, of another environment.
+func (s *Slipway) mayRelease(ctx context.Context, stage, env string) error {
+	_, to := s.releases(env)
+	if err := to.needs(stage, gitopsAccount+env); err != nil {
+		return err
+	}
+	return s.reaches(ctx, stage, env)
+}
+
 // rulesFrom is the commit of the platform that this call's rules are from; nil where the
 // source is no checkout. It refuses to change an environment by other rules than those of
-// the platform's protected branch, where the environment demands that.
+// the platform's protected branch, where the environment demands that, and with the
+// kubeconfig of another one.
 func (s *Slipway) rulesFrom(ctx context.Context, stage, env string) (*rules.Platform, error) {
+	if err := s.reaches(ctx, stage, env); err != nil {
+		return nil, err
+	}
 	c := s.Config
 	demanded := c.Environments[env].Platform == config.PlatformProtected
 	from, err := s.platform().committed(ctx, c.Taken()...)
@@ -76,8 +90,10 @@ func (s *Slipway) rulesFrom(ctx context.Context, stage, env string) (*rules.Plat
 		return nil, step.Policy(stage, subject, "are not as commit "+from.Commit+" has them: "+strings.Join(from.Uncommitted, ", "), mend)
 	}
 	at := s.Platform
-	if at.Password == nil && config.SameHost(c.Platform.Remote, c.GitOps.Remote) {
-		at = s.GitOps.with(at.Username, nil, at.Service, false)
+	if at.Password == nil {
+		if gitops, reader := s.releases(env); config.SameHost(c.Platform.Remote, gitops.Remote) {
+			at = reader.with(at.Username, nil, at.Service, false)
+		}
 	}
 	connect, err := at.connect(ctx, stage, c.Platform.Remote, gitAlias)
 	if err != nil {

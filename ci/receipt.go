@@ -114,7 +114,7 @@ func (r *Receipt) document(ctx context.Context) (*receipt.Document, error) {
 	release := r.Release
 	s := release.Slipway
 	c := s.Config
-	remote, err := url.Parse(c.GitOps.Remote)
+	remote, err := url.Parse(c.For(r.Environment).GitOps.Remote)
 	if err != nil {
 		return nil, fmt.Errorf("gitops.remote: %w", err)
 	}

@@ -104,7 +104,7 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 		err     error
 	)
 	if s.Kubeconfig != nil {
-		if cluster, err = s.argocd(ctx, "admit"); err != nil {
+		if cluster, err = s.argocd(ctx, "admit", env); err != nil {
 			return nil, err
 		}
 	}
@@ -215,9 +215,10 @@ func runs(a argocd.Status, reference Reference) bool {
 	return slices.Contains(a.Images, string(reference))
 }
 
-// statuses returns where the app stands in each environment of the cluster.
+// statuses returns where the app stands in each of these environments of the cluster, of
+// which there is at least one.
 func (s *Slipway) statuses(ctx context.Context, stage, app string, envs ...string) (map[string]argocd.Status, error) {
-	cluster, err := s.argocd(ctx, stage)
+	cluster, err := s.argocd(ctx, stage, envs[0])
 	if err != nil {
 		return nil, err
 	}

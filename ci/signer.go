@@ -200,7 +200,7 @@ func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string
 	case s.ManagedKey != nil:
 		return s.managed(ctx, at, stage)
 	case s.Identity != nil:
-		allowed, err := s.Config.Signing.Identities.Allowed(env)
+		allowed, err := s.Config.For(env).Signing.Identities.Allowed(env)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (s *Slipway) signer(ctx context.Context, at *dagger.Sign, stage, env string
 
 // identity is the caller's, of those that are allowed, if it is said which.
 func (s *Slipway) identity(ctx context.Context, at *dagger.Sign, stage, env, allowed string) (*dagger.SignSigner, error) {
-	who, signing := *s.Identity, s.Config.Signing
+	who, signing := *s.Identity, s.Config.For(env).Signing
 	if who.Token == nil {
 		if s.Azure == nil || s.Azure.RequestURL == "" {
 			return nil, step.Input(stage, "signing identity", "has no token, and nothing says where this job asks for one",
@@ -294,7 +294,7 @@ func (s *Slipway) trust(ctx context.Context, at *dagger.Sign, stage, env string)
 // committed, and those of signing.identities where slipway.yaml names some: then no key
 // counts, and none may be given. Without either it is the signing key's public half.
 func (s *Slipway) signers(ctx context.Context, stage, env string) (signers, error) {
-	signing := s.Config.Signing
+	signing := s.Config.For(env).Signing
 	switch {
 	case len(signing.Identities) > 0 && s.PublicKey != nil:
 		return signers{}, step.Input(stage, "public key", "is given, and "+config.File+" says that identities sign", "leave with-public-key out, or take signing.identities out")

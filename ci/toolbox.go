@@ -41,6 +41,9 @@ func (s *Slipway) Toolbox() *ToolboxImage { return &ToolboxImage{Slipway: s} }
 func (t *ToolboxImage) Publish(ctx context.Context) (string, error) {
 	s := t.Slipway
 	repository := s.Config.Image(toolboxName)
+	if err := s.Registry.needs("toolbox", toolboxAccount); err != nil {
+		return "", err
+	}
 	registry, err := s.registry(ctx, "toolbox", repository, s.Registry.as(toolboxAccount))
 	if err != nil {
 		return "", err

@@ -41,8 +41,11 @@ func (s *Slipway) Status(
 	envs := s.Config.EnvironmentNames()
 	var statuses map[string]argocd.Status
 	if s.Kubeconfig != nil {
-		var err error
-		if statuses, err = s.statuses(ctx, stage, app, envs...); err != nil {
+		here, err := s.reached(ctx, stage)
+		if err == nil && len(here) > 0 {
+			statuses, err = s.statuses(ctx, stage, app, here...)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -208,18 +211,48 @@ func (v *Verification) Text() string {
 
 // Applications generates the Argo CD objects that make the cluster follow the
 // GitOps repository: an Application for each overlay below gitops/apps, in the
-// AppProject of its name. Generate and commit them after a new app or
-// environment, or another GitOps remote.
+// AppProject of its name, by the remote and branch of its environment. Generate and
+// commit them after a new app or environment, or another GitOps remote.
 //
 // Example: dagger call applications export --path gitops/argocd
 //
 // +cache="168h"
 func (s *Slipway) Applications(ctx context.Context) (*dagger.Directory, error) {
-	out := s.gitopsRepository().Applications(s.Source.Directory("gitops"))
-	if err := passedIn(ctx, out); err != nil {
+	tree, objects := s.Source.Directory("gitops"), dag.Directory()
+	generate := func(env string, tree *dagger.Directory) error {
+		out := s.gitopsRepository(env).Applications(tree)
+		objects = objects.WithDirectory("", out.Directory("argocd"))
+		return passedIn(ctx, out)
+	}
+	for _, env := range s.Config.EnvironmentNames() {
+		own, overlays := s.Config.Environments[env].GitOps, "apps/*/overlays/"+env+"/**"
+		if own.Remote+own.Branch == "" {
+			continue
+		}
+		its := tree.Filter(dagger.DirectoryFilterOpts{Include: []string{overlays}})
+		if there, err := its.Glob(ctx, "**/kustomization.yaml"); err != nil || len(there) == 0 {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err := generate(env, its); err != nil {
+			return nil, err
+		}
+		tree = tree.Filter(dagger.DirectoryFilterOpts{Exclude: []string{overlays}})
+	}
+	rest, err := tree.Glob(ctx, "apps/*/overlays/*/kustomization.yaml")
+	if err != nil {
 		return nil, err
 	}
-	return out.Directory("argocd"), nil
+	made, err := objects.Entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(rest) > 0 || len(made) == 0 {
+		err = generate("", tree)
+	}
+	return objects, err
 }
 
 // Parity says in one line that two receipts record the same delivery: the same image,

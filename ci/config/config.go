@@ -94,6 +94,11 @@ func (c *Config) Taken() []string {
 			paths = append(paths, path.Clean(file))
 		}
 	}
+	for _, name := range c.EnvironmentNames() {
+		if file := c.Environments[name].Signing.PublicKey; file != "" {
+			paths = append(paths, path.Clean(file))
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.Verification.Named)) {
 		if file := c.Verification.Named[name].PublicKey; file != "" {
 			paths = append(paths, path.Clean(file))
@@ -208,6 +213,13 @@ type Environment struct {
 	// Cluster is ClusterRequire where the environment is in a cluster that has to be
 	// asked; empty where a call without a kubeconfig leaves it out.
 	Cluster string `yaml:"cluster"`
+	// Server is the URL of its Kubernetes API, as the kubeconfig names it; empty for
+	// cluster.server.
+	Server string `yaml:"server"`
+	// GitOps is where its releases go; what it leaves empty is as gitops says.
+	GitOps EnvironmentGitOps `yaml:"gitops"`
+	// State is where its Terraform state is; nil for infra.state.
+	State *EnvironmentState `yaml:"state"`
 	// Platform is PlatformProtected where only rules of the protected branch are good
 	// for a release and an apply; empty where those of any checkout are.
 	Platform string `yaml:"platform"`
@@ -334,6 +346,9 @@ func (c *Config) Validate() error {
 			return step.Input(stage, fmt.Sprintf("%s: environments.%s.platform", File, name), "is protected, and nothing says by which branch", "add platform: {remote: https://…, branch: …}, the repository that this file is from")
 		}
 		if err := c.Environments[name].Signing.validate(fmt.Sprintf("environments.%s.signing", name)); err != nil {
+			return err
+		}
+		if err := c.validateApart(name); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,9 @@ type EnvironmentSigning struct {
 	// also when it is empty, or how long a signature counts that was made
 	// without it, in Go's notation.
 	Degraded rules.Degraded `yaml:"degraded"`
+	// PublicKey is the path of the key that a signature must match here; empty for
+	// signing.publicKey.
+	PublicKey string `yaml:"publicKey"`
 }
 
 func (e EnvironmentSigning) validate(at string) error {
@@ -34,16 +37,27 @@ func taken(path string) bool {
 	return slices.ContainsFunc(sources, func(folder string) bool { return strings.HasPrefix(path, folder) })
 }
 
+// checkKey checks the path of a public key, if there is one.
+func checkKey(at, key string) error {
+	at = fmt.Sprintf("%s: %s.publicKey %q", File, at, key)
+	switch {
+	case key == "":
+		return nil
+	case !pathPattern.MatchString(key):
+		return step.Input(stage, at, "is not a path inside the repository", "give a relative path, or leave it out")
+	case !taken(key):
+		return step.Input(stage, at, "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out")
+	}
+	return nil
+}
+
 // validate checks it; needed says that approvers need the trusted root, too.
 func (s Signing) validate(at string, environments []string, needed bool) error {
 	fault := func(key, reason, mend string) error {
 		return step.Input(stage, File+": "+at+key, reason, mend)
 	}
-	if s.PublicKey != "" && !pathPattern.MatchString(s.PublicKey) {
-		return fault(fmt.Sprintf(".publicKey %q", s.PublicKey), "is not a path inside the repository", "give a relative path, or leave it out")
-	}
-	if s.PublicKey != "" && !taken(s.PublicKey) {
-		return fault(fmt.Sprintf(".publicKey %q", s.PublicKey), "is not a path below apps, gitops or infra", "commit the key there, and name it, or leave it out")
+	if err := checkKey(at, s.PublicKey); err != nil {
+		return err
 	}
 	const howMany = "say how many must vouch for a signature, 0 for a Sigstore without"
 	switch {
