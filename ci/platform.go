@@ -66,12 +66,8 @@ func (s *Slipway) mayRelease(ctx context.Context, stage, env string) error {
 
 // rulesFrom is the commit of the platform that this call's rules are from; nil where the
 // source is no checkout. It refuses to change an environment by other rules than those of
-// the platform's protected branch, where the environment demands that, and with the
-// kubeconfig of another one.
+// the platform's protected branch, where the environment demands that.
 func (s *Slipway) rulesFrom(ctx context.Context, stage, env string) (*rules.Platform, error) {
-	if err := s.reaches(ctx, stage, env); err != nil {
-		return nil, err
-	}
 	c := s.Config
 	demanded := c.Environments[env].Platform == config.PlatformProtected
 	from, err := s.platform().committed(ctx, c.Taken()...)

@@ -99,6 +99,9 @@ func (i *SignedImage) release(ctx context.Context, env string, applied *Applied,
 	if err := s.goes("release", i.App, env); err != nil {
 		return nil, err
 	}
+	if err := s.mayRelease(ctx, "release", env); err != nil {
+		return nil, err
+	}
 	var (
 		cluster *cluster
 		err     error
