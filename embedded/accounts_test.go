@@ -22,7 +22,7 @@ func TestDefaultsNameTheAccountsAndHoldNoPassword(t *testing.T) {
 		`{"toolbox":"s3cret"`: "has no account for toolbox",
 	} {
 		require.NoError(t, os.WriteFile(p.accounts(), []byte(content), 0o600))
-		username, password, err := p.account("toolbox")
+		as, err := p.account("toolbox")
 		if want != "" {
 			require.ErrorContains(t, err, want)
 			assert.ErrorContains(t, err, "remove the file")
@@ -30,7 +30,7 @@ func TestDefaultsNameTheAccountsAndHoldNoPassword(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		assert.Equal(t, "toolbox-x s3cret", username+" "+password)
+		assert.Equal(t, "toolbox-x s3cret", as.Username+" "+as.Password)
 	}
 
 	require.NoError(t, p.defaults("localhost:5001"))

@@ -99,17 +99,20 @@ func (p *Platform) Down(ctx context.Context) error {
 // accounts is the file that says who may write to the sandbox.
 func (p *Platform) accounts() string { return p.path("sandbox", "data", "accounts.json") }
 
+// account is who writes to a part of the sandbox.
+type account struct{ Username, Password string }
+
 // account is the sandbox's account for a purpose.
-func (p *Platform) account(purpose string) (username, password string, err error) {
+func (p *Platform) account(purpose string) (account, error) {
 	content, err := os.ReadFile(p.accounts())
 	if err != nil {
-		return "", "", err
+		return account{}, err
 	}
-	var accounts map[string]struct{ Username, Password string }
+	var accounts map[string]account
 	if err := json.Unmarshal(content, &accounts); err != nil || accounts[purpose].Password == "" {
-		return "", "", fmt.Errorf("%s has no account for %s: stop the sandbox and remove the file, and the next start makes another", p.accounts(), purpose)
+		return account{}, fmt.Errorf("%s has no account for %s: stop the sandbox, and the next start adds it; if it can't, remove the file", p.accounts(), purpose)
 	}
-	return accounts[purpose].Username, accounts[purpose].Password, nil
+	return accounts[purpose], nil
 }
 
 // seed fills the sandbox's Git remote with a GitOps tree.

@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"slipway/engine"
 )
@@ -54,7 +58,11 @@ func (p *Platform) buildSandbox(ctx context.Context) error {
 // and returns where they are.
 func (p *Platform) startSandbox(ctx context.Context) (string, error) {
 	prefer, address := cmp.Or(p.prefer, sandboxAddress), ""
-	err := p.sandbox().Exclusive(ctx, func() (err error) {
+	environments, err := p.environments()
+	if err != nil {
+		return "", err
+	}
+	err = p.sandbox().Exclusive(ctx, func() (err error) {
 		address, err = p.findSandbox(ctx)
 		if err != nil || address != "" {
 			return err
@@ -64,7 +72,7 @@ func (p *Platform) startSandbox(ctx context.Context) (string, error) {
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		cmd := exec.Command(p.Sandbox(), "serve", "--data", p.path("sandbox", "data"), "--prefer", prefer, "--ready-file", p.sandboxReady())
+		cmd := exec.Command(p.Sandbox(), "serve", "--data", p.path("sandbox", "data"), "--prefer", prefer, "--ready-file", p.sandboxReady(), "--environments", strings.Join(environments, ","))
 		cmd.Dir = "/"
 		ctx, cancel := context.WithTimeout(ctx, sandboxPatience)
 		defer cancel()
@@ -83,12 +91,36 @@ func (p *Platform) startSandbox(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := os.Stat(p.accounts()); err != nil {
-		return "", fmt.Errorf("the sandbox that runs has no accounts; it is an older version's (end it with go tool task down, then try again): %w", err)
+	for _, environment := range environments {
+		// The file's accounts are made when it is started.
+		if _, err := p.account("gitops/" + environment); err != nil {
+			return "", fmt.Errorf("the sandbox that runs is an older version's, or %s has a new environment (end it with go tool task down, then try again): %w", settings, err)
+		}
 	}
 	_, port, _ := strings.Cut(address, ":")
 	address = "localhost:" + port
 	return address, p.seed(ctx, address, filepath.Join(p.Launcher.Repo, "gitops"))
+}
+
+// settings is the platform's configuration.
+const settings = "slipway.yaml"
+
+// environments are those that slipway.yaml has, each of which has accounts of its own.
+func (p *Platform) environments() ([]string, error) {
+	content, err := os.ReadFile(filepath.Join(p.Launcher.Repo, settings))
+	if err != nil {
+		return nil, err
+	}
+	var c struct {
+		Environments map[string]any `yaml:"environments"`
+	}
+	if err := yaml.Unmarshal(content, &c); err != nil {
+		return nil, fmt.Errorf("%s: %w", settings, err)
+	}
+	if len(c.Environments) == 0 {
+		return nil, fmt.Errorf("%s has no environments: name at least one, such as dev: {}", settings)
+	}
+	return slices.Sorted(maps.Keys(c.Environments)), nil
 }
 
 // findSandbox is where the sandbox listens; "" when it does not run. One that does

@@ -70,6 +70,7 @@ func checkoutWithSandbox(t *testing.T) (p *Platform, said *bytes.Buffer) {
 	p = &Platform{Launcher: &engine.Launcher{Repo: t.TempDir(), Progress: progress}, Progress: progress, prefer: "127.0.0.1:0"}
 	require.NoError(t, os.MkdirAll(filepath.Dir(p.Sandbox()), 0o755))
 	require.NoError(t, os.Symlink(program, p.Sandbox()))
+	require.NoError(t, os.WriteFile(filepath.Join(p.Launcher.Repo, "slipway.yaml"), []byte("environments: {dev: {}, production: {infra: require}}\n"), 0o644))
 	tree := filepath.Join(p.Launcher.Repo, "gitops")
 	require.NoError(t, os.Mkdir(tree, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(tree, "file"), nil, 0o644))
@@ -104,6 +105,38 @@ func TestTheSandboxIsStartedFoundAndStopped(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, strings.HasSuffix(string(log), "stopped\n"), "it ended by itself")
 	require.NoError(t, p.StopSandbox(t.Context()))
+}
+
+// An environment that is added gets its accounts at the next start, and the others keep
+// theirs.
+func TestEachEnvironmentHasItsAccounts(t *testing.T) {
+	p, _ := checkoutWithSandbox(t)
+	_, err := p.startSandbox(t.Context())
+	require.NoError(t, err)
+	dev, err := p.account("gitops/dev")
+	require.NoError(t, err)
+	_, err = p.account("state/production")
+	require.NoError(t, err)
+
+	settings := filepath.Join(p.Launcher.Repo, "slipway.yaml")
+	require.NoError(t, os.WriteFile(settings, []byte("environments: {dev: {}, staging: {}}\n"), 0o644))
+	_, err = p.startSandbox(t.Context())
+	require.ErrorContains(t, err, "slipway.yaml has a new environment (end it with go tool task down, then try again)")
+	require.ErrorContains(t, err, "no account for gitops/staging")
+	require.NoError(t, p.StopSandbox(t.Context()))
+	_, err = p.startSandbox(t.Context())
+	require.NoError(t, err)
+	again, err := p.account("gitops/dev")
+	require.NoError(t, err)
+	assert.Equal(t, dev, again)
+	_, err = p.account("state/staging")
+	require.NoError(t, err)
+
+	for content, want := range map[string]string{"environments: {}\n": "has no environments", "environments: [\n": "slipway.yaml: yaml: "} {
+		require.NoError(t, os.WriteFile(settings, []byte(content), 0o644))
+		_, err = p.startSandbox(t.Context())
+		require.ErrorContains(t, err, want)
+	}
 }
 
 func TestSeveralCommandsStartOneSandbox(t *testing.T) {

@@ -123,12 +123,12 @@ func (p *Platform) PublishToolbox(ctx context.Context, to Registry, out io.Write
 	}
 	var env []string
 	if strings.HasPrefix(prefix, "localhost:") && to.Username == "" && to.Password == "" {
-		username, password, err := p.account("toolbox")
+		as, err := p.account("toolbox")
 		if err != nil {
 			return err
 		}
-		account = []string{"--username", username, "--password", "env:" + passwordVariable}
-		env = []string{passwordVariable + "=" + password}
+		account = []string{"--username", as.Username, "--password", "env:" + passwordVariable}
+		env = []string{passwordVariable + "=" + as.Password}
 	}
 	args := append([]string{
 		"-m", "modules/sandbox", "call", "publish", "--repository", prefix,
