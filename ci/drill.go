@@ -69,16 +69,17 @@ func (s *Slipway) Drill(
 	if err != nil {
 		return nil, err
 	}
-	var boxes, images, plans, cluster drill.Table
+	var boxes, images, plans, environments, cluster drill.Table
 	if err := sideBySide(
 		func() error { boxes = t.attackBox(ctx); return nil },
 		func() (err error) { images, err = t.attackImages(ctx); return },
 		func() error { plans = t.attackPlans(ctx); return nil },
+		func() (err error) { environments, err = t.attackEnvironments(ctx); return },
 		func() (err error) { cluster, err = s.attackCluster(ctx, c, env); return },
 	); err != nil {
 		return nil, err
 	}
-	table := slices.Concat(boxes, images, plans, cluster)
+	table := slices.Concat(boxes, images, plans, environments, cluster)
 	return &DrillReport{Environment: env, Summary: table.Summary(), Complete: len(table.Untried()) == 0, Rows: table}, table.Refusal()
 }
 
@@ -112,10 +113,11 @@ func (s *Slipway) target(ctx context.Context, c *config.Config, env string) (*ta
 	// Whoever must have signed there is the drill's own key.
 	own.Signing, own.Scan.Database.Signing = config.Signing{}, config.Signing{}
 	own.Verification = own.Verification.WithoutWaits()
-	// What it attacks lies in no platform's repository, and in no cluster.
+	// What it attacks lies in no platform's repository, and in no cluster, and is the
+	// drill's own for every environment.
 	own.Environments = map[string]config.Environment{}
 	for name, e := range c.Environments {
-		e.Platform, e.Cluster = "", ""
+		e.Platform, e.Cluster, e.Server, e.GitOps, e.State, e.Signing.PublicKey = "", "", "", config.EnvironmentGitOps{}, nil, ""
 		own.Environments[name] = e
 	}
 	files, err := drill.Files(env, own.Registry.Repository)

@@ -194,6 +194,7 @@ func (t *target) attackImages(ctx context.Context) (drill.Table, error) {
 		}
 		return t.verify(ctx, image)
 	})
+	attempts = append(attempts, func() drill.Result { return t.otherKey(ctx, baseline.signed) })
 	attempts = append(attempts, func() drill.Result {
 		sigstore := t.remote.Sigstore()
 		return drill.OtherIdentity.Judge(t.deliverByIdentity(ctx, sigstore, baseline),

@@ -39,21 +39,27 @@ var (
 	NothingSigned = refusedBy("sign", "none", "")
 	ImageByTag    = Attack{"sign", "image named by tag", Expected{"sign", step.KindInput, "is not a reference by digest"}}
 
-	Unsigned      = refusedBy("verify", "unsigned image", "no signature")
-	MovedTag      = refusedBy("verify", "tag moved between scan and sign", "no signature")
-	OtherKey      = refusedBy("verify", "signed by another key", "has no valid signature by key")
-	OtherIdentity = refusedBy("verify", "signed by another identity", "has no valid signature by identity "+strconv.Quote(Rightful))
-	Grafted       = refusedBy("verify", "attestations of another image", "scan verdict of %s is missing")
-	OtherType     = refusedBy("verify", "scan under another predicate type", "scan verdict of %s is missing")
-	Replayed      = refusedBy("verify", "old release replayed", "older than")
-	FlippedBit    = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
-	Revoked       = refusedBy("verify", "revoked image", "it was revoked by drill at")
-	Unapproved    = refusedBy("verify", "approved by another key", "0 of 1 approvals count")
+	Unsigned = refusedBy("verify", "unsigned image", "no signature")
+	MovedTag = refusedBy("verify", "tag moved between scan and sign", "no signature")
+	OtherKey = refusedBy("verify", "signed by another key", "has no valid signature by key")
+	// OtherEnvironmentsKey, OtherOverlay and OtherEnvironmentsState are what somebody does
+	// who has a runner of one environment, and all that it holds.
+	OtherEnvironmentsKey = refusedBy("verify", "signed with another environment's key", "has no valid signature by key")
+	OtherIdentity        = refusedBy("verify", "signed by another identity", "has no valid signature by identity "+strconv.Quote(Rightful))
+	Grafted              = refusedBy("verify", "attestations of another image", "scan verdict of %s is missing")
+	OtherType            = refusedBy("verify", "scan under another predicate type", "scan verdict of %s is missing")
+	Replayed             = refusedBy("verify", "old release replayed", "older than")
+	FlippedBit           = refusedBy("verify", "flipped bit in a manifest", "the registry serves other bytes")
+	Revoked              = refusedBy("verify", "revoked image", "it was revoked by drill at")
+	Unapproved           = refusedBy("verify", "approved by another key", "0 of 1 approvals count")
 
 	HostileOverlay = refusedBy("release", "privileged sidecar in the overlay at the remote", "KSV-0017")
 	StrangeImage   = refusedBy("release", "init container that nobody has verified", "would run images that nothing vouches for")
 	OldRollback    = Attack{"release", "rollback of a release that runs no more", Expected{"release", step.KindInput, "rollback-of %s"}}
 	OlderRun       = refusedBy("release", "older run after a newer release", "was released by commit %s, before what runs now")
+
+	OtherOverlay           = Attack{"release", "push to another environment's overlay with this one's account", Expected{"release", step.KindPolicy, "the account gitops/%s may change nothing but"}}
+	OtherEnvironmentsState = Attack{"plan", "another environment's state with this one's account", Expected{"plan", step.KindInput, "refuses these credentials"}}
 
 	OtherState     = refusedBy("plan", "data source that sends the state's credentials", "terraform_remote_state")
 	TamperedPlan   = refusedBy("apply", "tampered plan", "is not the plan that was bound")

@@ -22,10 +22,11 @@ const (
 )
 
 // Drill is a platform to attack. It holds what the drill puts there, asks nobody for
-// an account, and ends with the call.
+// an account unless it is given some, and ends with the call.
 type Drill struct {
-	Run     string            // +private
-	Sandbox *dagger.Directory // +private
+	Run      string            // +private
+	Accounts *dagger.Secret    // +private
+	Sandbox  *dagger.Directory // +private
 }
 
 // New makes a new one.
@@ -35,12 +36,15 @@ func New(
 	// A name of the run: another one makes another platform.
 	// +optional
 	run string,
+	// Who may write, as the sandbox's accounts.json; without it everybody may.
+	// +optional
+	accounts *dagger.Secret,
 	// The folder of the sandbox's programs, of which the drill runs one.
 	// +defaultPath="/modules/sandbox"
 	// +ignore=["*", "!host", "host/**/*_test.go", "!debian", "debian/*", "!debian/git.lock"]
 	sandbox *dagger.Directory,
 ) *Drill {
-	return &Drill{Run: run, Sandbox: sandbox}
+	return &Drill{Run: run, Accounts: accounts, Sandbox: sandbox}
 }
 
 // Service is the running platform, on port 5000: the registry at /v2/, the Git remote
@@ -48,13 +52,17 @@ func New(
 //
 // +cache="168h"
 func (d *Drill) Service() *dagger.Service {
-	return d.base().
+	base := d.base().
 		WithDirectory(dataFolder, dag.Directory()).
 		WithEnvVariable("SLIPWAY_RUN", d.Run).
-		WithExposedPort(port).
-		AsService(dagger.ContainerAsServiceOpts{Args: []string{
-			sandboxProgram, "serve", "--data", dataFolder, "--listen", "0.0.0.0:" + strconv.Itoa(port), "--open",
-		}})
+		WithExposedPort(port)
+	args := []string{sandboxProgram, "serve", "--data", dataFolder, "--listen", "0.0.0.0:" + strconv.Itoa(port)}
+	if d.Accounts == nil {
+		args = append(args, "--open")
+	} else {
+		base = base.WithMountedSecret(dataFolder+"/accounts.json", d.Accounts)
+	}
+	return base.AsService(dagger.ContainerAsServiceOpts{Args: args})
 }
 
 // Seed fills the Git remote with a GitOps tree, and returns the commit as JSON.
@@ -65,12 +73,16 @@ func (d *Drill) Seed(
 	// The tree, which becomes the folder gitops.
 	gitops *dagger.Directory,
 ) (string, error) {
-	return d.base().
+	base := d.base().
 		WithMountedDirectory("/gitops", gitops).
 		WithServiceBinding(alias, d.Service()).
-		WithEnvVariable("SLIPWAY_RUN", rand.Text()).
-		WithExec([]string{sandboxProgram, "seed", "--gitops", "/gitops", "--url", "http://" + address + "/gitops.git"}).
-		Stdout(ctx)
+		WithEnvVariable("SLIPWAY_RUN", rand.Text())
+	args := []string{sandboxProgram, "seed", "--gitops", "/gitops", "--url", "http://" + address + "/gitops.git"}
+	if d.Accounts != nil {
+		base = base.WithMountedSecret("/accounts.json", d.Accounts)
+		args = append(args, "--accounts", "/accounts.json")
+	}
+	return base.WithExec(args).Stdout(ctx)
 }
 
 func (d *Drill) base() *dagger.Container {

@@ -66,6 +66,12 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 	}
 	details := lines(errs)
 	for _, d := range errs {
+		if f := unadmitted(stage, d.Summary+" "+d.Detail); f != nil {
+			f.Details = details
+			return f.Because(err)
+		}
+	}
+	for _, d := range errs {
 		switch {
 		case d.Summary == lockSummary:
 			return lockFault(stage, d.Detail, details).Because(err)
@@ -96,6 +102,18 @@ func fault(stage, command string, all []tfjson.Diagnostic, err error) error {
 		mend = "see the reason, then plan again: a part may have been applied"
 	}
 	return step.Infrastructure(stage, at(errs[0], what), summary(errs[0]), mend, details...).Because(err)
+}
+
+// noEntry is how Terraform and OpenTofu tell that an http state answers 401 or 403.
+var noEntry = regexp.MustCompile(`HTTP remote state endpoint (?:requires|invalid) auth`)
+
+// unadmitted is the Fault of a state that does not let the run's account in; nil for
+// another error.
+func unadmitted(stage, text string) *step.Fault {
+	if !noEntry.MatchString(oneLine(frame.Replace(plain(text)))) {
+		return nil
+	}
+	return step.Input(stage, "state", "refuses these credentials", "give the account that reads and writes the state of this environment: with-state --username … --password …")
 }
 
 func validateFault(stage string, all []tfjson.Diagnostic) error {

@@ -165,6 +165,10 @@ func (t *Terraform) State(ctx context.Context) (lineage string, serial uint64, e
 // unread is a fault about something in the state that a command which tells nothing
 // in JSON could not read.
 func (t *Terraform) unread(what string, err error) error {
+	if f := unadmitted(t.o.Stage, err.Error()); f != nil {
+		f.Details = []string{lastLine(err.Error())}
+		return f.Because(err)
+	}
 	if f := azureFault(t.o.Stage, "read", what, err.Error()); f != nil {
 		return f.Because(err)
 	}

@@ -136,6 +136,8 @@ func TestFaultsByDiagnostic(t *testing.T) {
 		reason  string
 	}{
 		"held lock":     {"apply", diagnostic(lockSummary, "Error message: HTTP remote state already locked: ID=abc-1\nLock Info:\n", 0, ""), step.KindInfrastructure, "state lock abc-1", "is held by another run"},
+		"no account":    {"init", diagnostic("Error refreshing state: HTTP remote state endpoint invalid auth", "", 0, ""), step.KindInput, "state", "refuses these credentials"},
+		"locks not":     {"plan", diagnostic(lockSummary, "Error message: HTTP remote state endpoint requires auth", 0, ""), step.KindInput, "state", "refuses these credentials"},
 		"lock failure":  {"plan", diagnostic(lockSummary, "giving up after 3 attempts", 0, ""), step.KindInfrastructure, "state lock", "can't be taken"},
 		"stale":         {"apply", diagnostic("Saved plan is stale", "", 0, ""), step.KindPolicy, "terraform apply", "Saved plan is stale"},
 		"other lineage": {"apply", diagnostic("Saved plan does not match the given state", "", 0, ""), step.KindPolicy, "terraform apply", "Saved plan does not match the given state"},
