@@ -39,6 +39,14 @@ func TestWhoWritesNeedsItsAccount(t *testing.T) {
 		accounts[purpose] = accounts[other]
 		return with(accounts)
 	}
+	// of are the accounts for dev alone; as names them as those for another environment.
+	of := func(as string) []string {
+		return with(map[string]any{
+			"images": p.accounts["images"], "gitops/" + as: p.accounts["gitops/dev"], "state/" + as: p.accounts["state/dev"],
+		})
+	}
+	release := []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "--older", "commit"}
+	plan := []string{"infra", "--env", infraEnvironment, "plan", "changes"}
 	publish := []string{"app", "--name", "hello", "build", "scan", "publish", "reference"}
 	before := git(t, p.remote(t), "rev-parse", "HEAD")
 	for name, test := range map[string]struct {
@@ -50,14 +58,22 @@ func TestWhoWritesNeedsItsAccount(t *testing.T) {
 		"images, by database's":  {exchanged("images", "database"), publish, []string{"publish: bad input: registry localhost:5000", "refused with status 403"}},
 		"a database, by images'": {exchanged("database", "images"), []string{"publish-database"}, []string{"localhost:5000", "403"}},
 		"a release, by images'": {
-			exchanged("gitops", "images"), []string{"signed", "--app", "hello", "--digest", digest, "release", "--env", "production", "--older", "commit"},
+			exchanged("gitops/production", "images"), release,
 			[]string{"release: bad input: ", "gitops.git", "refuses these credentials"},
 		},
 		"a plan, by images'": {
-			append(exchanged("state", "images"), p.terraform(t)...), []string{"infra", "--env", infraEnvironment, "plan", "changes"}, []string{"invalid auth"},
+			append(exchanged("state/"+infraEnvironment, "images"), p.terraform(t)...), plan, []string{"plan: bad input: state: refuses these credentials", "invalid auth"},
 		},
-		"accounts without one": {with(map[string]any{"images": p.accounts["images"]}), publish, []string{"config: bad input: accounts: have none for database"}},
-		"no accounts":          {with([]string{"PASSWORD"}), publish, []string{"config: bad input: accounts: are not a JSON object of accounts"}},
+		"accounts without one": {with(map[string]any{"images": p.accounts["images"]}), []string{"publish-database"}, []string{"scan: bad input: accounts: have none for database"}},
+		"a release, by dev's":  {of("dev"), release, []string{"release: bad input: accounts: have none for gitops/production"}},
+		"a plan, by dev's":     {append(of("dev"), p.terraform(t)...), plan, []string{"plan: bad input: accounts: have none for state/" + infraEnvironment}},
+		"a release, by dev's as production's": {
+			of("production"), release, []string{"release: refused by policy: ", "the account gitops/dev may change nothing but gitops/apps/*/overlays/dev/**", "overlays/production/kustomization.yaml"},
+		},
+		"a plan, by dev's as another's": {
+			append(of(infraEnvironment), p.terraform(t)...), plan, []string{"plan: bad input: state: refuses these credentials", "invalid auth"},
+		},
+		"no accounts": {with([]string{"PASSWORD"}), publish, []string{"config: bad input: accounts: are not a JSON object of accounts"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := p.call(dir, test.options, test.call...)
@@ -69,7 +85,7 @@ func TestWhoWritesNeedsItsAccount(t *testing.T) {
 	}
 	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"))
 
-	reference, err := p.call(dir, p.options(), publish...)
+	reference, err := p.call(dir, of("dev"), publish...)
 	require.NoError(t, err)
 	assert.Contains(t, reference, "localhost:5000/hello@sha256:")
 }

@@ -159,7 +159,7 @@ func onAzure(t *testing.T, spoil map[string]string) string {
 func discardState(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		account := shared.accounts["state"]
+		account := shared.accounts["state/dev"]
 		req, err := http.NewRequest(http.MethodDelete, "http://"+shared.sandbox+"/state/azure/dev", nil)
 		require.NoError(t, err)
 		req.SetBasicAuth(account.Username, account.Password)

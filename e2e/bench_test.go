@@ -115,10 +115,10 @@ func newRaw(b *testing.B, p *platform, env, cosign string) *raw {
 			"RAW_PASSWORD_FILE="+p.file("password"),
 			"RAW_USERNAME="+p.accounts["images"].Username,
 			"RAW_REGISTRY_PASSWORD_FILE="+p.accounts["images"].file,
-			"TF_HTTP_USERNAME="+p.accounts["state"].Username,
-			"TF_HTTP_PASSWORD="+p.accounts["state"].Password,
+			"TF_HTTP_USERNAME="+p.accounts["state/"+env].Username,
+			"TF_HTTP_PASSWORD="+p.accounts["state/"+env].Password,
 			"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Basic "+
-				base64.StdEncoding.EncodeToString([]byte(p.accounts["gitops"].Username+":"+p.accounts["gitops"].Password)),
+				base64.StdEncoding.EncodeToString([]byte(p.accounts["gitops/"+env].Username+":"+p.accounts["gitops/"+env].Password)),
 			"RAW_CACHE="+cache,
 		),
 	}

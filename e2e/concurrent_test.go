@@ -27,6 +27,15 @@ func unseen() string { return strconv.FormatInt(time.Now().UnixNano(), 36) }
 // crowdSize is how many releases race for one branch.
 const crowdSize = 12
 
+// crowdEnvironments are those that each release of a crowd has for itself.
+func crowdEnvironments() []string {
+	envs := make([]string, crowdSize)
+	for i := range envs {
+		envs[i] = fmt.Sprintf("crowd%02d", i)
+	}
+	return envs
+}
+
 // crowd is a branch of the GitOps remote with an environment for each release
 // that races for it: main and the other tests don't see any of it.
 type crowd struct {
@@ -45,9 +54,8 @@ func newCrowd(t testing.TB, p *platform) *crowd {
 	// Nothing was ever released to them, whatever dev runs.
 	dev = regexp.MustCompile(`sha256:[0-9a-f]{64}`).ReplaceAllString(dev, "sha256:"+strings.Repeat("0", 64))
 	c := &crowd{p: p, branch: branch}
-	for i := range crowdSize {
-		env := fmt.Sprintf("crowd%02d", i)
-		c.envs = append(c.envs, env)
+	c.envs = crowdEnvironments()
+	for _, env := range c.envs {
 		write(t, clone+"/"+c.file(env), strings.ReplaceAll(dev, "hello-dev", "hello-"+env))
 	}
 	git(t, clone, "add", "-A")
@@ -141,7 +149,7 @@ func (c *crowd) release(ctx context.Context, program, env, digest string) (relea
 		"--remote", "http://localhost:5000/gitops.git", "--connect", "localhost:5000="+c.p.sandbox,
 		"--branch", c.branch, "--root", "gitops", "--app", "hello", "--env", env,
 		"--repository", "localhost:5000/hello", "--digest", digest, "--source-revision", "crowd",
-		"--username", c.p.accounts["gitops"].Username, "--token-file", c.p.accounts["gitops"].file,
+		"--username", c.p.accounts["gitops/"+env].Username, "--token-file", c.p.accounts["gitops/"+env].file,
 		"--author-name", "test", "--author-email", "test@localhost").CombinedOutput()
 	if err != nil {
 		return released{}, fmt.Errorf("%w\n%s", err, out)

@@ -55,7 +55,8 @@ func fetch(t testing.TB, p *platform, path, accept string) (int, []byte) {
 	require.NoError(t, err)
 	req.Header.Set("Accept", accept)
 	if strings.HasPrefix(path, "/state/") {
-		req.SetBasicAuth(p.accounts["state"].Username, p.accounts["state"].Password)
+		account := p.accounts["state/"+filepath.Base(path)]
+		req.SetBasicAuth(account.Username, account.Password)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(t, err)

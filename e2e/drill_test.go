@@ -14,7 +14,8 @@ import (
 // drillRow is a row of a drill's table.
 type drillRow struct{ Gate, Attack, Control, Observed, StoppedAt, Verdict string }
 
-// imageAttacks and planAttacks are those that need no cluster.
+// imageAttacks and planAttacks are those that need no cluster; the latter have those of
+// another environment's runner, too.
 var (
 	imageAttacks = []string{
 		"test: test that looks for a way out", "test: test that starts processes without end", "test: test that nobody wrote", "test: code that a generator would run",
@@ -24,12 +25,15 @@ var (
 		"scan: OpenVEX statement about another package", "scan: OpenVEX statement that a newer one ends", "scan: OpenVEX statement of the future",
 		"publish: other bytes under the scanned digest", "publish: another image under a scan that passed",
 		"sign: image named by tag",
-		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed by another identity",
+		"verify: unsigned image", "verify: tag moved between scan and sign", "verify: signed by another key", "verify: signed with another environment's key", "verify: signed by another identity",
 		"verify: attestations of another image", "verify: scan under another predicate type", "verify: old release replayed",
 		"verify: flipped bit in a manifest", "verify: revoked image", "verify: approved by another key",
 		"release: privileged sidecar in the overlay at the remote", "release: init container that nobody has verified", "release: rollback of a release that runs no more", "release: older run after a newer release",
 	}
-	planAttacks    = []string{"plan: data source that sends the state's credentials", "apply: tampered plan", "check: plan with a destroy"}
+	planAttacks = []string{
+		"plan: data source that sends the state's credentials", "apply: tampered plan", "check: plan with a destroy",
+		"release: push to another environment's overlay with this one's account", "plan: another environment's state with this one's account",
+	}
 	clusterAttacks = []string{"admission: pod of an image that nobody signed", "wait: release that does not come to run"}
 )
 

@@ -140,17 +140,22 @@ func (p *platform) readAccounts() error {
 		err = json.Unmarshal(data, &p.accounts)
 	}
 	for purpose, a := range p.accounts {
-		a.file = p.file("password of " + purpose)
+		a.file = p.file("password of " + strings.ReplaceAll(purpose, "/", " "))
 		p.accounts[purpose] = a
 		err = errors.Join(err, os.WriteFile(a.file, []byte(a.Password), 0o600))
 	}
 	return err
 }
 
+// environments are slipway.yaml's, and those that tests add and change.
+func environments() []string {
+	return append([]string{"dev", "staging", "production", addedEnvironment}, crowdEnvironments()...)
+}
+
 // serve starts a sandbox on a free port.
 func serve(repo, data string) (*exec.Cmd, string, error) {
 	ready := data + ".ready"
-	cmd := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready)
+	cmd := exec.Command(filepath.Join(repo, ".slipway/bin/slipway-sandbox"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--ready-file", ready, "--environments", strings.Join(environments(), ","))
 	var log bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -364,12 +369,13 @@ func git(t testing.TB, dir string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// remote clones the platform's GitOps repository, to be pushed from as well.
+// remote clones the platform's GitOps repository, to be pushed from as well, by who may
+// change all of it.
 func (p *platform) remote(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	git(t, dir, "clone", "-q", "http://"+p.sandbox+"/gitops.git", "clone")
-	basic := base64.StdEncoding.EncodeToString([]byte(p.accounts["gitops"].Username + ":" + p.accounts["gitops"].Password))
+	basic := base64.StdEncoding.EncodeToString([]byte(p.accounts["platform"].Username + ":" + p.accounts["platform"].Password))
 	git(t, filepath.Join(dir, "clone"), "config", "http.extraHeader", "Authorization: Basic "+basic)
 	return filepath.Join(dir, "clone")
 }

@@ -450,12 +450,15 @@ func TestRemoteThatRejectsThePushIsNamed(t *testing.T) {
 	assert.Equal(t, before, git(t, p.remote(t), "rev-parse", "HEAD"))
 }
 
+// addedEnvironment is one that slipway.yaml doesn't have.
+const addedEnvironment = "tofu"
+
 // Where no executable is given, OpenTofu is compiled, plans and applies; another
 // program can't apply what it has planned.
 func TestOpenTofuProvisionsWhereNoTerraformIsGiven(t *testing.T) {
 	t.Parallel()
 	p := shared
-	const env = "tofu"
+	const env = addedEnvironment
 	// A checkout without the set-up's .env, which would name the executable.
 	dir := source(t, map[string]string{
 		"slipway.yaml": strings.Replace(read(t, p.repo+"/slipway.yaml"), "  staging: {}\n", "  staging: {}\n  "+env+": {}\n", 1),

@@ -152,7 +152,7 @@ func TestEvidenceCanariesAreFoundWhereTheyAre(t *testing.T) {
 func TestEvidenceNoSecretIsKeptAnywhere(t *testing.T) {
 	p := shared
 	began := time.Now().Add(-time.Second)
-	images, gitops, backend := p.accounts["images"], p.accounts["gitops"], p.accounts["state"]
+	images, gitops, backend := p.accounts["images"], p.accounts["gitops/staging"], p.accounts["state/staging"]
 	canaries := []canary{
 		newCanary("key password", "", "first line "+random()+"\nsecond line "+random()),
 		newCanary("registry password", images.Username, images.Password),

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,7 +62,9 @@ func newDevops(t *testing.T, p *platform, files map[string]string, with []string
 	require.NoError(t, os.WriteFile(file, archive.Bytes(), 0o600))
 
 	values := map[string]string{
-		"AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000002", "AZURE_CLOUD": "", "SLIPWAY_WITH": strings.Join(with, " "),
+		"AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000002", "AZURE_CLOUD": "",
+		// The templates give the job's token alone: Azure Repos asks for no name beside it.
+		"SLIPWAY_WITH":   strings.Join(append(slices.Clone(with), "with-gitops", "--username", p.accounts["gitops/dev"].Username), " "),
 		"DAGGER_ARCHIVE": "file://" + file, "DAGGER_SHA256": hex.EncodeToString(sum[:]),
 	}
 	for name, value := range variables {
@@ -87,7 +90,7 @@ func newDevops(t *testing.T, p *platform, files map[string]string, with []string
 	require.NoError(t, err)
 	d := &devops{pipelines: map[string]wrappers.AzurePipeline{}, Agent: &azureagent.Agent{
 		Dir: dir, Repository: repository, Name: "platform", Commit: git(t, repository, "rev-parse", "HEAD"), Branch: "refs/heads/main",
-		Environ: p.env, AccessToken: p.accounts["gitops"].Password, OIDCRequestURI: "https://devops." + azure.Suffix + "/oidctoken",
+		Environ: p.env, AccessToken: p.accounts["gitops/dev"].Password, OIDCRequestURI: "https://devops." + azure.Suffix + "/oidctoken",
 		Connections: map[string]azureagent.Connection{
 			"slipway-dev-deliver": {ID: applyConnection, ClientID: applyClient, TenantID: "00000000-0000-4000-8000-000000000001"},
 			"slipway-dev-plan":    {ID: planConnection, ClientID: planClient, TenantID: "00000000-0000-4000-8000-000000000001"},
@@ -200,7 +203,7 @@ func TestWrappersAzureChecksByTheBase(t *testing.T) {
 // Tokens live for 20 seconds, an apply for minutes.
 func TestWrappersAzureProvisions(t *testing.T) {
 	p := shared
-	token := p.accounts["gitops"].Password
+	token := p.accounts["gitops/dev"].Password
 	c := newCloud(t, func(setup *azure.Setup) {
 		trust := func(client int, connection string, identity azure.Identity) {
 			federated := azure.Federated{

@@ -72,14 +72,14 @@ func newRunner(t *testing.T, c *cloud) *runner {
 	require.NotEmpty(t, engine)
 	home := t.TempDir()
 	r.env = append(r.env, "HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home, "DAGGER_PROGRESS=plain", "RECORDER_dagger="+dagger)
-	with := append(slices.Clone(c.options), "with-gitops", "--username", shared.accounts["gitops"].Username, "--token", "env:GITHUB_TOKEN")
+	with := append(slices.Clone(c.options), "with-gitops", "--username", shared.accounts["platform"].Username, "--token", "env:GITHUB_TOKEN")
 	r.vars = map[string]string{
 		"DAGGER_CLI": "runner", "DAGGER_ENGINE": engine,
 		"SLIPWAY_APP": "hello", "SLIPWAY_WITH": strings.Join(with, " "),
 		"AZURE_TENANT_ID": "00000000-0000-4000-8000-000000000001", "AZURE_SUBSCRIPTION_ID": "00000000-0000-4000-8000-000000000002",
 		"AZURE_CLOUD": strings.Join(c.here(), " "),
 	}
-	r.secrets = map[string]string{"GITHUB_TOKEN": shared.accounts["gitops"].Password}
+	r.secrets = map[string]string{"GITHUB_TOKEN": shared.accounts["platform"].Password}
 	return r
 }
 
