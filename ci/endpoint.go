@@ -24,8 +24,10 @@ type Endpoint struct {
 	Service  *dagger.Service // +private
 	// Sandbox stands in for addresses on localhost.
 	Sandbox *dagger.Service // +private
-	// Accounts are the sandbox's, by what they are for; none were given if it is empty.
+	// Accounts are the sandbox's for this part, by what they are for. Where it asks for
+	// one, Guarded, those that are needed may be missing.
 	Accounts []*Account // +private
+	Guarded  bool       // +private
 }
 
 // at is the endpoint of an address. Where the sandbox does not stand in for it, the
@@ -36,7 +38,7 @@ func (e *Endpoint) at(address string) *Endpoint {
 		return &next
 	}
 	if next.Service = local(address, e.Sandbox); next.Service == nil {
-		next.Accounts = nil
+		next.Accounts, next.Guarded = nil, false
 	}
 	return &next
 }
@@ -48,7 +50,7 @@ func (e *Endpoint) with(username string, password *dagger.Secret, service *dagge
 	next := *e
 	next.Username = or(username, e.Username)
 	if password != nil || moved {
-		next.Password, next.Accounts = password, nil
+		next.Password, next.Accounts, next.Guarded = password, nil, false
 	}
 	if service != nil || moved {
 		next.Service, next.Sandbox = service, nil
@@ -176,22 +178,25 @@ func (s *Slipway) signIn(ctx context.Context, accounts *dagger.Secret) error {
 		// The decoder's error could show a part of it.
 		return step.Input("config", "accounts", "are not a JSON object of accounts, by purpose", accountsMend)
 	}
-	var given []*Account
+	s.GitOps.Guarded, s.State.Guarded, s.Registry.Guarded = true, true, s.Registry.Service != nil
 	for _, purpose := range slices.Sorted(maps.Keys(all)) {
-		account := all[purpose]
-		if account.Username == "" || account.Password == "" {
+		account, of := all[purpose], s.Registry
+		switch {
+		case account.Username == "" || account.Password == "":
 			return step.Input("config", "accounts", fmt.Sprintf("have no name or no password for %.80q", purpose), accountsMend)
+		case strings.HasPrefix(purpose, gitopsAccount):
+			of = s.GitOps
+		case strings.HasPrefix(purpose, stateAccount):
+			of = s.State
+		case !of.Guarded || purpose != imagesAccount && purpose != databaseAccount && purpose != toolboxAccount:
+			continue
 		}
 		// The engine tells secrets apart by their names: the username is random.
-		given = append(given, &Account{
+		of.Accounts = append(of.Accounts, &Account{
 			Purpose: purpose, Username: account.Username, Password: dag.SetSecret("the sandbox's password of "+account.Username, account.Password),
 		})
 	}
-	s.GitOps.Accounts, s.State.Accounts = given, given
-	if s.Registry.Service != nil {
-		s.Registry.Accounts = given
-		s.Registry = s.Registry.as(imagesAccount)
-	}
+	s.Registry = s.Registry.as(imagesAccount)
 	return nil
 }
 
@@ -208,7 +213,7 @@ func (e *Endpoint) as(purpose string) *Endpoint {
 
 // needs refuses the sandbox's accounts if they have none for a purpose.
 func (e *Endpoint) needs(stage, purpose string) error {
-	if len(e.Accounts) == 0 || slices.ContainsFunc(e.Accounts, func(a *Account) bool { return a.Purpose == purpose }) {
+	if !e.Guarded || slices.ContainsFunc(e.Accounts, func(a *Account) bool { return a.Purpose == purpose }) {
 		return nil
 	}
 	return step.Input(stage, "accounts", "have none for "+purpose, accountsMend)

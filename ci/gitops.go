@@ -198,9 +198,8 @@ type cluster struct {
 	at reached
 }
 
-// argocd is the cluster that an environment's Argo CD runs in, or that all have in
-// common: as the identity where its kubeconfig
-// takes the credentials from kubelogin.
+// argocd is the cluster that an environment's Argo CD runs in, as the identity where its
+// kubeconfig takes the credentials from kubelogin.
 func (s *Slipway) argocd(ctx context.Context, stage, env string) (*cluster, error) {
 	connect, err := s.cluster(ctx, stage, env)
 	if err != nil {
