@@ -199,9 +199,10 @@ func TestAnEnvironmentsAccountChangesItsOverlaysOnly(t *testing.T) {
 			git(t, dir, "merge", "--quiet", "--no-ff", "--no-commit", "origin/ahead")
 			put(t, dir, "gitops/platform/ahead.yaml", "c: d\n")
 			commits(t, dir)
-			put(t, dir, "gitops/platform/ahead.yaml", "a: b\n")
-			commits(t, dir)
-			return []string{"HEAD:ahead"}
+			// Another merge takes it back: no other commit changes the file.
+			git(t, dir, "checkout", "--quiet", "origin/ahead", "--", "gitops/platform/ahead.yaml")
+			back := git(t, dir, "commit-tree", "-p", "HEAD", "-p", "origin/ahead", "-m", "Merge", git(t, dir, "write-tree"))
+			return []string{back + ":refs/heads/ahead"}
 		}, "gitops/platform/ahead.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
