@@ -360,14 +360,14 @@ func (p *prepared) signed(ctx context.Context, env string, checked *CheckedPlan)
 // checked is a plan that may be applied. Its code is judged beside it; of a plan that
 // changes nothing, which is never applied, nothing else is to be checked.
 func (i *Infrastructure) checked(ctx context.Context, allowDestroy bool) (*CheckedPlan, error) {
-	c, root, err := i.root("check")
+	root, err := i.root()
 	if err != nil {
 		return nil, err
 	}
 	var plan *Plan
 	if err := sideBySide(
 		func() (err error) { plan, err = i.Plan(ctx); return },
-		func() error { _, err := i.Slipway.judgeCode(ctx, c, root); return err },
+		func() error { _, err := i.Slipway.judgeCode(ctx, i.Slipway.Config, root); return err },
 	); err != nil {
 		return nil, err
 	}
