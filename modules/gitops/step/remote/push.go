@@ -72,7 +72,7 @@ func (r *Remote) Push(ctx context.Context, change *Change) error {
 		}
 		return r.unlessTransient(err)
 	}
-	if err == nil && len(report.CommandStatuses) == 1 {
+	if err == nil && len(report.CommandStatuses) == 1 && report.CommandStatuses[0].ReferenceName == r.branch {
 		return nil
 	}
 	rejected := &Rejected{Reason: "no report on the branch", Messages: lines(said.String())}
