@@ -22,7 +22,7 @@ func TestReference(t *testing.T) {
 	}
 	for text, want := range map[step.Reference]step.Reference{
 		"localhost:5000/hello:v1@sha256:0a": "localhost:5000/hello@sha256:0a", "localhost:5000/hello@sha256:0a": "localhost:5000/hello@sha256:0a",
-		"node:22@sha256:0a": "node@sha256:0a", "a:1/b@sha256:0a": "a:1/b@sha256:0a",
+		"node:22@sha256:0a": "node@sha256:0a", "node@sha256:0a": "node@sha256:0a", "a:1/b@sha256:0a": "a:1/b@sha256:0a",
 	} {
 		if r := text.Untagged(); r != want {
 			t.Errorf("%s without its tag is %s", text, r)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -49,7 +50,7 @@ func TestDecode(t *testing.T) {
 func TestDecodeTakesNoOtherFile(t *testing.T) {
 	const whole = `{"kind":"policy","stage":"a","input":"b","reason":"c","mend":"d"}`
 	for text, want := range map[string]string{
-		``: "no JSON", ` `: "no JSON", `{`: "no JSON", `{"value":`: "no JSON", `{"value":1`: "no JSON", `{"value" 1}`: "no JSON", `{1:2}`: "no JSON",
+		``: "no JSON", ` `: "no JSON", `{`: "no JSON", `{"value":`: "no JSON", `{"value":1`: "no JSON", `{"value":{}`: "no JSON", `{"value":{}]`: "no JSON", `{"value" 1}`: "no JSON", `{1:2}`: "no JSON",
 		`{"value":1,}`: "no JSON", `{"value":01}`: "no JSON", "\x00": "no JSON", "{\"fault\":" + whole: "no JSON",
 		`null`: "no JSON object", `[]`: "no JSON object", `true`: "no JSON object", `"passed"`: "no JSON object", `[{"value":1}]`: "no JSON object",
 		`{}`: "neither a value nor a fault", `{"passed":true}`: `unknown field "passed"`, `{"value":1,"passed":true}`: `unknown field "passed"`,
@@ -74,6 +75,10 @@ func TestDecodeTakesNoOtherFile(t *testing.T) {
 		if !strings.HasPrefix(f.Reason, "is not what a step program writes: ") || !strings.Contains(f.Reason, want) {
 			t.Fatalf("%s: %v does not say %q", text, err, want)
 		}
+	}
+	// A value that nothing can be read into is the caller's mistake, and no pass.
+	for _, into := range []any{5, value{}, map[string]value{}} {
+		is(t, true, strings.Contains(steptest.Refused(t, step.Decode([]byte(`{"value":null}`), into)).Reason, "another shape"))
 	}
 	if err := step.Decode(nil, nil); !errors.Is(err, io.EOF) {
 		t.Fatalf("the cause of %v is lost", err)
@@ -185,15 +190,16 @@ func TestWriteFollowsNoLink(t *testing.T) {
 	is(t, true, info.Mode().IsRegular())
 }
 
-// mainOut is where TestMain's program writes; mainEnd is how its work ends.
-const mainOut, mainEnd = "STEP_TEST_OUT", "STEP_TEST_END"
+// mainOut is where TestMain's program writes; mainEnd is how its work ends, and
+// mainArguments are those of one that has commands.
+const mainOut, mainEnd, mainArguments = "STEP_TEST_OUT", "STEP_TEST_END", "STEP_TEST_ARGUMENTS"
 
 func TestMain(m *testing.M) {
 	out := os.Getenv(mainOut)
 	if out == "" {
 		os.Exit(m.Run())
 	}
-	step.Main(out, func(ctx context.Context) (any, error) {
+	work := func(ctx context.Context) (any, error) {
 		switch os.Getenv(mainEnd) {
 		case "pass":
 			return value{"sha256:00"}, ctx.Err()
@@ -209,7 +215,12 @@ func TestMain(m *testing.M) {
 			panic("lost")
 		}
 		return value{"sha256:00"}, errors.New("::error::disk is gone\x1b[2J")
-	})
+	}
+	if arguments, ok := os.LookupEnv(mainArguments); ok {
+		step.Commands{"work": func(*flag.FlagSet, *string) step.Work { return work }}.Run("program", strings.Fields(arguments))
+		panic("Commands.Run returns")
+	}
+	step.Main(out, work)
 	panic("step.Main returns")
 }
 
@@ -254,6 +265,39 @@ func TestMainEnds(t *testing.T) {
 			}
 			wanted, _ := json.Marshal(want)
 			is(t, string(wanted), string(compact))
+		})
+	}
+}
+
+// TestCommandsRun: who asks for help has it; arguments that are wrong are no result.
+func TestCommandsRun(t *testing.T) {
+	out := t.TempDir()
+	for arguments, c := range map[string]struct {
+		code   int
+		stderr string
+		result bool
+	}{
+		"work --out " + out: {0, "", true},
+		"work -h":           {0, "Usage of program work:\n", false},
+		"":                  {2, "usage: program work [flags]\n", false},
+		"rest --out " + out: {2, `unknown command "rest"; usage: program work [flags]` + "\n", false},
+		"work":              {2, "program work: --out is missing\n", false},
+	} {
+		t.Run(arguments, func(t *testing.T) {
+			var stderr strings.Builder
+			cmd := exec.Command(os.Args[0])
+			cmd.Env, cmd.Stderr = append(os.Environ(), mainOut+"="+out, mainEnd+"=pass", mainArguments+"="+arguments), &stderr
+			_ = cmd.Run()
+			is(t, c.code, cmd.ProcessState.ExitCode())
+			is(t, true, strings.HasPrefix(stderr.String(), c.stderr) && (c.stderr != "" || stderr.Len() == 0))
+			file := filepath.Join(out, step.ResultFile)
+			data, err := os.ReadFile(file)
+			is(t, c.result, err == nil)
+			if c.result {
+				var written value
+				is(t, nil, errors.Join(step.Decode(data, &written), os.Remove(file)))
+				is(t, "sha256:00", written.Digest)
+			}
 		})
 	}
 }

@@ -137,6 +137,7 @@ func TestUnlock(t *testing.T) {
 		assert.Equal(t, "ci:pw", user+":"+password)
 		body, _ := io.ReadAll(r.Body)
 		assert.JSONEq(t, `{"ID":"abc"}`, string(body))
+		w.Header().Set("Location", "/elsewhere")
 		w.WriteHeader(statuses[min(n, len(statuses))-1])
 	}))
 	defer server.Close()
@@ -174,6 +175,24 @@ func TestUnlock(t *testing.T) {
 			assert.NotContains(t, f.Error(), "pw")
 		})
 	}
+}
+
+func TestUnlockRefusesAnAddressThatCannotBeReached(t *testing.T) {
+	asked := false
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer server.Close()
+	connect := reach.Connections{"s.example:443": strings.TrimPrefix(server.URL, "http://")}
+	for address, reason := range map[string]string{"https://s.example/x": "is for plain-HTTP loopback names only", "http://%zz": "is not a URL"} {
+		err := Endpoint{Config: Config{Type: TypeHTTP, HTTP: HTTP{UnlockAddress: address, UnlockMethod: "UNLOCK"}}, Connect: connect}.Unlock(t.Context(), "unlock", "abc")
+		f, ok := step.AsFault(err)
+		require.True(t, ok, "%v", err)
+		assert.Equal(t, []string{"unlock", reason}, []string{f.Stage, f.Reason})
+		assert.Equal(t, step.KindInput, f.Kind)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, Endpoint{Config: Config{HTTP: HTTP{UnlockAddress: server.URL, UnlockMethod: "UNLOCK"}}}.Unlock(over, "unlock", "abc"), context.Canceled)
+	assert.False(t, asked)
 }
 
 func TestWhatTheCodeIsTold(t *testing.T) {

@@ -54,6 +54,12 @@ func TestKubeconfigIsTheCurrentContextAlone(t *testing.T) {
 		"clusters":[{"name":"slipway","cluster":{"server":"https://kubernetes:16443","tls-server-name":"localhost","certificate-authority-data":"Q0E="}}],
 		"users":[{"name":"slipway","user":{"client-certificate-data":"Q0VSVA==","client-key-data":"aHVzaA=="}}],
 		"contexts":[{"name":"slipway","context":{"cluster":"slipway","user":"slipway"}}]}`, string(data))
+	assert.Equal(t, []any{"", "aHVzaA=="}, Credentials(data))
+
+	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "client-certificate-data: Q0VSVA==\n    client-key-data: aHVzaA==", "token: hush", 1)), nil, azure.Access{})
+	require.NoError(t, err)
+	assert.Contains(t, string(data), `{"token":"hush"}`)
+	assert.Equal(t, []any{"hush", ""}, Credentials(data))
 
 	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test/a", 1)), reach.Connections{"localhost:6443": "kubernetes:1"}, azure.Access{})
 	require.NoError(t, err)

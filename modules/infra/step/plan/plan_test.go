@@ -169,6 +169,18 @@ func TestRedactKnowsASecretInAnyPlace(t *testing.T) {
 		switch where {
 		case "a change":
 			change["before"], change["before_sensitive"] = map[string]any{"secret": value(t, marked), "shown": value(t, shown)}, map[string]any{"secret": value(t, marks)}
+		case "what a change leads to":
+			change["after"], change["after_sensitive"] = map[string]any{"secret": value(t, marked), "shown": value(t, shown)}, map[string]any{"secret": value(t, marks)}
+		case "a drift":
+			document["resource_drift"] = []any{map[string]any{"address": "x.y", "change": map[string]any{"actions": []string{"update"}, "before": value(t, marked), "before_sensitive": value(t, marks)}}}
+		case "an output's change":
+			document["output_changes"] = map[string]any{"x": map[string]any{"actions": []string{"create"}, "after": value(t, marked), "after_sensitive": value(t, marks)}}
+		case "a variable's default", "a variable":
+			variable := map[string]any{"sensitive": true, "default": value(t, marked)}
+			if where == "a variable" {
+				variable["default"], document["variables"] = nil, map[string]any{"x": map[string]any{"value": value(t, marked)}}
+			}
+			document["configuration"] = map[string]any{"root_module": map[string]any{"variables": map[string]any{"open": map[string]any{}, "x": variable}}}
 		case "a data source":
 			document["prior_state"] = state(map[string]any{"address": "data.x.y", "mode": "data", "values": map[string]any{"secret": value(t, marked)}, "sensitive_values": map[string]any{"secret": value(t, marks)}})
 		case "a value to come":
@@ -183,7 +195,7 @@ func TestRedactKnowsASecretInAnyPlace(t *testing.T) {
 		return string(raw(redacted)) + string(raw(s))
 	}
 	quoted := string(raw(hard))
-	for _, where := range []string{"a change", "a data source", "a value to come", "an output"} {
+	for _, where := range []string{"a change", "what a change leads to", "a drift", "an output's change", "a variable", "a variable's default", "a data source", "a value to come", "an output"} {
 		for name, c := range map[string]struct{ marked, marks, shown string }{
 			"itself":               {quoted, "true", quoted},
 			"in JSON":              {quoted, "true", string(raw(map[string]any{"metadata": []any{map[string]any{"values": string(raw(map[string]any{"auth": map[string]any{"password": hard}}))}}}))},

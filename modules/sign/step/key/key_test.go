@@ -3,6 +3,7 @@ package key_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -85,8 +86,16 @@ func TestOpenRefuses(t *testing.T) {
 func TestParsePublicRefuses(t *testing.T) {
 	pair, err := key.Generate([]byte(password))
 	require.NoError(t, err)
-	for name, data := range map[string][]byte{"empty": nil, "text": []byte("hello"), "private key": pair.Private} {
-		_, err := key.ParsePublic(data)
+	exchange, err := ecdh.X25519().GenerateKey(rand.Reader)
+	require.NoError(t, err)
+	der, err := x509.MarshalPKIXPublicKey(exchange.PublicKey())
+	require.NoError(t, err)
+	for name, data := range map[string][]byte{
+		"empty": nil, "text": []byte("hello"), "private key": pair.Private,
+		"a key that signs nothing": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
+	} {
+		public, err := key.ParsePublic(data)
 		assert.ErrorIs(t, err, key.ErrMalformed, name)
+		assert.Nil(t, public, name)
 	}
 }
