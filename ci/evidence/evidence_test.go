@@ -10,6 +10,7 @@ import (
 
 	"slipway/ci/evidence"
 	"slipway/step"
+	result "slipway/step/result/build"
 	"slipway/step/result/sign"
 )
 
@@ -121,4 +122,84 @@ func TestBills(t *testing.T) {
 		"sbom-source-cyclonedx":            {PredicateType: evidence.CycloneDXType, PredicateFile: "sbom/source.cdx.json"},
 		"sbom-source-spdx":                 {PredicateType: evidence.SPDXType, PredicateFile: "sbom/source.spdx.json"},
 	}, evidence.Bills([]string{"linux/amd64", "linux/arm64"}))
+}
+
+func TestProvenanceNamesEachOfSeveral(t *testing.T) {
+	b := build()
+	b.Authors, b.Uncommitted = []string{"ada@acme.example", "jo@acme.example"}, []string{"changed a"}
+	b.Locks = []evidence.Lock{{Path: "a.json", Digest: "sha256:04"}, {Path: "b.json", Digest: "05"}}
+	b.Bases = append(b.Bases, "registry.example/base/node@sha256:06")
+	p := b.Provenance()
+	assert.Equal(t, []evidence.Descriptor{
+		{Name: "source", Digest: map[string]string{"gitCommit": revision}, Annotations: map[string][]string{"authors": b.Authors}},
+		{Name: "source tree", Digest: map[string]string{"gitTree": tree}},
+		{Name: "go.sum", Digest: map[string]string{"sha256": "01"}},
+		{Name: "lock file a.json", Digest: map[string]string{"sha256": "04"}}, {Name: "lock file b.json"},
+		{Name: "toolchain", URI: "pkg:golang/golang.org/toolchain@v0.0.1-go1.26.4.linux-amd64", Digest: map[string]string{"dirHash": "h1:abc="}},
+		{Name: "base image", URI: "docker://registry.example/base/static", Digest: map[string]string{"sha256": "02"}},
+		{Name: "base image", URI: "docker://registry.example/base/node", Digest: map[string]string{"sha256": "06"}},
+	}, p.BuildDefinition.ResolvedDependencies)
+	assert.Equal(t, []string{"registry.example/base/static", "registry.example/base/node"}, p.Bases())
+	source, ok := p.Source()
+	assert.True(t, ok)
+	assert.Equal(t, evidence.BuiltSource{Commit: revision, Authors: b.Authors}, source)
+
+	p.BuildDefinition.ResolvedDependencies[0], p.BuildDefinition.ResolvedDependencies[5] = p.BuildDefinition.ResolvedDependencies[5], p.BuildDefinition.ResolvedDependencies[0]
+	source, ok = p.Source()
+	assert.True(t, ok)
+	assert.Equal(t, revision, source.Commit, "wherever it stands")
+	_, ok = evidence.Provenance{}.Source()
+	assert.False(t, ok)
+
+	b.Revision += evidence.Dirty
+	assert.Equal(t, map[string][]string{"uncommitted": {"changed a"}}, b.Provenance().BuildDefinition.ResolvedDependencies[0].Annotations, "whose it is isn't known")
+	b.Uncommitted = nil
+	assert.Nil(t, b.Provenance().BuildDefinition.ResolvedDependencies[0].Annotations)
+}
+
+// Of several sources the one that was expected counts, then a clean one, then the first.
+func TestTheSourceOfSeveral(t *testing.T) {
+	of := func(letter, mark string) sign.Statement {
+		b := build()
+		b.Revision = strings.Repeat(letter, 40) + mark
+		return statement(t, evidence.ProvenanceType, b.Provenance())
+	}
+	none := build().Provenance()
+	none.BuildDefinition.ResolvedDependencies = nil
+	for name, tc := range map[string]struct {
+		statements []sign.Statement
+		expected   string
+		want       string
+	}{
+		"the first clean one":      {[]sign.Statement{of("a", ""), of("b", "")}, "", strings.Repeat("a", 40)},
+		"the first dirty one":      {[]sign.Statement{of("a", "-dirty"), of("b", "-dirty")}, "", strings.Repeat("a", 40) + "-dirty"},
+		"the expected one, second": {[]sign.Statement{of("a", ""), of("b", "")}, strings.Repeat("b", 40), strings.Repeat("b", 40)},
+		"the expected one, first":  {[]sign.Statement{of("b", "-dirty"), of("a", "")}, strings.Repeat("b", 40) + "-dirty", strings.Repeat("b", 40) + "-dirty"},
+		"after one of none":        {[]sign.Statement{statement(t, evidence.ProvenanceType, none), of("b", "-dirty")}, "", strings.Repeat("b", 40) + "-dirty"},
+	} {
+		got, _ := evidence.Source(tc.statements, tc.expected)
+		assert.Equal(t, tc.want, got, name)
+	}
+}
+
+func TestPassedNamesWhatHasRun(t *testing.T) {
+	tests := result.Tests{Counts: result.Counts{Passed: 3, Skipped: 1}, Packages: []result.TestPackage{
+		{Name: "a", Counts: result.Counts{Passed: 1}}, {Name: "b", Counts: result.Counts{Skipped: 1}}, {Name: "c", Counts: result.Counts{Passed: 2}},
+	}}
+	r := evidence.Passed(tree, tests)
+	assert.Equal(t, evidence.TestResult{
+		Result: evidence.TestsPassed, Configuration: []evidence.Descriptor{{Name: "source tree", Digest: map[string]string{"gitTree": tree}}},
+		PassedTests: []string{"a", "c"}, WarnedTests: []string{}, FailedTests: []string{}, Counts: &tests.Counts,
+	}, r)
+}
+
+func TestRunnersAndDigests(t *testing.T) {
+	assert.Equal(t, []evidence.Runner{evidence.RunnerLocal, evidence.RunnerGitHub, evidence.RunnerAzure}, evidence.Runners)
+	assert.Equal(t, map[string]string{"sha256": "01"}, evidence.DigestSet("sha256:01"))
+	assert.Nil(t, evidence.DigestSet("01"))
+	text, err := evidence.File{PredicateType: "a", Predicate: 1}.Encode()
+	require.NoError(t, err)
+	assert.Equal(t, `{"predicateType":"a","predicate":1}`, text)
+	_, err = evidence.File{Predicate: func() {}}.Encode()
+	require.Error(t, err)
 }

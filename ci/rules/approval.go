@@ -291,7 +291,7 @@ func (in Evidence) unfit(name string, signer sign.Signer) string {
 func (in Evidence) authors() []string {
 	var all []string
 	for _, p := range in.provenances() {
-		if source, ok := p.Source(); ok && !source.Dirty {
+		if source, _ := p.Source(); !source.Dirty {
 			all = append(all, source.Authors...)
 		}
 	}
@@ -330,8 +330,5 @@ func (in Evidence) delivers(who sign.Signer) bool {
 }
 
 func sameSigner(a, b sign.Signer) bool {
-	if a.KeyHint != "" || b.KeyHint != "" {
-		return a.KeyHint == b.KeyHint
-	}
-	return a.Identity != "" && a.Identity == b.Identity && a.Issuer == b.Issuer
+	return a.KeyHint+a.Identity != "" && a.KeyHint == b.KeyHint && a.Identity == b.Identity && a.Issuer == b.Issuer
 }

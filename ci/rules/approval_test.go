@@ -273,3 +273,152 @@ func TestWithoutApproversAPolicyIsWhatItWas(t *testing.T) {
 	assert.Equal(t, want.Decision().Encode(), rules.Judge(in).Decision().Encode())
 	assert.Equal(t, "sha256:468c01902f0753c470a4d1f9b2337784dc430cf83149ace4552db599e05583da", want.PolicyDigest)
 }
+
+// Whom the rules of each environment ask, for how long it counts, and whether anything
+// waits for them.
+func TestWhomRulesAsk(t *testing.T) {
+	ada, jo := rules.Approver{PublicKey: "gitops/ada.pub"}, rules.Approver{PublicKey: "gitops/jo.pub"}
+	r := rules.Rules{Named: map[string]rules.Approver{"ada": ada, "jo": jo}, Rules: []rules.Rule{
+		{Require: rules.RequireTests},
+		{Require: rules.RequireApproval, Environments: []string{"production"}, By: []string{"ada"}, MaxAge: 3 * time.Hour},
+		{Require: rules.RequireApproval, Environments: []string{"production", "staging"}, By: []string{"ada", "jo"}, MaxAge: 2 * time.Hour},
+		{Require: rules.RequireNoFreeze, Environments: []string{"production"}, By: []string{"jo"}, MaxAge: 4 * time.Hour},
+		{Require: rules.RequireNoFreeze, Environments: []string{"frozen"}, MaxAge: 9 * time.Hour},
+		{Require: rules.RequireSoak, Environments: []string{"soaked"}, In: "staging", MaxAge: 9 * time.Hour},
+		{Require: rules.RequireApproval, Environments: []string{"all"}, MaxAge: time.Hour},
+		{Require: rules.RequireScan, By: []string{"ada"}, MaxAge: 9 * time.Hour},
+	}}
+	for env, want := range map[string]struct {
+		approvers map[string]rules.Approver
+		ada, jo   time.Duration
+		first     bool
+	}{
+		"production": {r.Named, 3 * time.Hour, 4 * time.Hour, true},
+		"staging":    {r.Named, 2 * time.Hour, 2 * time.Hour, true},
+		"all":        {r.Named, time.Hour, time.Hour, true},
+		"frozen":     {map[string]rules.Approver{}, 0, 0, true},
+		"soaked":     {map[string]rules.Approver{}, 0, 0, true},
+		"dev":        {map[string]rules.Approver{}, 0, 0, false},
+	} {
+		assert.Equal(t, want.approvers, r.Approvers(env), env)
+		assert.Equal(t, []time.Duration{want.ada, want.jo, 0}, []time.Duration{r.ApprovalAge(env, "ada"), r.ApprovalAge(env, "jo"), r.ApprovalAge("dev", "jo")}, env)
+		assert.Equal(t, want.first, r.AsksFirst(env), env)
+		assert.False(t, r.WithoutWaits().AsksFirst(env), env)
+	}
+	only := r
+	only.Rules = r.Rules[1:2]
+	assert.Equal(t, map[string]rules.Approver{"ada": ada}, only.Approvers("production"), "nobody whom no rule asks")
+	assert.Equal(t, time.Duration(0), only.ApprovalAge("production", "jo"))
+
+	for n, want := range []bool{false, true, true, true, false, false, true, false} {
+		assert.Equal(t, want, rules.Rules{Rules: r.Rules[n : n+1]}.AsksApprovers(), "%v", r.Rules[n])
+	}
+	assert.False(t, rules.Rules{}.AsksApprovers())
+	assert.Equal(t, rules.Rules{Rules: []rules.Rule{r.Rules[0], r.Rules[7]}}, r.WithoutWaits())
+	assert.Len(t, r.Rules, 8, "the rules stay as they are")
+	assert.Equal(t, r.Named, rules.Rules{Named: r.Named}.Named)
+}
+
+func TestSaidAreTheApprovalsOfOneImageInOneEnvironment(t *testing.T) {
+	with := func(by string, change func(*rules.Approved)) rules.Approval { return approved(t, by, change) }
+	unread := approved(t, "eve")
+	unread.Approved = json.RawMessage(string(unread.Approved) + "{}")
+	assert.Equal(t, []string{
+		"approved by jo at 2026-11-24T11:00:00Z",
+		"approved by kim at 2026-11-24T11:00:00Z, overriding freeze winter: an outage",
+		"approved by lee at 2026-11-24T11:00:00Z: looks good",
+		"approved by sam at 2026-11-24T11:00:00Z, overriding freeze winter",
+	}, rules.Said([]rules.Approval{
+		unread, approved(t, "jo"),
+		with("eve", func(p *rules.Approved) { p.Image = "localhost:5000/other@" + digest }),
+		with("kim", func(p *rules.Approved) { p.Freeze, p.Reason = "winter", "an outage" }),
+		with("eve", func(p *rules.Approved) { p.Environment = "staging" }),
+		with("lee", func(p *rules.Approved) { p.Reason = "looks good" }),
+		with("sam", func(p *rules.Approved) { p.Freeze = "winter" }),
+	}, reference, "production"))
+	assert.Empty(t, rules.Said(nil, reference, "production"))
+}
+
+func TestHowManyMayApprove(t *testing.T) {
+	named := map[string]rules.Approver{"jo": {PublicKey: "a"}, "kim": {PublicKey: "b"}}
+	for count, ok := range map[int]bool{-1: false, 0: true, 1: true, 2: true, 3: false} {
+		for _, by := range [][]string{nil, {"jo", "kim"}} {
+			err := rules.Rules{Named: named, Rules: []rules.Rule{{Require: rules.RequireApproval, By: by, Count: count, MaxAge: time.Hour}}}.Validate("verification", nil)
+			assert.Equal(t, ok, err == nil, "%d of %v: %v", count, by, err)
+		}
+	}
+	err := rules.Rules{Rules: []rules.Rule{{Require: rules.RequireApproval, MaxAge: time.Hour}}}.Validate("verification", nil)
+	require.ErrorContains(t, err, "can't be met: 0 may approve", "not even one, where nobody is named")
+}
+
+// Of what somebody gives twice the longer counts, and the decision ends with the last of
+// those that it needs.
+func TestAnApprovalTwiceCountsAsLongAsTheLongerOne(t *testing.T) {
+	of := func(by string, ago time.Duration) rules.Approval {
+		return approved(t, by, func(p *rules.Approved) { p.At = now.Add(-ago) })
+	}
+	for _, approvals := range [][]rules.Approval{
+		{of("jo", 3*time.Hour), of("jo", time.Hour), of("kim", 2*time.Hour)}, {of("jo", time.Hour), of("jo", 3*time.Hour), of("kim", 2*time.Hour)},
+		{of("kim", 2*time.Hour), of("jo", 3*time.Hour), of("jo", time.Hour)},
+	} {
+		outcome := verdicts(rules.Judge(awaiting(t, approvals...)))[rules.RequireApproval]
+		assert.Equal(t, "approved by jo until 2026-11-26T11:00:00Z, kim until 2026-11-26T10:00:00Z", outcome.Reason)
+	}
+	lee := of("lee", 5*time.Hour)
+	lee.Signer = sign.Signer{Identity: "lee@acme.example", Issuer: "https://login.acme.example"}
+	for _, approvals := range [][]rules.Approval{{lee, of("jo", time.Hour), of("kim", 3*time.Hour)}, {of("kim", 3*time.Hour), lee, of("jo", time.Hour)}} {
+		in := awaiting(t, approvals...)
+		in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
+		assert.Equal(t, now.Add(45*time.Hour), rules.Judge(in).Until, "two are wanted, and so many are left until then")
+	}
+	// One name by another's key is nobody's second approval, however long it counts.
+	borrowed := of("kim", 0)
+	borrowed.Signer.KeyHint = "key of jo"
+	assert.Equal(t, "1 of 2 approvals count: jo until 2026-11-26T11:00:00Z", verdicts(rules.Judge(awaiting(t, of("jo", time.Hour), borrowed)))[rules.RequireApproval].Reason)
+}
+
+func TestWhoIsLeftToApprove(t *testing.T) {
+	in := awaiting(t)
+	in.Rules.Rules[0].By = []string{"jo", "kim"}
+	in.Rules.Rules = append(in.Rules.Rules, rules.Rule{Require: rules.RequireApproval, Environments: []string{"production"}, By: []string{"sam"}, MaxAge: time.Hour})
+	j := rules.Judge(in)
+	command := "dagger call signed --app hello --digest " + digest + " approve --env production --by NAME"
+	assert.Equal(t, rules.Outcome{Rule: rules.RequireApproval, Verdict: rules.Refuse, Reason: "0 of 2 approvals count", Mend: "have 2 more of jo, kim approve it: " + command}, j.Outcomes[1])
+	assert.Equal(t, rules.Outcome{Rule: rules.RequireApproval, Verdict: rules.Refuse, Reason: "0 of 1 approvals count", Mend: "have 1 more of sam approve it: " + command}, j.Outcomes[2])
+}
+
+func TestAnyOfAnApproversAddressesIsTheirs(t *testing.T) {
+	in := awaiting(t, approved(t, "jo"), approved(t, "kim"))
+	in.Rules.Named["kim"] = rules.Approver{PublicKey: "gitops/kim.pub", Emails: []string{"kim@home.example", "ada@acme.example"}}
+	assert.Contains(t, verdicts(rules.Judge(in))[rules.RequireApproval].Reason, "kim's doesn't count: they are an author of the commit")
+
+	// Provenance by hand that names authors of what is not committed.
+	b := build()
+	b.Revision, b.Authors = b.Revision+evidence.Dirty, nil
+	p := b.Provenance()
+	p.BuildDefinition.ResolvedDependencies[0].Annotations = map[string][]string{"authors": {"ada@acme.example"}}
+	in = awaiting(t, approved(t, "jo"), approved(t, "kim"))
+	in.Statements[3] = statement(t, evidence.ProvenanceType, p)
+	assert.Contains(t, verdicts(rules.Judge(in))[rules.RequireApproval].Reason, "no provenance says whose commit it is")
+}
+
+func TestWhoHasJustSignedDelivers(t *testing.T) {
+	in := awaiting(t)
+	in.KeyHint = ""
+	in.Statements = append(make([]sign.Statement, 0, 20), in.Statements...)
+	for _, name := range []string{"jo", "kim", "lee"} {
+		assert.Empty(t, in.Unfit(name), "nobody is known by no key and no name")
+	}
+	const issuer = "https://login.acme.example"
+	lee := &sign.Attached{Identity: "lee@acme.example", Issuer: issuer}
+	first := in.DeliveredBy([]*sign.Attached{{Identity: "ci@acme.example", Issuer: issuer}, lee})
+	second := in.DeliveredBy([]*sign.Attached{{KeyHint: "another"}, {Identity: "lee@acme.example", Issuer: "https://elsewhere.example"}})
+	assert.Equal(t, "doesn't count: they have signed or delivered it", first.Unfit("lee"))
+	assert.Empty(t, second.Unfit("lee"))
+	assert.Empty(t, in.Unfit("lee"), "the input stays as it is")
+	approval := approved(t, "kim")
+	approval.Signer.KeyHint = "another"
+	second.Approvals = []rules.Approval{approval}
+	assert.Contains(t, verdicts(rules.Judge(second))[rules.RequireApproval].Reason, "kim's doesn't count: they have signed or delivered it")
+	assert.Len(t, second.Statements, len(in.Statements)+2)
+}

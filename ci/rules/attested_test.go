@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 	p, in := strict(), clean()
 	low := vulnerability("CVE-2022-32149", scan.Low, "0.3.8")
 	low.Target, low.Platforms = "hello", []string{"linux/amd64", "linux/arm64"}
-	in.Findings.Vulnerabilities = []scan.Vulnerability{low}
+	in.Findings.Vulnerabilities = []scan.Vulnerability{low, {ID: "CVE-2", Package: "libc6", Installed: "2", Severity: scan.Medium, Title: "x", Target: "debian"}}
 	in.Findings.Database.Version = 2
 	v, err := p.Evaluate(in)
 	require.NoError(t, err)
@@ -42,13 +43,13 @@ func TestAScanIsAttestedWithItsScannerDatabaseAndFindings(t *testing.T) {
 			"result": [{
 				"id": "CVE-2022-32149", "severity": [{"method": "trivy", "score": "LOW"}],
 				"annotations": [{"package": "golang.org/x/text", "installed": "v0.3.7", "fixed": "0.3.8", "target": "hello", "platforms": "linux/amd64,linux/arm64"}]
-			}]
+			}, {"id": "CVE-2", "severity": [{"method": "trivy", "score": "MEDIUM"}], "annotations": [{"package": "libc6", "installed": "2", "target": "debian"}]}]
 		},
 		"metadata": {"scanStartedOn": "2026-11-24T11:59:00Z", "scanFinishedOn": "2026-11-24T11:59:59Z"},
 		"decision": {
 			"by": "urn:slipway:scan", "result": "PASSED", "resource": "localhost:5000/hello@`+digest+`",
 			"policy": {"uri": "slipway.yaml#scan", "digest": {"sha256": "`+strings.TrimPrefix(p.Digest(), "sha256:")+`"}},
-			"scanned": 1, "reported": ["LOW: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service"], "excepted": []
+			"scanned": 1, "reported": ["LOW: CVE-2022-32149 in golang.org/x/text v0.3.7, fixed in 0.3.8: denial of service", "MEDIUM: CVE-2 in libc6 2, no fixed version: x"], "excepted": []
 		}
 	}`, string(data))
 }
@@ -166,4 +167,24 @@ func TestAnExceptionMustStillHoldWhenItsVerdictIsUsed(t *testing.T) {
 	require.True(t, ok, "want a fault, got %v", err)
 	assert.Equal(t, "release", fault.Stage)
 	assert.Equal(t, "expired on 2026-11-24", fault.Reason)
+}
+
+// Of several exceptions each must hold, and the first to end ends the scan.
+func TestEachExceptionMustStillHold(t *testing.T) {
+	p, in := strict(), clean()
+	for id, day := range map[string]string{"CVE-1": "2026-11-26", "CVE-2": "2026-11-24", "CVE-3": "2026-11-27"} {
+		p.Exceptions = append(p.Exceptions, rules.Exception{ID: id, Reason: "not reachable", Owner: "team-a", Expires: day})
+		in.Findings.Vulnerabilities = append(in.Findings.Vulnerabilities, vulnerability(id, scan.High, "1"))
+	}
+	slices.SortFunc(in.Findings.Vulnerabilities, func(a, b scan.Vulnerability) int { return strings.Compare(a.ID, b.ID) })
+	v, err := p.Evaluate(in)
+	require.NoError(t, err)
+	good := attest(*v)
+	require.Len(t, good.Decision.Excepted, 3)
+	assert.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), good.Until())
+	require.NoError(t, p.Accept("release", image, good, now))
+	require.ErrorContains(t, p.Accept("release", image, good, now.AddDate(0, 0, 1)), "exception CVE-2 of team-a: expired on 2026-11-24")
+	good.Decision.Excepted[0].Expires = "soon"
+	require.ErrorContains(t, p.Accept("release", image, good, now), "exception CVE-1 of team-a: expired on soon")
+	assert.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), good.Until())
 }

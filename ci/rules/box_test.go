@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,7 @@ import (
 	"slipway/ci/evidence"
 	"slipway/ci/rules"
 	result "slipway/step/result/build"
+	"slipway/step/result/sign"
 )
 
 // boxed is what a box says that held a build without a network; a change makes another.
@@ -126,4 +128,37 @@ func TestTheBoxIsInProvenance(t *testing.T) {
 		"network": ["a.example:443", "b.example:80"], "used": [{"host": "a.example:443", "connections": 3, "sent": 10, "received": 20}], "refused": 2,
 		"user": "65532", "capabilities": [], "limits": {"time": "20m0s", "memory": "4GiB", "processes": "1024", "output": "64MiB", "disk": "10GiB"}
 	}}`, string(data))
+}
+
+func TestTestsThatNothingIsKnownAboutWereNotInTheBox(t *testing.T) {
+	with := func(tree string, box *result.Box) sign.Statement {
+		tests := ran("a")
+		tests.Box = box
+		return statement(t, evidence.TestResultType, evidence.Passed(tree, tests))
+	}
+	unread := sign.Statement{PredicateType: evidence.TestResultType, Predicate: json.RawMessage("[1]")}
+	for name, tc := range map[string]struct {
+		tests  []sign.Statement
+		reason string
+	}{
+		"unreadable":         {[]sign.Statement{unread}, "its test result can't be read"},
+		"of another source":  {[]sign.Statement{with(strings.Repeat("0", 40), boxed(nil))}, "its test result is one of another source"},
+		"outside":            {[]sign.Statement{with(tree, nil)}, "its test result says nothing of the box"},
+		"each in its way":    {[]sign.Statement{with(tree, nil), unread}, "its test result can't be read"},
+		"of another outside": {[]sign.Statement{unread, with(strings.Repeat("0", 40), nil)}, "its test result says nothing of the box"},
+		"one of them in it":  {[]sign.Statement{unread, with(tree, boxed(nil)), with(tree, nil)}, ""},
+		"none":               {nil, ""},
+	} {
+		in := complete(t)
+		in.Rules.Rules = []rules.Rule{anyBox}
+		b := build()
+		b.Box = boxed(nil)
+		in.Statements = append([]sign.Statement{in.Statements[1], statement(t, evidence.ProvenanceType, b.Provenance())}, tc.tests...)
+		outcome := verdicts(rules.Judge(in))[rules.RequireBox]
+		if tc.reason == "" {
+			assert.Equal(t, rules.Pass, outcome.Verdict, name)
+			continue
+		}
+		assert.Equal(t, []string{"refuse", tc.reason}, []string{string(outcome.Verdict), outcome.Reason}, name)
+	}
 }

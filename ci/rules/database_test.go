@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,4 +89,33 @@ func TestADatabaseIsBelievedForOneReason(t *testing.T) {
 	p.Database.MaxAge = 0
 	_, err := p.Evaluate(clean())
 	require.ErrorContains(t, err, "scan.database.maxAge: is not positive")
+}
+
+func TestTheAgeOfADatabase(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*rules.Scanned)
+		reason string
+	}{
+		"as old as it may be": {func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(-48 * time.Hour) }, ""},
+		"older":               {func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(-48*time.Hour - 1) }, "is stale: made at 2026-11-22T11:59:59Z, older than 48h0m0s"},
+		"a clock that's fast": {func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(5 * time.Minute) }, ""},
+		"of the future":       {func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = now.Add(5*time.Minute + 1) }, "was made in the future, at 2026-11-24T12:05:00Z"},
+		"no digest":           {func(in *rules.Scanned) { in.Findings.Database.Digest = "" }, "does not say when it was made"},
+		"no time":             {func(in *rules.Scanned) { in.Findings.Database.UpdatedAt = time.Time{} }, "does not say when it was made"},
+	} {
+		in := clean()
+		tc.change(&in)
+		_, err := strict().Evaluate(in)
+		if tc.reason == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		f, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, tc.reason, f.Reason, name)
+	}
+	p, in := strict(), clean()
+	p.Database.Trust, in.Findings.Database.Digest = rules.Pinned(""), ""
+	_, err := p.Evaluate(in)
+	require.ErrorContains(t, err, "does not say when it was made")
 }

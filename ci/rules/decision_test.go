@@ -48,6 +48,15 @@ func TestADecisionHasOneForm(t *testing.T) {
 	assert.Equal(t, `{"environment":"","image":"","outcomes":[],"policy":"","statements":[]}`, string(rules.Judgement{}.Decision().Encode()))
 }
 
+func TestADecisionOfAnotherDigestNamesNone(t *testing.T) {
+	j := decided()
+	j.Inputs = []evidence.Descriptor{{URI: "x", Digest: map[string]string{"sha512": "aa"}}}
+	for _, s := range j.Decision().Statements {
+		assert.Empty(t, s.Digest)
+	}
+	assert.Len(t, j.Decision().Statements, 1)
+}
+
 func TestADecisionIsTheSameUntilSomethingElseDecides(t *testing.T) {
 	want := decided().Decision().Digest()
 	for name, change := range map[string]func(*rules.Judgement){

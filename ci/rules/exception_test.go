@@ -107,7 +107,9 @@ func TestAnExceptionForAPackage(t *testing.T) {
 	found.PURLs = []string{liba}
 	in.Findings.Vulnerabilities = []scan.Vulnerability{found}
 	p, e := strict(), except("", "CVE-1", "")
-	for purl, passes := range map[string]bool{liba: true, "pkg:golang/example.com/liba": true, libb: false} {
+	for purl, passes := range map[string]bool{
+		liba: true, "pkg:golang/example.com/liba": true, libb: false, "pkg:golang/example.com/liba@v1.0.1": false, "pkg:npm/example.com/liba@v1.0.0": false, "pkg:golang/example.org/liba": false,
+	} {
 		e.Package = purl
 		p.Exceptions = []rules.Exception{e}
 		if !passes {
@@ -128,7 +130,8 @@ func TestTheClassOfAnExceptionIsKnown(t *testing.T) {
 		except("", "KSV-0044", ""), except("", "KSV017", "gitops/a.yaml"), except("", "AVD-AZU-0011", "infra/*/main.tf"), except("", "DS-0002", ""),
 		except("", rules.EndOfLife, ""), except("", rules.UnknownExecutable, "usr/bin/x"), except("", scan.InlineIgnore, "infra/local/main.tf"),
 		except(rules.ClassMisconfiguration, "KSV-0044", ""), except(rules.ClassVulnerability, "BIT-1", ""), except(rules.ClassSecret, "private-key", "a.pem"),
-		except(rules.ClassMisconfiguration, "USR-1", "a.yaml"),
+		except(rules.ClassMisconfiguration, "USR-1", "a.yaml"), except(rules.ClassEndOfLife, rules.EndOfLife, ""),
+		except(rules.ClassExecutable, rules.UnknownExecutable, "usr/bin/x"), except(rules.ClassIgnore, scan.InlineIgnore, "infra/*/main.tf"),
 	} {
 		p := strict()
 		p.Exceptions = []rules.Exception{e}
@@ -141,11 +144,18 @@ func TestTheClassOfAnExceptionIsKnown(t *testing.T) {
 		exception           rules.Exception
 		input, reason, mend string
 	}{
-		"a secret's rule": {except("", "private-key", "a.pem"), ".class", `is missing, and the id "private-key" can be of more than one`, "say what the exception is for: class: " + all},
-		"an unknown id":   {except("", "BIT-1", ""), ".class", `is missing, and the id "BIT-1" can be of more than one`, "say what the exception is for: class: " + all},
-		"no class":        {except("vulnerabilities", "CVE-1", ""), `.class "vulnerabilities"`, "is not a class of findings", "use " + all},
-		"another class":   {except(rules.ClassMisconfiguration, "CVE-1", ""), `.class "misconfiguration"`, `has no finding "CVE-1"`, "give the class and the id that the refusal names, or leave the class out"},
-		"another id":      {except(rules.ClassIgnore, "X-1", "a.tf"), `.class "ignore"`, `has no finding "X-1"`, "give the class and the id that the refusal names, or leave the class out"},
+		"a secret's rule":        {except("", "private-key", "a.pem"), ".class", `is missing, and the id "private-key" can be of more than one`, "say what the exception is for: class: " + all},
+		"an unknown id":          {except("", "BIT-1", ""), ".class", `is missing, and the id "BIT-1" can be of more than one`, "say what the exception is for: class: " + all},
+		"no class":               {except("vulnerabilities", "CVE-1", ""), `.class "vulnerabilities"`, "is not a class of findings", "use " + all},
+		"another class":          {except(rules.ClassMisconfiguration, "CVE-1", ""), `.class "misconfiguration"`, `has no finding "CVE-1"`, "give the class and the id that the refusal names, or leave the class out"},
+		"another id":             {except(rules.ClassIgnore, "X-1", "a.tf"), `.class "ignore"`, `has no finding "X-1"`, "give the class and the id that the refusal names, or leave the class out"},
+		"another executable":     {except(rules.ClassExecutable, "X-1", "a"), `.class "executable"`, `has no finding "X-1"`, "give the class and the id that the refusal names, or leave the class out"},
+		"another end of life":    {except(rules.ClassEndOfLife, "X-1", ""), `.class "endOfLife"`, `has no finding "X-1"`, "give the class and the id that the refusal names, or leave the class out"},
+		"an executable anywhere": {except("", rules.UnknownExecutable, ""), `.path ""`, "is not a path in the image", "name the one file, like usr/local/bin/tool; there is no exception for several"},
+		"an executable's root":   {except("", rules.UnknownExecutable, "/usr/bin/x"), `.path "/usr/bin/x"`, "is not a path in the image", "name the one file, like usr/local/bin/tool; there is no exception for several"},
+		"a secret that climbs":   {except(rules.ClassSecret, "private-key", "a/../b"), `.path "a/../b"`, "is not a file of the repository", "name the one file, like apps/hello/testdata/key.pem; there is no exception for several"},
+		"an ignore's pattern":    {except("", scan.InlineIgnore, "infra/["), `.path "infra/["`, "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name"},
+		"a check's climb":        {except("", "KSV-0044", "./a"), `.path "./a"`, "is not a path in the repository", "write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name"},
 		"an ignore anywhere": {except("", scan.InlineIgnore, ""), `.path ""`, "is not a path in the repository",
 			"write it like gitops/platform/argocd/base/rbac.yaml; * stands for any part of one name"},
 		"a secret anywhere": {except(rules.ClassSecret, "private-key", ""), `.path ""`, "is not a file of the repository",
@@ -170,4 +180,61 @@ func TestTheClassOfAnExceptionIsKnown(t *testing.T) {
 			assert.Equal(t, c.mend, f.Mend)
 		})
 	}
+}
+
+func TestAnExceptionForMalformedPackagesIsForNone(t *testing.T) {
+	p, in := strict(), clean()
+	in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1")}
+	for _, purl := range []string{"liba", "pkg:golang/liba"} {
+		in.Findings.Vulnerabilities[0].PURLs = []string{purl}
+		for _, meant := range []string{"liba", "pkg:golang/liba"} {
+			e := except("", "CVE-1", "")
+			e.Package = meant
+			p.Exceptions = []rules.Exception{e}
+			fell, _ := p.Rescan(image, in, nil, run) // which takes the policy as it is
+			assert.Equal(t, purl == meant && purl != "liba", len(fell.Refused) == 0, "%s for %s", meant, purl)
+		}
+	}
+}
+
+// Of several exceptions for a finding the first that holds is the one that was needed.
+func TestOneExceptionIsNeeded(t *testing.T) {
+	in := clean()
+	found := scan.Misconfiguration{ID: "KSV-0044", File: "gitops/a.yaml", Line: 1, Severity: scan.High, Title: "m"}
+	in.Findings.Misconfigurations = []scan.Misconfiguration{found}
+	of := func(path, expires string) rules.Exception {
+		e := except("", "KSV-0044", path)
+		e.Expires = expires
+		return e
+	}
+	const over, later = "2026-11-23", "2026-12-31"
+	for name, tc := range map[string]struct {
+		exceptions []rules.Exception
+		needed     int
+		expired    string
+	}{
+		"both hold":        {[]rules.Exception{of("gitops/*", later), of("gitops/a.yaml", later)}, 0, ""},
+		"the second holds": {[]rules.Exception{of("gitops/*", over), of("gitops/a.yaml", later)}, 1, ""},
+		"the first holds":  {[]rules.Exception{of("gitops/*", later), of("gitops/a.yaml", over)}, 0, ""},
+		"the third holds":  {[]rules.Exception{of("gitops/*", over), of("gitops/?.yaml", "2026-11-22"), of("gitops/a.yaml", later)}, 2, ""},
+		"none holds":       {[]rules.Exception{of("gitops/*", over), of("gitops/a.yaml", "2026-11-22")}, 0, over},
+	} {
+		p := strict()
+		p.Exceptions = tc.exceptions
+		v, err := p.Evaluate(in)
+		if tc.expired != "" {
+			require.ErrorContains(t, err, "expired on "+tc.expired, name)
+			continue
+		}
+		require.NoError(t, err, name)
+		assert.Equal(t, tc.exceptions[tc.needed:tc.needed+1], v.Excepted, name)
+	}
+	// Of two findings whose exceptions are over, the first is named.
+	p := strict()
+	p.Exceptions = []rules.Exception{of("gitops/a.yaml", over), of("gitops/b.yaml", "2026-11-22")}
+	second := found
+	second.File = "gitops/b.yaml"
+	in.Findings.Misconfigurations = append(in.Findings.Misconfigurations, second)
+	_, err := p.Evaluate(in)
+	require.ErrorContains(t, err, "expired on "+over)
 }

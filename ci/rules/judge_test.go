@@ -332,9 +332,12 @@ func TestLicenceExpressions(t *testing.T) {
 		"(MIT OR Apache-2.0) AND BSD-3-Clause":  true,
 		"Apache-2.0 WITH LLVM-exception":        true,
 		"GPL-3.0-only WITH Classpath-exception": false,
+		"BSL-1.0 WITH x-exception":              false,
+		"MIT OR BSL-1.0 WITH x-exception":       true,
+		"BSL-1.0 OR GPL-3.0-only":               false,
 	} {
 		in := complete(t)
-		in.Rules.Rules = []rules.Rule{{Require: rules.RequireLicences, Deny: []string{"GPL-*"}}}
+		in.Rules.Rules = []rules.Rule{{Require: rules.RequireLicences, Deny: []string{"GPL-*", "BSL-1.0"}}}
 		in.Statements = slices.DeleteFunc(in.Statements, func(s sign.Statement) bool { return s.PredicateType == evidence.CycloneDXType })
 		in.Statements = append(in.Statements, statement(t, evidence.CycloneDXType,
 			json.RawMessage(`{"bomFormat":"CycloneDX","components":[{"name":"x","licenses":[{"expression":"`+expression+`"}]}]}`)))
@@ -400,4 +403,238 @@ func TestRulesAreChecked(t *testing.T) {
 		assert.Equal(t, input, f.Input)
 		assert.NotEmpty(t, f.Mend)
 	}
+}
+
+// second is a statement of the same type as another, of which the last letter differs.
+func second(s sign.Statement) sign.Statement {
+	s.Referrer += "2"
+	return s
+}
+
+// Of several statements of one type each is looked at, in whichever order.
+func TestTheSecondOfTwoStatements(t *testing.T) {
+	b := build()
+	b.Bases = append(b.Bases, "registry.example/other@sha256:03", "registry.example/third@sha256:04", "registry.example/other@sha256:05")
+	spoilt := b.Provenance()
+	failed := passedScan()
+	failed.Decision.Result = "FAILED"
+	elsewhere := build()
+	elsewhere.Tree = strings.Repeat("0", 40)
+	dirty := build()
+	dirty.Revision += evidence.Dirty
+	for name, tc := range map[string]struct {
+		predicateType string
+		other         any
+		rule          rules.Kind
+		refused       string
+	}{
+		"a base image of the second": {evidence.ProvenanceType, spoilt, rules.RequireBases, "it stands on registry.example/other, registry.example/third"},
+		"a scan that failed":         {evidence.ScanType, failed, rules.RequireScan, ""},
+		"a scan that can't be read":  {evidence.ScanType, []int{1}, rules.RequireScan, ""},
+		"tests that failed":          {evidence.TestResultType, evidence.TestResult{Result: evidence.TestsFailed}, rules.RequireTests, ""},
+		"a build of another tree":    {evidence.ProvenanceType, elsewhere.Provenance(), rules.RequireTests, ""},
+		"a dirty build":              {evidence.ProvenanceType, dirty.Provenance(), rules.RequireProvenance, ""},
+		"documents of nothing":       {evidence.CycloneDXType, map[string]string{}, rules.RequireSBOM, ""},
+	} {
+		good := complete(t)
+		n := slices.IndexFunc(good.Statements, func(s sign.Statement) bool { return s.PredicateType == tc.predicateType })
+		other := second(statement(t, tc.predicateType, tc.other))
+		for order, at := range []int{n, len(good.Statements)} {
+			in := good
+			in.Statements = slices.Insert(slices.Clone(good.Statements), at, other)
+			outcome := verdicts(rules.Judge(in))[tc.rule]
+			if tc.refused == "" {
+				assert.Equal(t, rules.Pass, outcome.Verdict, "%s, %d: %s", name, order, outcome.Reason)
+				continue
+			}
+			assert.Equal(t, []string{"refuse", tc.refused}, []string{string(outcome.Verdict), outcome.Reason}, "%s, %d", name, order)
+		}
+	}
+	in := complete(t)
+	in.Statements = append(in.Statements, second(statement(t, evidence.ProvenanceType, spoilt)))
+	in.Rules.Rules[4].Allow = append(in.Rules.Rules[4].Allow, "registry.example/*")
+	assert.Equal(t, "5 base images, all allowed", verdicts(rules.Judge(in))[rules.RequireBases].Reason)
+	in.Rules.Rules[4].Allow = []string{"["}
+	assert.Equal(t, rules.Refuse, verdicts(rules.Judge(in))[rules.RequireBases].Verdict)
+
+	tests := evidence.Passed(strings.Repeat("0", 40), ran("a"))
+	tests.Configuration = append(tests.Configuration, evidence.Descriptor{Digest: map[string]string{"gitTree": tree}})
+	in.Statements[2] = statement(t, evidence.TestResultType, tests)
+	assert.Equal(t, rules.Pass, verdicts(rules.Judge(in))[rules.RequireTests].Verdict, "one tree is the one that was built")
+}
+
+func TestWhatEachRuleSays(t *testing.T) {
+	in := complete(t)
+	in.Rules.Rules[2].Committed = false
+	b := build()
+	b.Revision += evidence.Dirty
+	in.Statements[3] = statement(t, evidence.ProvenanceType, b.Provenance())
+	assert.Equal(t, rules.Outcome{Rule: rules.RequireProvenance, Verdict: rules.Pass, Reason: "a011b6316ed3, built by https://slipway.dev/builders/local/v1"}, verdicts(rules.Judge(in))[rules.RequireProvenance])
+	in.Rules.Rules[2].Committed = true
+	j := rules.Judge(in)
+	outcome := verdicts(j)[rules.RequireProvenance]
+	assert.Equal(t, "it was built with uncommitted changes", outcome.Reason)
+	assert.Contains(t, j.Lines(), "refuse provenance: it was built with uncommitted changes; "+outcome.Mend)
+
+	tests := evidence.Passed(tree, ran("a"))
+	tests.Counts = &result.Counts{Passed: 2}
+	for _, box := range []*result.Box{nil, boxed(nil)} {
+		tests.Box = box
+		in.Statements[2] = statement(t, evidence.TestResultType, tests)
+		in.Rules.Rules[1].Minimum = 2
+		assert.Equal(t, rules.Outcome{Rule: rules.RequireTests, Verdict: rules.Pass, Reason: "2 tests have passed"}, verdicts(rules.Judge(in))[rules.RequireTests])
+		in.Rules.Rules[1].Minimum = 3
+		assert.Equal(t, rules.Refuse, verdicts(rules.Judge(in))[rules.RequireTests].Verdict)
+	}
+}
+
+// The earliest of all ends ends the decision.
+func TestADecisionEndsWithTheFirstOfItsEnds(t *testing.T) {
+	excepted := rules.Exception{ID: "CVE-1", Reason: "not reachable", Owner: "team-a", Expires: "2026-11-24"}
+	for name, tc := range map[string]struct {
+		excepted []rules.Exception
+		maxAge   time.Duration
+		from     string
+		until    time.Duration
+	}{
+		"the decision's own":               {nil, 0, "", 30 * 24 * time.Hour},
+		"the scan's":                       {nil, 48 * time.Hour, "", 18 * time.Hour},
+		"an exception's":                   {[]rules.Exception{excepted}, 0, "", 12 * time.Hour},
+		"an exception's before the scan's": {[]rules.Exception{excepted}, 48 * time.Hour, "", 12 * time.Hour},
+		"the scan's before an exception's": {[]rules.Exception{excepted}, 40 * time.Hour, "", 10 * time.Hour},
+		"the day that a rule begins":       {nil, 0, "2026-11-26", 36 * time.Hour},
+		"the scan's before that day":       {nil, 48 * time.Hour, "2026-11-26", 18 * time.Hour},
+	} {
+		in := complete(t)
+		in.Policy.Exceptions = []rules.Exception{excepted}
+		s := passedScan(tc.excepted...)
+		s.Decision.Policy.Digest = evidence.DigestSet(in.Policy.Digest())
+		in.Statements[1] = statement(t, evidence.ScanType, s)
+		in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
+		in.Rules.Rules[0].MaxAge, in.Rules.Rules[1].From = tc.maxAge, tc.from
+		if tc.from != "" {
+			in.Rules.Rules[1].Minimum = 100
+		}
+		j := rules.Judge(in)
+		require.NoError(t, j.Refusal("verify"), name)
+		assert.Equal(t, now.Add(tc.until), j.Until, name)
+	}
+	// A rule that would refuse from a day on, and ends before.
+	in := freezing(t)
+	in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
+	in.Rules.Rules[0].From = "2026-11-26"
+	j := rules.Judge(in)
+	assert.Equal(t, rules.Warn, verdicts(j)[rules.RequireNoFreeze].Verdict)
+	assert.Equal(t, now.Add(20*time.Hour), j.Until, "the second freeze begins")
+	in.Rules.Rules[0].From = "2026-11-25"
+	assert.Equal(t, now.Add(12*time.Hour), rules.Judge(in).Until, "the rule begins")
+	in.Rules.Rules[0].From = "tomorrow"
+	assert.Equal(t, rules.Refuse, verdicts(rules.Judge(in))[rules.RequireNoFreeze].Verdict, "a day that is none has come")
+}
+
+func TestADecisionNamesTheReceiptsOfEachEnvironment(t *testing.T) {
+	in := soaking(t, healthy(t, "staging", 25*time.Hour))
+	in.Rules.Rules = append(in.Rules.Rules, rules.Rule{Require: rules.RequireSoak, In: "dev", For: time.Hour}, rules.Rule{Require: rules.RequireSoak, In: "staging", For: time.Hour})
+	in.Elsewhere["dev"] = []sign.Statement{healthy(t, "dev", 2*time.Hour), healthy(t, "dev", 3*time.Hour)}
+	in.Elsewhere["unasked"] = []sign.Statement{healthy(t, "unasked", 2*time.Hour)}
+	j := rules.Judge(in)
+	require.NoError(t, j.Refusal("verify"))
+	assert.Len(t, j.Inputs, len(in.Statements)+3)
+	assert.Equal(t, []string{"staging", "dev"}, in.Rules.Soaks("production"))
+}
+
+// Each key belongs to the rules that read it, and to no other.
+func TestEachKeyHasItsRules(t *testing.T) {
+	named := map[string]rules.Approver{"jo": {PublicKey: "a"}}
+	freezes := []rules.Freeze{{Name: "a", From: now, Until: now.Add(1), Reason: "r"}}
+	whole := map[rules.Kind]rules.Rule{
+		rules.RequireScan: {}, rules.RequireTests: {}, rules.RequireProvenance: {}, rules.RequireSBOM: {}, rules.RequireBases: {}, rules.RequireLicences: {}, rules.RequireBox: {},
+		rules.RequireApproval: {MaxAge: 1}, rules.RequireSoak: {In: "staging", For: 1, Environments: []string{"production"}}, rules.RequireNoFreeze: {Freezes: freezes, MaxAge: 1},
+	}
+	for key, tc := range map[string]struct {
+		set   func(*rules.Rule)
+		kinds []rules.Kind
+	}{
+		"maxAge":    {func(r *rules.Rule) { r.MaxAge = 1 }, []rules.Kind{rules.RequireScan, rules.RequireApproval, rules.RequireNoFreeze}},
+		"by":        {func(r *rules.Rule) { r.By = []string{"jo"} }, []rules.Kind{rules.RequireApproval, rules.RequireNoFreeze}},
+		"count":     {func(r *rules.Rule) { r.Count = 1 }, []rules.Kind{rules.RequireApproval}},
+		"in":        {func(r *rules.Rule) { r.In = "staging" }, []rules.Kind{rules.RequireSoak}},
+		"for":       {func(r *rules.Rule) { r.For = 1 }, []rules.Kind{rules.RequireSoak}},
+		"freezes":   {func(r *rules.Rule) { r.Freezes = freezes }, []rules.Kind{rules.RequireNoFreeze}},
+		"database":  {func(r *rules.Rule) { r.Database = rules.DatabaseVerified }, []rules.Kind{rules.RequireScan}},
+		"minimum":   {func(r *rules.Rule) { r.Minimum = 1 }, []rules.Kind{rules.RequireTests}},
+		"network":   {func(r *rules.Rule) { r.Network = rules.NetworkNone }, []rules.Kind{rules.RequireBox}},
+		"runners":   {func(r *rules.Rule) { r.Runners = []evidence.Runner{evidence.RunnerLocal} }, []rules.Kind{rules.RequireProvenance}},
+		"committed": {func(r *rules.Rule) { r.Committed = true }, []rules.Kind{rules.RequireProvenance}},
+		"allow":     {func(r *rules.Rule) { r.Allow = []string{"x"} }, []rules.Kind{rules.RequireBases, rules.RequireLicences}},
+		"deny":      {func(r *rules.Rule) { r.Deny = []string{"x"} }, []rules.Kind{rules.RequireLicences}},
+		"unknown":   {func(r *rules.Rule) { r.Unknown = rules.ActionRefuse }, []rules.Kind{rules.RequireLicences}},
+	} {
+		for kind, rule := range whole {
+			rule.Require = kind
+			tc.set(&rule)
+			err := rules.Rules{Named: named, Rules: []rules.Rule{rule}}.Validate("verification", []string{"staging", "production"})
+			if slices.Contains(tc.kinds, kind) {
+				require.NoError(t, err, "%s for %s", key, kind)
+				continue
+			}
+			f, ok := step.AsFault(err)
+			require.True(t, ok, "%s for %s", key, kind)
+			assert.Equal(t, []string{"verification.rules[0]." + key, "means nothing for " + string(kind)}, []string{f.Input, f.Reason})
+		}
+	}
+}
+
+func TestTheEdgesOfRules(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rule  rules.Rule
+		input string
+	}{
+		"a minimum":                 {rules.Rule{Require: rules.RequireTests, Minimum: 10}, ""},
+		"a negative minimum":        {rules.Rule{Require: rules.RequireTests, Minimum: -1}, "verification.rules[0].minimum"},
+		"the second runner":         {rules.Rule{Require: rules.RequireProvenance, Runners: []evidence.Runner{evidence.RunnerLocal, "x"}}, `verification.rules[0].runners "x"`},
+		"each runner":               {rules.Rule{Require: rules.RequireProvenance, Runners: []evidence.Runner{evidence.RunnerLocal, evidence.RunnerGitHub, evidence.RunnerAzure}}, ""},
+		"the second pattern":        {rules.Rule{Require: rules.RequireBases, Allow: []string{"a", "["}}, `verification.rules[0]: pattern "["`},
+		"a pattern that is denied":  {rules.Rule{Require: rules.RequireLicences, Allow: []string{"a"}, Deny: []string{"["}}, `verification.rules[0]: pattern "["`},
+		"no base image":             {rules.Rule{Require: rules.RequireBases, Allow: []string{}}, ""},
+		"any licence that is known": {rules.Rule{Require: rules.RequireLicences}, ""},
+		"refused where unknown":     {rules.Rule{Require: rules.RequireLicences, Unknown: rules.ActionRefuse}, ""},
+		"reported where unknown":    {rules.Rule{Require: rules.RequireLicences, Unknown: rules.ActionReport}, "verification.rules[0]"},
+		"allowed, or reported":      {rules.Rule{Require: rules.RequireLicences, Allow: []string{"MIT"}, Unknown: rules.ActionReport}, ""},
+		"denied, or reported":       {rules.Rule{Require: rules.RequireLicences, Deny: []string{"MIT"}, Unknown: rules.ActionReport}, ""},
+		"no licence":                {rules.Rule{Require: rules.RequireLicences, Allow: []string{}}, "verification.rules[0].allow"},
+		"approvals by nobody":       {rules.Rule{Require: rules.RequireApproval, By: []string{}, MaxAge: 1}, "verification.rules[0].by"},
+	} {
+		err := rules.Rules{Rules: []rules.Rule{tc.rule}}.Validate("verification", nil)
+		if tc.input == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		f, ok := step.AsFault(err)
+		require.True(t, ok, name)
+		assert.Equal(t, tc.input, f.Input, name)
+	}
+}
+
+func TestASummaryIsFoundBesideOthers(t *testing.T) {
+	in := complete(t)
+	summary, ok := rules.Judge(in).Summary()
+	require.True(t, ok)
+	elsewhere := *summary
+	elsewhere.Environment = "staging"
+	in.Statements = append(in.Statements, statement(t, evidence.SummaryType, []int{1}), second(statement(t, evidence.SummaryType, elsewhere)))
+	_, ok = rules.Answer(in)
+	assert.False(t, ok, "for another environment, whatever its policy's digest says")
+	in.Statements = append(in.Statements, second(second(statement(t, evidence.SummaryType, summary))))
+	_, ok = rules.Answer(in)
+	assert.True(t, ok)
+
+	in = complete(t)
+	in.Rules.Rules[2].From = "2026-11-25"
+	b := build()
+	b.Revision += evidence.Dirty
+	in.Statements[3] = statement(t, evidence.ProvenanceType, b.Provenance())
+	summary, ok = rules.Judge(in).Summary()
+	require.True(t, ok, "it only warns")
+	assert.Empty(t, summary.VerifiedLevels, "and proves no level")
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,9 +52,7 @@ func (j *judgement) finding(f excusable, s scan.Severity, unfixed bool, line str
 func (j *judgement) excused(f excusable) bool {
 	exceptions := j.excepting(f)
 	for _, e := range exceptions {
-		if err := e.holds(j.stage, j.now); err != nil && j.expired == nil {
-			j.expired = err
-		}
+		j.expired = cmp.Or(j.expired, e.holds(j.stage, j.now))
 		if !slices.Contains(j.excepted, e) {
 			j.excepted = append(j.excepted, e)
 		}

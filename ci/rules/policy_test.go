@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -210,6 +211,7 @@ func TestPolicyValidation(t *testing.T) {
 		"no pattern":        {func(p *rules.Policy) { e := good; e.Path = "gitops/["; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "gitops/["`},
 		"absolute path":     {func(p *rules.Policy) { e := good; e.Path = "/gitops"; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "/gitops"`},
 		"path that climbs":  {func(p *rules.Policy) { e := good; e.Path = "gitops/../x"; p.Exceptions = []rules.Exception{e} }, `p.exceptions[0].path "gitops/../x"`},
+		"a negative age":    {func(p *rules.Policy) { p.VEXMaxAge = -1 }, "p.vexMaxAge"},
 		"listed twice":      {func(p *rules.Policy) { p.Exceptions = []rules.Exception{good, good} }, `p.exceptions[1].id "CVE-1"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -403,4 +405,73 @@ func TestManifestsAreJudgedWithoutAnImage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Exceptions that differ in one part are two, and both may be there.
+func TestExceptionsAreToldApartByEachPart(t *testing.T) {
+	executable := rules.Exception{ID: rules.UnknownExecutable, Path: "usr/bin/x", SHA256: strings.Repeat("1", 64), Reason: "r", Owner: "o", Expires: "2027-01-01"}
+	flaw := rules.Exception{ID: "CVE-1", Package: liba, Reason: "r", Owner: "o", Expires: "2027-01-01"}
+	check := rules.Exception{Class: rules.ClassMisconfiguration, ID: "X-1", Path: "a", Reason: "r", Owner: "o", Expires: "2027-01-01"}
+	for name, tc := range map[string]struct {
+		first  rules.Exception
+		change func(*rules.Exception)
+		twice  bool
+	}{
+		"class":   {check, func(e *rules.Exception) { e.Class = rules.ClassSecret }, false},
+		"id":      {flaw, func(e *rules.Exception) { e.ID = "CVE-2" }, false},
+		"app":     {flaw, func(e *rules.Exception) { e.App = "hello" }, false},
+		"path":    {executable, func(e *rules.Exception) { e.Path = "usr/bin/y" }, false},
+		"sha256":  {executable, func(e *rules.Exception) { e.SHA256 = "" }, false},
+		"package": {flaw, func(e *rules.Exception) { e.Package = libb }, false},
+		"owner":   {flaw, func(e *rules.Exception) { e.Owner, e.Reason, e.Expires = "p", "s", "2028-01-01" }, true},
+		"nothing": {check, func(*rules.Exception) {}, true},
+	} {
+		p, other := strict(), tc.first
+		tc.change(&other)
+		p.Exceptions = []rules.Exception{tc.first, other}
+		err := p.Validate("p")
+		assert.Equal(t, tc.twice, err != nil, "%s: %v", name, err)
+		if tc.twice {
+			require.ErrorContains(t, err, "is listed twice", name)
+		}
+	}
+}
+
+func TestAPolicyThatIsNoneDecidesNothing(t *testing.T) {
+	p := strict()
+	p.Threshold = "SOME"
+	_, err := p.Evaluate(clean())
+	require.ErrorContains(t, err, `policy.threshold "SOME": is not a severity`)
+	_, err = p.EvaluateManifests("lint", "", "gitops", clean().Findings, now)
+	require.ErrorContains(t, err, `policy.threshold "SOME": is not a severity`)
+	_, err = p.EvaluateCode("check", digest, scan.Checked{}, now)
+	require.ErrorContains(t, err, `policy.threshold "SOME": is not a severity`)
+
+	p = strict()
+	p.Exceptions = []rules.Exception{except("", "KSV-0044", "")}
+	p.Exceptions[0].Expires = "2026-11-23"
+	for _, decide := range []func() (any, error){
+		func() (any, error) { return p.Evaluate(clean()) },
+		func() (any, error) { return p.EvaluateManifests("lint", "", "gitops", clean().Findings, now) },
+		func() (any, error) { return p.EvaluateCode("check", digest, scan.Checked{}, now) },
+	} {
+		v, err := decide()
+		require.ErrorContains(t, err, "exception KSV-0044 of o: expired on 2026-11-23")
+		assert.Nil(t, v)
+	}
+	in := clean()
+	in.Digest, in.Findings.Digest = "", ""
+	_, err = strict().Evaluate(in)
+	require.ErrorContains(t, err, `the findings are about ""`)
+}
+
+func TestEverySecretOfCodeIsNamed(t *testing.T) {
+	_, err := strict().EvaluateCode("check", digest, scan.Checked{Secrets: []scan.Secret{{Rule: "a", File: "main.tf", Line: 1, Title: "A"}, {Rule: "b", File: "main.tf", Line: 2, Title: "B"}}}, now)
+	f, ok := step.AsFault(err)
+	require.True(t, ok)
+	const mend = "; mend: take it out of the code and of its history, and replace it"
+	assert.Equal(t, []string{"main.tf:1: CRITICAL a: secret: A" + mend, "main.tf:2: CRITICAL b: secret: B" + mend}, f.Details)
+	in := clean()
+	in.Findings.Secrets = []scan.Secret{{Rule: "a", File: "main.tf", Line: 1, Title: "A"}, {Rule: "b", File: "main.tf", Line: 2, Title: "B"}}
+	assert.Equal(t, []string{"secret: A in main.tf:1 (a)", "secret: B in main.tf:2 (b)"}, refusal(t, strict(), in).Details)
 }

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -179,4 +180,137 @@ func accepted(p rules.Policy, at time.Time, scans ...rules.Scan) error {
 	}
 	_, err := p.Newest("verify", image, all, at)
 	return err
+}
+
+func TestAnAppOfARescan(t *testing.T) {
+	yes, no := true, false
+	bad := rules.Seen{Vulnerability: vulnerability("CVE-2026-7", scan.Critical, "0.3.8"), FirstSeen: now}
+	worse := rules.Seen{Vulnerability: vulnerability("CVE-2026-8", scan.Critical, ""), FirstSeen: now}
+	revoked := &rules.Revocation{App: "hello", Digest: digest, Reason: "leaked", By: "ada", At: now}
+	passed, fallen := &rules.Rescanned{Passed: true}, &rules.Rescanned{Refused: []rules.Seen{bad, worse}}
+	const first, then = "CRITICAL: CVE-2026-7 in golang.org/x/text v0.3.7, fixed in 0.3.8, first seen with the advisories of 2026-11-24T12:00:00Z", "CRITICAL: CVE-2026-8 in golang.org/x/text v0.3.7, no fixed version, first seen with the advisories of 2026-11-24T12:00:00Z"
+	rows := []*rules.AppRescan{}
+	var names, details []string
+	for _, tc := range []struct {
+		name     string
+		row      rules.AppRescan
+		refusals []string
+	}{
+		{"never", rules.AppRescan{Running: &no, Overlay: "x"}, nil},
+		{"fine", rules.AppRescan{Rescanned: passed}, nil},
+		{"running", rules.AppRescan{Rescanned: passed, Running: &yes}, nil},
+		{"elsewhere", rules.AppRescan{Rescanned: passed, Running: &no, Digest: digest}, []string{"does not run " + digest + ", which Git says and which was scanned"}},
+		{"fallen", rules.AppRescan{Rescanned: fallen, Running: &yes}, []string{first, then}},
+		{"overlay", rules.AppRescan{Rescanned: passed, Overlay: "a\n  b\n"}, []string{"a", "b"}},
+		{"revoked", rules.AppRescan{Rescanned: passed, Revoked: revoked}, []string{"was revoked by ada at 2026-11-24T12:00:00Z: leaked"}},
+		{"all", rules.AppRescan{Rescanned: fallen, Revoked: revoked, Overlay: "a", Running: &no, Digest: digest}, []string{"does not run " + digest + ", which Git says and which was scanned", "was revoked by ada at 2026-11-24T12:00:00Z: leaked", first, then, "a"}},
+	} {
+		tc.row.App = tc.name
+		rows = append(rows, &tc.row)
+		assert.Equal(t, tc.refusals == nil, tc.row.InPolicy(), tc.name)
+		assert.Equal(t, tc.row.Running == &no, tc.row.Elsewhere(), tc.name)
+		err := rules.InPolicy("dev", []*rules.AppRescan{{App: "other", Rescanned: passed}, &tc.row})
+		if tc.refusals == nil {
+			require.NoError(t, err, tc.name)
+			continue
+		}
+		names = append(names, tc.name)
+		for _, line := range tc.refusals {
+			details = append(details, tc.name+": "+line)
+		}
+		f, ok := step.AsFault(err)
+		require.True(t, ok, tc.name)
+		assert.Equal(t, step.KindPolicy, f.Kind)
+		assert.Equal(t, "environment dev", f.Input)
+		assert.Equal(t, "has releases that fell out of policy, are revoked, or are not what runs: "+tc.name, f.Reason)
+	}
+	f, ok := step.AsFault(rules.InPolicy("dev", rows))
+	require.True(t, ok)
+	assert.True(t, strings.HasSuffix(f.Reason, ": "+strings.Join(names, ", ")), f.Reason)
+	assert.Equal(t, details, f.Details)
+	require.NoError(t, rules.InPolicy("dev", nil))
+}
+
+func TestARescanExcusesByAnyExceptionOfTheApp(t *testing.T) {
+	p := strict()
+	of := func(id, app string) rules.Exception {
+		return rules.Exception{ID: id, App: app, Reason: "not reachable", Owner: "team-a", Expires: "2026-12-31"}
+	}
+	in := day(1, vulnerability("CVE-2026-7", scan.Critical, "1"), vulnerability("CVE-2026-8", scan.Critical, "1"))
+	for _, exceptions := range [][]rules.Exception{{of("CVE-2026-7", "hello"), of("CVE-2026-8", "")}, {of("CVE-2026-8", ""), of("CVE-2026-7", "hello")}} {
+		p.Exceptions = exceptions
+		r, _ := p.Rescan(image, in, nil, run)
+		assert.True(t, r.Passed)
+		assert.Empty(t, r.Refused)
+		p.Exceptions = exceptions[:1]
+		r, _ = p.Rescan(image, in, nil, run)
+		require.Len(t, r.Refused, 1)
+		assert.NotEqual(t, exceptions[0].ID, r.Refused[0].ID)
+	}
+}
+
+// Since when an image is refused, and an advisory known, is read from what was attested
+// about this very image, finding and policy.
+func TestWhatARescanReadsOfThePast(t *testing.T) {
+	p, other := strict(), strict()
+	other.Threshold = scan.Critical
+	bad := vulnerability("CVE-2026-7", scan.Critical, "0.3.8")
+	elsewhere := bad
+	elsewhere.Package = "example.com/other"
+	at := func(n int) time.Time { return now.AddDate(0, 0, n).Add(-time.Hour) }
+	past := func(p rules.Policy, n int, found ...scan.Vulnerability) rules.Scan {
+		_, s := p.Rescan(image, day(n, found...), nil, run)
+		return s
+	}
+	stranger := past(p, 1, bad)
+	stranger.Decision.By = "me"
+	for name, tc := range map[string]struct {
+		past         []rules.Scan
+		seen, fallen int
+	}{
+		"nothing":                   {nil, 5, 5},
+		"refused twice":             {[]rules.Scan{past(p, 2, bad), past(p, 3, bad)}, 2, 2},
+		"passed between":            {[]rules.Scan{past(p, 1, bad), past(p, 2), past(p, 3, bad)}, 1, 3},
+		"another policy between":    {[]rules.Scan{past(p, 2, bad), past(other, 3), past(p, 4, bad)}, 2, 2},
+		"under another policy only": {[]rules.Scan{past(other, 2, bad), past(other, 3, bad)}, 2, 5},
+		"in another package":        {[]rules.Scan{past(p, 2, elsewhere), past(p, 3, elsewhere, bad)}, 3, 2},
+		"by somebody":               {[]rules.Scan{stranger}, 5, 5},
+	} {
+		r, _ := p.Rescan(image, day(5, bad), encoded(t, tc.past...), run)
+		assert.Equal(t, at(tc.fallen), r.Since, name)
+		require.Len(t, r.Refused, 1, name)
+		assert.Equal(t, at(tc.seen), r.Refused[0].FirstSeen, name)
+	}
+}
+
+func TestTheNewestRescanCounts(t *testing.T) {
+	p := strict()
+	p.Exceptions = []rules.Exception{
+		{ID: "CVE-1", Reason: "r", Owner: "o", Expires: "2026-12-31"}, {ID: "CVE-2", Reason: "r", Owner: "o", Expires: "2026-11-28"}, {ID: "CVE-9", Reason: "r", Owner: "o", Expires: "2026-12-31"},
+	}
+	v, err := p.Evaluate(day(2))
+	require.NoError(t, err)
+	released := rules.Attest(image, *v, day(2).Findings, run)
+	rescan := func(n int, found ...scan.Vulnerability) rules.Scan {
+		_, s := p.Rescan(image, day(n, found...), nil, run)
+		return s
+	}
+	bad := []scan.Vulnerability{
+		vulnerability("CVE-8", scan.Critical, "1"), vulnerability("CVE-7", scan.Critical, "1"), vulnerability("CVE-7", scan.Critical, "1"),
+		vulnerability("CVE-9", scan.Critical, "1"), vulnerability("CVE-6", scan.Low, "1"), vulnerability("CVE-5", scan.Critical, ""),
+	}
+	at := now.AddDate(0, 0, 3)
+	require.NoError(t, accepted(p, at, released, rescan(1, bad...)), "it is older than the scan that was accepted")
+	err = accepted(p, at, released, rescan(3, bad...))
+	require.ErrorContains(t, err, "refuses it since the advisories of 2026-11-27T11:00:00Z: CVE-7, CVE-8\n")
+	require.Error(t, accepted(p, at, released, rescan(2, bad...)), "of the same advisories the refusal counts")
+	require.Error(t, accepted(p, at, released, rescan(2), rescan(2, bad...)))
+	require.NoError(t, accepted(p, at, released, rescan(2, bad...), rescan(3)))
+
+	excepted := []scan.Vulnerability{vulnerability("CVE-1", scan.High, "1"), vulnerability("CVE-2", scan.High, "1")}
+	for _, found := range [][]scan.Vulnerability{excepted, {excepted[1], excepted[0]}} {
+		again := rescan(3, found...)
+		require.NoError(t, accepted(p, at, released, again))
+		require.ErrorContains(t, accepted(p, now.AddDate(0, 0, 5), released, again), "exception CVE-2 of o: expired on 2026-11-28")
+	}
 }

@@ -154,7 +154,7 @@ func (r Rules) Validate(where string, environments []string) error {
 		if rule.Unknown != "" && rule.Unknown != ActionRefuse && rule.Unknown != ActionReport {
 			return step.Input(stage, fmt.Sprintf("%s.unknown %q", at, rule.Unknown), "is not an action", "use refuse or report")
 		}
-		if rule.Require == RequireLicences && len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == ActionReport {
+		if len(rule.Allow)+len(rule.Deny) == 0 && rule.Unknown == ActionReport {
 			return step.Input(stage, at, "allows every licence", "give allow or deny, or take unknown: report out")
 		}
 	}

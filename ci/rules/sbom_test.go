@@ -98,3 +98,64 @@ func TestALicenceOfOnePlatformAloneIsJudged(t *testing.T) {
 	assert.Equal(t, rules.Refuse, outcome.Verdict)
 	assert.Contains(t, outcome.Reason, "golang.org/x/text v0.3.8 (AGPL-3.0-only)")
 }
+
+func TestADocumentIsOfItsType(t *testing.T) {
+	for name, tc := range map[string]struct {
+		predicateType string
+		text          json.RawMessage
+		reason        string
+	}{
+		"CycloneDX as SPDX":   {evidence.SPDXType, cycloneDX("linux/amd64"), "2 CycloneDX and 0 SPDX documents are attested"},
+		"SPDX as CycloneDX":   {evidence.CycloneDXType, spdx("linux/amd64"), "0 CycloneDX and 2 SPDX documents are attested"},
+		"another SPDX":        {evidence.SPDXType, json.RawMessage(strings.Replace(string(spdx("linux/amd64")), "SPDX-2.3", "SPDX-3.0", 1)), "2 CycloneDX and 0 SPDX documents are attested"},
+		"another CycloneDX":   {evidence.CycloneDXType, json.RawMessage(strings.Replace(string(cycloneDX("linux/amd64")), `"CycloneDX"`, `"cyclone"`, 1)), "0 CycloneDX and 2 SPDX documents are attested"},
+		"an unreadable one":   {evidence.SPDXType, json.RawMessage(`[]`), "2 CycloneDX and 0 SPDX documents are attested"},
+		"one with everything": {evidence.SPDXType, json.RawMessage(`{"bomFormat":"CycloneDX","specVersion":"1.6","spdxVersion":""}`), "2 CycloneDX and 0 SPDX documents are attested"},
+	} {
+		in := complete(t)
+		for n, s := range in.Statements {
+			if s.PredicateType == tc.predicateType {
+				in.Statements[n].Predicate = tc.text
+			}
+		}
+		assert.Equal(t, tc.reason, verdicts(rules.Judge(in))[rules.RequireSBOM].Reason, name)
+	}
+}
+
+// The platforms are those of every build, and each needs both documents.
+func TestThePlatformsOfEachBuildNeedTheirBills(t *testing.T) {
+	b := build()
+	for _, platforms := range [][]string{{"linux/arm64", "linux/riscv64"}, {"linux/386"}} {
+		b.Platforms = platforms
+		in := complete(t)
+		in.Statements = append(in.Statements, second(statement(t, evidence.ProvenanceType, b.Provenance())))
+		missing := platforms[len(platforms)-1]
+		assert.Equal(t, "no CycloneDX and SPDX documents are about its image for "+missing, verdicts(rules.Judge(in))[rules.RequireSBOM].Reason)
+		in.Statements = append(in.Statements, statement(t, evidence.CycloneDXType, json.RawMessage(`{"bomFormat":"CycloneDX","components":[{},{},{},{},{},{},{}],"metadata":{"component":{"properties":[{"name":"slipway:platform","value":"`+missing+`"}]}}}`)))
+		assert.Equal(t, "no CycloneDX and SPDX documents are about its image for "+missing, verdicts(rules.Judge(in))[rules.RequireSBOM].Reason)
+		in.Statements = append(in.Statements, statement(t, evidence.SPDXType, spdx(missing)))
+		assert.Equal(t, "CycloneDX and SPDX documents of 7 components", verdicts(rules.Judge(in))[rules.RequireSBOM].Reason, "the longest")
+	}
+	// Of two platforms that lack theirs the first by name is told.
+	b.Platforms = []string{"linux/s390x"}
+	first := build()
+	first.Platforms = []string{"linux/zos"}
+	in := complete(t)
+	in.Statements = append(in.Statements, second(statement(t, evidence.ProvenanceType, first.Provenance())), second(statement(t, evidence.ProvenanceType, b.Provenance())))
+	assert.Equal(t, "no CycloneDX and SPDX documents are about its image for linux/s390x", verdicts(rules.Judge(in))[rules.RequireSBOM].Reason)
+}
+
+// A component that names several licences needs each of them; what refuses is named once.
+func TestEachLicenceOfAComponentCounts(t *testing.T) {
+	in := complete(t)
+	in.Rules.Rules = []rules.Rule{{Require: rules.RequireLicences, Deny: []string{"AGPL-*", "SSPL-*"}, Unknown: rules.ActionReport}}
+	for _, licences := range []string{`{"license":{"id":"MIT"}},{"license":{"name":"AGPL-3.0-only"}},{"expression":"SSPL-1.0"}`, `{"license":{"name":"AGPL-3.0-only"}},{"license":{}},{"expression":"SSPL-1.0"},{"license":{"id":"MIT"}}`} {
+		bill := json.RawMessage(`{"bomFormat":"CycloneDX","components":[{"name":"x","version":"1","licenses":[` + licences + `]},{"name":"x","version":"1","licenses":[` + licences + `]}]}`)
+		for n, s := range in.Statements {
+			if s.PredicateType == evidence.CycloneDXType {
+				in.Statements[n].Predicate = bill
+			}
+		}
+		assert.Equal(t, "it holds x 1 (AGPL-3.0-only), x 1 (SSPL-1.0)", verdicts(rules.Judge(in))[rules.RequireLicences].Reason)
+	}
+}

@@ -207,6 +207,7 @@ func TestRulesOfTheTimeAreChecked(t *testing.T) {
 		"one name twice":     {freeze, func(r *rules.Rule) { r.Freezes[1].Name = "fair" }, `verification.rules[0].freezes[1].name "fair"`, "is another one's, too"},
 		"the wrong way":      {freeze, func(r *rules.Rule) { r.Freezes[0].Until = r.Freezes[0].From }, "verification.rules[0].freezes[0].until", "is not after from"},
 		"no beginning":       {freeze, func(r *rules.Rule) { r.Freezes[0].From = time.Time{} }, "verification.rules[0].freezes[0].until", "is not after from"},
+		"a reason of lines":  {freeze, func(r *rules.Rule) { r.Freezes[1].Reason = "a\nb" }, `verification.rules[0].freezes[1].reason "a\nb"`, "is not a reason"},
 		"no reason":          {freeze, func(r *rules.Rule) { r.Freezes[0].Reason = "" }, `verification.rules[0].freezes[0].reason ""`, "is not a reason"},
 	} {
 		rule := tc.rule
@@ -218,4 +219,59 @@ func TestRulesOfTheTimeAreChecked(t *testing.T) {
 		assert.Contains(t, f.Reason, tc.reason, name)
 		assert.NotEmpty(t, strings.TrimSpace(f.Mend), name)
 	}
+}
+
+func TestEachFreezeIsItsOwn(t *testing.T) {
+	over := func(by, freeze string) rules.Approval {
+		return approved(t, by, func(p *rules.Approved) { p.Freeze, p.Reason = freeze, "mends CVE-1" })
+	}
+	unread := over("jo", "fair")
+	unread.Approved = append(unread.Approved, "{}"...)
+	in := freezing(t)
+	in.Now = now.Add(30 * time.Minute)
+	in.Rules.Rules[0].Freezes[1].From = now
+	in.Rules.Rules[0].Freezes = append(in.Rules.Rules[0].Freezes, rules.Freeze{Name: "spring", From: now.Add(10 * time.Minute), Until: now.Add(5 * time.Hour), Reason: "holidays"})
+	const fair, yearEnd, spring = "frozen until 2026-11-26T12:00:00Z (fair: the trade fair)", "frozen until 2026-12-14T12:00:00Z (year-end: the books are closed)", "frozen until 2026-11-24T17:00:00Z (spring: holidays)"
+	const by = ", overridden by jo: mends CVE-1"
+	for name, tc := range map[string]struct {
+		approvals    []rules.Approval
+		reason, mend string
+	}{
+		"none":           {nil, fair + "; " + yearEnd + "; " + spring, "release it after 2026-12-14T12:00:00Z"},
+		"one":            {[]rules.Approval{over("jo", "year-end")}, fair + "; " + spring + "; " + yearEnd + by, "release it after 2026-11-26T12:00:00Z"},
+		"the second one": {[]rules.Approval{over("kim", "fair"), unread, over("jo", "fair")}, yearEnd + "; " + spring + "; " + fair + by, "release it after 2026-12-14T12:00:00Z"},
+		"unread":         {[]rules.Approval{unread}, fair + "; " + yearEnd + "; " + spring, "release it after 2026-12-14T12:00:00Z"},
+		"each":           {[]rules.Approval{over("jo", "fair"), over("jo", "year-end"), over("jo", "spring")}, fair + by + "; " + yearEnd + by + "; " + spring + by, ""},
+	} {
+		in.Approvals = tc.approvals
+		outcome := verdicts(rules.Judge(in))[rules.RequireNoFreeze]
+		assert.Equal(t, tc.reason, outcome.Reason, name)
+		assert.Equal(t, tc.mend == "", outcome.Verdict == rules.Pass, name)
+		assert.True(t, strings.HasPrefix(outcome.Mend, tc.mend), "%s: %s", name, outcome.Mend)
+	}
+	rule := in.Rules.Rules[0]
+	rule.By, rule.MaxAge = nil, 0
+	require.NoError(t, rules.Rules{Rules: []rules.Rule{rule}}.Validate("verification", nil), "a freeze that nobody may override")
+	assert.False(t, rules.Rules{Rules: []rules.Rule{rule}}.Overrides("production", "jo", "fair"))
+	// The first of two ends, and of two beginnings, is when it is decided again.
+	in.Approvals = []rules.Approval{over("jo", "fair"), approved(t, "jo", func(p *rules.Approved) { p.Freeze, p.At = "spring", now.Add(-2*time.Hour) })}
+	in.Rules.Rules[0].Freezes[1].From = now.Add(100 * time.Hour)
+	assert.Equal(t, now.Add(2*time.Hour), rules.Judge(in).Until)
+	slices.Reverse(in.Approvals)
+	slices.Reverse(in.Rules.Rules[0].Freezes)
+	assert.Equal(t, now.Add(2*time.Hour), rules.Judge(in).Until)
+}
+
+func TestTheFirstOfSeveralReceiptsCounts(t *testing.T) {
+	unsigned := healthy(t, "staging", 26*time.Hour)
+	unsigned.Signer = &sign.Signer{Identity: "x"}
+	for _, receipts := range [][]sign.Statement{
+		{healthy(t, "staging", time.Hour), unsigned, healthy(t, "staging", 2*time.Hour)}, {unsigned, healthy(t, "dev", 30*time.Hour), healthy(t, "staging", time.Hour)},
+		{healthy(t, "dev", 30*time.Hour), healthy(t, "staging", time.Hour), unsigned},
+	} {
+		outcome := verdicts(rules.Judge(soaking(t, receipts...)))[rules.RequireSoak]
+		assert.Equal(t, rules.Outcome{Rule: rules.RequireSoak, Verdict: rules.Pass, Reason: "healthy in staging since 2026-11-23T10:00:00Z"}, outcome)
+	}
+	outcome := verdicts(rules.Judge(soaking(t, healthy(t, "staging", 24*time.Hour))))[rules.RequireSoak]
+	assert.Equal(t, rules.Pass, outcome.Verdict, "as long as the rule wants")
 }

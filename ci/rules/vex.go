@@ -252,7 +252,7 @@ func (p vexProduct) read(at string, image About, excepts bool) (packages []strin
 			return nil, false, step.Input("config", fmt.Sprintf("%s %.200q", at, purl), fmt.Sprintf("is limited by %s, which can't be told of what is scanned", q.Key),
 				fmt.Sprintf("leave it out, or name the image by its digest: %s@sha256:…", named))
 		}
-		ours = ours && (q.Value == image.Repository || q.Value+"/"+image.App == image.Repository)
+		ours = q.Value == image.Repository || q.Value+"/"+image.App == image.Repository
 	}
 	if v := purl.Version; v != "" {
 		if hex, ok := strings.CutPrefix(v, "sha256:"); !ok || !sha256Pattern.MatchString(hex) {

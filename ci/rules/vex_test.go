@@ -205,6 +205,11 @@ func TestOpenVEXThatIsNotUnderstoodIsRefused(t *testing.T) {
 		"a product of no name":        {was, `{}`, at + ": statements[1].products[0] \"\"", "is not named by a package URL"},
 		"a tag":                       {was, `{"@id": "pkg:oci/hello?tag=v1"}`, at + `: statements[1].products[0] "pkg:oci/hello?tag=v1"`, "is limited by tag, which can't be told of what is scanned"},
 		"a platform":                  {was, `{"@id": "pkg:oci/hello?arch=amd64"}`, at + `: statements[1].products[0] "pkg:oci/hello?arch=amd64"`, "is limited by arch, which can't be told of what is scanned"},
+		"a control character":         {`"CVE-2026-7"`, `"CVE\u00072"`, at + `: statements[0].vulnerability.name "CVE\a2"`, "is missing, or is no name"},
+		"another type":                {was, `{"@id": "pkg:docker/hello"}`, at + `: statements[1].products[0] "pkg:docker/hello"`, "is not this app's image"},
+		"a digest of no kind":         {was, `{"@id": "pkg:oci/hello@` + digest[7:] + `"}`, at + `: statements[1].products[0] "pkg:oci/hello@` + digest[7:] + `"`, `has the version "` + digest[7:] + `", which is no digest`},
+		"a short digest":              {was, `{"@id": "pkg:oci/hello@sha256%3Aaa"}`, at + `: statements[1].products[0] "pkg:oci/hello@sha256:aa"`, `has the version "sha256:aa", which is no digest`},
+		"a second product":            {was, was + `, {"@id": "pkg:oci/other"}`, at + `: statements[1].products[1] "pkg:oci/other"`, "is not this app's image"},
 		"a version":                   {was, `{"@id": "pkg:oci/hello@1.0"}`, at + `: statements[1].products[0] "pkg:oci/hello@1.0"`, `has the version "1.0", which is no digest`},
 		"a path":                      {was, `{"@id": "pkg:oci/hello#usr/bin"}`, at + `: statements[1].products[0] "pkg:oci/hello#usr/bin"`, "names a part of the image by its path"},
 		"hashes":                      {was, second(`"hashes": {"sha-256": "aa"}`), at + ": statements[1].products[0].hashes", "can't be told of what is scanned"},
@@ -248,4 +253,55 @@ func TestOpenVEXThatIsNotUnderstoodIsRefused(t *testing.T) {
 	require.NoError(t, err, "clocks differ a little")
 	_, err = rules.ParseVEX(at, hello, []byte(vex), 0, now)
 	require.ErrorContains(t, err, "scan.policy.vexMaxAge is not set")
+}
+
+func TestOpenVEXKnowsItsJustifications(t *testing.T) {
+	for _, justification := range []string{
+		"component_not_present", "vulnerable_code_not_present", "vulnerable_code_not_in_execute_path",
+		"vulnerable_code_cannot_be_controlled_by_adversary", "inline_mitigations_already_exist",
+	} {
+		got := said(t, hello, strings.Replace(about(1, "CVE-2026-7", whole, "not_affected"), "vulnerable_code_not_in_execute_path", justification, 1))
+		in := clean()
+		in.Findings.Vulnerabilities, in.VEX = []scan.Vulnerability{vulnerability("CVE-2026-7", scan.High, "1")}, got
+		v, err := strict().Evaluate(in)
+		require.NoError(t, err)
+		require.Len(t, v.Excepted, 1)
+		assert.Equal(t, justification, v.Excepted[0].Reason)
+	}
+}
+
+// A product is this image where everything that it says is; each product is read.
+func TestOpenVEXIsAboutTheImagesThatItNames(t *testing.T) {
+	const there, elsewhere = "?repository_url=ghcr.io/acme", "?repository_url=ghcr.io/other"
+	const other = "sha256%3Abbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	for product, ours := range map[string]bool{
+		"pkg:oci/hello": true, "pkg:oci/hello" + there: true, "pkg:oci/hello" + there + "/hello": true, "pkg:oci/hello@" + digestInURL: true, "pkg:oci/hello@" + digestInURL + there: true,
+		"pkg:oci/hello" + elsewhere: false, "pkg:oci/hello@" + other: false, "pkg:oci/hello@" + digestInURL + elsewhere: false, "pkg:oci/hello@" + other + there: false,
+	} {
+		for _, products := range []string{`{"@id": "` + product + `"}`, `{"@id": "pkg:oci/hello@` + other + `"}, {"@id": "` + product + `"}`} {
+			in := clean()
+			in.Findings.Vulnerabilities = []scan.Vulnerability{vulnerability("CVE-2026-7", scan.High, "1")}
+			in.VEX = said(t, hello, about(1, "CVE-2026-7", products, "not_affected"))
+			_, err := strict().Evaluate(in)
+			assert.Equal(t, ours, err == nil, products)
+		}
+	}
+}
+
+// Of two statements of one moment the one that excepts nothing counts, whichever is first.
+func TestOpenVEXOfOneMoment(t *testing.T) {
+	fine, bad := about(1, "CVE-2026-7", whole, "not_affected"), about(1, "CVE-2026-7", whole, "affected")
+	newer := about(2, "CVE-2026-7", whole, "not_affected")
+	for name, tc := range map[string]struct {
+		statements []string
+		excepted   bool
+	}{
+		"alone": {[]string{fine}, true}, "affected first": {[]string{bad, fine}, false}, "affected last": {[]string{fine, bad}, false}, "between": {[]string{fine, bad, fine}, false},
+		"newer": {[]string{bad, newer}, true}, "newer first": {[]string{newer, bad, fine}, true},
+	} {
+		in := clean()
+		in.Findings.Vulnerabilities, in.VEX = []scan.Vulnerability{vulnerability("CVE-2026-7", scan.High, "1")}, said(t, hello, tc.statements...)
+		_, err := strict().Evaluate(in)
+		assert.Equal(t, tc.excepted, err == nil, name)
+	}
 }
