@@ -364,9 +364,9 @@ func TestAnApprovalTwiceCountsAsLongAsTheLongerOne(t *testing.T) {
 		outcome := verdicts(rules.Judge(awaiting(t, approvals...)))[rules.RequireApproval]
 		assert.Equal(t, "approved by jo until 2026-11-26T11:00:00Z, kim until 2026-11-26T10:00:00Z", outcome.Reason)
 	}
-	lee := of("lee", 5*time.Hour)
+	lee := of("lee", 3*time.Hour)
 	lee.Signer = sign.Signer{Identity: "lee@acme.example", Issuer: "https://login.acme.example"}
-	for _, approvals := range [][]rules.Approval{{lee, of("jo", time.Hour), of("kim", 3*time.Hour)}, {of("kim", 3*time.Hour), lee, of("jo", time.Hour)}} {
+	for _, approvals := range [][]rules.Approval{{lee, of("jo", 5*time.Hour), of("kim", time.Hour)}, {of("kim", time.Hour), lee, of("jo", 5*time.Hour)}} {
 		in := awaiting(t, approvals...)
 		in.Rules.SummaryMaxAge = 30 * 24 * time.Hour
 		assert.Equal(t, now.Add(45*time.Hour), rules.Judge(in).Until, "two are wanted, and so many are left until then")

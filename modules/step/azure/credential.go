@@ -137,7 +137,7 @@ func (c *Credential) Token(ctx context.Context, audience string) (Token, error) 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if known, ok := c.minted[audience]; ok && c.Now().Before(known.renew) {
+	if known := c.minted[audience]; c.Now().Before(known.renew) {
 		known.used = true
 		return known, nil
 	}

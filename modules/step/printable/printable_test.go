@@ -28,7 +28,8 @@ func TestLine(t *testing.T) {
 		"\x1b[31mred\x1b[0m": `\x1b[31mred\x1b[0m`, "\a\b\v\f\x00\x7f": `\x07\x08\x0b\x0c\x00\x7f`, "refused\rpassed": `refused\rpassed`,
 		"a\u0085b\u2028c\u2029d": `a\u0085b\u2028c\u2029d`, "\u202etxt.exe": `\u202etxt.exe`, "pass\u200bed": `pass\u200bed`, "\ufeffa": `\ufeffa`,
 		"\U000e0041": `\U000e0041`, "\ufe0f": `\ufe0f`, "\u115f": `\u115f`, "a\xff\xfeb": "a\uFFFDb", "\u00ad::x::": `\u00ad::x::`,
-		"a\nb": "a b", "a\r\nb\n\n\nc\n": "a b c", "\n": "", "a\tb": "a b", "a\n\tb": "a  b",
+		"\u007f\u0080\uffff\U00010000": `\x7f\u0080\uffff` + "\U00010000",
+		"a\nb":                         "a b", "a\r\nb\n\n\nc\n": "a b c", "\n": "", "a\tb": "a b", "a\n\tb": "a  b",
 	} {
 		got := printable.Line(text)
 		equal(t, want, got)
@@ -53,7 +54,7 @@ func TestLineEnds(t *testing.T) {
 
 func TestText(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", "\n": "\n", "a\n\n\tb\n": "a\n\n\tb\n", "a\r\nb\r\n": "a\nb\n", "a\r\r\nb\rc": "a\\r\nb\\rc",
+		"": "", "\n": "\n", "a\n\n\tb\n": "a\n\n\tb\n", "a\r\nb\r\n": "a\nb\n", "a\tb\x1b\tc": "a\tb\\x1b\tc", "a\r\r\nb\rc": "a\\r\nb\\rc",
 		"a\n::error::b\n  ::error::c\nd ::error::e": "a\n\\::error::b\n  \\::error::c\nd ::error::e",
 		"a ##[x]\n##vso[y.z]":                       "a #\\#[x]\n#\\#vso[y.z]",
 	} {

@@ -27,8 +27,8 @@ func (Connections) String() string { return "" }
 
 // Set adds LOGICAL=ACTUAL, both host:port.
 func (c Connections) Set(value string) error {
-	logical, actual, ok := strings.Cut(value, "=")
-	if !ok || !isHostPort(logical) || !isHostPort(actual) {
+	logical, actual, _ := strings.Cut(value, "=")
+	if !isHostPort(logical) || !isHostPort(actual) {
 		return errors.New("is not LOGICAL=ACTUAL")
 	}
 	if other, twice := c[logical]; twice && other != actual {
@@ -64,8 +64,8 @@ func Flag(set *flag.FlagSet, name, usage string) func(stage string) (Connections
 
 // isHostPort also refuses what would mean more in a URL.
 func isHostPort(value string) bool {
-	host, port, err := net.SplitHostPort(value)
-	return err == nil && host != "" && port != "" && !strings.ContainsAny(value, "/@?# \t\r\n")
+	host, port, _ := net.SplitHostPort(value) // both are empty where it is none
+	return host != "" && port != "" && !strings.ContainsAny(value, "/@?# \t\r\n")
 }
 
 // DialContext dials the actual address of a logical one, as http.Transport wants
