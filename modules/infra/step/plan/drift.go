@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -115,11 +116,11 @@ func both[T any](values [2]any) (a, b T, ok bool) {
 	return a, b, first && second
 }
 
+var word = regexp.MustCompile(`\A\w+\z`)
+
 // join adds a key to a path; one that isn't a plain word is quoted.
 func join(path, name string) string {
-	if name == "" || strings.ContainsFunc(name, func(r rune) bool {
-		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) {
+	if !word.MatchString(name) {
 		return fmt.Sprintf("%s[%q]", path, name)
 	}
 	if path == "" {

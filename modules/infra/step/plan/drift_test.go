@@ -98,3 +98,60 @@ func TestApplied(t *testing.T) {
 	assert.True(t, Applied(&tfjson.Plan{Config: code, PriorState: state(tfjson.ManagedResourceMode)}))
 	assert.True(t, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: &tfjson.ConfigModule{}}}), "nothing to apply")
 }
+
+func TestDriftIsOfEachPart(t *testing.T) {
+	list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{
+		nil, {Address: "thing.none"}, drifted(t, "thing.noop", tfjson.ActionNoop, `{"a":1}`, `{"a":2}`, `{}`),
+		drifted(t, "thing.a", tfjson.ActionUpdate, `{"gone":1,"":1,"a":{"x":1},"b":["k",{"y":1}],"z":"s","kind":{"a":"hidden-9"},"list":[1]}`, `{"new":1,"":2,"a":{"x":2},"b":["l",{"y":2}],"z":"t","kind":[7],"list":{"a":1}}`, `{"z":true,"kind":{"a":true}}`),
+	}}, &redact.Secrets{})
+	text, err := json.Marshal(list)
+	require.NoError(t, err)
+	assert.JSONEq(t, `[{"address":"thing.a","type":"thing","action":"update","attributes":[
+		{"path":"[\"\"]","before":1,"after":2},{"path":"a.x","before":1,"after":2},{"path":"b[0]","before":"k","after":"l"},{"path":"b[1].y","before":1,"after":2},
+		{"path":"gone","before":1,"after":null},{"path":"kind","before":"(sensitive)","after":"(sensitive)"},{"path":"list","before":[1],"after":{"a":1}},
+		{"path":"new","before":null,"after":1},{"path":"z","before":"(sensitive)","after":"(sensitive)"}]}]`, string(text))
+	for name, path := range map[string]string{"a": "x.a", "Z_9": "x.Z_9", "": `x[""]`, "a.b": `x["a.b"]`, "a b": `x["a b"]`, "ä": `x["ä"]`, "a\n": `x["a\n"]`, "0": "x.0"} {
+		assert.Equal(t, path, join("x", name))
+	}
+	assert.Equal(t, "a", join("", "a"))
+
+	// Which side is marked makes no difference.
+	for _, after := range []bool{false, true} {
+		rc := drifted(t, "thing.a", tfjson.ActionUpdate, `{"key":"correct-horse"}`, `{"key":"plain"}`, `{}`)
+		if after {
+			rc.Change.AfterSensitive = value(t, `{"key":true}`)
+		} else {
+			rc.Change.BeforeSensitive = value(t, `{"key":true}`)
+		}
+		list := Drifted(&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{rc}}, &redact.Secrets{})
+		assert.Equal(t, []infra.Attribute{{Path: "key", Before: raw(redact.Value), After: raw(redact.Value)}}, list[0].Attributes)
+	}
+}
+
+func TestAppliedLooksIntoEveryModule(t *testing.T) {
+	managed, data := &tfjson.ConfigResource{Mode: tfjson.ManagedResourceMode}, &tfjson.ConfigResource{Mode: tfjson.DataResourceMode}
+	calls := func(modules ...*tfjson.ConfigModule) *tfjson.ConfigModule {
+		m := &tfjson.ConfigModule{ModuleCalls: map[string]*tfjson.ModuleCall{"none": nil, "empty": {}}}
+		for i, below := range modules {
+			m.ModuleCalls[string(rune('a'+i))] = &tfjson.ModuleCall{Module: below}
+		}
+		return m
+	}
+	empty, declaring := &tfjson.ConfigModule{Resources: []*tfjson.ConfigResource{nil, data}}, &tfjson.ConfigModule{Resources: []*tfjson.ConfigResource{nil, data, managed}}
+	for name, c := range map[string]struct {
+		root    *tfjson.ConfigModule
+		applied bool
+	}{
+		"no module": {nil, true}, "a data source": {empty, true}, "data sources below": {calls(empty, calls(empty)), true},
+		"a resource": {declaring, false}, "a resource below": {calls(empty, empty, empty, empty, empty, empty, empty, declaring), false}, "a resource further below": {calls(empty, calls(declaring)), false},
+	} {
+		assert.Equal(t, c.applied, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: c.root}}), name)
+	}
+	assert.True(t, Applied(&tfjson.Plan{}), "no code")
+	state := &tfjson.State{Values: &tfjson.StateValues{}}
+	assert.False(t, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: declaring}, PriorState: state}), "a state without a module")
+	state.Values.RootModule = &tfjson.StateModule{Resources: []*tfjson.StateResource{nil, {Mode: tfjson.DataResourceMode}}, ChildModules: []*tfjson.StateModule{nil, {}}}
+	assert.False(t, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: declaring}, PriorState: state}))
+	state.Values.RootModule.ChildModules[1].Resources = []*tfjson.StateResource{{Mode: tfjson.ManagedResourceMode}}
+	assert.True(t, Applied(&tfjson.Plan{Config: &tfjson.Config{RootModule: declaring}, PriorState: state}))
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	tfjson "github.com/hashicorp/terraform-json"
@@ -47,8 +48,10 @@ func TestBindingRefusesWhatItWasNotMadeFor(t *testing.T) {
 	assert.Contains(t, f.Reason, b.PlanSHA256)
 	_, err = b.ReadPlan("apply", file+"x")
 	_ = fault(t, err, step.KindInput)
-	_, err = Binding{PlanSHA256: "sha256:x"}.ReadPlan("apply", file)
-	_ = fault(t, err, step.KindInput)
+	for _, none := range []Binding{{PlanSHA256: "sha256:x", CodeSHA256: b.CodeSHA256}, {PlanSHA256: code.Digest([]byte("plaN")), CodeSHA256: "sha256:x"}} {
+		_, err = none.ReadPlan("apply", file)
+		assert.Equal(t, "is not a sha256 digest", fault(t, err, step.KindInput).Reason)
+	}
 
 	assert.NoError(t, b.CheckCode("apply", b.CodeSHA256))
 	_ = fault(t, b.CheckCode("apply", b.PlanSHA256), step.KindPolicy)
@@ -59,6 +62,13 @@ func TestBindingRefusesWhatItWasNotMadeFor(t *testing.T) {
 	assert.Contains(t, fault(t, b.CheckState("apply", "http://localhost:3333/state/local/staging", "l", 3), step.KindPolicy).Reason, "not the state")
 	assert.Contains(t, fault(t, b.CheckState("apply", b.StateAddress, "l", 4), step.KindPolicy).Reason, "has changed")
 	assert.Contains(t, fault(t, b.CheckState("apply", b.StateAddress, "m", 3), step.KindPolicy).Reason, "has changed")
+}
+
+func TestReadNamesWhatCannotBeRead(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "none")
+	var b Binding
+	f := fault(t, Read("apply", "binding", file, &b), step.KindInput)
+	assert.Equal(t, []string{"binding " + file, "can't be read"}, []string{f.Input, f.Reason})
 }
 
 func TestCheckedIsAboutOneBinding(t *testing.T) {
@@ -268,4 +278,159 @@ func TestCheckVariable(t *testing.T) {
 	f := fault(t, CheckVariable("apply", p, "production"), step.KindPolicy)
 	assert.Contains(t, f.Reason, `"dev"`)
 	assert.NoError(t, CheckVariable("apply", &tfjson.Plan{}, "production"), "code without that variable")
+}
+
+func TestMask(t *testing.T) {
+	many := map[string]any{}
+	for i := range 20 {
+		many[string(rune('a'+i))] = i == 7
+	}
+	for name, c := range map[string]struct{ value, marks, want any }{
+		"nothing":                 {nil, true, nil},
+		"nothing below":           {nil, map[string]any{"a": true}, nil},
+		"no marks":                {"x", nil, "x"},
+		"not marked":              {"x", false, "x"},
+		"marked":                  {"x", true, redact.Value},
+		"a mark that is none":     {"x", "yes", redact.Value},
+		"a map":                   {map[string]any{"a": "x", "b": "y"}, map[string]any{"a": true, "c": true}, map[string]any{"a": redact.Value, "b": "y"}},
+		"a map without marks":     {map[string]any{"a": "x"}, map[string]any{"a": false, "b": nil}, map[string]any{"a": "x"}},
+		"a list":                  {[]any{"x", "y", "z"}, []any{false, true, true}, []any{"x", redact.Value, redact.Value}},
+		"a list without marks":    {[]any{"x"}, []any{false}, []any{"x"}},
+		"a longer list":           {[]any{"x", "y"}, []any{true}, redact.Value},
+		"a list of another shape": {map[string]any{"a": "x"}, []any{true}, redact.Value},
+		"a map of another shape":  {[]any{"x"}, map[string]any{"a": true}, redact.Value},
+		"a text for a map":        {"x", map[string]any{"a": true}, redact.Value},
+		"one of many":             {"x", many, redact.Value},
+		"far below":               {[]any{map[string]any{"a": []any{"x", "y"}}}, []any{map[string]any{"a": []any{nil, true}}}, []any{map[string]any{"a": []any{"x", redact.Value}}}},
+	} {
+		given, err := json.Marshal(c.value)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, mask(c.value, c.marks), name)
+		after, err := json.Marshal(c.value)
+		require.NoError(t, err)
+		assert.Equal(t, string(given), string(after), "%s: the value stays", name)
+
+		// What mask hides is a secret from then on, and nothing else is.
+		var secrets redact.Secrets
+		collect(c.value, c.marks, &secrets)
+		for _, text := range []string{"x", "y", "z"} {
+			shown, err := json.Marshal(c.want)
+			require.NoError(t, err)
+			hidden := strings.Contains(string(given), `"`+text+`"`) && !strings.Contains(string(shown), `"`+text+`"`)
+			assert.Equal(t, hidden, secrets.Holds(text), "%s: %s", name, text)
+		}
+	}
+}
+
+// Each of several is looked at, and what a state says of its marks in another way is
+// secret as a whole.
+func TestEverySecretOfAPlanIsKnown(t *testing.T) {
+	secret := func(n int) string { return "secret-number-" + strings.Repeat(string(rune('a'+n)), 3) }
+	resource := func(n int, marks string) *tfjson.StateResource {
+		return &tfjson.StateResource{AttributeValues: map[string]any{"key": secret(n), "open": "open-" + secret(n)[7:]}, SensitiveValues: json.RawMessage(marks)}
+	}
+	change := func(n int) *tfjson.ResourceChange {
+		return &tfjson.ResourceChange{Change: &tfjson.Change{After: secret(n), AfterSensitive: true}}
+	}
+	const marked = `{"key":true}`
+	p := &tfjson.Plan{
+		DeferredChanges: []*tfjson.DeferredResourceChange{nil, {}, {ResourceChange: change(0)}, {ResourceChange: change(1)}},
+		PriorState: &tfjson.State{Values: &tfjson.StateValues{
+			Outputs: map[string]*tfjson.StateOutput{"none": nil, "a": {Sensitive: true, Value: secret(2)}, "b": {Sensitive: true, Value: secret(3)}, "c": {Value: secret(20)}},
+			RootModule: &tfjson.StateModule{
+				Resources:    []*tfjson.StateResource{nil, resource(21, ``), resource(22, `{}`), resource(4, marked), resource(5, marked)},
+				ChildModules: []*tfjson.StateModule{nil, {Resources: []*tfjson.StateResource{resource(6, marked)}}, {ChildModules: []*tfjson.StateModule{{Resources: []*tfjson.StateResource{resource(7, `{`), resource(8, `true`)}}}}},
+			},
+		}},
+		Variables: map[string]*tfjson.PlanVariable{"a": {Value: secret(9)}, "open": {Value: secret(23)}},
+		Config: &tfjson.Config{RootModule: &tfjson.ConfigModule{Variables: map[string]*tfjson.ConfigVariable{
+			"none": nil, "a": {Sensitive: true, Default: secret(10)}, "open": {Default: secret(24)}, "unset": {Sensitive: true, Default: secret(11)},
+		}}},
+	}
+	var secrets redact.Secrets
+	redacted := Redact(p, &secrets)
+	for n := range 26 {
+		assert.Equal(t, n < 12, secrets.Holds(secret(n)), secret(n))
+	}
+	assert.True(t, secrets.Holds("open-number-hhh"), "whose marks can't be read")
+	assert.False(t, secrets.Holds("open-number-eee"))
+	assert.Len(t, redacted.DeferredChanges, 4)
+	assert.Equal(t, redact.Value, redacted.DeferredChanges[3].ResourceChange.Change.After)
+	Redact(&tfjson.Plan{Config: &tfjson.Config{}}, &secrets)
+
+	// A name, an index and a path may tell one, too.
+	rc := &tfjson.ResourceChange{
+		Address: `a.b["` + secret(1) + `"]`, PreviousAddress: `a.c["` + secret(1) + `"]`, ModuleAddress: `module.m["` + secret(1) + `"]`, Index: secret(1),
+		Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionNoop}, Importing: &tfjson.Importing{ID: secret(2)}, ReplacePaths: []any{[]any{"a"}, []any{secret(3)}}},
+	}
+	shown := Redact(&tfjson.Plan{
+		ResourceChanges: []*tfjson.ResourceChange{rc, nil}, ActionInvocations: []*tfjson.ActionInvocation{nil, {Address: "a", Type: "t", Name: "n", ProviderName: "p"}},
+	}, &secrets)
+	got := shown.ResourceChanges[0]
+	assert.Equal(t, []any{`a.b["(sensitive)"]`, `a.c["(sensitive)"]`, `module.m["(sensitive)"]`, redact.Value}, []any{got.Address, got.PreviousAddress, got.ModuleAddress, got.Index})
+	assert.Equal(t, redact.Value, got.Change.Importing.ID)
+	assert.Equal(t, []any{[]any{"a"}, []any{redact.Value}}, got.Change.ReplacePaths)
+	assert.Nil(t, shown.ResourceChanges[1])
+	assert.Equal(t, []*tfjson.ActionInvocation{{}, {Address: "a", Type: "t", Name: "n", ProviderName: "p"}}, shown.ActionInvocations)
+}
+
+func TestASummaryIsInOrder(t *testing.T) {
+	noop := func(address, before string) *tfjson.ResourceChange {
+		return &tfjson.ResourceChange{Address: address, PreviousAddress: before, Change: &tfjson.Change{Actions: tfjson.Actions{tfjson.ActionNoop}}}
+	}
+	p := &tfjson.Plan{
+		ResourceChanges: []*tfjson.ResourceChange{noop("x.a", "x.a"), noop("x.c", "x.d"), noop("x.b", "x.e")},
+		ResourceDrift:   []*tfjson.ResourceChange{{Address: "d.b"}, {Address: "d.a"}},
+		OutputChanges: map[string]*tfjson.Change{
+			"none": nil, "e": {Actions: tfjson.Actions{tfjson.ActionCreate}, After: 1}, "a": {Actions: tfjson.Actions{tfjson.ActionUpdate}, Before: "x", BeforeSensitive: true, After: "y"},
+			"b": {Actions: tfjson.Actions{tfjson.ActionUpdate}, Before: "x", After: "y", AfterSensitive: true}, "c": {Actions: tfjson.Actions{tfjson.ActionCreate}}, "d": {Actions: tfjson.Actions{tfjson.ActionCreate}},
+		},
+	}
+	s, err := Summarize("apply", p)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"d.a", "d.b"}, s.Drift)
+	assert.Equal(t, []string{"x.b (no-op)", "x.c (no-op)", "output a (update)", "output b (update)", "output c (create)", "output d (create)", "output e (create)"}, s.Pending())
+	assert.Equal(t, infra.OutputChange{Name: "a", Actions: []string{"update"}, Sensitive: true}, s.Outputs[0])
+	assert.Equal(t, infra.OutputChange{Name: "b", Actions: []string{"update"}, Sensitive: true}, s.Outputs[1])
+	assert.Equal(t, "x.d", s.Resources[1].MovedFrom)
+
+	for name, c := range map[string]struct {
+		p     *tfjson.Plan
+		input string
+		list  string
+	}{
+		"no drift":          {&tfjson.Plan{ResourceDrift: []*tfjson.ResourceChange{{Address: "d.b"}, nil}}, "terraform plan", "[]"},
+		"no change":         {&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Address: "x.a"}}}, "x.a", "[]"},
+		"no address":        {&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Change: &tfjson.Change{Actions: tfjson.Actions{"explode"}}}}}, "terraform plan", `["explode"]`},
+		"an action":         {&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{{Address: "x.a", Change: &tfjson.Change{Actions: tfjson.Actions{"delete", "explode"}}}}}, "x.a", `["delete" "explode"]`},
+		"one after another": {&tfjson.Plan{ResourceChanges: []*tfjson.ResourceChange{noop("x.a", ""), nil}}, "terraform plan", "[]"},
+	} {
+		_, err := Summarize("apply", c.p)
+		f := fault(t, err, step.KindInfrastructure)
+		assert.Equal(t, []string{c.input, "has an action that this step doesn't know: " + c.list}, []string{f.Input, f.Reason}, name)
+	}
+}
+
+func TestAReadChangesNothing(t *testing.T) {
+	read, create := infra.Resource{Address: "data.a", Actions: []string{"read"}}, infra.Resource{Address: "x.a", Actions: []string{"create"}}
+	for name, c := range map[string]struct {
+		s       Summary
+		any     bool
+		pending []string
+	}{
+		"nothing":   {Summary{}, false, []string{}},
+		"a read":    {Summary{Resources: []infra.Resource{read}}, false, []string{}},
+		"a change":  {Summary{Resources: []infra.Resource{read, create}}, true, []string{"x.a (create)"}},
+		"two":       {Summary{Resources: []infra.Resource{create, read, create}}, true, []string{"x.a (create)", "x.a (create)"}},
+		"an output": {Summary{Resources: []infra.Resource{read}, Outputs: []infra.OutputChange{{Name: "o", Actions: []string{"create"}}}}, true, []string{"output o (create)"}},
+	} {
+		assert.Equal(t, c.any, c.s.Any(), name)
+		assert.Equal(t, c.pending, c.s.Pending(), name)
+	}
+}
+
+func TestAVariableThatIsNotThereIsNoOther(t *testing.T) {
+	assert.NoError(t, CheckVariable("apply", &tfjson.Plan{Variables: map[string]*tfjson.PlanVariable{"environment": nil}}, "dev"))
+	assert.NoError(t, CheckVariable("apply", &tfjson.Plan{Variables: map[string]*tfjson.PlanVariable{"other": {Value: "x"}}}, "dev"))
+	_ = fault(t, CheckVariable("apply", &tfjson.Plan{Variables: map[string]*tfjson.PlanVariable{"environment": {}}}, "dev"), step.KindPolicy)
 }

@@ -106,8 +106,8 @@ func mask(value, marks any) any {
 		}
 		return out
 	case []any:
-		v, ok := value.([]any)
-		if !ok || len(v) != len(m) {
+		v, _ := value.([]any)
+		if len(v) != len(m) {
 			return redact.Value
 		}
 		out := slices.Clone(v)
