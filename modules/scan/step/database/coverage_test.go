@@ -122,3 +122,108 @@ func TestGoModulesThatAdvisoriesName(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, known, "advisories of another language")
 }
+
+// What each file of packages is judged by; one that is missing here is refused.
+func TestEachTypeOfPackagesHasItsAdvisories(t *testing.T) {
+	all := map[string][]ftypes.LangType{
+		"go":  {ftypes.GoBinary, ftypes.GoModule},
+		"npm": {ftypes.Npm, ftypes.Yarn, ftypes.Pnpm, ftypes.Bun, ftypes.NodePkg, ftypes.JavaScript},
+		"pip": {ftypes.Pip, ftypes.Pipenv, ftypes.Poetry, ftypes.Uv, ftypes.PyLock, ftypes.PythonPkg}, "maven": {ftypes.Jar, ftypes.Pom, ftypes.Gradle, ftypes.Sbt},
+		"nuget": {ftypes.NuGet, ftypes.DotNetCore, ftypes.PackagesProps}, "rubygems": {ftypes.Bundler, ftypes.GemSpec}, "cargo": {ftypes.Cargo, ftypes.RustBinary},
+		"composer": {ftypes.Composer, ftypes.ComposerVendor}, "erlang": {ftypes.Hex}, "conan": {ftypes.Conan}, "pub": {ftypes.Pub}, "swift": {ftypes.Swift},
+		"cocoapods": {ftypes.Cocoapods}, "bitnami": {ftypes.Bitnami}, "julia": {ftypes.Julia},
+	}
+	for source := range all {
+		c := &Coverage{sources: []string{"debian 12", source + "::Sample"}}
+		for other, kinds := range all {
+			for _, kind := range kinds {
+				err := c.Check("linux/amd64", &trivytypes.Report{Results: trivytypes.Results{{Class: trivytypes.ClassLangPkg, Type: kind, Packages: ftypes.Packages{{Name: "p"}}}}})
+				require.Equal(t, source == other, err == nil, "%s by %s: %v", kind, source, err)
+			}
+		}
+	}
+	for _, sources := range [][]string{{""}, {"::"}, {"::Sample"}} {
+		c := &Coverage{sources: sources}
+		for _, result := range []trivytypes.Result{{Class: trivytypes.ClassLangPkg, Type: "cobol"}, {Class: trivytypes.ClassOSPkg, Type: "plan9"}} {
+			result.Packages = ftypes.Packages{{Name: "p"}}
+			require.Error(t, c.Check("linux/amd64", &trivytypes.Report{Results: trivytypes.Results{result}}), "a source without a name covers nothing")
+		}
+	}
+}
+
+func TestEachSystemHasItsAdvisories(t *testing.T) {
+	for _, c := range []struct {
+		family        ftypes.OSType
+		version, want string
+	}{
+		{ftypes.Debian, "12.5", "debian 12"}, {ftypes.Ubuntu, "24.04", "ubuntu 24.04"}, {ftypes.Alpine, "3.20.1", "alpine 3.20"}, {ftypes.Rocky, "9.4", "rocky 9"}, {ftypes.Alma, "9.4", "alma 9"},
+		{ftypes.Wolfi, "20230201", "wolfi"}, {ftypes.Chainguard, "20230214", "chainguard"}, {ftypes.RedHat, "6.10", "Red Hat 6"}, {ftypes.RedHat, "7.9", "Red Hat 7"}, {ftypes.CentOS, "8", "Red Hat 8"},
+		{ftypes.RedHat, "9.4", "Red Hat 9"}, {ftypes.RedHat, "10.0", ""}, {"plan9", "4", ""},
+	} {
+		require.Equal(t, c.want, system(&ftypes.OS{Family: c.family, Name: c.version}, ftypes.Packages{{Name: "a"}}), c)
+	}
+}
+
+func TestADatabaseThatIsDamagedCoversNothing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "trivy.db")
+	_, err := cover(file)
+	require.Error(t, err)
+	_, err = (&Coverage{path: file, sources: []string{"go::A"}}).GoModules([]string{"a"})
+	require.Error(t, err)
+	write := func(do func(*bolt.Tx) error) {
+		t.Helper()
+		db, err := bolt.Open(file, 0o600, nil)
+		require.NoError(t, err)
+		require.NoError(t, db.Update(do))
+		require.NoError(t, db.Close())
+	}
+	write(func(*bolt.Tx) error { return nil })
+	c, err := cover(file)
+	require.NoError(t, err)
+	require.Empty(t, c.sources, "an empty one")
+	write(func(tx *bolt.Tx) error {
+		list, err := tx.CreateBucket([]byte("data-source"))
+		require.NoError(t, err)
+		_, err = tx.CreateBucket([]byte("go::A"))
+		require.NoError(t, err)
+		return list.Put([]byte("go::A"), []byte("{"))
+	})
+	_, err = cover(file)
+	require.ErrorContains(t, err, `source "go::A": unexpected end of JSON input`)
+	// Red Hat's repositories say nothing without its advisories, and the other way round.
+	for _, buckets := range [][]string{{"Red Hat CPE"}, {"Red Hat"}} {
+		file = filepath.Join(t.TempDir(), "trivy.db")
+		write(func(tx *bolt.Tx) error {
+			_, err := tx.CreateBucket([]byte("data-source"))
+			require.NoError(t, err)
+			for _, name := range buckets {
+				bucket, err := tx.CreateBucket([]byte(name))
+				require.NoError(t, err)
+				repositories, err := bucket.CreateBucket([]byte("repository"))
+				require.NoError(t, err)
+				require.NoError(t, repositories.Put([]byte("rhel-9-for-x86_64-baseos-rpms"), []byte("[1]")))
+			}
+			return nil
+		})
+		c, err := cover(file)
+		require.NoError(t, err)
+		require.Empty(t, c.sources)
+	}
+}
+
+func TestGoModulesOfEverySource(t *testing.T) {
+	c := advisories(t, []string{"pip::B", "go::A", "go::C"}, nil, []string{"example.com/a", "example.com/b"})
+	c.sources = append([]string{"go::gone"}, c.sources...)
+	known, err := c.GoModules([]string{"example.com/b", "", "example.com/none", "example.com/a"})
+	require.NoError(t, err)
+	require.Equal(t, map[string]bool{"example.com/a": true, "example.com/b": true}, known)
+	for _, order := range [][]string{{"example.com/a", "example.com/b"}, {"example.com/b", "example.com/a"}} {
+		known, err = c.GoModules(order)
+		require.NoError(t, err)
+		require.Len(t, known, 2)
+	}
+	c.sources = []string{"pip::B"}
+	known, err = c.GoModules([]string{"example.com/a"})
+	require.NoError(t, err)
+	require.Empty(t, known)
+}

@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	fake "github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -393,4 +394,138 @@ func refused(t *testing.T, err error, kind step.Kind, reason string) *step.Fault
 	require.Contains(t, fault.Reason, reason)
 	require.NotEmpty(t, fault.Mend)
 	return fault
+}
+
+func TestFetchTakesOnlyADatabase(t *testing.T) {
+	s, cache := store(t, nil), t.TempDir()
+	r := runner(t)
+	none := publish(t, s, packed(t, good, "go::Sample"), types.OCILayer)
+	_, err := Fetch(t.Context(), s, r, repository, none, cache)
+	_ = refused(t, err, step.KindInput, "is not a Trivy database")
+	require.NoFileExists(t, filepath.Join(cache, InfoFile))
+	_, err = Fetch(t.Context(), s, r, repository, "sha256:"+strings.Repeat("1", 64), cache)
+	_ = refused(t, err, step.KindInput, "is not in the registry")
+	_, err = Fetch(t.Context(), s, r, repository, "2", cache)
+	require.Error(t, err)
+	digest := publish(t, s, packed(t, good, "go::Sample"), layerMediaType)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Fetch(over, s, r, repository, digest, cache)
+	require.ErrorIs(t, err, context.Canceled)
+
+	// A cache that can't be written to is no database.
+	for name, spoil := range map[string]func(string) error{
+		"a file in its place": func(cache string) error { return os.WriteFile(cache, nil, 0o644) },
+		"no note":             func(cache string) error { return os.MkdirAll(filepath.Join(cache, InfoFile), 0o755) },
+		"no Java database":    func(cache string) error { return os.MkdirAll(filepath.Join(cache, "java-db", "trivy-java.db"), 0o755) },
+		"no note about it":    func(cache string) error { return os.MkdirAll(filepath.Join(cache, "java-db", "metadata.json"), 0o755) },
+		"a file for it": func(cache string) error {
+			return errors.Join(os.MkdirAll(cache, 0o755), os.WriteFile(filepath.Join(cache, "java-db"), nil, 0o644))
+		},
+	} {
+		cache := filepath.Join(t.TempDir(), "cache")
+		require.NoError(t, spoil(cache))
+		_, err := Fetch(t.Context(), s, r, repository, digest, cache)
+		require.Error(t, err, name)
+	}
+}
+
+func TestCheckTakesOneLayer(t *testing.T) {
+	manifest := func(layers ...types.MediaType) []byte {
+		some := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("1", 64)}
+		m := v1.Manifest{SchemaVersion: 2, Config: v1.Descriptor{Digest: some}}
+		for _, media := range layers {
+			m.Layers = append(m.Layers, v1.Descriptor{MediaType: media, Digest: some})
+		}
+		data, err := json.Marshal(m)
+		require.NoError(t, err)
+		return data
+	}
+	d := v1.Descriptor{MediaType: types.OCIManifestSchema1}
+	require.NoError(t, check("db", d, manifest(layerMediaType)))
+	for _, data := range [][]byte{manifest(layerMediaType, layerMediaType), manifest(), manifest(types.OCILayer)} {
+		_ = refused(t, check("db", d, data), step.KindInput, "is not a Trivy database: it has not one layer")
+	}
+	_ = refused(t, check("db", d, []byte("[")), step.KindInput, "has a manifest that can't be read")
+	_ = refused(t, check("db", v1.Descriptor{MediaType: types.OCIImageIndex}, manifest(layerMediaType)), step.KindInput, "not a database")
+}
+
+func TestMetadata(t *testing.T) {
+	folder := t.TempDir()
+	_, err := normalizeMetadata(folder, "sha256:1")
+	require.ErrorContains(t, err, "it has no metadata.json")
+	file := filepath.Join(folder, "metadata.json")
+	for text, reason := range map[string]string{
+		`{"Version":2,"UpdatedAt":"2026-01-02T03:04:05Z"}`:                                              "does not say how old it is",
+		`{"Version":2,"NextUpdate":"2026-01-02T03:04:05Z"}`:                                             "does not say how old it is",
+		`{"Version":3,"UpdatedAt":"2026-01-02T03:04:05Z","NextUpdate":"2026-01-02T03:04:05Z"}`:          "it has schema version 3, not 2",
+		`{"Version":2,"UpdatedAt":"9999-12-31T23:59:59-01:00","NextUpdate":"2026-01-02T03:04:05Z"}`:     "names the year 10000",
+		`{"Version":2,"UpdatedAt":"2026-01-02T03:04:05Z","NextUpdate":"9999-12-31T23:59:59-01:00"}`:     "names the year 10000",
+		`{"Version":2,"UpdatedAt":"0000-01-02T03:04:05Z","NextUpdate":"2026-01-02T03:04:05Z"}`:          "names the year 0",
+		`{"Version":2,"UpdatedAt":"0001-01-01T00:00:00+01:00","NextUpdate":"9999-12-31T23:59:59.999Z"}`: "names the year 0",
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		_, err := normalizeMetadata(folder, "sha256:1")
+		require.ErrorContains(t, err, reason, text)
+	}
+	require.NoError(t, os.WriteFile(file, []byte(`{"Version":2,"UpdatedAt":"0001-01-01T01:00:01+01:00","NextUpdate":"9999-12-31T23:59:59Z","DownloadedAt":"2026-01-02T03:04:05Z"}`), 0o644))
+	info, err := normalizeMetadata(folder, "sha256:1")
+	require.NoError(t, err)
+	require.Equal(t, "0001-01-01T00:00:01Z 9999-12-31T23:59:59Z sha256:1 2", fmt.Sprintf("%s %s %s %d", info.UpdatedAt.Format(time.RFC3339), info.NextUpdate.Format(time.RFC3339), info.Digest, info.Version))
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.JSONEq(t, `{"Version":2,"UpdatedAt":"0001-01-01T00:00:01Z","NextUpdate":"9999-12-31T23:59:59Z","DownloadedAt":"0001-01-01T00:00:01Z"}`, string(data))
+}
+
+func TestLoadRefusesWhatIsOfNoOrigin(t *testing.T) {
+	cache := t.TempDir()
+	for text, reason := range map[string]string{
+		`{"updatedAt":"2026-01-02T03:04:05Z","digest":"sha256:1"}`: "holds a vulnerability database of unknown origin",
+		`{"updatedAt":"2026-01-02T03:04:05Z"}`:                     "holds a vulnerability database of unknown origin",
+		`{"updatedAt":"2026-01-02T03:04:05Z","digest":1}`:          "holds a vulnerability database of unknown age",
+		`{"digest":"sha256:1"}`:                                    "holds a vulnerability database of unknown age",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(cache, InfoFile), []byte(text), 0o644))
+		_, _, err := Load(cache)
+		_ = refused(t, err, step.KindInfrastructure, reason)
+	}
+}
+
+// The registry is told its own name, and its answers to HEAD come through.
+func TestTheGatewaySpeaksForTheRegistry(t *testing.T) {
+	var hosts []string
+	c := store(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			hosts = append(hosts, r.Host)
+			next.ServeHTTP(w, r)
+		})
+	})
+	digest := publish(t, c, packed(t, good, "go::Sample"), layerMediaType)
+	repo, err := registry.ParseRepository("scan", "repository", repository)
+	require.NoError(t, err)
+	g, err := open(t.Context(), registry.New(c, repo, registry.Pull), repo)
+	require.NoError(t, err)
+	base := "http://" + g.listener.Addr().String() + "/v2/"
+	for path, status := range map[string]int{"slipway/trivy-db/manifests/" + digest: http.StatusOK, "": http.StatusOK, "slipway/trivy-db-other/manifests/" + digest: http.StatusForbidden} {
+		hosts = nil
+		answer, err := http.Head(base + path)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, status, answer.StatusCode, path)
+		for _, host := range hosts {
+			require.Equal(t, "localhost:5000", host)
+		}
+	}
+	for _, path := range []string{"", "slipway/trivy-db/tags/list"} {
+		answer, err := http.Post(base+path, "text/plain", nil)
+		require.NoError(t, err)
+		require.NoError(t, answer.Body.Close())
+		require.Equal(t, http.StatusForbidden, answer.StatusCode)
+	}
+	require.NoError(t, g.Close())
+	answer, err := http.Get(base)
+	if err == nil {
+		require.NoError(t, answer.Body.Close())
+	}
+	require.Error(t, err, "it is closed")
 }

@@ -2,9 +2,11 @@ package trivy
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -142,4 +144,81 @@ func TestNewRefusesWhatIsNoScanner(t *testing.T) {
 		require.Equal(t, "--trivy "+binary, fault.Input)
 		require.Equal(t, "is not an executable", fault.Reason)
 	}
+}
+
+// program is a runner's program of another kind: text that a shell reads.
+func program(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "program")
+	require.NoError(t, os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755))
+	return file
+}
+
+func TestNewRefusesWhatDoesNotSayItsVersion(t *testing.T) {
+	for name, c := range map[string]struct{ text, input, reason string }{
+		"no JSON":    {"echo trivy", "--trivy ", "does not say its version"},
+		"no version": {"echo '{}'", "--trivy ", "does not say its version"},
+		"a failure":  {"echo broken >&2; exit 3", "trivy version", "the scanner failed (exit status 3), so there is no verdict"},
+	} {
+		r, err := New(t.Context(), program(t, c.text), t.TempDir())
+		fault, ok := step.AsFault(err)
+		require.True(t, ok, "%s: %v", name, err)
+		require.Equal(t, step.KindInfrastructure, fault.Kind)
+		require.Contains(t, fault.Input, c.input)
+		require.Equal(t, c.reason, fault.Reason)
+		require.Nil(t, r)
+	}
+	work := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(work, nil, 0o644))
+	_, err := New(t.Context(), program(t, `echo '{"Version":"1"}'`), work)
+	require.ErrorContains(t, err, "not a directory")
+}
+
+func TestTheBinaryHasADigest(t *testing.T) {
+	r, _ := runner(t)
+	data, err := os.ReadFile(r.binary)
+	require.NoError(t, err)
+	digest, err := r.Digest()
+	require.NoError(t, err)
+	require.Equal(t, fmt.Sprintf("sha256:%x", sha256.Sum256(data)), digest)
+	for _, none := range []string{filepath.Join(t.TempDir(), "none"), t.TempDir()} {
+		r.binary = none
+		digest, err := r.Digest()
+		require.Error(t, err)
+		require.Empty(t, digest)
+	}
+}
+
+func TestRunsHaveFoldersOfTheirOwn(t *testing.T) {
+	r, work := runner(t)
+	for _, folder := range []string{"cwd", "tmp", "home"} {
+		require.DirExists(t, filepath.Join(work, folder))
+	}
+	shown := filepath.Join(work, "shown")
+	require.NoError(t, r.Online(t.Context(), "show", shown))
+	data, err := os.ReadFile(shown)
+	require.NoError(t, err)
+	require.Equal(t, "HOME="+filepath.Join(work, "home")+"\nTMPDIR="+filepath.Join(work, "tmp")+"\n", strings.SplitAfter(string(data), "PWD")[0][:len("HOME="+filepath.Join(work, "home")+"\nTMPDIR="+filepath.Join(work, "tmp")+"\n")])
+}
+
+func TestAnOnlineRunThatFails(t *testing.T) {
+	r, _ := runner(t)
+	err := r.Online(t.Context(), "image")
+	require.ErrorContains(t, err, "exit status 1: line 4: line 5")
+	require.Equal(t, []string{"line 4", "line 5", "line 6", "line 7", "line 8"}, Log(err))
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Nil(t, Log(os.ErrNotExist))
+	over, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	err = r.Offline(over, "image", "image")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, fault := step.AsFault(err)
+	require.False(t, fault, "a time that is over is no scanner's failure")
+}
+
+func TestTail(t *testing.T) {
+	long := strings.Repeat("a", 400)
+	require.Equal(t, []string{"x", long, long + "…"}, tail("\n x \n\n"+long+"\n"+long+"b\n"))
+	require.Empty(t, tail("\n \n"))
 }
