@@ -322,6 +322,22 @@ func TestASummaryEndsWithAnException(t *testing.T) {
 	assert.Empty(t, summary.VerifiedLevels, "no rule asked for provenance")
 }
 
+func TestOnlyAllowedLicences(t *testing.T) {
+	for expression, permitted := range map[string]bool{
+		"MIT": true, "BSD-3-Clause": true, "MIT AND BSD-3-Clause": true, "MIT AND ISC": false, "ISC": false, "ISC OR MIT": true, "(ISC OR MIT) AND MIT": false,
+		"MIT WITH x-exception": true, "ISC WITH x-exception": false, "BSD-4-Clause": false,
+	} {
+		in := complete(t)
+		in.Rules.Rules = []rules.Rule{{Require: rules.RequireLicences, Allow: []string{"MIT", "BSD-*"}, Deny: []string{"BSD-4-*"}}}
+		for n, s := range in.Statements {
+			if s.PredicateType == evidence.CycloneDXType {
+				in.Statements[n].Predicate = json.RawMessage(`{"bomFormat":"CycloneDX","components":[{"name":"x","licenses":[{"expression":"` + expression + `"}]}]}`)
+			}
+		}
+		assert.Equal(t, permitted, rules.Judge(in).Refusal("verify") == nil, expression)
+	}
+}
+
 func TestLicenceExpressions(t *testing.T) {
 	for expression, permitted := range map[string]bool{
 		"MIT":                                   true,

@@ -215,12 +215,12 @@ func (p Policy) latest(stage, reference string, accepted Scan, predicates []json
 			continue
 		}
 		// Of two that know the same advisories, the refusal counts.
-		if tie := newest.Decision.By == rescanner && s.Scanner.DB.LastUpdate.Equal(newest.Scanner.DB.LastUpdate); tie && newest.Decision.Result != passed {
+		if newest.Decision.Result != passed && s.Scanner.DB.LastUpdate.Equal(newest.Scanner.DB.LastUpdate) {
 			continue
 		}
 		newest = s
 	}
-	if newest.Decision.By == rescanner && newest.Decision.Result != passed {
+	if newest.Decision.Result != passed {
 		var ids []string
 		for _, f := range newest.Scanner.Result {
 			unfixed := !slices.ContainsFunc(f.Annotations, func(about map[string]string) bool { return about["fixed"] != "" })

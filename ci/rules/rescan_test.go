@@ -314,3 +314,19 @@ func TestTheNewestRescanCounts(t *testing.T) {
 		require.ErrorContains(t, accepted(p, now.AddDate(0, 0, 5), released, again), "exception CVE-2 of o: expired on 2026-11-28")
 	}
 }
+
+// A scan that is not accepted, however new it is, takes nothing from one that is.
+func TestAScanThatIsRefusedIsNoRescan(t *testing.T) {
+	p := strict()
+	p.Exceptions = []rules.Exception{{ID: "CVE-1", Path: "", Reason: "r", Owner: "o", Expires: "2026-11-25"}}
+	v, err := p.Evaluate(day(0))
+	require.NoError(t, err)
+	good := rules.Attest(image, *v, day(0).Findings, run)
+	in := day(1, vulnerability("CVE-1", scan.High, "1"))
+	v, err = p.Evaluate(in)
+	require.NoError(t, err)
+	newer := rules.Attest(image, *v, in.Findings, run)
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 1), good, newer))
+	require.Error(t, accepted(p, now.AddDate(0, 0, 2), newer), "its exception is over")
+	require.NoError(t, accepted(p, now.AddDate(0, 0, 2), good, newer))
+}

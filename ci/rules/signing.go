@@ -57,8 +57,8 @@ const (
 
 // Accepts is how long a degraded signature counts, zero for never.
 func (d Degraded) Accepts() time.Duration {
-	accepts, err := time.ParseDuration(string(d))
-	if err != nil || accepts < leastDegraded || accepts > mostDegraded {
+	accepts, _ := time.ParseDuration(string(d)) // zero for what is none
+	if accepts < leastDegraded || accepts > mostDegraded {
 		return 0
 	}
 	return accepts
