@@ -371,7 +371,7 @@ func (c *calls) call(call *hclsyntax.FunctionCallExpr) error {
 	if err != nil {
 		return step.Input(c.stage, at, fmt.Sprintf("calls templatefile for %.120q, which can't be read", target), mend).Because(err)
 	}
-	inner := &calls{gate: c.gate, file: file{name: target}, line: 1, inside: true}
+	inner := &calls{gate: c.gate, file: file{name: target}, inside: true}
 	return errors.Join(inner.file.template(c.stage, string(data), 1, inner), inner.err)
 }
 
