@@ -1,0 +1,129 @@
+package overlay
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"slipway/gitops/step/fakehelm"
+	"slipway/step"
+)
+
+func TestAliases(t *testing.T) {
+	nine := "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"
+	for n, name := range []string{"a1", "a2", "a3", "a4", "a5", "a6"} {
+		before := []string{"a0", "a1", "a2", "a3", "a4", "a5"}[n]
+		nine += name + ": &" + name + " [" + strings.Repeat("*"+before+",", 9) + "*" + before + "]\n"
+	}
+	const many, itself = "has aliases that stand for more than 1048576 values", "has an alias that holds itself"
+	for name, c := range map[string]struct{ text, reason string }{
+		"no alias":              {"a: {b: c}\n", ""},
+		"an anchor alone":       {"a: &x b\n", ""},
+		"a star alone":          {"a: '*'\n", ""},
+		"aliases":               {"a: &x [1, 2]\nb: *x\nc: [*x, *x]\n", ""},
+		"no YAML":               {"a: [&x *x\n", ""},
+		"one of many":           {nine, many},
+		"in the second":         {"a: &x b\nc: *x\n---\n" + nine, many},
+		"itself":                {"a: &x\n  b: *x\n", "line 2: " + itself},
+		"itself, in the second": {"a: 1\n---\na:\n  - &x [1, *x]\n", "line 4: " + itself},
+		"itself, further below": {"a: &x {b: {c: [*x]}}\n", "line 1: " + itself},
+		"two of each other":     {"a: &x {b: &y {c: *x}, d: *y}\n", "line 1: " + itself},
+	} {
+		for _, beside := range []string{"", "zz"} {
+			tree := Tree{Files: map[string][]byte{"x.yaml": []byte(c.text)}}
+			if beside != "" {
+				tree.Files["a.yaml"], tree.Files["b.yaml"] = []byte("a: b\n"), []byte("a: &x b\nc: *x\n")
+			}
+			err := tree.checkAliases()
+			if c.reason == "" {
+				require.NoError(t, err, name)
+				continue
+			}
+			fault := faultOf(t, err)
+			assert.Equal(t, []string{"x.yaml", c.reason}, []string{fault.Input, fault.Reason}, name)
+		}
+	}
+}
+
+func TestEachChartIsChecked(t *testing.T) {
+	const good = "  - {name: chart, releaseName: hi-dev, valuesMerge: replace, valuesInline: {replicas: 2}}\n"
+	const globals = "helmGlobals: {chartHome: ../..}\n"
+	for name, c := range map[string]struct {
+		changes       map[string]string
+		input, reason string
+	}{
+		"the second of two": {map[string]string{hiDev: globals + "helmCharts:\n" + good + "  - {name: other, releaseName: x}\n"}, hiDev, `chart "other" is not in the GitOps folder`},
+		"the base's": {map[string]string{hiDev: "resources: [../../base]\n" + globals + "helmCharts:\n" + good,
+			"apps/hi/base/kustomization.yaml": "helmCharts: [{name: x, releaseName: x, repo: 'https://example.com'}]\n"}, "apps/hi/base/kustomization.yaml", "nothing is pulled"},
+		"a dot":          {map[string]string{hiDev: "helmGlobals: {chartHome: ../../chart}\nhelmCharts:\n" + strings.Replace(good, "chart,", ".,", 1)}, hiDev, `chart "." is not the name of a folder`},
+		"two dots":       {map[string]string{hiDev: "helmGlobals: {chartHome: ../../chart/templates}\nhelmCharts:\n" + strings.Replace(good, "chart,", "..,", 1)}, hiDev, `chart ".." is not the name of a folder`},
+		"a backslash":    {map[string]string{hiDev: globals + "helmCharts:\n" + strings.Replace(good, "chart,", `'a\b',`, 1)}, hiDev, "is not the name of a folder"},
+		"from the top":   {map[string]string{hiDev: "helmGlobals: {chartHome: /../../}\nhelmCharts:\n" + good}, hiDev, "is not in the GitOps folder"},
+		"merged values":  {map[string]string{hiDev: globals + "helmCharts:\n" + strings.Replace(good, "replace", "merge", 1)}, hiDev, "Kustomize does not read its values"},
+		"empty values":   {map[string]string{hiDev: globals + "helmCharts:\n" + strings.Replace(good, "{replicas: 2}", "{}", 1)}, hiDev, "Kustomize does not read its values"},
+		"a second need":  {map[string]string{hiChart: "apiVersion: v2\nname: hi\nversion: 1.0.0\ndependencies: [{name: redis}, {name: other}]\n", "apps/hi/chart/charts/redis/Chart.yaml": "name: redis\n"}, hiChart, `needs the chart "other"`},
+		"a need's name":  {map[string]string{hiChart: "apiVersion: v2\nname: hi\nversion: 1.0.0\ndependencies: [{name: redis}]\n", "apps/hi/chart/charts/redis2/Chart.yaml": "name: redis\n"}, hiChart, `needs the chart "redis"`},
+		"settings below": {map[string]string{hiDev: "helmGlobals: {chartHome: ../.., configHome: x}\nhelmCharts:\n" + good}, hiDev, "configHome is not Git's to say"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := fakehelm.Calls(t)
+			_, err := Renderer{Helm: fakehelm.Program(t)}.Render(charted(c.changes), "hi", "dev")
+			fault := faultOf(t, err)
+			assert.Equal(t, step.KindInput, fault.Kind)
+			assert.Equal(t, c.input, fault.Input)
+			assert.Contains(t, fault.Reason, c.reason)
+			assert.Empty(t, calls(), "Helm has not run")
+		})
+	}
+}
+
+func TestVendors(t *testing.T) {
+	for file, want := range map[string]bool{
+		"c/charts/redis/Chart.yaml": true, "c/charts/redis-1.0.0.tgz": true, "c/charts/redis-1.0.0.tar": false, "c/charts/other-1.0.0.tgz": false, "c/charts/redis.tgz": false,
+		"c/charts/x/redis-1.0.0.tgz": false, "c/charts/redis-x/a.tgz": false, "c/charts/redis/values.yaml": false, "c/redis-1.0.0.tgz": false, "redis-1.0.0.tgz": false, "charts/redis/Chart.yaml": false,
+		"d/charts/redis/Chart.yaml": false, "redis/Chart.yaml": false,
+	} {
+		for _, beside := range []string{"c/Chart.yaml", "z"} {
+			tree := Tree{Files: map[string][]byte{file: nil, beside: nil}}
+			assert.Equal(t, want, tree.vendors("c", "redis"), file)
+		}
+	}
+	assert.False(t, Tree{}.vendors("c", "redis"))
+}
+
+func TestPlainNames(t *testing.T) {
+	for part, want := range map[string]string{"": "-", "hello": "hello", "a b": "a_b", "a\x7fb": "a_b", "~": "~", "ä": "_", "a\n": "a_", "!": "!"} {
+		assert.Equal(t, want, plain(part))
+	}
+}
+
+// A Secret's values are hidden wherever the Secret is, and whatever they are.
+func TestEverySecretsValuesAreHidden(t *testing.T) {
+	const text = `
+apiVersion: v1
+kind: List
+items:
+  - {kind: ConfigMap, data: {a: shown}}
+  - {kind: Secret, metadata: {annotations: {kubectl.kubernetes.io/last-applied-configuration: hush1, other: shown}}, data: {a: hush2, b: hush3}, stringData: {c: hush4}}
+  - {kind: Secret, data: hush5, stringData: [hush6]}
+  - {kind: Secret, data: null}
+`
+	out, err := Diff("x", nil, []byte(text))
+	require.NoError(t, err)
+	assert.NotContains(t, string(out), "hush")
+	assert.Equal(t, 2, strings.Count(string(out), "shown"))
+	assert.Equal(t, 6, strings.Count(string(out), "sha256:"))
+	assert.Contains(t, string(out), "data: null")
+
+	// One that appears, one that goes and one that changes, each by its name.
+	before := "kind: A\nmetadata: {name: same}\n---\nkind: B\nmetadata: {name: goes}\n---\nkind: C\nmetadata: {name: changes}\nx: 1\ny: 2\n---\nkind: E\nmetadata: {name: empty}\n"
+	after := "kind: A\nmetadata: {name: same}\n---\nkind: C\nmetadata: {name: changes}\nx: 1\ny: 3\n---\nkind: D\nmetadata: {name: new}\n"
+	out, err = Diff("x", []byte(before), []byte(after))
+	require.NoError(t, err)
+	assert.NotContains(t, string(out), "same")
+	for _, line := range []string{"--- a/B/goes\n+++ /dev/null\n", "--- a/C/changes\n+++ b/C/changes\n", "\n x: 1\n-\"y\": 2\n+\"y\": 3\n", "--- /dev/null\n+++ b/D/new\n", "--- a/E/empty\n+++ /dev/null\n"} {
+		assert.Contains(t, string(out), line)
+	}
+}
