@@ -28,7 +28,7 @@ var (
 	escape     = regexp.MustCompile(`\\(?:u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|.)`)
 	percent    = regexp.MustCompile(`%[0-9a-fA-F]{2}`)
 	base64Run  = regexp.MustCompile(`[A-Za-z0-9+/_-]{8,}`)
-	hexRun     = regexp.MustCompile(`(?:[0-9a-fA-F]{2}[: ]?){6,}`)
+	hexRun     = regexp.MustCompile(`(?:[0-9a-fA-F]{2}[: ]?){6,}[0-9a-fA-F]?`)
 	controls   = map[byte]string{'n': "\n", 't': "\t", 'r': "\r", 'b': "\b", 'f': "\f", 'v': "\v", 'a': "\a", '0': "\x00"}
 	assignment = regexp.MustCompile(`([^\s=;&:"']+)["']?\s*[=:]\s*("[^"]*"|'[^']*'|[^\s;&,]+)`)
 )
