@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,6 +60,17 @@ func TestReadRefuses(t *testing.T) {
 		"an account":       {`{"type":"azurerm","storage_account_name":"Ac-me","container_name":"states","key":"a/b"}`, `storage_account_name "Ac-me"`, "is not a valid name"},
 		"a container":      {`{"type":"azurerm","storage_account_name":"acme","container_name":"-","key":"a/b"}`, `container_name "-"`, "is not a valid name"},
 		"a blob":           {`{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"../b"}`, `key "../b"`, "is not a valid name"},
+		"one bad address":  {`{"address":"http://s.example/x","lock_address":"https://s.example/x","unlock_address":"https://s.example/x"}`, "backend.json, address", "plain HTTP"},
+		"one bad unlock":   {`{"address":"https://s.example/x","lock_address":"https://s.example/x","unlock_address":"http://s.example/x"}`, "backend.json, unlock_address", "plain HTTP"},
+		"no hierarchy":     {`{"address":"https:s.example/x"}`, "backend.json, address", "is not a URL of a state"},
+		"no host":          {`{"address":"https:///x"}`, "backend.json, address", "is not a URL of a state"},
+		"a fragment":       {`{"address":"https://s.example/x#y"}`, "backend.json, address", "is not a URL of a state"},
+		"no URL":           {`{"address":"https://%zz"}`, "backend.json, address", "is not a URL"},
+		"plain, elsewhere": {`{"address":"ftp://localhost/x"}`, "backend.json, address", "is neither https nor http"},
+		"a group":          {`{"type":"azurerm","resource_group_name":"a.","storage_account_name":"acme","container_name":"states","key":"a/b"}`, `resource_group_name "a."`, "is not a valid name"},
+		"a long blob":      {`{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"` + strings.Repeat("a", 1025) + `"}`, "backend.json, key", "is not a valid name"},
+		"another method":   {`{"address":"https://s.example/x","update_method":"po"}`, "update_method", "not an HTTP method"},
+		"a last method":    {`{"address":"https://s.example/x","unlock_method":" UNLOCK"}`, "unlock_method", "not an HTTP method"},
 		"a method":         {`{"address":"https://s.example/x","lock_method":"LO CK"}`, "lock_method", "not an HTTP method"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -76,6 +88,13 @@ func TestReadRefuses(t *testing.T) {
 	f, ok := step.AsFault(err)
 	require.True(t, ok)
 	assert.Equal(t, "can't be read", f.Reason)
+}
+
+func TestABlobMayHaveALongName(t *testing.T) {
+	key := strings.Repeat("a", 1024)
+	c, err := Read("plan", write(t, `{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"`+key+`"}`))
+	require.NoError(t, err)
+	assert.Equal(t, key, c.Azurerm.Key)
 }
 
 func TestConnections(t *testing.T) {
@@ -133,6 +152,7 @@ func TestUnlock(t *testing.T) {
 		n := int(requests.Add(1))
 		assert.Equal(t, "UNLOCK", r.Method)
 		assert.Equal(t, "/s", r.URL.Path)
+		assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
 		user, password, _ := r.BasicAuth()
 		assert.Equal(t, "ci:pw", user+":"+password)
 		body, _ := io.ReadAll(r.Body)
@@ -153,7 +173,11 @@ func TestUnlock(t *testing.T) {
 		reason   string
 	}{
 		"given back":        {[]int{200}, 1, "", ""},
+		"with no content":   {[]int{204}, 1, "", ""},
+		"locked":            {[]int{423}, 1, step.KindPolicy, "is not the one that is held"},
+		"gone":              {[]int{404}, 1, step.KindInfrastructure, "answered 404"},
 		"after one failure": {[]int{503, 200}, 2, "", ""},
+		"after two":         {[]int{500, 599, 204}, 3, "", ""},
 		"another's lock":    {[]int{409}, 1, step.KindPolicy, "is not the one that is held"},
 		"always failing":    {[]int{500}, 3, step.KindInfrastructure, "failed 3 times, last: status 500"},
 		"not allowed":       {[]int{401}, 1, step.KindInfrastructure, "answered 401"},
@@ -175,6 +199,35 @@ func TestUnlock(t *testing.T) {
 			assert.NotContains(t, f.Error(), "pw")
 		})
 	}
+}
+
+func TestUnlockOfNobodySaysWhy(t *testing.T) {
+	usual := backoff
+	backoff = 0
+	t.Cleanup(func() { backoff = usual })
+	server := httptest.NewServer(nil)
+	server.Close()
+	e := Endpoint{Config: Config{Type: TypeHTTP, HTTP: HTTP{UnlockAddress: server.URL, UnlockMethod: "UNLOCK"}}}
+	f, ok := step.AsFault(e.Unlock(t.Context(), "unlock", "abc"))
+	require.True(t, ok)
+	assert.Equal(t, step.KindInfrastructure, f.Kind)
+	assert.Contains(t, f.Reason, "failed 3 times, last: ")
+	assert.Contains(t, f.Reason, "connection refused")
+	e.Config.HTTP.UnlockMethod = "UN LOCK"
+	f, ok = step.AsFault(e.Unlock(t.Context(), "unlock", "abc"))
+	require.True(t, ok)
+	assert.Contains(t, f.Reason, "invalid method")
+
+	// A context that ends while it waits ends it.
+	backoff = time.Hour
+	over, cancel := context.WithCancel(t.Context())
+	failing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusInternalServerError)
+		go cancel()
+	}))
+	defer failing.Close()
+	e.Config.HTTP = HTTP{UnlockAddress: failing.URL, UnlockMethod: "UNLOCK"}
+	require.ErrorIs(t, e.Unlock(over, "unlock", "abc"), context.Canceled)
 }
 
 func TestUnlockRefusesAnAddressThatCannotBeReached(t *testing.T) {
@@ -215,7 +268,7 @@ func TestWhatTheCodeIsTold(t *testing.T) {
 }
 
 func TestAzurermCredentialsAreVariables(t *testing.T) {
-	env, err := Endpoint{Config: Config{Type: TypeAzurerm}, Password: "# who\nARM_CLIENT_ID=a=b\n\nARM_USE_OIDC=true"}.Env("plan")
+	env, err := Endpoint{Config: Config{Type: TypeAzurerm}, Password: "# who\nARM_CLIENT_ID=a=b\n\n  # and\n\tARM_USE_OIDC=true \r\n"}.Env("plan")
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{"ARM_CLIENT_ID": "a=b", "ARM_USE_OIDC": "true"}, env)
 	for text, reason := range map[string]string{

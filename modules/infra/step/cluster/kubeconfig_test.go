@@ -68,6 +68,7 @@ func TestKubeconfigIsTheCurrentContextAlone(t *testing.T) {
 	data, err = Kubeconfig(t.Context(), "plan", write(t, strings.Replace(good, "https://localhost:6443", "https://k.test\n    tls-server-name: api.test", 1)), reach.Connections{"k.test:443": "kubernetes:1"}, azure.Access{})
 	require.NoError(t, err)
 	assert.Contains(t, string(data), `"tls-server-name":"api.test"`)
+	assert.Contains(t, string(data), `"server":"https://kubernetes:1"`)
 }
 
 func TestKubeconfigRefusals(t *testing.T) {
@@ -85,6 +86,11 @@ func TestKubeconfigRefusals(t *testing.T) {
 		"a CA file":     {"certificate-authority-data: Q0E=", "certificate-authority: /ca", "refers to another file"},
 		"a proxy":       {"certificate-authority-data: Q0E=", "proxy-url: http://hush", "names a proxy"},
 		"plain HTTP":    {"https://localhost:6443", "http://localhost:6443", "has no https server"},
+		"no URL":        {"https://localhost:6443", "https://%zz", "has no https server"},
+		"no host":       {"https://localhost:6443", "https://:6443", "has no https server"},
+		"no user named": {"context: {cluster: one, user: me}", "context: {cluster: one}", "has no current context"},
+		"no cluster's":  {"context: {cluster: one, user: me}", "context: {user: me}", "has no current context"},
+		"no name":       {"- name: me", "- name: \"\"", "holds no credentials"},
 		"credentials":   {"https://localhost:6443", "https://u:hush@localhost:6443", "has no https server"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +149,7 @@ func TestWhereKubeloginWouldSignInTheIdentityDoes(t *testing.T) {
 	who := azure.Access{Identity: identity.String(), Token: file}
 	self, err := os.Executable()
 	require.NoError(t, err)
-	for name, text := range map[string]string{"AKS": aks, "a path": strings.Replace(aks, "command: kubelogin", `command: C:\bin\kubelogin.exe`, 1)} {
+	for name, text := range map[string]string{"AKS": aks, "a path": strings.Replace(aks, "command: kubelogin", `command: C:\bin\kubelogin.exe`, 1), "a token beside it": strings.Replace(aks, "    exec:\n", "    token: hush\n    exec:\n", 1)} {
 		t.Run(name, func(t *testing.T) {
 			data, err := Kubeconfig(t.Context(), "plan", write(t, text), nil, who)
 			require.NoError(t, err)
@@ -161,6 +167,9 @@ func TestWhereKubeloginWouldSignInTheIdentityDoes(t *testing.T) {
 			}
 			require.NoError(t, json.Unmarshal(data, &c))
 			exec := c.Users[0].User.Exec
+			assert.Contains(t, string(data), `"apiVersion":"client.authentication.k8s.io/v1beta1"`)
+			assert.Contains(t, string(data), `"provideClusterInfo":false`)
+			assert.Empty(t, c.Users[0].User.Token, "what stands beside it does not count")
 			assert.Equal(t, self, exec.Command, "nothing that a kubeconfig names is run")
 			assert.Equal(t, []string{Plugin, "--azure", identity.String(), "--azure-token-file", file}, exec.Args)
 			assert.Equal(t, "Never", exec.InteractiveMode)
@@ -187,6 +196,11 @@ func TestWhereKubeloginWouldSignInTheIdentityDoes(t *testing.T) {
 			assert.Contains(t, f.Reason, c.reason)
 			assert.NotEmpty(t, f.Mend)
 		})
+	}
+	for name, none := range map[string]azure.Access{"a token alone": {Token: file}, "no identity": {Identity: "{}", Token: file}} {
+		data, err := Kubeconfig(t.Context(), "plan", write(t, aks), nil, none)
+		require.Error(t, err, name)
+		assert.Nil(t, data)
 	}
 	a.Refuse["login.azure.test"] = 400
 	_, err = Kubeconfig(t.Context(), "plan", write(t, aks), nil, who)
