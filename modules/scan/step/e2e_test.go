@@ -36,6 +36,10 @@ var trivyBinary = flag.String("trivy", "", "Trivy binary for the tests of the wh
 // TestMain makes the test binary what the step program is to Trivy without a network:
 // it starts it through itself.
 func TestMain(m *testing.M) {
+	if os.Getenv(asStep) != "" {
+		main()
+		return
+	}
 	if len(os.Args) > 1 && os.Args[1] == trivy.ConfinedCommand {
 		fail(trivy.Confined(os.Args[2:]).Error())
 	}
