@@ -55,6 +55,9 @@ func (s *Slipway) DeliverChanged(
 	if err := s.goes("deliver", "", env); err != nil {
 		return nil, err
 	}
+	if err := s.mayRelease(ctx, "deliver", env); err != nil {
+		return nil, err
+	}
 	infra, err := s.Infra(env)
 	if err != nil {
 		return nil, err
