@@ -283,7 +283,7 @@ func TestClusterReleasesUntilHealthy(t *testing.T) {
 	first, err := k.deliver(t, k.p.repo, "hello", "dev")
 	require.NoError(t, err)
 	assert.Equal(t, "Healthy", first.Health)
-	assert.Equal(t, first.GitopsCommit, first.SyncedRevision)
+	git(t, k.p.remote(t), "merge-base", "--is-ancestor", first.GitopsCommit, first.SyncedRevision)
 	var d deployment
 	require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, "/apis/apps/v1/namespaces/hello-dev/deployments/hello", "", nil, &d))
 	assert.Equal(t, first.Image, d.Spec.Template.Spec.Containers[0].Image)
