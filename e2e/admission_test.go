@@ -194,10 +194,10 @@ func TestClusterAndPipelineAgreeOnImages(t *testing.T) {
 	})
 
 	t.Run("decided for another environment", func(t *testing.T) {
-		k.provision(t, "production")
-		admitted, message := k.dryRunIn(t, "hello-production", "localhost:5000/hello@"+signed)
+		k.provision(t, "staging")
+		admitted, message := k.dryRunIn(t, "hello-staging", "localhost:5000/hello@"+signed)
 		assert.False(t, admitted)
-		assert.Contains(t, message, "has no signed admission to production by the platform's key")
+		assert.Contains(t, message, "has no signed admission to staging by the platform's key")
 	})
 
 	t.Run("decided for another app", func(t *testing.T) {
