@@ -127,3 +127,90 @@ items:
 		assert.Contains(t, string(out), line)
 	}
 }
+
+func TestRepositoriesAreNamedWithTheirRegistry(t *testing.T) {
+	long := "localhost:5000/" + strings.Repeat("a", 240)
+	for value, ok := range map[string]bool{
+		"localhost:5000/hello": true, "ghcr.io/acme/hello": true, "a/b": true, "r.example/a_b.c-d/e__f": true, long: true, long + "a": false,
+		"": false, "hello": false, "hello:v1": false, "a/b:v1": false, "a/b@" + sum(1): false, "A/b": false, "a/B": false, "a//b": false, "a/b/": false, "/a/b": false, "-a/b": false, "a/-b": false, "a:b/c": false, "a/b\n": false,
+		"a:123456/b": false, "https://a/b": false, "a/..": false,
+	} {
+		err := Repository(value)
+		if ok {
+			require.NoError(t, err, value)
+			continue
+		}
+		fault := faultOf(t, err)
+		assert.Equal(t, []any{step.KindInput, "is not an image repository"}, []any{fault.Kind, fault.Reason}, value)
+		assert.LessOrEqual(t, len(fault.Input), 120)
+	}
+}
+
+// Each way in which a kustomization does not say which digest is meant.
+func TestImagesThatCannotBeTold(t *testing.T) {
+	const block = "images:\n  - name: a/b\n    digest: " + Unreleased + "\n  - name: x\n    newName: c/d\n"
+	for name, c := range map[string]struct {
+		text, repository string
+		input, reason    string
+		details          int
+	}{
+		"no UTF-8":          {"a: \xff\n", "a/b", "f", "is not UTF-8", 0},
+		"no YAML":           {"a: [\n", "a/b", "f", "is not YAML: ", 0},
+		"nothing":           {"", "a/b", "f", "is not YAML: ", 0},
+		"two documents":     {block + "---\n" + block, "a/b", "f", "holds more than one YAML document", 0},
+		"a key twice":       {"a: 1\na: 2\n", "a/b", "f", "is not valid YAML", 0},
+		"a list":            {"- a\n", "a/b", "f", "is not a YAML mapping", 0},
+		"no images":         {"a: b\n", "a/b", "f", "has no images entry for a/b", 0},
+		"images of nothing": {"images:\n", "a/b", "f", "has no images entry for a/b", 0},
+		"images of text":    {"images: a\n", "a/b", "f", "has an images field that is not a list", 0},
+		"an entry of text":  {"images:\n  - a/b\n", "a/b", "f", "line 2: an images entry is not a mapping", 0},
+		"an entry of lists": {"images:\n  - name: [a]\n", "a/b", "f", "line 2: ", 0},
+		"another":           {block, "a/c", "f", "has no images entry for a/c", 2},
+		"two of it":         {block + "  - name: a/b\n", "a/b", "f", "has more than one images entry for a/b", 3},
+		"a tag":             {"images:\n  - name: a/b\n    newTag: v1\n", "a/b", "f line 2", "carries a tag", 0},
+		"a suffix":          {"images:\n  - name: a/b\n    tagSuffix: x\n", "a/b", "f line 2", "carries a tag", 0},
+	} {
+		_, err := Find("f", []byte(c.text), c.repository)
+		fault := faultOf(t, err)
+		assert.Equal(t, c.input, fault.Input, name)
+		assert.Contains(t, fault.Reason, c.reason, name)
+		assert.Len(t, fault.Details, c.details, name)
+		edited, err := SetDigest("f", []byte(c.text), c.repository, sum(1))
+		assert.Equal(t, fault.Error(), faultOf(t, err).Error(), name)
+		assert.Nil(t, edited)
+	}
+	for text, count := range map[string]string{"a: b\n": "has 0 images entries", block: "has 2 images entries"} {
+		_, err := Find("f", []byte(text), "")
+		assert.Equal(t, count, faultOf(t, err).Reason)
+	}
+	image, err := Find("f", []byte("images:\n  - name: a/b\n"), "")
+	require.NoError(t, err)
+	assert.Equal(t, "a/b", image.Repository())
+	image, err = Find("f", []byte(block), "c/d")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"x", "c/d", ""}, []string{image.Name, image.Repository(), image.Digest})
+
+	for name, text := range map[string]string{
+		"a flow":              "images: [{name: a/b}]\n",
+		"a name of two lines": "images:\n  - name: >-\n      a/b\n",
+		"a name by an alias":  "x: &n {name: a/b}\nimages:\n  - <<: *n\n",
+		"a digest by one":     "x: &d " + Unreleased + "\nimages:\n  - name: a/b\n    digest: *d\n",
+		"a folded digest":     "images:\n  - name: a/b\n    digest: >-\n      " + Unreleased + "\n",
+	} {
+		edited, err := SetDigest("f", []byte(text), "a/b", sum(1))
+		fault := faultOf(t, err)
+		assert.Contains(t, fault.Reason, "the images entry can't be edited", name)
+		assert.Nil(t, edited)
+	}
+	for text, want := range map[string]string{
+		"images:\n  - name: a/b":                        "images:\n  - name: a/b\n    digest: " + sum(1),
+		"images:\r\n  - name: a/b\r\n":                  "images:\r\n  - name: a/b\r\n    digest: " + sum(1) + "\r\n",
+		"images:\n  - digest: \"\"\n    name: a/b\n":    "images:\n  - digest: \"" + sum(1) + "\"\n    name: a/b\n",
+		"images:\n  - digest: 'x' # c\n    name: a/b\n": "images:\n  - digest: '" + sum(1) + "' # c\n    name: a/b\n",
+		"images:\n  - newName: a/b\n    name: x\n":      "images:\n  - newName: a/b\n    digest: " + sum(1) + "\n    name: x\n",
+	} {
+		edited, err := SetDigest("f", []byte(text), "a/b", sum(1))
+		require.NoError(t, err, text)
+		assert.Equal(t, want, string(edited))
+	}
+}
