@@ -4,6 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,4 +90,45 @@ func TestATokenForAClusterIsGivenAsItsClientsReadIt(t *testing.T) {
 		steptest.Refused(t, give(t.Context(), args, &out))
 		assert.Empty(t, out.String())
 	}
+}
+
+// Each stage takes the flags that it is called with, and no other.
+func TestEachStageHasItsFlags(t *testing.T) {
+	common := []string{"terraform", "code", "root", "env", "providers", "allowed", "temp"}
+	remote := []string{"backend-config-file", "backend-password-file", "kubeconfig", "azure", "azure-token-file", "connect", "lock-timeout"}
+	for stage, flags := range map[string][][]string{
+		"plan":   {common, remote, {"var-file", "secret-var-file"}},
+		"check":  {common, {"plan", "binding", "verdict", "allow-destroy"}},
+		"apply":  {common, remote, {"plan", "binding", "checked", "secret-var-file"}},
+		"output": {common, remote},
+		"drift":  {common, remote, {"var-file", "secret-var-file"}},
+		"code":   {{"code", "root"}},
+		"unlock": {common, remote, {"id"}},
+	} {
+		var usage bytes.Buffer
+		_, work := parse([]string{stage, "-h"}, &usage)
+		_, err := work(t.Context())
+		require.ErrorIs(t, err, flag.ErrHelp)
+		var names []string
+		for line := range strings.Lines(usage.String()) {
+			if name, ok := strings.CutPrefix(line, "  -"); ok {
+				names = append(names, strings.Fields(name)[0])
+			}
+		}
+		assert.ElementsMatch(t, append(slices.Concat(flags...), "out"), names, stage)
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), []byte("# a\n"), 0o600))
+	var seen files
+	for _, file := range []string{"a", "b"} {
+		require.NoError(t, seen.Set(file))
+	}
+	assert.Equal(t, files{"a", "b"}, seen)
+	out, work := parse([]string{"code", "--out", filepath.Join(t.TempDir(), "o"), "--code", dir}, &bytes.Buffer{})
+	require.NotEmpty(t, out)
+	_, err := work(t.Context())
+	require.NoError(t, err)
+	_, work = parse([]string{"code", "--out", t.TempDir(), "--code", dir, "--root", "none"}, &bytes.Buffer{})
+	_, err = work(t.Context())
+	require.Error(t, err)
 }
