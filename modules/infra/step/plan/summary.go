@@ -96,8 +96,8 @@ func (s Summary) Destroys() []string {
 // CheckVariable refuses a plan whose own variable named environment, when it
 // has one, is set to another environment than the plan is made for.
 func CheckVariable(stage string, p *tfjson.Plan, env string) error {
-	v, ok := p.Variables["environment"]
-	if !ok || v == nil {
+	v := p.Variables["environment"]
+	if v == nil {
 		return nil
 	}
 	if v.Value != env {
