@@ -214,3 +214,62 @@ func TestImagesThatCannotBeTold(t *testing.T) {
 		assert.Equal(t, want, string(edited))
 	}
 }
+
+func TestWhereAContainersImageIs(t *testing.T) {
+	for at, want := range map[string]bool{
+		"spec.template.spec.containers.0.image": true, "spec.initContainers.1.image": true, "spec.ephemeralContainers.0.image": true, "containers.0.image": true, "0.image": false, "image": false,
+		"spec.containers.0.name": false, "spec.containers.image": false, "spec.others.0.image": false, "spec.containers.0.image.x": false,
+		"spec.volumes.0.image.reference": true, "volumes.0.image.reference": true, "0.image.reference": false, "spec.volumes.0.image.pullPolicy": false, "spec.volumes.0.configMap.reference": false, "spec.others.0.image.reference": false, "": false,
+	} {
+		var path []string
+		if at != "" {
+			path = strings.Split(at, ".")
+		}
+		assert.Equal(t, want, isContainerImage(path), at)
+	}
+	for image, want := range map[string]string{
+		"localhost:5000/a": "localhost:5000/a", "localhost:5000/a:v1": "localhost:5000/a", "a:v1@" + sum(1): "a", "a@" + sum(1): "a", "a": "a", "": "", "a/b:c/d": "a/b:c/d", ":x": "",
+	} {
+		assert.Equal(t, want, repositoryOf(image), image)
+	}
+}
+
+// Of a rendered overlay nothing else may differ, and every container that has the image
+// has to have it by its digest.
+func TestProveCountsEachContainer(t *testing.T) {
+	const one, two = "kind: A\nspec:\n  containers: [{name: a, image: r/a}, {name: b, image: r/b}]\n", "kind: B\nspec:\n  initContainers: [{image: 'r/a:v1'}]\n  volumes: [{image: {reference: r/a}}]\n"
+	want := "r/a@" + sum(1)
+	put := func(text string) string { return strings.NewReplacer("r/a:v1", want, "r/a", want).Replace(text) }
+	count, err := Prove("x", []byte(one+"---\n"+two), []byte(put(one)+"---\n"+put(two)), "r/a", sum(1))
+	require.NoError(t, err)
+	assert.Equal(t, 3, count)
+	for name, c := range map[string]struct {
+		before, after string
+		reason        string
+		details       []string
+	}{
+		"nobody":             {one, one, "no container uses r/c", nil},
+		"another digest":     {one, strings.Replace(one, "r/a", "r/c@"+sum(2), 1), "the release would change more than the image of r/c", []string{"0.spec.containers.0.image would change"}},
+		"a tag that stays":   {"spec: {containers: [{image: 'r/c:v1'}, {image: r/c}]}\n", "spec: {containers: [{image: 'r/c:v1'}, {image: 'r/c@" + sum(1) + "'}]}\n", "a container would not run r/c@" + sum(1), []string{"0.spec.containers.0.image is r/c:v1"}},
+		"a container more":   {"spec: {containers: [{image: r/c}]}\n", "spec: {containers: [{image: 'r/c@" + sum(1) + "'}, {image: x}]}\n", "would change more", []string{"0.spec.containers would change"}},
+		"an object more":     {"a: 1\n", "a: 1\n---\nspec: {containers: [{image: 'r/c@" + sum(1) + "'}]}\n", "would change more", []string{" would change"}},
+		"a key more":         {"spec: {containers: [{image: r/c}]}\n", "spec: {containers: [{image: 'r/c@" + sum(1) + "', x: 1}]}\n", "would change more", []string{"0.spec.containers.0 would change"}},
+		"another key":        {"spec: {a: 1, containers: [{image: r/c}]}\n", "spec: {b: 1, containers: [{image: 'r/c@" + sum(1) + "'}]}\n", "would change more", []string{"0.spec would change"}},
+		"two things":         {"spec: {a: 1, b: 2, containers: [{image: r/c}]}\n", "spec: {a: 2, b: 3, containers: [{image: 'r/c@" + sum(1) + "'}]}\n", "would change more", []string{"0.spec.a would change", "0.spec.b would change"}},
+		"elsewhere, too":     {"spec: {x: r/c, containers: [{image: r/c}]}\n", "spec: {x: 'r/c@" + sum(1) + "', containers: [{image: 'r/c@" + sum(1) + "'}]}\n", "would change more", []string{"0.spec.x would change"}},
+		"in another's place": {"spec: {containers: [{image: r/z}]}\n", "spec: {containers: [{image: 'r/c@" + sum(1) + "'}]}\n", "would change more", []string{"0.spec.containers.0.image would change"}},
+		"a map for a list":   {"spec: {containers: [{image: r/c}]}\n", "spec: {containers: {image: r/c}}\n", "would change more", []string{"0.spec.containers would change"}},
+		"a list for a map":   {"spec: {a: 1}\n", "spec: [1]\n", "would change more", []string{"0.spec would change"}},
+	} {
+		count, err := Prove("x", []byte(c.before), []byte(c.after), "r/c", sum(1))
+		fault := faultOf(t, err)
+		assert.Equal(t, step.KindPolicy, fault.Kind)
+		assert.Contains(t, fault.Reason, c.reason, name)
+		assert.Equal(t, c.details, fault.Details, name)
+		assert.Zero(t, count)
+	}
+	for _, sides := range [][2]string{{"a: [", one}, {one, "a: ["}} {
+		_, err := Prove("x", []byte(sides[0]), []byte(sides[1]), "r/a", sum(1))
+		assert.Contains(t, faultOf(t, err).Reason, "is not YAML")
+	}
+}
