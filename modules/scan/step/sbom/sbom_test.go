@@ -383,3 +383,27 @@ func TestCreatedIsTheNewestImages(t *testing.T) {
 	assert.Equal(t, time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), Created(recorded(t, "amd64"), recorded(t, "arm64")))
 	assert.Equal(t, Created(recorded(t, "amd64"), recorded(t, "arm64")), Created(recorded(t, "arm64"), recorded(t, "amd64")))
 }
+
+// A distribution is named where the image says its release, once.
+func TestTheDistributionOfAnImageWithoutItsPackages(t *testing.T) {
+	for name, c := range map[string]struct {
+		os      *ftypes.OS
+		results types.Results
+		want    int
+	}{
+		"a release":          {&ftypes.OS{Family: ftypes.Debian, Name: "12.11"}, nil, 1},
+		"no release":         {&ftypes.OS{Family: ftypes.Debian}, nil, 0},
+		"no distribution":    {nil, nil, 0},
+		"its packages, too":  {&ftypes.OS{Family: ftypes.Debian, Name: "12.11"}, types.Results{{Class: types.ClassOSPkg, Type: ftypes.Debian, Target: "x"}}, 1},
+		"only other results": {&ftypes.OS{Family: ftypes.Debian, Name: "12.11"}, types.Results{{Class: types.ClassLangPkg, Type: ftypes.GoBinary, Target: "x"}}, 1},
+	} {
+		_, components, _ := readCycloneDX(t, bill(t, Subject{Name: "sample", Platform: "linux/amd64", Digest: amd64}, &types.Report{SchemaVersion: 2, Metadata: types.Metadata{OS: c.os}, Results: c.results}))
+		systems := 0
+		for _, component := range components {
+			if component.Type == cdx.ComponentTypeOS {
+				systems++
+			}
+		}
+		assert.Equal(t, c.want, systems, name)
+	}
+}
