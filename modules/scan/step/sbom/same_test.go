@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,4 +90,31 @@ func TestEachDocumentHasANameOfItsOwn(t *testing.T) {
 	name("another time", func(s *Subject, _ *types.Report) { s.Created = time.Unix(1, 0) })
 	name("another package", func(_ *Subject, r *types.Report) { r.Results[0].Packages[0].Version = "1.1" })
 	name("another licence", func(_ *Subject, r *types.Report) { r.Results[0].Packages[0].Licenses = []string{"MIT"} })
+}
+
+// Of packages that need each other, and that nothing else needs, the subject holds the
+// first by name, each time.
+func TestACircleOfPackagesIsHeldByItsFirst(t *testing.T) {
+	var packages ftypes.Packages
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+	for n, name := range names {
+		packages = append(packages, ftypes.Package{ID: name + "@1", Name: name, Version: "1", Relationship: ftypes.RelationshipIndirect, DependsOn: []string{names[(n+1)%len(names)] + "@1"}})
+	}
+	report := &types.Report{SchemaVersion: 2, Results: types.Results{{Class: types.ClassLangPkg, Type: ftypes.Npm, Target: "package-lock.json", Packages: packages}}}
+	want := documents(t, bill(t, Subject{Name: "apps/sample", Revision: revision}, report))
+	for range 20 {
+		for format, data := range documents(t, bill(t, Subject{Name: "apps/sample", Revision: revision}, report)) {
+			require.Equal(t, string(want[format]), string(data), format)
+		}
+	}
+	_, _, needs := readCycloneDX(t, bill(t, Subject{Name: "apps/sample", Revision: revision}, report))
+	var holders []string
+	for holder, held := range needs {
+		for _, one := range held {
+			if one == "a" || strings.HasPrefix(one, "pkg:npm/a@") {
+				holders = append(holders, holder)
+			}
+		}
+	}
+	require.Len(t, holders, 2, "the last of the circle, and the subject: %v", needs)
 }

@@ -222,3 +222,12 @@ func TestTail(t *testing.T) {
 	require.Equal(t, []string{"x", long, long + "…"}, tail("\n x \n\n"+long+"\n"+long+"b\n"))
 	require.Empty(t, tail("\n \n"))
 }
+
+func TestConfinedSaysWhatItCouldNotStart(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	out, err := exec.Command(os.Args[0], ConfinedCommand, none).CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, 2, exit.ExitCode())
+	require.Equal(t, "start "+none+": no such file or directory\n", string(out))
+}
