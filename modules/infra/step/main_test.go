@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"slipway/infra/step/cluster"
 	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/azure/azuretest"
@@ -131,4 +133,57 @@ func TestEachStageHasItsFlags(t *testing.T) {
 	_, work = parse([]string{"code", "--out", t.TempDir(), "--code", dir, "--root", "none"}, &bytes.Buffer{})
 	_, err = work(t.Context())
 	require.Error(t, err)
+}
+
+// asStep makes the test binary behave as the step program.
+const asStep = "SLIPWAY_TEST_AS_STEP"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asStep) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheProgramEnds(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.tf"), []byte("# a\n"), 0o600))
+	for name, c := range map[string]struct {
+		args    []string
+		code    int
+		printed string
+		result  bool
+	}{
+		"nothing":           {nil, 2, "config: bad input: command line: names no stage", false},
+		"no stage":          {[]string{"destroy"}, 2, `stage "destroy": is not one`, false},
+		"help":              {[]string{"plan", "-h"}, 0, "Usage of plan:", false},
+		"no folder":         {[]string{"code", "--code", dir}, 2, "--out: is missing", false},
+		"a refusal":         {[]string{"code", "--code", dir, "--root", "none", "--out", "OUT"}, 0, "", true},
+		"a pass":            {[]string{"code", "--code", dir, "--out", "OUT"}, 0, "", true},
+		"no folder to be":   {[]string{"code", "--code", dir, "--out", filepath.Join(dir, "main.tf")}, 1, "not a directory", false},
+		"a token of nobody": {[]string{cluster.Plugin}, 1, "--azure: is missing", false},
+		"a token's flag":    {[]string{cluster.Plugin, "--x"}, 1, "flag provided but not defined: -x", false},
+		"its name as stage": {[]string{"plan", cluster.Plugin}, 2, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			args := slices.Clone(c.args)
+			for n := range args {
+				if args[n] == "OUT" {
+					args[n] = out
+				}
+			}
+			cmd := exec.Command(os.Args[0], args...)
+			cmd.Env = append(os.Environ(), asStep+"=1")
+			printed, _ := cmd.CombinedOutput()
+			assert.Equal(t, c.code, cmd.ProcessState.ExitCode(), string(printed))
+			assert.Contains(t, string(printed), c.printed)
+			data, err := os.ReadFile(filepath.Join(out, step.ResultFile))
+			assert.Equal(t, c.result, err == nil)
+			if c.result {
+				assert.Equal(t, name == "a pass", step.Decode(data, nil) == nil)
+			}
+		})
+	}
 }
