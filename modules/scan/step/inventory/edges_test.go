@@ -1,0 +1,101 @@
+package inventory
+
+import (
+	"crypto/sha1" //nolint:gosec // As in the package.
+	"crypto/sha256"
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheFolderOfANodePackage(t *testing.T) {
+	k := &known{listed: listed{nodePackages: map[string]bool{"node_modules/a/package.json": true, "x/node_modules/@s/b/package.json": true, "x/node_modules/a/node_modules/c/package.json": true, "node_modules/package.json": true, "y/package.json": true}}}
+	for file, want := range map[string]bool{
+		"node_modules/a/x.node": true, "node_modules/a/b/c.node": true, "node_modules/a": false, "node_modules/x.node": false, "node_modules/b/x.node": false, "x/node_modules/@s/b/x.node": true, "x/node_modules/@s/b": false,
+		"x/node_modules/@s/x.node": false, "x/node_modules/a/x.node": false, "x/node_modules/a/node_modules/c/x.node": true, "x/node_modules/a/node_modules/x.node": false, "node_modules/a/node_modules/d/x.node": false, "y/x.node": false, "x.node": false,
+		"node_modules/a/node_modules": true, "node_modules": false,
+	} {
+		assert.Equal(t, want, k.inNodePackage(file), file)
+	}
+}
+
+func TestWhatAnApkDatabaseClaims(t *testing.T) {
+	first, second := elf(1), elf(2)
+	q1 := func(text string) string {
+		sum := sha1.Sum([]byte(text)) //nolint:gosec // As in the package.
+		return "Z:Q1" + base64.StdEncoding.EncodeToString(sum[:]) + "\n"
+	}
+	sum := sha256.Sum256([]byte(second))
+	q2 := "Z:Q2" + base64.StdEncoding.EncodeToString(sum[:]) + "\n"
+	alpine := report(system(ftypes.Alpine, ftypes.Package{Name: "musl"}, ftypes.Package{Name: "more"}))
+	files := []entry{data("lib/a.so", first), data("usr/lib/b.so", second)}
+	for name, c := range map[string]struct {
+		database string
+		unknown  []string
+	}{
+		"both":                     {"P:musl\nF:lib\nR:a.so\n" + q1(first) + "F:usr/lib\nR:b.so\n" + q2 + "\n", nil},
+		"of two packages":          {"P:musl\nF:lib\nR:a.so\n" + q1(first) + "\nP:more\nF:usr/lib\nR:b.so\n" + q2, nil},
+		"of one that's not listed": {"P:musl\nF:lib\nR:a.so\n" + q1(first) + "\nP:other\nF:usr/lib\nR:b.so\n" + q2, []string{"usr/lib/b.so"}},
+		"of none":                  {"P:musl\nF:lib\nR:a.so\n" + q1(first) + "\nF:usr/lib\nR:b.so\n" + q2, []string{"usr/lib/b.so"}},
+		"in no folder of its own":  {"P:musl\nF:usr/lib\nR:b.so\n" + q2 + "\nP:more\nR:a.so\n" + q1(first), []string{"lib/a.so"}},
+		"of no file of its own":    {"P:musl\nF:lib\nR:a.so\n\nP:more\n" + q1(first), []string{"lib/a.so", "usr/lib/b.so"}},
+		"another algorithm":        {"P:musl\nF:lib\nR:a.so\n" + strings.Replace(q1(first), "Q1", "Q3", 1) + "F:usr/lib\nR:b.so\n" + q2, []string{"lib/a.so"}},
+		"no sum":                   {"P:musl\nF:lib\nR:a.so\nZ:Q1***\nF:usr/lib\nR:b.so\n" + q2, []string{"lib/a.so"}},
+		"the wrong sum":            {"P:musl\nF:lib\nR:a.so\n" + q1(second) + "F:usr/lib\nR:b.so\n" + q2, []string{"lib/a.so"}},
+	} {
+		var unknown []string
+		for path := range look(t, alpine, archive(t, append([]entry{data("lib/apk/db/installed", c.database)}, files...)...)) {
+			unknown = append(unknown, path)
+		}
+		assert.ElementsMatch(t, c.unknown, unknown, name)
+	}
+}
+
+func TestAClaimHoldsByItsSumOrItsLayer(t *testing.T) {
+	e := &executable{md5: "a", sha1: "b", sha256: "c"}
+	for name, c := range map[string]struct {
+		claim claim
+		want  bool
+	}{
+		"md5": {claim{sum: "md5:a"}, true}, "sha1": {claim{sum: "sha1:b"}, true}, "sha256": {claim{sum: "sha256:c"}, true}, "another": {claim{sum: "md5:b"}, false}, "another sum": {claim{sum: "sha256:d", layer: "l"}, false},
+		"a layer": {claim{layer: "l"}, true}, "another layer": {claim{layer: "m"}, false},
+	} {
+		assert.Equal(t, c.want, c.claim.holds(e, "l"), name)
+	}
+}
+
+func TestAScriptOfTheSource(t *testing.T) {
+	folder := t.TempDir()
+	write := func(name string, size int) string {
+		text := "#!/bin/sh\n" + strings.Repeat("#", size-10)
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+		sum, ok := script(filepath.Join(folder, name))
+		assert.Equal(t, size <= mostScript, ok, size)
+		return sum
+	}
+	first, largest, larger := write("a.sh", 20), write("b.sh", mostScript), write("c.sh", mostScript+1)
+	assert.Empty(t, larger)
+	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(folder, "link")))
+	k := &known{source: folder}
+	assert.True(t, k.ownScript(first))
+	assert.True(t, k.ownScript(largest))
+	assert.False(t, k.ownScript(""))
+	_, ok := script(filepath.Join(folder, "none"))
+	assert.False(t, ok)
+	passwd, ok := script("/etc/passwd")
+	require.True(t, ok)
+	assert.False(t, k.ownScript(passwd), "what a link leads to is not the source's")
+	assert.False(t, (&known{source: filepath.Join(folder, "none")}).ownScript(first))
+}
+
+func TestPathsInAnImage(t *testing.T) {
+	for name, want := range map[string]string{"a/b": "a/b", "/a/b": "a/b", "./a": "a", "../a": "a", "a/../../b": "b", "": "", "/": "", "a//b/": "a/b"} {
+		assert.Equal(t, want, clean(name), name)
+	}
+}
