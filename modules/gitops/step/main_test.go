@@ -386,3 +386,63 @@ func TestUsageErrorsAreNotResults(t *testing.T) {
 	code, _ := run(t, nil, "deploy")
 	assert.Equal(t, 2, code)
 }
+
+// Each command reads its flags before it does anything, and a refusal is its result.
+func TestEachCommandRefusesWhatItIsGiven(t *testing.T) {
+	host := githost.Start(t, githost.Sample("gitops/", nil), nil)
+	overlay := []string{"--root", "gitops", "--app", "hello", "--env", "dev"}
+	image := []string{"--repository", "localhost:5000/hello", "--digest", digest(7)}
+	commands := map[string][]string{
+		"show": overlay, "history": overlay, "merged": {"--commit", strings.Repeat("ab", 20)}, "preview": append(append([]string{}, overlay...), image...),
+		"release": append(append([]string{"--source-revision", "0123abcd", "--author-name", "Slipway", "--author-email", "slipway@example.com"}, overlay...), image...),
+	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, []byte("\n"), 0o600))
+	for command, args := range commands {
+		for name, c := range map[string]struct {
+			more   []string
+			reason string
+		}{
+			"no remote":     {nil, "is not a repository URL"},
+			"plain HTTP":    {[]string{"--remote", "http://git.example.com/a"}, "is neither HTTPS nor on this host"},
+			"no branch":     {[]string{"--remote", host.URL, "--branch", "a..b"}, "is not a branch name"},
+			"no connection": {[]string{"--remote", host.URL, "--connect", "x"}, "is not LOGICAL=ACTUAL"},
+			"no token":      {[]string{"--remote", host.URL, "--token-file", empty}, "is empty"},
+			"no such file":  {[]string{"--remote", host.URL, "--token-file", empty + "x"}, "can't be read"},
+			"no such":       {[]string{"--remote", host.URL, "--branch", "other"}, "has no such branch"},
+		} {
+			code, err := run(t, nil, append(append([]string{command}, args...), c.more...)...)
+			require.Zero(t, code, "%s, %s", command, name)
+			fault, ok := step.AsFault(err)
+			require.True(t, ok, "%s, %s: %v", command, name, err)
+			assert.Equal(t, step.KindInput, fault.Kind)
+			assert.Contains(t, fault.Reason, c.reason, "%s, %s", command, name)
+		}
+	}
+	tree := t.TempDir()
+	for name, c := range map[string]struct {
+		args   []string
+		reason string
+	}{
+		"no such helm":         {append([]string{"release", "--remote", host.URL, "--helm", empty + "x"}, commands["release"]...), "is not a program"},
+		"helm that is none":    {append([]string{"preview", "--remote", host.URL, "--helm", empty}, commands["preview"]...), "is not a program"},
+		"a folder as helm":     {[]string{"render", "--tree", tree, "--app", "hello", "--env", "dev", "--helm", tree}, "is not a program"},
+		"no app":               {[]string{"render", "--tree", tree, "--app", "../x", "--env", "dev"}, "is not a valid name"},
+		"no environment":       {[]string{"render", "--tree", tree, "--app", "hello", "--env", ""}, "is not a valid name"},
+		"no folder":            {[]string{"render", "--tree", empty + "x", "--app", "hello", "--env", "dev"}, ""},
+		"no overlay":           {[]string{"render", "--tree", tree, "--app", "hello", "--env", "dev"}, ""},
+		"no folder to look at": {append([]string{"preview", "--tree", empty + "x"}, commands["preview"]...), ""},
+		"no time":              {append([]string{"release", "--remote", host.URL, "--time", "now"}, commands["release"]...), "is not an RFC 3339 time"},
+		"too many attempts":    {append([]string{"release", "--remote", host.URL, "--attempts", "101"}, commands["release"]...), "is out of range"},
+		"no limit":             {append([]string{"history", "--remote", host.URL, "--limit", "0"}, commands["history"]...), "is out of range"},
+		"no commit":            {[]string{"merged", "--remote", host.URL, "--commit", "main"}, ""},
+		"no checkout":          {[]string{"check-commit", "--checkout", tree, "--commit", strings.Repeat("ab", 20), "--path", "a", "--repository", "localhost:5000/hello", "--digest", digest(7)}, "has no folder .git"},
+	} {
+		code, err := run(t, nil, c.args...)
+		require.Zero(t, code, name)
+		fault, ok := step.AsFault(err)
+		require.True(t, ok, "%s: %v", name, err)
+		assert.Equal(t, step.KindInput, fault.Kind, name)
+		assert.Contains(t, fault.Reason, c.reason, name)
+	}
+}
