@@ -103,3 +103,37 @@ func TestATokenThatIsTakenIsUsedOnce(t *testing.T) {
 		t.Fatalf("%d tokens were minted", n)
 	}
 }
+
+// Entra's answer holds a token of one word, for a time that is to come, to be carried as
+// such; anything else is none.
+func TestWhatEntraAnswers(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		ok   bool
+	}{
+		"a token":        {`{"access_token":"x","token_type":"Bearer","expires_in":3600}`, true},
+		"in small":       {`{"access_token":"x","token_type":"bearer","expires_in":"1"}`, true},
+		"no token":       {`{"token_type":"Bearer","expires_in":3600}`, false},
+		"two words":      {`{"access_token":"x y","token_type":"Bearer","expires_in":3600}`, false},
+		"no time":        {`{"access_token":"x","token_type":"Bearer"}`, false},
+		"a time in text": {`{"access_token":"x","token_type":"Bearer","expires_in":"soon"}`, false},
+		"half a second":  {`{"access_token":"x","token_type":"Bearer","expires_in":0.5}`, false},
+		"no seconds":     {`{"access_token":"x","token_type":"Bearer","expires_in":0}`, false},
+		"the past":       {`{"access_token":"x","token_type":"Bearer","expires_in":-1}`, false},
+		"another type":   {`{"access_token":"x","token_type":"mac","expires_in":3600}`, false},
+		"no type":        {`{"access_token":"x","expires_in":3600}`, false},
+		"nothing":        {`{}`, false},
+		"no JSON":        {`<html>`, false},
+	} {
+		a := azuretest.Start(t)
+		a.Answer("login.azure.test", c.text)
+		token, err := open(t, a, nil).Token(t.Context(), azure.Kubernetes)
+		if c.ok {
+			if err != nil || token.Value != "x" || !token.Expires.After(a.Now()) {
+				t.Errorf("%s: %+v, %v", name, token, err)
+			}
+			continue
+		}
+		_ = refused(t, a, err, step.KindInfrastructure, "Entra's answer holds no token")
+	}
+}
