@@ -1,13 +1,17 @@
 package inventory
 
 import (
+	"archive/tar"
 	"crypto/sha1" //nolint:gosec // As in the package.
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/stretchr/testify/assert"
@@ -98,4 +102,30 @@ func TestPathsInAnImage(t *testing.T) {
 	for name, want := range map[string]string{"a/b": "a/b", "/a/b": "a/b", "./a": "a", "../a": "a", "a/../../b": "b", "": "", "/": "", "a//b/": "a/b"} {
 		assert.Equal(t, want, clean(name), name)
 	}
+}
+
+// What can't be read to its end is nothing that was looked at.
+func TestAFileThatCannotBeReadIsNone(t *testing.T) {
+	program := elf(1) + strings.Repeat("x", 100)
+	for name, c := range map[string]struct{ path, content string }{
+		"a package database":  {"lib/apk/db/installed", "P:musl\n"},
+		"its first bytes":     {"opt/x", "\x7f"},
+		"its later ones":      {"opt/x", program},
+		"one on the disk":     {"opt/x", program + strings.Repeat("x", inMemory)},
+		"and no executable's": {"opt/x", "text"},
+	} {
+		looking := &tree{scratch: t.TempDir()}
+		found, err := looking.read(c.path, &tar.Header{Size: int64(len(c.content))}, strings.NewReader(c.content))
+		require.NoError(t, err, name)
+		assert.Equal(t, strings.HasPrefix(c.content, "\x7fELF") || strings.HasPrefix(c.path, "lib/"), found != nil, name)
+
+		_, err = looking.read(c.path, &tar.Header{Size: int64(len(c.content))}, io.MultiReader(strings.NewReader(c.content), iotest.ErrReader(errors.New("broken"))))
+		assert.EqualError(t, err, "broken", name)
+		left, err := os.ReadDir(looking.scratch)
+		require.NoError(t, err)
+		assert.Empty(t, left, name)
+	}
+	looking := &tree{scratch: filepath.Join(t.TempDir(), "none")}
+	_, err := looking.read("opt/x", &tar.Header{}, strings.NewReader(program+strings.Repeat("x", inMemory)))
+	assert.ErrorContains(t, err, "none")
 }

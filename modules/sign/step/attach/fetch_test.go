@@ -2,6 +2,7 @@ package attach_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -120,5 +121,17 @@ func TestWhatIsListedAsAStatementIsTold(t *testing.T) {
 	require.NoError(t, err)
 	for n, digest := range ignored {
 		assert.Equal(t, n < 3, strings.Contains(string(text), digest.String()), n)
+	}
+
+	// One that has no single content is no statement; it is told where it is listed as one.
+	for artifactType, told := range map[string]string{"": "", bundle.MediaType: w.ref.Digest.String() + ": is not a bundle"} {
+		w.list(artifactType, w.ref.Digest)
+		again, err := attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
+		require.NoError(t, err)
+		want := slices.Clone(all.Ignored)
+		if told != "" {
+			want = append(want, told)
+		}
+		assert.ElementsMatch(t, want, again.Ignored, artifactType)
 	}
 }
