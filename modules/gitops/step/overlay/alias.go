@@ -21,7 +21,7 @@ const maxValues = 1 << 20
 func (t Tree) checkAliases() error {
 	for _, name := range slices.Sorted(maps.Keys(t.Files)) {
 		data := t.Files[name]
-		if bytes.IndexByte(data, '&') < 0 || bytes.IndexByte(data, '*') < 0 {
+		if !bytes.Contains(data, []byte("&")) || !bytes.Contains(data, []byte("*")) {
 			continue
 		}
 		for decoder := yaml.NewDecoder(bytes.NewReader(data)); ; {

@@ -27,6 +27,7 @@ func TestAliases(t *testing.T) {
 		"one of many":           {nine, many},
 		"in the second":         {"a: &x b\nc: *x\n---\n" + nine, many},
 		"itself":                {"a: &x\n  b: *x\n", "line 2: " + itself},
+		"itself, from the top":  {"&x {b: *x}\n", "line 1: " + itself},
 		"itself, in the second": {"a: 1\n---\na:\n  - &x [1, *x]\n", "line 4: " + itself},
 		"itself, further below": {"a: &x {b: {c: [*x]}}\n", "line 1: " + itself},
 		"two of each other":     {"a: &x {b: &y {c: *x}, d: *y}\n", "line 1: " + itself},

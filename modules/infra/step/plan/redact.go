@@ -226,7 +226,7 @@ func collect(value, marks any, secrets *redact.Secrets) {
 			return
 		}
 	case []any:
-		if m, ok := marks.([]any); ok && len(v) == len(m) {
+		if m, _ := marks.([]any); len(v) == len(m) {
 			for i, item := range v {
 				collect(item, m[i], secrets)
 			}

@@ -135,6 +135,16 @@ func TestAnErrorTellsNoSecret(t *testing.T) {
 	}
 }
 
+func TestAWarningIsToldWithoutASecret(t *testing.T) {
+	s := newSite(t)
+	s.write(filepath.Join(s.code, "more.tf"), "check \"c\" {\n  assert {\n    condition     = var.value == \"never\"\n    error_message = \"Not with ${var.value} and ${nonsensitive(var.secret)}.\"\n  }\n}\n")
+	s.secret("one", "zulu-yankee-xray")
+	planned, err := s.plan("dev")
+	require.NoError(t, err)
+	require.Len(t, planned.Summary.Warnings, 1)
+	assert.Contains(t, planned.Summary.Warnings[0], "Not with one and (sensitive).")
+}
+
 // What a provider says is left out where it may know what nobody else does.
 func TestAProvidersWordsAreLeftOutWhenTheirSecretsCanNotBeKnown(t *testing.T) {
 	const failing = "resource \"terraform_data\" \"c\" {\n  provisioner \"local-exec\" {\n    command = \"echo it said so; exit 1\"\n  }\n}\n"

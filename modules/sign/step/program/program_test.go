@@ -326,10 +326,16 @@ func TestVerifyRefusesItsInput(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{nil, {"fly"}, {"sign"}, {"verify", "--out", "x", "more"}, {"sign", "--out", "x", "--annotation", "novalue"}, {"keygen", "--out", "x", "--password", "p"}} {
-		_, _, err := (&program{}).commands().Parse("sign", args)
-		assert.Error(t, err, args)
+	for args, reason := range map[string]string{
+		"": "usage: sign ", "fly": "unknown command", "sign": "--out is missing", "verify --out x more": "takes no argument", "keygen --out x --password p": "not defined",
+		"sign --out x --annotation novalue": "give it as KEY=VALUE", "attest --out x --annotation =v": "give it as KEY=VALUE", "verify --out x --annotation a=1 --annotation b=1 --annotation a=1": "a is given twice",
+	} {
+		_, _, err := (&program{}).commands().Parse("sign", strings.Fields(args))
+		assert.ErrorContains(t, err, reason, args)
 	}
+	_, work, err := (&program{}).commands().Parse("sign", strings.Fields("verify --out x --annotation a=1 --annotation b=1=2"))
+	require.NoError(t, err)
+	assert.NotNil(t, work)
 }
 
 // The stock cosign accepts what this program attaches, and refuses another
