@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"slices"
 	"testing"
 
 	ftypes "github.com/aquasecurity/trivy/pkg/fanal/types"
@@ -39,12 +40,37 @@ func TestEachFindingOfAResultCounts(t *testing.T) {
 		}}}}},
 		Part{Kind: KindManifests, Name: "manifests", Objects: []string{"x.yaml"}, Report: &types.Report{Results: types.Results{{Target: "x.yaml", Class: types.ClassConfig, Type: "kubernetes", Misconfigurations: []types.DetectedMisconfiguration{
 			{ID: "passed", Status: types.MisconfStatusPassed, Severity: "HIGH"}, {ID: "failed", Status: types.MisconfStatusFailure, Severity: "HIGH"},
-			{ID: "excepted", Status: types.MisconfStatusException, Severity: "HIGH"}, {ID: "too", Status: types.MisconfStatusFailure, Severity: "strange"},
+			{ID: "excepted", Status: types.MisconfStatusException, Severity: "HIGH"}, {ID: "too", Status: types.MisconfStatusFailure, Severity: "strange", Title: "Its\ntitle", Message: " its  message", Resolution: "its resolution\n", CauseMetadata: ftypes.CauseMetadata{StartLine: 3, Resource: "Pod/x"}},
 		}}}}},
 	)
 	require.Equal(t, []scan.Secret{{Rule: "first", File: "app/a", Line: 1, Severity: scan.Critical, Title: "a"}, {Rule: "second", File: "app/a", Line: 2, Severity: scan.High, Title: "b"}}, all.Secrets)
-	require.Equal(t, []scan.Misconfiguration{{ID: "failed", File: "x.yaml", Severity: scan.High}, {ID: "too", File: "x.yaml", Severity: scan.Unknown}}, all.Misconfigurations)
+	require.Equal(t, []scan.Misconfiguration{{ID: "failed", File: "x.yaml", Severity: scan.High}, {ID: "too", File: "x.yaml", Line: 3, Severity: scan.Unknown, Title: "Its title", Message: "its message", Resource: "Pod/x", Resolution: "its resolution"}}, all.Misconfigurations)
 	require.Equal(t, map[string]int{"HIGH": 1, "UNKNOWN": 1}, Count(all.Misconfigurations, func(m scan.Misconfiguration) string { return string(m.Severity) }))
+}
+
+// The order of what is found says nothing of the order that it was found in.
+func TestFindingsAreInTheirOrder(t *testing.T) {
+	want := func() *scan.Findings {
+		return &scan.Findings{
+			Vulnerabilities: []scan.Vulnerability{{Severity: scan.Critical}, {Severity: scan.High, ID: "b"}, {}, {Target: "b"}, {Installed: "b"}, {Package: "b"}, {ID: "b"}},
+			Secrets:         []scan.Secret{{Severity: scan.Low, Title: "b"}, {}, {Title: "b"}, {Rule: "b", Severity: scan.High}, {Line: 1}, {File: "b"}},
+			Misconfigurations: []scan.Misconfiguration{
+				{Severity: scan.High, File: "b"}, {}, {Title: "b"}, {Message: "b"}, {Resource: "b"}, {Line: 1}, {ID: "b"}, {File: "b"},
+			},
+			Images:   []scan.Image{{}, {Executables: 1}, {System: "b"}, {Platform: "b"}},
+			Scanned:  []scan.Scanned{{}, {Packages: 1}, {Type: "b"}, {Target: "b"}},
+			Packages: []scan.Package{{}, {Version: "b"}, {Name: "b"}, {Type: "b"}, {Class: "b"}},
+		}
+	}
+	got := want()
+	slices.Reverse(got.Vulnerabilities)
+	slices.Reverse(got.Secrets)
+	slices.Reverse(got.Misconfigurations)
+	slices.Reverse(got.Images)
+	slices.Reverse(got.Scanned)
+	slices.Reverse(got.Packages)
+	sorted(got)
+	require.Equal(t, want(), got)
 }
 
 func TestEachObjectAndTreeIsChecked(t *testing.T) {
