@@ -597,6 +597,7 @@ func TestReferrersOfOthersDoNotCount(t *testing.T) {
 	assert.Contains(t, fault.Reason, "1100 bundles are attached that do not verify")
 	require.Len(t, fault.Details, 21)
 	assert.Equal(t, "and 1080 more", fault.Details[20])
+	assert.Equal(t, junk[0].String()+": is not in the registry", fault.Details[0])
 
 	rightful := w.key
 	w.key = must(t, stranger)
