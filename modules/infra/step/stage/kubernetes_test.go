@@ -177,7 +177,11 @@ type inCluster struct {
 
 func newInCluster(t *testing.T) *inCluster {
 	t.Helper()
-	s := newSite(t)
+	return inClusterOf(t, newSite(t))
+}
+
+func inClusterOf(t *testing.T, s *site) *inCluster {
+	t.Helper()
 	kube := newKubeServer(t)
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: kube.Certificate().Raw})
 	s.backend = s.file("backend.json", `{"type":"kubernetes","namespace":"`+namespace+`","secret_suffix":"local-dev"}`)

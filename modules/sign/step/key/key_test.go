@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
@@ -58,29 +59,43 @@ func TestOpenRefuses(t *testing.T) {
 	require.NoError(t, err)
 	rubbish, err := encrypted.Encrypt([]byte("rubbish"), []byte(password))
 	require.NoError(t, err)
+	edwards, err := x509.MarshalPKCS8PrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	require.NoError(t, err)
+	other, err := encrypted.Encrypt(edwards, []byte(password))
+	require.NoError(t, err)
 	seal := func(kind string, data []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: data}) }
 
 	for name, c := range map[string]struct {
 		data     []byte
 		password string
 		want     error
+		reason   string
 	}{
-		"wrong password":  {pair.Private, "wrong horse", key.ErrWrongPassword},
-		"no password":     {pair.Private, "", key.ErrNoPassword},
-		"stored in clear": {seal("PRIVATE KEY", der), password, key.ErrNotEncrypted},
-		"not PEM":         {[]byte("hello"), password, key.ErrMalformed},
-		"empty":           {nil, password, key.ErrMalformed},
-		"public key":      {pair.Public, password, key.ErrMalformed},
-		"not sealed":      {seal(key.PEMType, []byte("hello")), password, key.ErrMalformed},
-		"other curve":     {seal(key.PEMType, p384), password, key.ErrMalformed},
-		"no key inside":   {seal(key.PEMType, rubbish), password, key.ErrMalformed},
+		"wrong password":      {pair.Private, "wrong horse", key.ErrWrongPassword, ""},
+		"no password":         {pair.Private, "", key.ErrNoPassword, ""},
+		"stored in clear":     {seal("PRIVATE KEY", der), password, key.ErrNotEncrypted, ""},
+		"an EC key in clear":  {seal("EC PRIVATE KEY", der), password, key.ErrNotEncrypted, ""},
+		"an RSA key in clear": {seal("RSA PRIVATE KEY", der), password, key.ErrNotEncrypted, ""},
+		"not PEM":             {[]byte("hello"), password, key.ErrMalformed, "no PEM block"},
+		"empty":               {nil, password, key.ErrMalformed, "no PEM block"},
+		"public key":          {pair.Public, password, key.ErrMalformed, `PEM block is "PUBLIC KEY", not "ENCRYPTED SIGSTORE PRIVATE KEY"`},
+		"not sealed":          {seal(key.PEMType, []byte("hello")), password, key.ErrMalformed, "not in cosign's format"},
+		"other curve":         {seal(key.PEMType, p384), password, key.ErrMalformed, "not ECDSA P-256"},
+		"another kind":        {seal(key.PEMType, other), password, key.ErrMalformed, "not ECDSA P-256"},
+		"no key inside":       {seal(key.PEMType, rubbish), password, key.ErrMalformed, "not PKCS #8"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := key.Open(c.data, []byte(c.password))
+			opened, err := key.Open(c.data, []byte(c.password))
 			require.ErrorIs(t, err, c.want)
+			require.ErrorContains(t, err, c.reason)
 			assert.NotContains(t, err.Error(), "horse")
+			assert.Nil(t, opened)
 		})
 	}
+	block, _ := pem.Decode(pair.Private)
+	old, err := key.Open(seal("ENCRYPTED COSIGN PRIVATE KEY", block.Bytes), []byte(password))
+	require.NoError(t, err)
+	assert.Equal(t, pair.Hint, old.Public().Hint())
 }
 
 func TestParsePublicRefuses(t *testing.T) {
