@@ -68,6 +68,9 @@ func standIn(args []string) error {
 		fmt.Println(`{"Version":"0.74.0"}`)
 		return nil
 	case "convert":
+		if _, err := os.Stat(filepath.Join(here, "silent-"+args[2])); err == nil {
+			return nil
+		}
 		data, err := os.ReadFile(args[len(args)-1])
 		if err != nil {
 			return err
@@ -336,5 +339,17 @@ func TestRunRefuses(t *testing.T) {
 			require.NotEmpty(t, fault.Mend)
 			require.NoFileExists(t, filepath.Join(b.out, FindingsFile))
 		})
+	}
+}
+
+func TestAReportThatIsNotWrittenIsTold(t *testing.T) {
+	for _, format := range []string{"table", "sarif"} {
+		b := newBench(t)
+		require.NoError(t, os.WriteFile(filepath.Join(b.home, "silent-"+format), nil, 0o644))
+		summary, err := b.run()
+		fault, ok := step.AsFault(err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, []any{step.KindInfrastructure, "trivy convert to " + format, "wrote no report"}, []any{fault.Kind, fault.Input, fault.Reason})
+		require.Nil(t, summary)
 	}
 }
