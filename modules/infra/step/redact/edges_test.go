@@ -155,3 +155,23 @@ func TestEachPartOfASecret(t *testing.T) {
 	assert.NotContains(t, within("https://user:p@example.org/abcdefghijklmn", depth), "abcdefghijklmn", "a short path is none")
 	assert.NotContains(t, within("https://user:p-word@example.org/", depth), "user", "a name beside its password is none")
 }
+
+// The parts of a secret and the spellings that are only just some.
+func TestPartsAndSpellingsThatAreJustSome(t *testing.T) {
+	encoded := func(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+	for name, c := range map[string]struct{ secret, hidden, shown string }{
+		"a password with signs, in base64": {encoded("user:a;b, c&d=e"), "it is a;b, c&d=e", "a;b and c"},
+		"base64 with its signs and end":    {encoded("~~~???tango"), "~~~???tango", "tango"},
+		"a path of sixteen":                {"https://example.org/tango-oscar-kil", "at tango-oscar-kil", "tango-oscar-ki"},
+		"one of fifteen is public":         {"https://example.org/tango-oscar-ki", "https://example.org/tango-oscar-ki", "at tango-oscar-ki"},
+		"bytes behind backslashes":         {"Grüße-tango", `Gr\xc3\xbc\xc3\x9fe-tango`, `Gr\xfc\xdfe-tango`},
+		"a sign of two halves, twice":      {"😀tango😀oscar", `\ud83d\ude00tango\ud83d\ude00oscar`, `\ud83d tango`},
+		"no half of a sign before another": {"tango😀oscar", `\ud83dx tango\ud83d\ude00oscar`, "tango"},
+	} {
+		s := &Secrets{}
+		s.Add(c.secret)
+		assert.True(t, s.Holds(c.hidden), name)
+		assert.NotContains(t, s.Text(c.hidden), c.hidden, name)
+		assert.Equal(t, c.shown, s.Text(c.shown), name)
+	}
+}
