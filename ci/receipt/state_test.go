@@ -30,7 +30,7 @@ func TestWhatFunctionsHandOnSurvives(t *testing.T) {
 	var names []string
 	for _, value := range []any{
 		&rules.AppRescan{}, &config.Config{}, &render.Delta{}, &receipt.Document{}, &rules.Judgement{}, &infra.DriftReport{}, new(step.Reference), &rules.Revocation{},
-		&drill.Result{}, &receipt.Stage{}, &sign.Statement{}, &render.Status{}, &rules.Verdict{}, &argocd.Waited{},
+		&drill.Result{}, &rules.Delivery{}, &receipt.Stage{}, &sign.Statement{}, &render.Status{}, &rules.Verdict{}, &argocd.Waited{},
 	} {
 		kind := reflect.TypeOf(value).Elem()
 		names = append(names, kind.Name())
