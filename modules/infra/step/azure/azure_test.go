@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +74,29 @@ func TestAuthoritiesStandBesideTheUsual(t *testing.T) {
 	assert.Equal(t, "usual\n"+identity.Authorities, string(data))
 }
 
+// Without the usual authorities there are those that were given; where they can't be
+// read or kept, there is no environment.
+func TestAuthoritiesThatAreNotThere(t *testing.T) {
+	usual := systemRoots
+	t.Cleanup(func() { systemRoots = usual })
+	systemRoots = filepath.Join(t.TempDir(), "none")
+	file, err := authorities("own", t.TempDir())
+	require.NoError(t, err)
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, "\nown", string(data))
+	_, err = authorities("own", filepath.Join(t.TempDir(), "none"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	systemRoots = t.TempDir()
+	file, err = authorities("own", t.TempDir())
+	require.Error(t, err)
+	assert.Empty(t, file)
+	identity, token := azuretest.Start(t).Identity()
+	_, stop, err := Env(azure.Access{Identity: identity.String(), Token: token}, "plan", t.TempDir())
+	require.Error(t, err)
+	stop()
+}
+
 func TestIdentitiesThatAreNoneAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ identity, token, reason string }{
 		"a token alone":  {"", "t", "is missing, but its token is given"},
@@ -118,13 +143,32 @@ func TestWhoIsSignedInByAzIsAskedOnLoopback(t *testing.T) {
 	}
 	status, answer := ask("?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F", "true")
 	assert.Equal(t, http.StatusOK, status)
-	assert.Equal(t, manager, answer["access_token"])
-	assert.NotEmpty(t, answer["expires_in"])
-	for query, metadata := range map[string]string{"?resource=https://management.azure.com": "", "": "true", "?resource=https://storage.azure.com/": "true"} {
-		status, answer := ask(query, metadata)
+	left, err := strconv.Atoi(answer["expires_in"])
+	require.NoError(t, err)
+	until, err := strconv.ParseInt(answer["expires_on"], 10, 64)
+	require.NoError(t, err)
+	assert.Less(t, time.Now().Unix(), until)
+	assert.LessOrEqual(t, left, 3600)
+	assert.Equal(t, map[string]string{
+		"access_token": manager, "token_type": "Bearer", "resource": "https://management.azure.com/", "expires_in": answer["expires_in"], "expires_on": answer["expires_on"],
+	}, answer)
+	for query, c := range map[string]struct{ metadata, told string }{
+		"?resource=https://management.azure.com":  {"", "invalid_request"},
+		"?resource=https://management.azure.com#": {"false", "invalid_request"},
+		"": {"true", "invalid_request"},
+		"/?resource=https://management.azure.com": {"true", "invalid_request"},
+		"?resource=https://storage.azure.com/":    {"true", "invalid_resource"},
+	} {
+		status, answer := ask(query, c.metadata)
 		assert.Equal(t, http.StatusBadRequest, status, query)
+		assert.Equal(t, c.told, answer["error"], query)
+		assert.Equal(t, c.told == "invalid_resource", strings.Contains(answer["error_description"], "https://storage.azure.com"), query)
 		assert.Empty(t, answer["access_token"], query)
 	}
+	posted, err := http.Post(env["ARM_MSI_ENDPOINT"]+"?resource=https://management.azure.com", "", nil)
+	require.NoError(t, err)
+	posted.Body.Close()
+	assert.Equal(t, http.StatusBadRequest, posted.StatusCode)
 	stop()
 	res, err := http.Get(env["ARM_MSI_ENDPOINT"])
 	if err == nil {
