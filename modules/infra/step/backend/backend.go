@@ -260,7 +260,7 @@ func checkURL(value string) string {
 		return "is not a URL"
 	case u.User != nil:
 		return "holds credentials"
-	case u.Hostname() == "" || u.Fragment != "" || u.Opaque != "":
+	case u.Hostname() == "" || u.Fragment != "":
 		return "is not a URL of a state"
 	case u.Scheme == "https":
 		return ""

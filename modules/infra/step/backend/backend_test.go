@@ -61,6 +61,8 @@ func TestReadRefuses(t *testing.T) {
 		"a container":      {`{"type":"azurerm","storage_account_name":"acme","container_name":"-","key":"a/b"}`, `container_name "-"`, "is not a valid name"},
 		"a blob":           {`{"type":"azurerm","storage_account_name":"acme","container_name":"states","key":"../b"}`, `key "../b"`, "is not a valid name"},
 		"one bad address":  {`{"address":"http://s.example/x","lock_address":"https://s.example/x","unlock_address":"https://s.example/x"}`, "backend.json, address", "plain HTTP"},
+		"one bad lock":     {`{"address":"https://s.example/x","lock_address":"http://s.example/x","unlock_address":"https://s.example/x"}`, "backend.json, lock_address", "plain HTTP"},
+		"opaque":           {`{"address":"https:s.example/x"}`, "backend.json, address", "is not a URL of a state"},
 		"one bad unlock":   {`{"address":"https://s.example/x","lock_address":"https://s.example/x","unlock_address":"http://s.example/x"}`, "backend.json, unlock_address", "plain HTTP"},
 		"no hierarchy":     {`{"address":"https:s.example/x"}`, "backend.json, address", "is not a URL of a state"},
 		"no host":          {`{"address":"https:///x"}`, "backend.json, address", "is not a URL of a state"},
@@ -140,6 +142,16 @@ func TestEnvHoldsTheActualAddressAndThePassword(t *testing.T) {
 		"TF_HTTP_RETRY_WAIT_MIN": "1",
 		"TF_HTTP_RETRY_WAIT_MAX": "3",
 	}, env)
+}
+
+func TestAnAddressThatCannotBeReachedHasNoEnv(t *testing.T) {
+	config, err := Read("plan", write(t, `{"address":"https://s.example/x"}`))
+	require.NoError(t, err)
+	env, err := Endpoint{Config: config, Connect: reach.Connections{"s.example:443": "state:80"}}.Env("plan")
+	f, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	assert.Equal(t, []any{step.KindInput, "--connect for https://s.example/x"}, []any{f.Kind, f.Input})
+	assert.Nil(t, env)
 }
 
 func TestUnlock(t *testing.T) {

@@ -197,9 +197,9 @@ func TestWhereKubeloginWouldSignInTheIdentityDoes(t *testing.T) {
 			assert.NotEmpty(t, f.Mend)
 		})
 	}
-	for name, none := range map[string]azure.Access{"a token alone": {Token: file}, "no identity": {Identity: "{}", Token: file}} {
+	for reason, none := range map[string]azure.Access{"is missing, but its token is given": {Token: file}, "is not a UUID": {Identity: "{}", Token: file}, "nobody is named who signs in": {}} {
 		data, err := Kubeconfig(t.Context(), "plan", write(t, aks), nil, none)
-		require.Error(t, err, name)
+		require.ErrorContains(t, err, reason)
 		assert.Nil(t, data)
 	}
 	a.Refuse["login.azure.test"] = 400
