@@ -1,10 +1,12 @@
 package release
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -172,4 +174,22 @@ func TestDeepenLooksAsDeepAsItHasTo(t *testing.T) {
 	assert.Equal(t, 1, looks)
 	err = deepen(t.Context(), from, []int{1, 2}, func(*remote.Snapshot) error { return errShallow })
 	assert.Equal(t, "does not give its whole history", faultOf(t, err).Reason)
+}
+
+func TestWhatCannotBeReadIsNoHistory(t *testing.T) {
+	host := githost.Start(t, githost.Sample("", nil), nil)
+	r := releaser(t, host, nil)
+	require.NoError(t, deepen(t.Context(), r.Remote, []int{0}, func(snapshot *remote.Snapshot) error {
+		p := &releaseRecord{snapshot: snapshot}
+		parents, err := p.parents(plumbing.NewHash(strings.Repeat("1", 40)))
+		require.ErrorContains(t, err, "read commit "+strings.Repeat("1", 40))
+		assert.Empty(t, parents)
+		setter, err := p.setter(plumbing.NewHash(strings.Repeat("1", 40)))
+		require.Error(t, err)
+		assert.True(t, setter.IsZero())
+		return nil
+	}))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, r.overtaken(ended, request(sum(7))), context.Canceled, "nobody is said to have won who isn't known")
 }
