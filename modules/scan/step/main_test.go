@@ -1,6 +1,11 @@
 package main
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,4 +101,27 @@ func TestWhatCanNotBeScannedIsRefused(t *testing.T) {
 			require.Contains(t, fault.Reason, c.reason)
 		})
 	}
+}
+
+func TestADatabaseIsResolvedToItsDigest(t *testing.T) {
+	const manifest = `{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.aquasec.trivy.config.v1+json","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"},"layers":[{"mediaType":"application/vnd.aquasec.trivy.db.layer.v1.tar+gzip","size":2,"digest":"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}]}`
+	digest := fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(manifest)))
+	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/v2/":
+		case "/v2/db/manifests/2":
+			w.Header().Set("Content-Type", "application/vnd.oci.image.manifest.v1+json")
+			w.Header().Set("Docker-Content-Digest", digest)
+			_, _ = io.WriteString(w, manifest)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(host.Close)
+	out := filepath.Join(t.TempDir(), "out")
+	code, printed := started("database-resolve", "--repository", "localhost:5000/db", "--connect", "localhost:5000="+host.Listener.Addr().String(), "--out", out)
+	require.Zero(t, code, printed)
+	var resolved results.Resolved
+	require.NoError(t, outcome(t, out, &resolved))
+	require.Equal(t, results.Resolved{Digest: digest}, resolved)
 }
