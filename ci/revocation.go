@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func (s *Slipway) revoke(ctx context.Context, entries ...Revocation) (*dagger.Fi
 		entries[n].At = time.Now().UTC().Truncate(time.Second)
 	}
 	changed, err := config.Revoke([]byte(text), s.Config.EnvironmentNames(), entries...)
-	return dag.File(config.RevocationsFile, string(changed)), err
+	return dag.File(path.Base(config.RevocationsFile), string(changed)), err
 }
 
 // Revocations proposes to revoke, in this environment, each release that has fallen out
