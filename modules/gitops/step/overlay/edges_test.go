@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,6 +18,10 @@ func TestAliases(t *testing.T) {
 		before := []string{"a0", "a1", "a2", "a3", "a4", "a5"}[n]
 		nine += name + ": &" + name + " [" + strings.Repeat("*"+before+",", 9) + "*" + before + "]\n"
 	}
+	doubled := "a0: &a0 x\n"
+	for n := range 64 {
+		doubled += fmt.Sprintf("a%d: &a%d [*a%d, *a%d]\n", n+1, n+1, n, n)
+	}
 	const many, itself = "has aliases that stand for more than 1048576 values", "has an alias that holds itself"
 	for name, c := range map[string]struct{ text, reason string }{
 		"no alias":              {"a: {b: c}\n", ""},
@@ -25,6 +30,7 @@ func TestAliases(t *testing.T) {
 		"aliases":               {"a: &x [1, 2]\nb: *x\nc: [*x, *x]\n", ""},
 		"no YAML":               {"a: [&x *x\n", ""},
 		"one of many":           {nine, many},
+		"doubled too often":     {doubled, many},
 		"in the second":         {"a: &x b\nc: *x\n---\n" + nine, many},
 		"itself":                {"a: &x\n  b: *x\n", "line 2: " + itself},
 		"itself, from the top":  {"&x {b: *x}\n", "line 1: " + itself},

@@ -70,6 +70,25 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+// What an overlay is built from is held to the same, however far below.
+func TestRenderRefusesABase(t *testing.T) {
+	const base, more = "apps/hello/base/kustomization.yaml", "apps/hello/more/kustomization.yaml"
+	for name, c := range map[string]struct {
+		changes       map[string]string
+		input, reason string
+	}{
+		"a remote file":    {map[string]string{base: "resources:\n- https://example.com/x.yaml\n"}, base + " line 2", `resources: "https://example.com/x.yaml" is not in the GitOps folder`},
+		"no YAML":          {map[string]string{base: "a: [\n"}, base, "is not YAML: "},
+		"an unknown field": {map[string]string{base: "resorces: [x]\n"}, "apps/hello/base", "does not build with kustomize"},
+		"below the base":   {map[string]string{base: "resources: [../more]\n", more: "crds: [gone.yaml]\n"}, more + " line 1", `crds: "gone.yaml" is not in the GitOps folder`},
+	} {
+		_, err := Renderer{}.Render(sample(c.changes), "hello", "dev")
+		fault := faultOf(t, err)
+		assert.Equal(t, c.input, fault.Input, name)
+		assert.Contains(t, fault.Reason, c.reason, name)
+	}
+}
+
 func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
 	_, err := Renderer{}.Render(sample(nil), "hello", "qa")
 	fault := faultOf(t, err)

@@ -43,6 +43,7 @@ module "m" {
 	for name, text := range map[string]string{
 		"a data source":      `data "x" "y" {}`,
 		"an ephemeral value": `ephemeral "x" "y" {}`,
+		"a check":            "check \"x\" {\n  data \"x\" \"y\" {}\n}\n",
 		"a function":         `locals { z = sensitive(timestamp()) }`,
 		"a module's":         "module \"n\" {\n  source = \"./m\"\n  token = terraform_data.x.output\n}\n",
 		"as JSON":            `{"locals": {"z": "${sensitive(terraform_data.x.output)}"}}`,

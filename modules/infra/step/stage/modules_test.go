@@ -75,4 +75,8 @@ func TestAStateInAzureHasOneIdentity(t *testing.T) {
 	remote.Azure = azure.Access{Identity: "{}"}
 	_, err := remote.reach(t.Context(), StagePlan)
 	_ = wantFault(t, err, StagePlan, step.KindInput, "says who reaches the state, and --azure does, too")
+	remote.Azure = azure.Access{}
+	reached, err := remote.reach(t.Context(), StagePlan)
+	require.NoError(t, err)
+	assert.Equal(t, "x", reached.env["ARM_CLIENT_ID"])
 }

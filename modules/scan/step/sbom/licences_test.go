@@ -27,6 +27,7 @@ func TestLicences(t *testing.T) {
 		{[]string{"MIT AND unheard-of"}, []string{"name MIT AND unheard-of"}, "MIT AND other"},
 		{[]string{"see  the\nfile"}, []string{"name see-the-file"}, "other"},
 		{[]string{"(("}, []string{"name (("}, "other"},
+		{[]string{"((\n\tof  two\n\rlines"}, []string{"name (( of two lines"}, "other"},
 		{[]string{"((", "MIT"}, []string{"id MIT", "name (("}, "MIT AND other"},
 		{[]string{"MIT) OR (GPL-2.0"}, []string{"name MIT) OR (GPL-2.0"}, "other"},
 		{[]string{"text://All rights\nreserved"}, []string{"name All rights\nreserved"}, "other"},

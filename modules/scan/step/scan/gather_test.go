@@ -59,7 +59,11 @@ func TestTemplatesOfAChartAreObjects(t *testing.T) {
 		chart + "charts/inner/templates/pod.yaml", chart + "crds/crd.yaml",
 	}, objects)
 
-	for _, spoilt := range []string{"hi/chart/values.yaml", "hi/other/templates/deployment.yaml"} {
+	write("hi/folder/Chart.yaml/README.md", "")
+	require.NoError(t, os.Mkdir(filepath.Join(folder, "hi/link"), 0o755))
+	require.NoError(t, os.Symlink("../chart/Chart.yaml", filepath.Join(folder, "hi/link/Chart.yaml")))
+	for _, spoilt := range []string{"hi/chart/values.yaml", "hi/other/templates/deployment.yaml",
+		"hi/folder/templates/deployment.yaml", "hi/link/templates/deployment.yaml"} {
 		write(spoilt, "a: {{ .Values.a }}\n")
 		_, _, err = gather(in, t.TempDir())
 		fault, ok := step.AsFault(err)

@@ -69,18 +69,14 @@ func Generate(password []byte) (*Pair, error) {
 	if err != nil {
 		return nil, fmt.Errorf("seal private key: %w", err)
 	}
-	public, err := cryptoutils.MarshalPublicKeyToPEM(private.Public())
-	if err != nil {
-		return nil, fmt.Errorf("encode public key: %w", err)
-	}
-	hint, err := hintOf(private.Public())
+	public, err := newPublic(private.Public())
 	if err != nil {
 		return nil, err
 	}
 	return &Pair{
 		Private: pem.EncodeToMemory(&pem.Block{Type: PEMType, Bytes: sealed}),
-		Public:  public,
-		Hint:    hint,
+		Public:  public.pem,
+		Hint:    public.hint,
 	}, nil
 }
 
@@ -186,11 +182,9 @@ func newPublic(parsed crypto.PublicKey) (*Public, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode public key: %w", err)
 	}
-	hint, err := hintOf(parsed)
-	if err != nil {
-		return nil, err
-	}
-	return &Public{verifier: verifier, pem: data, hint: hint}, nil
+	block, _ := pem.Decode(data)
+	sum := sha256.Sum256(block.Bytes)
+	return &Public{verifier: verifier, pem: data, hint: base64.StdEncoding.EncodeToString(sum[:])}, nil
 }
 
 // Verifier checks signatures made by the key.
@@ -203,12 +197,3 @@ func (p *Public) PEM() []byte { return p.pem }
 // SubjectPublicKeyInfo: what cosign writes into a bundle to name the key. It
 // proves nothing.
 func (p *Public) Hint() string { return p.hint }
-
-func hintOf(public crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return "", fmt.Errorf("encode public key: %w", err)
-	}
-	sum := sha256.Sum256(der)
-	return base64.StdEncoding.EncodeToString(sum[:]), nil
-}

@@ -309,6 +309,7 @@ func TestVerifyRefusesItsInput(t *testing.T) {
 		"a tag":        {"localhost:5000/apps/hello:v1", "", "", "reference"},
 		"no reference": {"", "", "", "reference"},
 		"no key":       {"localhost:5000/hello" + digest, "", "", "--public-key"},
+		"missing key":  {"localhost:5000/hello" + digest, filepath.Join(t.TempDir(), "none"), "", "--public-key"},
 		"rubbish key":  {"localhost:5000/hello" + digest, file(t, "hello"), "", "public key"},
 		"connect":      {"localhost:5000/hello" + digest, "", "localhost=registry", "--connect"},
 	} {
