@@ -222,6 +222,23 @@ func TestReferrerIsWhatCosignWrites(t *testing.T) {
 		assert.Equal(t, "dsse-envelope", m.Annotations["dev.sigstore.bundle.content"])
 		assert.Equal(t, "https://sigstore.dev/cosign/sign/v1", m.Annotations["dev.sigstore.bundle.predicateType"])
 		assert.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`), m.Annotations["org.opencontainers.image.created"])
+		assert.Len(t, m.Annotations, 3)
+
+		enveloped, err := w.one(attach.Request{PredicateType: verdictType, Predicate: []byte(`{}`), Envelope: sign.EnvelopeDSSE})
+		require.NoError(t, err)
+		digest, err = v1.NewHash(enveloped.Referrer)
+		require.NoError(t, err)
+		_, data, err = w.client().Manifest(ctx, digest)
+		require.NoError(t, err)
+		var alone struct {
+			ArtifactType string            `json:"artifactType"`
+			Annotations  map[string]string `json:"annotations"`
+		}
+		require.NoError(t, json.Unmarshal(data, &alone))
+		assert.Equal(t, bundle.EnvelopeMediaType, alone.ArtifactType)
+		assert.Equal(t, verdictType, alone.Annotations["in-toto.io/predicate-type"])
+		assert.Regexp(t, regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`), alone.Annotations["org.opencontainers.image.created"])
+		assert.Len(t, alone.Annotations, 2)
 	})
 }
 

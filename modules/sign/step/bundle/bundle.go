@@ -74,8 +74,8 @@ func (t *Trust) Verify(data []byte, digest string) (verified *Verified, err erro
 		return nil, err
 	}
 	// Two readers of the same bytes must agree on what was signed.
-	if statement.Type != StatementType || result.Statement == nil || result.Statement.GetPredicateType() != statement.PredicateType {
-		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
+	if result.Statement.GetPredicateType() != statement.PredicateType {
+		return nil, fmt.Errorf("%w: two readers disagree on its predicate type", ErrMalformed)
 	}
 	signer := t.signer(result)
 	if signer.Degraded, err = statement.inTime(digest, time.Now()); err != nil {
@@ -109,6 +109,9 @@ func statementOf(envelope *dsse.Envelope) (*Statement, error) {
 	var statement Statement
 	if err := json.Unmarshal(payload, &statement); err != nil {
 		return nil, fmt.Errorf("%w: statement: %w", ErrMalformed, err)
+	}
+	if statement.Type != StatementType || statement.PredicateType == "" {
+		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
 	}
 	return &statement, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -112,6 +113,44 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	_, err = bundle.TrustKey(newSigner(t).Public()).Verify(good, digest)
 	assert.ErrorContains(t, err, signer.Public().Hint(), "the refusal names the key that the bundle names")
+}
+
+// A trusted key may sign what is no statement, or what two readers read two ways.
+func TestASignedStatementThatIsNoneIsRefused(t *testing.T) {
+	signer := newSigner(t)
+	of := func(members string) []byte {
+		payload := []byte(`{` + members + `,"subject":[{"digest":{"sha256":"` + strings.Repeat("ab", 32) + `"}}],"predicate":{}}`)
+		sig, _, err := signer.SignData(t.Context(), dsse.PAE(bundle.PayloadType, payload))
+		require.NoError(t, err)
+		var b map[string]any
+		require.NoError(t, json.Unmarshal(signed(t, signer), &b))
+		b["dsseEnvelope"] = map[string]any{"payloadType": bundle.PayloadType, "payload": payload, "signatures": []any{map[string]any{"sig": sig}}}
+		data, err := json.Marshal(b)
+		require.NoError(t, err)
+		return data
+	}
+	const v1, verdict = `"_type":"https://in-toto.io/Statement/v1"`, `,"predicateType":"https://example.org/verdict/v1"`
+	trust := bundle.TrustKey(signer.Public())
+	verified, err := trust.Verify(of(v1+verdict), digest)
+	require.NoError(t, err)
+	assert.Equal(t, "https://example.org/verdict/v1", verified.Statement.PredicateType)
+	for name, c := range map[string]struct {
+		members string
+		kind    error
+		reason  string
+	}{
+		"another version":          {`"_type":"https://in-toto.io/Statement/v2"` + verdict, bundle.ErrMalformed, "is not an in-toto statement v1"},
+		"no type":                  {verdict[1:], bundle.ErrMalformed, "is not an in-toto statement v1"},
+		"no predicate type":        {v1, bundle.ErrMalformed, "is not an in-toto statement v1"},
+		"an empty one":             {v1 + `,"predicateType":""`, bundle.ErrMalformed, "is not an in-toto statement v1"},
+		"one that protobuf reads":  {v1 + `,"predicate_type":"https://example.org/verdict/v1"`, bundle.ErrMalformed, "is not an in-toto statement v1"},
+		"another that only Go has": {v1 + verdict + `,"PredicateType":"https://example.org/other/v1"`, bundle.ErrUntrusted, "decoding json"},
+	} {
+		verified, err := trust.Verify(of(c.members), digest)
+		require.ErrorIs(t, err, c.kind, name)
+		assert.ErrorContains(t, err, c.reason, name)
+		assert.Nil(t, verified, name)
+	}
 }
 
 func TestEveryFlippedByteOfPayloadOrSignatureIsRefused(t *testing.T) {

@@ -63,9 +63,6 @@ func (t *Trust) VerifyEnvelope(ctx context.Context, data []byte, digest string) 
 	if err != nil {
 		return nil, err
 	}
-	if statement.Type != StatementType || statement.PredicateType == "" {
-		return nil, fmt.Errorf("%w: statement is not an in-toto statement v1", ErrMalformed)
-	}
 	if !statement.about(digest) {
 		return nil, fmt.Errorf("%w: the statement is about something else", ErrUntrusted)
 	}
