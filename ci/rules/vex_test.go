@@ -133,7 +133,7 @@ func TestOpenVEXStatementsNarrow(t *testing.T) {
 			alias(about(2, "GHSA-1", whole, no)),
 		}, []string{liba}, nil},
 		"affected by an alias's alias, between": {[]string{
-			strings.Replace(about(2, "GHSA-1", whole, "fixed"), `"name": "GHSA-1"`, `"name": "GHSA-1", "aliases": ["GHSA-2"]`, 1),
+			strings.Replace(about(2, "GHSA-1", in(libb), "fixed"), `"name": "GHSA-1"`, `"name": "GHSA-1", "aliases": ["GHSA-2"]`, 1),
 			alias(about(1, "GHSA-1", whole, no)), about(3, "GHSA-2", whole, yes),
 		}, []string{liba}, nil},
 		"affected in small letters, later":   {[]string{about(1, id, whole, no), about(2, "cve-2026-7", whole, yes)}, []string{liba}, nil},
