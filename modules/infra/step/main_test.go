@@ -87,6 +87,7 @@ func TestATokenForAClusterIsGivenAsItsClientsReadIt(t *testing.T) {
 	assert.True(t, a.Good(azure.Kubernetes, given.Status.Token))
 	assert.True(t, given.Status.ExpirationTimestamp.Before(a.Now().Add(a.Life)), "a client asks again in time")
 
+	require.ErrorContains(t, give(t.Context(), []string{"--azure", identity.String(), "--azure-token-file", file, "--no-flag"}, &out), "no-flag")
 	for _, args := range [][]string{nil, {"--azure", identity.String()}, {"--azure", "{}", "--azure-token-file", file}, {"--azure-token-file", file}} {
 		out.Reset()
 		steptest.Refused(t, give(t.Context(), args, &out))

@@ -109,6 +109,22 @@ func TestUnknownOverlaysAndLinksAreRefused(t *testing.T) {
 	assert.Equal(t, "apps/hello/overlays/dev", fault.Input)
 	assert.Contains(t, fault.Reason, "symbolic link")
 
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "apps/.git"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "apps/.git/config"), []byte("x"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("y"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "apps/most"), make([]byte, MaxTree-1), 0o644))
+	tree, err = ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, tree.Files, 2)
+	assert.Equal(t, "y", string(tree.Files[".gitignore"]))
+	assert.Len(t, tree.Files["apps/most"], MaxTree-1)
+	assert.Equal(t, []string{"apps/hello/overlays/dev"}, tree.Links)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "more"), []byte("z"), 0o644))
+	_, err = ReadDir(dir)
+	fault = faultOf(t, err)
+	assert.Equal(t, dir, fault.Input)
+	assert.Contains(t, fault.Reason, "holds more than")
+
 	_, err = ReadDir(filepath.Join(dir, "gone"))
 	assert.Equal(t, step.KindInput, faultOf(t, err).Kind)
 }

@@ -215,3 +215,34 @@ func TestHistoryRefuses(t *testing.T) {
 	require.Len(t, history.Releases, 1)
 	assert.Equal(t, sum(2), history.Releases[0].Digest)
 }
+
+func TestShow(t *testing.T) {
+	host := githost.Start(t, githost.Sample("", nil), nil)
+	from := releaser(t, host, nil).Remote
+	state, err := Show(t.Context(), from, "main", ".", "hello", "dev", "")
+	require.NoError(t, err)
+	first := host.Git("rev-parse", "main")
+	assert.Equal(t, &gitops.State{App: "hello", Env: "dev", Repository: "localhost:5000/hello", Digest: githost.Unset, Commit: first, Head: first, Path: devFile, Branch: "main"}, state)
+
+	commit := releaseOf(t, host, 1)
+	head := releaseTo(t, host, func(q *Request) { q.Env = "production" })
+	state, err = Show(t.Context(), from, "main", ".", "hello", "dev", "localhost:5000/hello")
+	require.NoError(t, err)
+	assert.Equal(t, &gitops.State{App: "hello", Env: "dev", Repository: "localhost:5000/hello", Digest: sum(1), Released: true, Commit: commit, Head: head, Path: devFile, Branch: "main"}, state)
+
+	for name, c := range map[string]struct{ root, app, env, repository, input, reason string }{
+		"unknown app":        {".", "nope", "dev", "", "apps/nope/overlays/dev", "does not exist"},
+		"unknown root":       {"gitops", "hello", "dev", "", "root gitops", "not a folder"},
+		"a hostile app":      {".", "../x", "dev", "", "app", "not a valid name"},
+		"a hostile root":     {"../x", "hello", "dev", "", "root", "not a clean path"},
+		"another repository": {".", "hello", "dev", "localhost:5000/other", devFile, "no images entry"},
+		"a bad repository":   {".", "hello", "dev", "hello:v1", "repository", "not an image repository"},
+	} {
+		state, err := Show(t.Context(), from, "main", c.root, c.app, c.env, c.repository)
+		fault := faultOf(t, err)
+		assert.Nil(t, state, name)
+		assert.Equal(t, step.KindInput, fault.Kind, name)
+		assert.Contains(t, fault.Input, c.input, name)
+		assert.Contains(t, fault.Reason, c.reason, name)
+	}
+}

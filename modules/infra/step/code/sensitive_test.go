@@ -40,6 +40,14 @@ module "m" {
 	assert.ElementsMatch(t, []string{"default-a", "4711", "from-tfvars", "from-auto", "last", "literal", "last-more", "given"}, values)
 	assert.True(t, complete)
 
+	more := maps.Clone(files)
+	more["more.tf"] = "module \"default\" {\n  source = \"./m\"\n}\nmodule \"nowhere\" {\n  token = \"no secret\"\n}\n"
+	more["m/main.tf"] += "variable \"more\" {\n  sensitive = true\n}\n"
+	same, complete, err := Sensitive("plan", tree(t, more), ".", []string{last})
+	require.NoError(t, err)
+	assert.ElementsMatch(t, values, same, "what is not given says nothing")
+	assert.True(t, complete)
+
 	for name, text := range map[string]string{
 		"a data source":      `data "x" "y" {}`,
 		"an ephemeral value": `ephemeral "x" "y" {}`,

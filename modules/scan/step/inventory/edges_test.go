@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -101,6 +102,60 @@ func TestAScriptOfTheSource(t *testing.T) {
 func TestPathsInAnImage(t *testing.T) {
 	for name, want := range map[string]string{"a/b": "a/b", "/a/b": "a/b", "./a": "a", "../a": "a", "a/../../b": "b", "": "", "/": "", "a//b/": "a/b"} {
 		assert.Equal(t, want, clean(name), name)
+	}
+}
+
+func TestWhereLinksLead(t *testing.T) {
+	image := &tree{root: &node{children: map[string]*node{}}}
+	for name, link := range map[string]string{"usr/bin": "../opt/bin", "opt/bin": "/srv/./x//", "up": "../../..", "a/b/c": "../d", "round": "around", "around": "round"} {
+		image.folder(0, name).link = link
+	}
+	for name, want := range map[string]string{
+		"":           "",
+		"plain/file": "plain/file",
+		"usr/bin/x":  "srv/x/x",
+		"opt/bin":    "srv/x",
+		"up/x":       "x",
+		"a/b/c/e":    "a/d/e",
+		"a/b/../c":   "a/c",
+	} {
+		assert.Equal(t, want, image.resolve(name), name)
+	}
+	assert.Contains(t, []string{"round/x", "around/x"}, image.resolve("round/x"), "a circle ends")
+}
+
+func TestEntriesThatAreNoFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		header tar.Header
+		held   bool
+		reason string
+	}{
+		"a global header":      {tar.Header{Typeflag: tar.TypeXGlobalHeader, Name: "x"}, false, ""},
+		"the root":             {tar.Header{Typeflag: tar.TypeDir, Name: "./"}, false, ""},
+		"the root as a file":   {tar.Header{Typeflag: tar.TypeReg, Name: "/"}, false, ""},
+		"a device":             {tar.Header{Typeflag: tar.TypeChar, Name: "x"}, true, ""},
+		"a disk":               {tar.Header{Typeflag: tar.TypeBlock, Name: "x"}, true, ""},
+		"a pipe":               {tar.Header{Typeflag: tar.TypeFifo, Name: "x"}, true, ""},
+		"a link":               {tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: "y"}, true, ""},
+		"of another type":      {tar.Header{Typeflag: 'Z', Name: "x"}, false, "it is of tar type 'Z'"},
+		"a link to nothing":    {tar.Header{Typeflag: tar.TypeLink, Name: "x", Linkname: "y"}, false, `it is a hard link to "y", which is no file of the image`},
+		"a link to a folder":   {tar.Header{Typeflag: tar.TypeLink, Name: "x", Linkname: "/"}, false, `it is a hard link to "/", which is no file of the image`},
+		"a long name":          {tar.Header{Typeflag: tar.TypeReg, Name: strings.Repeat("x", longest+1)}, false, fmt.Sprintf("its path has more than %d bytes", longest)},
+		"a link to a long one": {tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: strings.Repeat("x", longest+1)}, false, fmt.Sprintf("its path has more than %d bytes", longest)},
+		"as long as may be":    {tar.Header{Typeflag: tar.TypeSymlink, Name: "x", Linkname: strings.Repeat("x", longest)}, true, ""},
+	} {
+		image := &tree{root: &node{children: map[string]*node{}}, scratch: t.TempDir()}
+		err := image.apply(0, &c.header, strings.NewReader(""))
+		if c.reason != "" {
+			require.EqualError(t, err, c.reason, name)
+		} else {
+			require.NoError(t, err, name)
+		}
+		if c.held {
+			assert.Len(t, image.root.children, 1, name)
+		} else {
+			assert.Empty(t, image.root.children, name)
+		}
 	}
 }
 

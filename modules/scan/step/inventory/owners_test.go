@@ -77,7 +77,7 @@ func TestRPMPackages(t *testing.T) {
 func TestPackagesOfInterpreters(t *testing.T) {
 	const site = "usr/lib/python3/site-packages/"
 	addon, script := elf(1), "#!/usr/bin/python3\n"
-	record := "pkg/addon.so," + recordOf(addon) + ",1\n../../../bin/tool," + recordOf(script) + ",2\npkg-1.0.dist-info/RECORD,,\n\"odd\n"
+	record := "pkg/addon.so," + recordOf(addon) + ",1\n../../../bin/tool," + recordOf(script) + ",2\nalone\npkg-1.0.dist-info/RECORD,,\nunsummed,md5=x,1\nrubbish,sha256=!,1\n\"odd\n"
 	files := []entry{data(site+"pkg/addon.so", addon), program("usr/bin/tool", script), data(site+"pkg-1.0.dist-info/RECORD", record)}
 	python := report(listing(ftypes.PythonPkg, "Python", [2]string{"pkg", site + "pkg-1.0.dist-info/METADATA"}))
 	assert.Empty(t, look(t, python, archive(t, files...)))

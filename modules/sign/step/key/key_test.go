@@ -8,11 +8,15 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"testing"
 
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -33,6 +37,19 @@ func TestGenerateMakesAKeyThatItsPasswordOpens(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, pair.Public, signer.Public().PEM())
 	assert.Equal(t, pair.Hint, signer.Public().Hint())
+	assert.Equal(t, pair.Hint, string(signer.GetHint()))
+	assert.Equal(t, "ECDSA", signer.GetKeyAlgorithm())
+	assert.Equal(t, protocommon.HashAlgorithm_SHA2_256, signer.GetHashAlgorithm())
+	assert.Equal(t, protocommon.PublicKeyDetails_PKIX_ECDSA_P256_SHA_256, signer.GetSigningAlgorithm())
+	text, err := signer.GetPublicKeyPem()
+	require.NoError(t, err)
+	assert.Equal(t, string(pair.Public), text)
+	parsed, err := cryptoutils.UnmarshalPEMToPublicKey(pair.Public)
+	require.NoError(t, err)
+	assert.Equal(t, parsed, signer.GetPublicKey())
+	der, _ := pem.Decode(pair.Public)
+	sum := sha256.Sum256(der.Bytes)
+	assert.Equal(t, base64.StdEncoding.EncodeToString(sum[:]), pair.Hint)
 
 	public, err := key.ParsePublic(pair.Public)
 	require.NoError(t, err)

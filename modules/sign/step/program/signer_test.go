@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -241,6 +242,43 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 				assert.NotContains(t, f.Error(), part)
 			}
 		})
+	}
+}
+
+func TestAttestRefusesStatementsThatAreNone(t *testing.T) {
+	private, _, secret := keys(t)
+	missing := filepath.Join(t.TempDir(), "none")
+	for name, c := range map[string]struct {
+		args          []string
+		input, reason string
+	}{
+		"nothing":         {nil, "--predicate", "is not given"},
+		"a type alone":    {[]string{"--predicate-type", "https://example.org/x/v1"}, "--predicate", "is not given"},
+		"no file":         {[]string{"--predicate", missing, "--predicate-type", "https://example.org/x/v1"}, "--predicate", "no such file"},
+		"an empty file":   {[]string{"--predicate", file(t, ""), "--predicate-type", "https://example.org/x/v1"}, "predicate ", "is empty"},
+		"no folder":       {[]string{"--statements", missing}, "--statements " + missing, "can't be read: no such file or directory"},
+		"an empty folder": {[]string{"--statements", t.TempDir()}, "--predicate", "is not given"},
+	} {
+		// Nothing listens here: a request would be an infrastructure fault.
+		f := fault(t, run(t, nil, append([]string{"attest", "--reference", "localhost:5000/hello@sha256:" + strings.Repeat("0", 64),
+			"--connect", "localhost:5000=127.0.0.1:1", "--key-file", private, "--password-file", secret}, c.args...)...))
+		assert.Equal(t, step.KindInput, f.Kind, name)
+		assert.Contains(t, f.Input, c.input, name)
+		assert.Contains(t, f.Reason, c.reason, name)
+		assert.NotEmpty(t, f.Mend, name)
+	}
+}
+
+func TestAKeysFaultSaysHowToMendIt(t *testing.T) {
+	for err, mend := range map[error]string{
+		key.ErrNoPassword:    "give the key's password with --password-file",
+		key.ErrWrongPassword: "give the password that the key was made with",
+		key.ErrNotEncrypted:  "protect it: cosign import-key-pair --key FILE",
+		key.ErrMalformed:     "give a key that sign keygen or cosign generate-key-pair made",
+	} {
+		f := fault(t, keyFault("sign", "x.key", fmt.Errorf("read: %w", err)))
+		assert.Equal(t, []string{"sign", "key x.key", "read: " + err.Error(), mend}, []string{f.Stage, f.Input, f.Reason, f.Mend})
+		require.ErrorIs(t, f, err)
 	}
 }
 

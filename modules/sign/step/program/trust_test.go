@@ -134,6 +134,8 @@ func TestVerifyRefusesATrustThatIsNone(t *testing.T) {
 		"unknown member":    {list(`[{"subjct":"x"}]`), "--identities", "subjct"},
 		"two lists":         {list(`[{}][{}]`), "--identities", "more than a list"},
 		"anybody":           {list(`[{}]`), "identity", "has no issuer"},
+		"a negative time":   {with("--trusted-root", root, "--accept-degraded", "-1s"), "--accept-degraded -1s", "is negative"},
+		"no type":           {with("--trusted-root", root, "--predicate-type", ""), "--predicate-type", "is empty"},
 		"fewer than none":   {with("--trusted-root", root, "--min-logs", "-1"), "--min-logs -1", "is too small"},
 	} {
 		t.Run(name, func(t *testing.T) {
