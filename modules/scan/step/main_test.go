@@ -60,6 +60,8 @@ func scanner(t *testing.T) string {
 func TestWhatCanNotBeScannedIsRefused(t *testing.T) {
 	trivy, folder := scanner(t), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "pod.yaml"), []byte("kind: Pod\n"), 0o600))
+	rendered := filepath.Join(t.TempDir(), "rendered.yaml")
+	require.NoError(t, os.WriteFile(rendered, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"), 0o600))
 	digest := "sha256:" + strings.Repeat("1", 64)
 	for name, c := range map[string]struct {
 		args          []string
@@ -73,6 +75,8 @@ func TestWhatCanNotBeScannedIsRefused(t *testing.T) {
 		"rendered that are none": {[]string{"config", "--trivy", trivy, "--rendered", "a=" + filepath.Join(folder, "none")}, "", "", ""},
 		"no scanner":             {[]string{"config", "--trivy", filepath.Join(folder, "none"), "--manifests", "a=" + folder}, step.KindInput, "--trivy ", "is not an executable"},
 		"a scanner that fails":   {[]string{"config", "--trivy", trivy, "--manifests", "a=" + folder}, step.KindInfrastructure, "trivy ", "the scanner failed"},
+		"and fails at rendered":  {[]string{"config", "--trivy", trivy, "--rendered", "a=" + rendered}, step.KindInfrastructure, "trivy ", "the scanner failed"},
+		"rendered, not checked":  {[]string{"config", "--trivy", trivy, "--rendered", "a=" + rendered, "--rendered", "b=" + filepath.Join(folder, "pod.yaml")}, step.KindInput, "", ""},
 		"a report of no name":    {[]string{"report", "--trivy", trivy, "--manifests", "x"}, step.KindInput, `--manifests "x"`, "has no name"},
 		"a report of no layout":  {[]string{"report", "--trivy", trivy, "--digest", digest, "--layout", folder, "--cache", folder}, "", "", ""},
 		"a report, no scanner":   {[]string{"report", "--trivy", folder}, step.KindInput, "--trivy ", "is not an executable"},

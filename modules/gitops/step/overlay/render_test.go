@@ -70,6 +70,23 @@ func TestRenderRefuses(t *testing.T) {
 	}
 }
 
+// Kustomize would download what any of these fields names.
+func TestEachFieldOfPathsIsChecked(t *testing.T) {
+	dev := "apps/hello/overlays/dev/kustomization.yaml"
+	for _, field := range []string{"resources", "components", "crds", "configurations", "generators", "transformers", "validators", "bases", "patchesStrategicMerge"} {
+		for _, remote := range []string{"https://example.com/x.yaml", "../../../../../etc/passwd", "/etc/passwd", "gone.yaml"} {
+			_, err := Renderer{}.Render(sample(map[string]string{dev: "# text\n" + field + ":\n- " + remote + "\n"}), "hello", "dev")
+			fault := faultOf(t, err)
+			assert.Equal(t, dev+" line 3", fault.Input)
+			assert.Equal(t, field+`: "`+remote+`" is not in the GitOps folder`, fault.Reason)
+		}
+	}
+	inline := "resources: [../../base]\npatchesStrategicMerge:\n- |-\n  apiVersion: apps/v1\n  kind: Deployment\n  metadata: {name: hello}\n  spec: {replicas: 7}\n"
+	got, err := Renderer{}.Render(sample(map[string]string{dev: inline}), "hello", "dev")
+	require.NoError(t, err)
+	assert.Contains(t, string(got), "replicas: 7")
+}
+
 // What an overlay is built from is held to the same, however far below.
 func TestRenderRefusesABase(t *testing.T) {
 	const base, more = "apps/hello/base/kustomization.yaml", "apps/hello/more/kustomization.yaml"

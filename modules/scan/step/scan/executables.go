@@ -39,15 +39,19 @@ func (s *scanner) executables(image *layout.Layout, i layout.Image, coverage *da
 		return err
 	}
 	for _, m := range strangers {
-		reason := fmt.Sprintf("is built of the module %s, in no version that advisories could be compared with", m.Path)
-		if m.Replacement != "" {
-			reason = fmt.Sprintf("is built of %s instead of the module %s, and says in no version that advisories could be compared with", m.Replacement, m.Path)
-		}
-		part.Unknown = append(part.Unknown, scan.Executable{
-			Path: m.Program, SHA256: m.SHA256, Kind: "Go program", Reason: reason, Platforms: []string{i.Platform}})
+		part.Unknown = append(part.Unknown, stranger(m, i.Platform))
 	}
 	s.say("executables for %s: %d, of which %d are unknown", i.Platform, part.Executables, len(part.Unknown))
 	return nil
+}
+
+// stranger is a Go program with a module that nothing can be said about.
+func stranger(m inventory.Module, platform string) scan.Executable {
+	reason := fmt.Sprintf("is built of the module %s, in no version that advisories could be compared with", m.Path)
+	if m.Replacement != "" {
+		reason = fmt.Sprintf("is built of %s instead of the module %s, and says in no version that advisories could be compared with", m.Replacement, m.Path)
+	}
+	return scan.Executable{Path: m.Program, SHA256: m.SHA256, Kind: "Go program", Reason: reason, Platforms: []string{platform}}
 }
 
 // modules judges modules under the names that advisories have for them, and in the

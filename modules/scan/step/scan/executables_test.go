@@ -134,3 +134,13 @@ func TestReplacedModulesAreJudgedUnderTheirOwnName(t *testing.T) {
 	_, unknown = run(old, mended)
 	assert.Equal(t, []inventory.Module{mended}, unknown)
 }
+
+func TestAStrangersModuleIsNamed(t *testing.T) {
+	m := inventory.Module{Program: "app", SHA256: "1", Path: "example.com/lib"}
+	want := scan.Executable{Path: "app", SHA256: "1", Kind: "Go program", Platforms: []string{"linux/arm64"},
+		Reason: "is built of the module example.com/lib, in no version that advisories could be compared with"}
+	assert.Equal(t, want, stranger(m, "linux/arm64"))
+	m.Replacement = "../lib"
+	want.Reason = "is built of ../lib instead of the module example.com/lib, and says in no version that advisories could be compared with"
+	assert.Equal(t, want, stranger(m, "linux/arm64"))
+}

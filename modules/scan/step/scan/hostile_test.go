@@ -42,3 +42,25 @@ func TestReportsAreSafeToShow(t *testing.T) {
 	refused := steptest.Refused(t, settleTable(filepath.Join(t.TempDir(), TableFile)))
 	assert.Equal(t, "wrote no table", refused.Reason)
 }
+
+func TestALogThatIsNoneIsRefused(t *testing.T) {
+	refused := steptest.Refused(t, settleSARIF(filepath.Join(t.TempDir(), SARIFFile)))
+	assert.Equal(t, "wrote no SARIF log", refused.Reason)
+	for _, text := range []string{"", "{", "[]", "{}", `{"runs": {}}`, `{"runs": []}`} {
+		file := filepath.Join(t.TempDir(), SARIFFile)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o644))
+		refused := steptest.Refused(t, settleSARIF(file))
+		assert.Equal(t, "wrote no SARIF log", refused.Reason, text)
+		left, err := os.ReadFile(file)
+		require.NoError(t, err)
+		assert.Equal(t, text, string(left))
+	}
+	file := filepath.Join(t.TempDir(), SARIFFile)
+	require.NoError(t, os.WriteFile(file, []byte(`{"runs": [{"n": 12345678901234567890}, {}]}`), 0o644))
+	require.NoError(t, settleSARIF(file))
+	made, err := os.ReadFile(file)
+	require.NoError(t, err)
+	const root = `"originalUriBaseIds": {"ROOTPATH": {"uri": "file:///"}}`
+	assert.JSONEq(t, `{"runs": [{"n": 12345678901234567890, `+root+`}, {`+root+`}]}`, string(made))
+	assert.Contains(t, string(made), "12345678901234567890")
+}

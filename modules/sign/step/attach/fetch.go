@@ -3,6 +3,7 @@ package attach
 import (
 	"context"
 	"errors"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -18,11 +19,8 @@ func Fetch(ctx context.Context, client *registry.Client, trust *bundle.Trust, st
 	if err := step.Digest(stage, "referrer", referrer); err != nil {
 		return nil, nil, err
 	}
-	digest, err := v1.NewHash(referrer)
-	if err != nil {
-		return nil, nil, step.Input(stage, "referrer "+quote(referrer), oneLine(err), "give the digest of the manifest that holds the bundle")
-	}
-	data, envelope, err := fetch(ctx, client, digest)
+	algorithm, digits, _ := strings.Cut(referrer, ":")
+	data, envelope, err := fetch(ctx, client, v1.Hash{Algorithm: algorithm, Hex: digits})
 	switch {
 	case errors.Is(err, errNoBundle) || err == nil && envelope != sign.EnvelopeBundle:
 		return nil, nil, step.Input(stage, "referrer "+referrer, "is not a bundle", "give the digest of a manifest that holds one, as verify --all lists them")
