@@ -17,9 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"slipway/infra/step/cluster"
+	"slipway/infra/step/stage"
 	"slipway/step"
 	"slipway/step/azure"
 	"slipway/step/azure/azuretest"
+	"slipway/step/reach"
 	"slipway/step/steptest"
 )
 
@@ -134,6 +136,24 @@ func TestEachStageHasItsFlags(t *testing.T) {
 	_, work = parse([]string{"code", "--out", t.TempDir(), "--code", dir, "--root", "none"}, &bytes.Buffer{})
 	_, err = work(t.Context())
 	require.Error(t, err)
+}
+
+func TestWhatFlagsSayIsTaken(t *testing.T) {
+	fs := flag.NewFlagSet("plan", flag.ContinueOnError)
+	var c stage.Common
+	var r stage.Remote
+	common(fs, &c)
+	remote(fs, &r)
+	secrets(fs, &r)
+	assert.Equal(t, stage.Common{Root: ".", Temp: "/tmp"}, c)
+	assert.Equal(t, stage.Remote{Connect: reach.Connections{}, LockTimeout: 30 * time.Second}, r)
+	require.NoError(t, fs.Parse(strings.Fields("--terraform tf --code c --root r --env e --providers p --allowed {} --temp t "+
+		"--backend-config-file b --backend-password-file w --kubeconfig k --azure {} --azure-token-file f "+
+		"--connect localhost:1=a:2 --connect localhost:3=b:4 --lock-timeout 1s --secret-var-file s")))
+	assert.Equal(t, stage.Common{Terraform: "tf", Code: "c", Root: "r", Environment: "e", Providers: "p", Allowed: "{}", Temp: "t"}, c)
+	assert.Equal(t, stage.Remote{BackendConfig: "b", PasswordFile: "w", Kubeconfig: "k", Azure: azure.Access{Identity: "{}", Token: "f"},
+		Connect: reach.Connections{"localhost:1": "a:2", "localhost:3": "b:4"}, LockTimeout: time.Second, SecretVarFile: "s"}, r)
+	require.ErrorContains(t, fs.Parse([]string{"--connect", "localhost:1=c:5"}), "leads elsewhere than before")
 }
 
 // asStep makes the test binary behave as the step program.

@@ -76,7 +76,6 @@ func TestWhatCanNotBeScannedIsRefused(t *testing.T) {
 		"no scanner":             {[]string{"config", "--trivy", filepath.Join(folder, "none"), "--manifests", "a=" + folder}, step.KindInput, "--trivy ", "is not an executable"},
 		"a scanner that fails":   {[]string{"config", "--trivy", trivy, "--manifests", "a=" + folder}, step.KindInfrastructure, "trivy ", "the scanner failed"},
 		"and fails at rendered":  {[]string{"config", "--trivy", trivy, "--rendered", "a=" + rendered}, step.KindInfrastructure, "trivy ", "the scanner failed"},
-		"rendered, not checked":  {[]string{"config", "--trivy", trivy, "--rendered", "a=" + rendered, "--rendered", "b=" + filepath.Join(folder, "pod.yaml")}, step.KindInput, "", ""},
 		"a report of no name":    {[]string{"report", "--trivy", trivy, "--manifests", "x"}, step.KindInput, `--manifests "x"`, "has no name"},
 		"a report of no layout":  {[]string{"report", "--trivy", trivy, "--digest", digest, "--layout", folder, "--cache", folder}, "", "", ""},
 		"a report, no scanner":   {[]string{"report", "--trivy", folder}, step.KindInput, "--trivy ", "is not an executable"},

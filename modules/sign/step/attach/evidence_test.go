@@ -52,6 +52,7 @@ func TestEverythingIsSignedAndVerifiedTogether(t *testing.T) {
 			bundle.SignPredicateType + " {} bundle", verdictType + ` {"n":1} bundle`, verdictType + ` {"n":1} dsse`, verdictType + ` {"n":2} bundle`,
 		}, seen)
 		assert.Empty(t, all.Ignored)
+		assert.Equal(t, []string{w.ref.Text, w.ref.Digest.String(), w.key.Public().Hint()}, []string{all.Reference, all.Digest, all.KeyHint})
 
 		other, err := stranger()
 		require.NoError(t, err)

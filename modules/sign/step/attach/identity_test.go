@@ -75,6 +75,7 @@ func TestVerifyByIdentity(t *testing.T) {
 		all, err = attach.VerifyAll(ctx, w.client(), either, "verify", w.ref)
 		require.NoError(t, err)
 		require.Len(t, all.Statements, 2)
+		assert.Empty(t, all.KeyHint)
 		for _, s := range all.Statements {
 			require.NotNil(t, s.Signer)
 			assert.Equal(t, who, s.Signer.Identity)
