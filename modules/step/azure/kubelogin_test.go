@@ -1,8 +1,13 @@
 package azure_test
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/step"
 	"slipway/step/azure"
@@ -47,5 +52,50 @@ func TestWhosePlaceAnIdentityTakes(t *testing.T) {
 		if !ok || fault.Kind != step.KindInput || fault.Input != "kubeconfig" || !strings.Contains(fault.Reason, c.reason) {
 			t.Errorf("%s: %v, not %q", name, err, c.reason)
 		}
+	}
+}
+
+func TestACredentialForAClusterEndsBeforeItsToken(t *testing.T) {
+	a := azuretest.Start(t)
+	who := open(t, a, nil)
+	data, err := who.ExecCredential(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := who.Token(t.Context(), azure.Kubernetes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var given struct {
+		APIVersion, Kind string
+		Status           struct {
+			Token               string
+			ExpirationTimestamp time.Time
+		}
+	}
+	if err := json.Unmarshal(data, &given); err != nil {
+		t.Fatal(err)
+	}
+	if given.APIVersion != azure.ExecVersion || given.Kind != "ExecCredential" || given.Status.Token != token.Value {
+		t.Errorf("got %s", data)
+	}
+	if ends := given.Status.ExpirationTimestamp; !ends.After(a.Now()) || !ends.Before(a.Now().Add(a.Life)) {
+		t.Errorf("it ends at %v, its token at %v", ends, a.Now().Add(a.Life))
+	}
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if data, err := open(t, a, nil).ExecCredential(stopped); err == nil || data != nil {
+		t.Errorf("got %s, %v", data, err)
+	}
+}
+
+func TestWhoMayNotPushIsNamed(t *testing.T) {
+	a := azuretest.Start(t)
+	who := open(t, a, nil)
+	id := who.Identity().ClientID
+	f := refused(t, a, who.Denied("repository apps/hello", io.EOF), step.KindInput, "is not for the identity "+id+": its role does not permit this")
+	if f.Stage != "publish" || f.Input != "repository apps/hello" || !strings.Contains(f.Mend, "give the identity "+id+" a role on the registry") || !errors.Is(f, io.EOF) {
+		t.Errorf("got %#v", f)
 	}
 }
