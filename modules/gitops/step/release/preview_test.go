@@ -91,12 +91,16 @@ func TestPreviewOfAFolder(t *testing.T) {
 }
 
 func TestPreviewRefusesWhatAReleaseWould(t *testing.T) {
-	host := githost.Start(t, githost.Sample("", map[string]string{
+	files := githost.Sample("", map[string]string{
 		"apps/lost/base/kustomization.yaml":         "resources: [deployment.yaml]\n",
 		"apps/lost/base/deployment.yaml":            strings.ReplaceAll(githost.Deployment, "localhost:5000/hello", "localhost:5000/hi"),
 		"apps/lost/overlays/dev/kustomization.yaml": githost.Kustomization,
 		"apps/open/overlays/dev/kustomization.yaml": strings.Replace(githost.Kustomization, "../../base", "../../../hello/base", 1) + "commonAnnotations: {host: hello.fill-in-domain.example}\n",
-	}), nil)
+	})
+	host, folder := githost.Start(t, files, nil), overlay.Tree{Files: map[string][]byte{}}
+	for name, content := range files {
+		folder.Files[name] = []byte(content)
+	}
 	for name, c := range map[string]struct {
 		change        func(*PreviewRequest)
 		kind          step.Kind
@@ -114,11 +118,14 @@ func TestPreviewRefusesWhatAReleaseWould(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			q := previewRequest(sum(7))
 			c.change(&q)
-			_, _, err := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, q)
-			fault := faultOf(t, err)
-			assert.Equal(t, c.kind, fault.Kind)
-			assert.Contains(t, fault.Input, c.input)
-			assert.Contains(t, fault.Reason, c.reason)
+			_, _, remote := PreviewRemote(t.Context(), releaser(t, host, nil).Remote, q)
+			_, _, local := PreviewTree(folder, q)
+			for _, err := range []error{remote, local} {
+				fault := faultOf(t, err)
+				assert.Equal(t, c.kind, fault.Kind)
+				assert.Contains(t, fault.Input, c.input)
+				assert.Contains(t, fault.Reason, c.reason)
+			}
 		})
 	}
 }

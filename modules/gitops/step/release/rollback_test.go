@@ -273,6 +273,37 @@ func TestPromotion(t *testing.T) {
 	assert.Equal(t, made.Commit, again.Commit)
 }
 
+// The environments may pull the same image from different places.
+func TestPromotionFromAnotherRepository(t *testing.T) {
+	const mirror = "  - name: mirror.example.org/hello\n    digest: "
+	dev := "resources: [../../base]\nimages:\n" + mirror + sum(2) + "\n"
+	for name, c := range map[string]struct {
+		dev, digest string
+		kind        step.Kind
+		reason      string
+	}{
+		"the same image": {dev, sum(2), "", ""},
+		"another image":  {dev, sum(3), step.KindPolicy, "runs another image than the one to promote: " + sum(2) + ", not " + sum(3)},
+		"which of two":   {dev + "  - name: mirror.example.org/other\n    digest: " + sum(3) + "\n", sum(2), step.KindInput, "no images entry"},
+		"never released": {"resources: [../../base]\nimages:\n" + mirror + githost.Unset + "\n", githost.Unset[:len(githost.Unset)-1] + "1", step.KindInput, "was never released"},
+	} {
+		host := githost.Start(t, githost.Sample("", map[string]string{devFile: c.dev}), nil)
+		q := request(c.digest)
+		q.Env, q.From = "production", "dev"
+		made, err := releaser(t, host, nil).Release(t.Context(), q)
+		if c.reason == "" {
+			require.NoError(t, err, name)
+			assert.True(t, made.Created)
+			assert.Equal(t, strings.TrimSpace(with(c.digest)), host.Git("show", "main:"+prodFile))
+			continue
+		}
+		fault := faultOf(t, err)
+		assert.Equal(t, c.kind, fault.Kind, name)
+		assert.Contains(t, fault.Input, devFile, name)
+		assert.Contains(t, fault.Reason, c.reason, name)
+	}
+}
+
 func TestKindsThatContradictThemselves(t *testing.T) {
 	commit := strings.Repeat("ab", 20)
 	for name, c := range map[string]struct {
