@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -114,4 +115,33 @@ func TestSecretVariablesAreAnObject(t *testing.T) {
 	}
 	_, err := Remote{SecretVarFile: "none"}.secrets(StagePlan, nil)
 	_ = wantFault(t, err, StagePlan, step.KindInput, "can't be read")
+}
+
+// A state that Terraform could not store is kept, or it is said that it is not.
+func TestWhatIsLeftBehindIsKept(t *testing.T) {
+	w := &workspace{dir: t.TempDir()}
+	out := filepath.Join(t.TempDir(), "out")
+	kept, err := w.keep("errored.tfstate", out)
+	require.NoError(t, err)
+	assert.False(t, kept)
+	assert.NoDirExists(t, out)
+
+	require.NoError(t, os.Mkdir(filepath.Join(w.dir, "folder"), 0o700))
+	kept, err = w.keep("folder", out)
+	require.Error(t, err)
+	assert.False(t, kept)
+
+	require.NoError(t, os.WriteFile(filepath.Join(w.dir, "errored.tfstate"), []byte("{}"), 0o600))
+	kept, err = w.keep("errored.tfstate", out)
+	require.NoError(t, err)
+	assert.True(t, kept)
+	data, err := os.ReadFile(filepath.Join(out, "errored.tfstate"))
+	require.NoError(t, err)
+	assert.Equal(t, "{}", string(data))
+
+	for _, full := range []string{filepath.Join(out, "errored.tfstate"), filepath.Join(t.TempDir(), "full")} {
+		require.NoError(t, os.MkdirAll(filepath.Join(filepath.Dir(full), "full", "errored.tfstate"), 0o700))
+		_, err = w.keep("errored.tfstate", full)
+		require.ErrorContains(t, err, "errored.tfstate")
+	}
 }

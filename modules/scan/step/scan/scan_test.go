@@ -75,7 +75,9 @@ func standIn(args []string) error {
 		if err != nil {
 			return err
 		}
-		if args[2] == "sarif" {
+		if spoilt, err := os.ReadFile(filepath.Join(here, "spoilt-"+args[2])); err == nil {
+			data = spoilt
+		} else if args[2] == "sarif" {
 			data = []byte(`{"version":"2.1.0","runs":[{"originalUriBaseIds":{"ROOTPATH":{"uri":"file:///tmp/x/"}},"results":[]}]}`)
 		}
 		return os.WriteFile(output, data, 0o644)
@@ -352,4 +354,11 @@ func TestAReportThatIsNotWrittenIsTold(t *testing.T) {
 		require.Equal(t, []any{step.KindInfrastructure, "trivy convert to " + format, "wrote no report"}, []any{fault.Kind, fault.Input, fault.Reason})
 		require.Nil(t, summary)
 	}
+	b := newBench(t)
+	require.NoError(t, os.WriteFile(filepath.Join(b.home, "spoilt-sarif"), []byte("{}"), 0o644))
+	summary, err := b.run()
+	fault, ok := step.AsFault(err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, []any{step.KindInfrastructure, "trivy convert to sarif", "wrote no SARIF log"}, []any{fault.Kind, fault.Input, fault.Reason})
+	require.Nil(t, summary)
 }
