@@ -215,6 +215,35 @@ func TestTheTreeBelowARoot(t *testing.T) {
 	}
 }
 
+// A remote that leaves an object out gives no tree with a hole in it.
+func TestObjectsThatWereNotSent(t *testing.T) {
+	host := githost.Start(t, map[string]string{"a/b/file": "1", "z": "2"}, nil)
+	for name, root := range map[string]string{"main^{tree}": ".", "main:a": "a", "main:a/b": "a", "main:a/b/file": "a", "main:z": "."} {
+		r, _ := open(t, host)
+		snapshot, err := r.Snapshot(t.Context(), 1)
+		require.NoError(t, err)
+		hash := plumbing.NewHash(host.Git("rev-parse", name))
+		delete(snapshot.store.Objects, hash)
+		delete(snapshot.store.Blobs, hash)
+		delete(snapshot.store.Trees, hash)
+		tree, err := snapshot.Tree(root)
+		require.ErrorIs(t, err, plumbing.ErrObjectNotFound, name)
+		assert.Empty(t, tree, name)
+		data, err := snapshot.File(snapshot.Head(), "a/b/file")
+		if name == "main:z" {
+			require.NoError(t, err)
+			assert.Equal(t, "1", string(data))
+			continue
+		}
+		require.Error(t, err, name)
+		assert.Empty(t, data, name)
+		if name != "main:a/b/file" {
+			_, err = snapshot.Replace("a/b/file", []byte("3"), "m", Author{})
+			require.ErrorIs(t, err, plumbing.ErrObjectNotFound, name)
+		}
+	}
+}
+
 func TestASubmoduleIsLeftOut(t *testing.T) {
 	host := githost.Start(t, map[string]string{"file": "1"}, nil)
 	head := host.Git("rev-parse", "main")

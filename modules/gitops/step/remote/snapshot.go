@@ -55,6 +55,9 @@ func (s *Snapshot) Tree(root string) (overlay.Tree, error) {
 	for {
 		name, entry, err := walker.Next()
 		if errors.Is(err, io.EOF) {
+			if name != "" { // so go-git ends at a folder that the remote left out
+				return overlay.Tree{}, fmt.Errorf("read %s: %w", name, plumbing.ErrObjectNotFound)
+			}
 			return tree, nil
 		}
 		if err != nil {

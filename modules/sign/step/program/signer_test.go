@@ -245,6 +245,42 @@ func TestSignRefusesASignerThatIsNone(t *testing.T) {
 	}
 }
 
+// Each command refuses what its image, its signer and its trust are given by.
+func TestEachCommandRefusesWhatItIsGiven(t *testing.T) {
+	private, public, secret := keys(t)
+	signer := []string{"--key-file", private, "--password-file", secret}
+	statement := []string{"--predicate", file(t, "{}"), "--predicate-type", "https://example.org/x/v1"}
+	trust := []string{"--public-key", public}
+	digest := "@sha256:" + strings.Repeat("0", 64)
+	for command, c := range map[string]struct {
+		who, more []string
+		stage     string
+	}{
+		"sign": {signer, nil, "sign"}, "attest": {signer, statement, "sign"},
+		"verify": {trust, nil, "verify"}, "bundle": {trust, []string{"--referrer", digest[1:]}, "verify"},
+	} {
+		for name, spoilt := range map[string]struct {
+			image, who []string
+			input      string
+		}{
+			"a tag":         {[]string{"--reference", "localhost:5000/hello:v1"}, c.who, "reference"},
+			"no image":      {nil, c.who, "reference"},
+			"no connection": {[]string{"--reference", "localhost:5000/hello" + digest, "--connect", "x"}, c.who, "--connect"},
+			"nobody":        {[]string{"--reference", "localhost:5000/hello" + digest, "--connect", "localhost:5000=127.0.0.1:1"}, nil, c.who[0]},
+		} {
+			f := fault(t, run(t, nil, slices.Concat([]string{command}, spoilt.image, spoilt.who, c.more)...))
+			assert.Equal(t, []any{step.KindInput, c.stage}, []any{f.Kind, f.Stage}, command+": "+name)
+			assert.Contains(t, f.Input, spoilt.input, command+": "+name)
+		}
+	}
+	for input, args := range map[string][]string{
+		"--bundle": {"verify-bundle", "--public-key", public}, "--public-key": {"verify-bundle", "--bundle", file(t, "{}")}, "--key-file": {"public-key"},
+	} {
+		f := fault(t, run(t, nil, args...))
+		assert.Equal(t, []any{step.KindInput, input}, []any{f.Kind, f.Input}, args)
+	}
+}
+
 func TestAttestRefusesStatementsThatAreNone(t *testing.T) {
 	private, _, secret := keys(t)
 	missing := filepath.Join(t.TempDir(), "none")
