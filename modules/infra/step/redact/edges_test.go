@@ -2,6 +2,7 @@ package redact
 
 import (
 	"encoding/base64"
+	"encoding/pem"
 	"encoding/hex"
 	"encoding/json"
 	"strings"
@@ -119,6 +120,9 @@ func TestASecretIsReadWhereverItBegins(t *testing.T) {
 func TestEachPartOfASecret(t *testing.T) {
 	const more = "-and-another-one"
 	std := base64.StdEncoding.EncodeToString
+	block := func(text string) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte(text)}))
+	}
 	for name, c := range map[string]struct {
 		whole string
 		parts []string
@@ -131,6 +135,7 @@ func TestEachPartOfASecret(t *testing.T) {
 		"a list":             {"[a, [b, " + inner + "], {c: " + inner + more + "}]", []string{inner, inner + more}},
 		"other numbers":      {"{a: 1234567.5, b: 18446744073709551615}", []string{"1.2345675e+06", "18446744073709551615"}},
 		"two assignments":    {"a=" + inner + ";b='" + inner + more + "'", []string{inner, inner + more}},
+		"two keys":           {block("one") + block(inner) + block("three"), []string{std([]byte("one")), std([]byte(inner)), std([]byte("three"))}},
 		"base64":             {std([]byte(inner + "?>~")), []string{inner + "?>~"}},
 		"base64 of URLs":     {base64.URLEncoding.EncodeToString([]byte(inner + "?>~~")), []string{inner + "?>~~"}},
 		"without its end":    {base64.RawStdEncoding.EncodeToString([]byte(inner + "?>~~")), []string{inner + "?>~~"}},

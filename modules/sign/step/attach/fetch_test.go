@@ -135,3 +135,35 @@ func TestWhatIsListedAsAStatementIsTold(t *testing.T) {
 		assert.ElementsMatch(t, want, again.Ignored, artifactType)
 	}
 }
+
+// Not every registry tells what a referrer is: then it is looked at.
+func TestAReferrerOfNoTypeIsLookedAt(t *testing.T) {
+	w := newWorld(t, true)
+	_, err := w.sign(nil)
+	require.NoError(t, err)
+	for artifactType, counts := range map[string]bool{
+		"": true, registry.EmptyMediaType: true, bundle.MediaType: true, bundle.EnvelopeMediaType: true,
+		"application/vnd.dev.sigstore.bundle.v0.9+json": true, "application/vnd.dev.sigstore": false, "application/spdx+json": false,
+	} {
+		w.change = func(path string, body []byte) []byte {
+			if !strings.Contains(path, "/referrers/") {
+				return body
+			}
+			var index v1.IndexManifest
+			assert.NoError(t, json.Unmarshal(body, &index))
+			for n := range index.Manifests {
+				index.Manifests[n].ArtifactType = artifactType
+			}
+			body, err := json.Marshal(index)
+			assert.NoError(t, err)
+			return body
+		}
+		all, err := attach.VerifyAll(ctx, w.client(), bundle.TrustKey(w.key.Public()), "verify", w.ref)
+		if !counts {
+			assert.Equal(t, "has no signature", refused(t, err, step.KindPolicy, "verify").Reason, artifactType)
+			continue
+		}
+		require.NoError(t, err, artifactType)
+		assert.Len(t, all.Statements, 1, artifactType)
+	}
+}
