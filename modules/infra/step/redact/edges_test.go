@@ -2,9 +2,9 @@ package redact
 
 import (
 	"encoding/base64"
-	"encoding/pem"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"strings"
 	"testing"
 
