@@ -205,3 +205,20 @@ func TestProve(t *testing.T) {
 	_, err = Prove("x", before, []byte("a: ["), repo, sum(7))
 	assert.Equal(t, step.KindInput, faultOf(t, err).Kind)
 }
+
+// What is empty is no other kind of nothing.
+func TestAnotherKindOfValueIsAChange(t *testing.T) {
+	values := []any{nil, "", "x", 0, false, []any{}, []any{nil}, []any{"x"}, []any{"x", "y"}, map[string]any{}, map[string]any{"x": nil}, map[string]any{"y": nil}, map[string]any{"x": nil, "y": nil}}
+	for i, before := range values {
+		for n, after := range values {
+			p := &proof{repository: repo, want: repo + "@" + sum(7)}
+			p.compare([]string{"0", "spec"}, before, after)
+			assert.Equal(t, i == n, p.other == nil, "%#v, %#v", before, after)
+			assert.Zero(t, p.count)
+			assert.Empty(t, p.wrong)
+		}
+	}
+	p := &proof{repository: repo, want: repo + "@" + sum(7)}
+	p.compare([]string{"0"}, []any{"a", map[string]any{"b": "c"}}, []any{"A", map[string]any{"b": "C"}})
+	assert.Equal(t, []string{"0.0 would change", "0.1.b would change"}, p.other)
+}
