@@ -67,6 +67,14 @@ spec: {versions: [{schema: {openAPIV3Schema: {properties: {image: {type: string}
 		{Object: "Prometheus p", Place: "spec.baseImage", Image: "i"}, {Object: "Prometheus p", Place: "spec.more[0].baseImage", Image: "k"},
 	}, found)
 
+	found, err = Images("x", []byte("kind: Odd\nmetadata: {name: o}\nspec: {9: {image: i}, 8: {image: h}, 7: {image: g}, 6: {image: f}, 5: {image: e}, 4: {image: d}, 3: {image: c}, 2: {image: b}, a: {image: j}, true: {image: k}}\n"), nil)
+	require.NoError(t, err)
+	var images string
+	for _, used := range found {
+		images += used.Image
+	}
+	assert.Equal(t, "bcdefghijk", images, "in the order of their names")
+
 	found, err = Images("x", nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []gitops.Used{}, found, "[] in JSON, not null")
