@@ -80,6 +80,9 @@ func TestClusterConfinesHostileCommits(t *testing.T) {
 		"an Application in another's namespace": {
 			application("evil", "hello-dev", "hello-dev", "gitops/apps/hello/overlays/dev", ""), "argocd/evil has to be of the project and in the namespace of its name", applications + "/evil",
 		},
+		"another Application platform": {
+			application("platform", "platform", "argocd", "gitops/platform/policies", ""), "argocd/platform is the platform's own", applications + "/evil",
+		},
 		"an Application of another folder": {
 			application("evil", "evil", "evil", "gitops/platform/sandbox", ""), "argocd/evil has to be of an overlay of its name", applications + "/evil",
 		},
@@ -94,6 +97,11 @@ func TestClusterConfinesHostileCommits(t *testing.T) {
 			t.Cleanup(func() { k.push(t, map[string]string{file: ""}, "apps") })
 			eventually(t, c.refusal, func() bool { return strings.Contains(k.said(t, "apps"), c.refusal) })
 			assert.Equal(t, http.StatusNotFound, k.api(t, http.MethodGet, c.object, "", nil, nil))
+			var platform struct {
+				Spec struct{ Source struct{ Path string } }
+			}
+			require.Equal(t, http.StatusOK, k.api(t, http.MethodGet, applications+"/platform", "", nil, &platform))
+			assert.Equal(t, "gitops/platform/sandbox", platform.Spec.Source.Path)
 		})
 	}
 
